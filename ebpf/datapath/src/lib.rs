@@ -1,0 +1,2 @@
+//! datapath.
+#![no_std]
