@@ -1,1 +1,17 @@
-//! Core.
+//! The pure half of the agent: what the Swarm says and what the node is go in,
+//! what the kernel shall hold and how to get there come out.
+//!
+//! ```text
+//! Snapshot + Node + Config ── desired ──> State (want) ┐
+//!                                         State (have) ┴─ plan ──> [Op]
+//! ```
+//!
+//! Nothing here does I/O or reads a clock: time is an argument.
+//! The effects are in the agent crate, behind [`kernel::Kernel`].
+
+pub mod config;
+pub mod ids;
+pub mod node;
+pub mod overlay;
+pub mod report;
+pub mod snapshot;

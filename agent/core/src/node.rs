@@ -1,0 +1,34 @@
+//! What this host is: its place in the Swarm, its links and addresses, its own tasks.
+
+use crate::ids::{NodeId, TaskId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+/// Facts about the node the agent runs on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its id in the Swarm.
+    pub id: NodeId,
+    /// Its own address towards other nodes: source and target of the tunnel.
+    pub address: Option<Ipv4Addr>,
+    /// The link that carries [`Node::address`].
+    pub uplink: Option<Link>,
+    /// `docker_gwbridge`, once Docker has made it.
+    pub bridge: Option<Link>,
+    /// Addresses on which published ports are answered.
+    pub addresses: BTreeSet<Ipv4Addr>,
+    /// Addresses of this node's running tasks on `docker_gwbridge`.
+    pub tasks: BTreeMap<TaskId, Ipv4Addr>,
+}
+
+/// A network device of the host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Link {
+    /// Its name, for people.
+    pub name: String,
+    /// Its index in the host's network namespace.
+    pub index: u32,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+}

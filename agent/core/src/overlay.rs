@@ -1,0 +1,93 @@
+//! Local container events, laid over the Swarm's own view.
+//!
+//! The engine on a task's node knows of a stop or a failed health check seconds
+//! before the Swarm's API says so. Events may arrive twice, late or not at all:
+//! each only ever *takes a task out* early, and the Swarm's view decides in the end.
+
+use crate::ids::TaskId;
+use crate::snapshot::{Sign, Snapshot};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A container event of one task, on its own node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalEvent {
+    /// Label `com.docker.swarm.task.id` of the container.
+    pub task: TaskId,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// Kinds of container events that matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// `start`.
+    Start,
+    /// `kill` with a signal that stops programs.
+    Kill,
+    /// `die`.
+    Die,
+    /// `health_status: healthy`.
+    Healthy,
+    /// `health_status: unhealthy`.
+    Unhealthy,
+}
+
+/// How long a `kill` counts against a task that the Swarm goes on calling running:
+/// a program may well survive the signal.
+pub const KILL_COUNTS_FOR: Duration = Duration::from_secs(30);
+
+/// What is known of tasks beyond the snapshot. Times are since any fixed moment.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    signs: BTreeMap<TaskId, (Sign, Duration)>,
+}
+
+impl Overlay {
+    /// Takes an event in. Returns whether it changed anything.
+    pub fn note(&mut self, event: &LocalEvent, now: Duration) -> bool {
+        let before = self
+            .signs
+            .get(&event.task)
+            .map(|(sign, _)| *sign)
+            .unwrap_or_default();
+        let after = match (before, event.kind) {
+            // A dead container stays dead: tasks never start twice.
+            (Sign::Dead, _) | (_, EventKind::Die) => Sign::Dead,
+            (_, EventKind::Kill) => Sign::Stopping,
+            (Sign::Stopping, _) => Sign::Stopping,
+            (_, EventKind::Unhealthy) => Sign::Unhealthy,
+            (_, EventKind::Healthy | EventKind::Start) => Sign::Fine,
+        };
+        if after == before {
+            return false;
+        }
+        self.signs.insert(event.task.clone(), (after, now));
+        true
+    }
+
+    /// Writes what is known into `snapshot`, and forgets tasks that are gone from it.
+    ///
+    /// A task can be announced dead before the snapshot lists it; such marks are
+    /// kept for [`KILL_COUNTS_FOR`].
+    pub fn apply(&mut self, snapshot: &mut Snapshot, now: Duration) {
+        self.signs.retain(|task, (sign, since)| {
+            let fresh = now.saturating_sub(*since) < KILL_COUNTS_FOR;
+            fresh || (snapshot.tasks.contains_key(task) && *sign != Sign::Stopping)
+        });
+        for (id, task) in &mut snapshot.tasks {
+            task.sign = self
+                .signs
+                .get(id)
+                .map(|(sign, _)| *sign)
+                .unwrap_or_default();
+        }
+    }
+
+    /// The signs now in force, for a newcomer who missed the events.
+    pub fn signs(&self) -> impl Iterator<Item = (&TaskId, Sign)> {
+        self.signs.iter().map(|(task, (sign, _))| (task, *sign))
+    }
+}

@@ -1,0 +1,212 @@
+//! What the Swarm says, in our words: services, their published ports, tasks, nodes.
+//!
+//! Every source (the Docker API on a manager, another agent on a worker) is
+//! brought into this form, so nothing downstream knows where it came from.
+
+use crate::ids::{NodeId, ServiceId, TaskId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// One whole view of the Swarm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// False until all of services, tasks and nodes were read once: until then
+    /// nothing may be removed because it is missing here.
+    pub complete: bool,
+    /// Services that exist, and removed ones ([`Service::removed`]) while tasks of theirs still run.
+    pub services: BTreeMap<ServiceId, Service>,
+    /// Tasks that have not ended yet.
+    pub tasks: BTreeMap<TaskId, Task>,
+    /// Members of the Swarm.
+    pub nodes: BTreeMap<NodeId, SwarmNode>,
+}
+
+/// A service as far as balancing is concerned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name, for people.
+    pub name: String,
+    /// `Spec.Labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `Endpoint.Ports`: there, not in `Spec`, the numbers that Swarm assigns by itself are found.
+    pub ports: Vec<PublishedPort>,
+    /// The service was removed; what is left of it takes no new connection.
+    pub removed: bool,
+}
+
+/// One published port of a service, or of a single task (`mode=host`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PublishedPort {
+    /// TCP, UDP or SCTP.
+    pub proto: Proto,
+    /// The port on the nodes; 0 where Swarm has not assigned it (dynamic `mode=host`).
+    pub published: u16,
+    /// The port in the container.
+    pub target: u16,
+    /// On every node, or only where the task runs.
+    pub mode: PublishMode,
+}
+
+/// Transport protocol of a published port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proto {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP: known, not served.
+    Sctp,
+}
+
+impl Proto {
+    /// The lower-case name, as Docker writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+}
+
+/// Docker's `PublishMode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublishMode {
+    /// Every node answers.
+    Ingress,
+    /// Only the task's node answers; Docker does it.
+    Host,
+}
+
+/// One task that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The service it belongs to.
+    pub service: ServiceId,
+    /// The node it was assigned to.
+    pub node: NodeId,
+    /// Its number within the service; 0 for global services.
+    pub slot: u64,
+    /// `Status.State`.
+    pub state: TaskState,
+    /// `DesiredState`.
+    pub desired: DesiredState,
+    /// `Status.ContainerStatus.ContainerID`, once there is one.
+    pub container: Option<String>,
+    /// `Status.PortStatus.Ports`: where `mode=host` ports ended up.
+    pub host_ports: Vec<PublishedPort>,
+    /// What the engine on its node told before the Swarm did.
+    pub sign: Sign,
+}
+
+/// How far a task has come. States of the API that do not matter to balancing share a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// Anything before the container runs.
+    Pending,
+    /// The container exists and waits for its first `healthy`.
+    Starting,
+    /// It runs.
+    Running,
+    /// It ended, in whatever way.
+    Ended,
+    /// A word this version does not know: nothing is concluded from it.
+    Unknown,
+}
+
+/// What the managers want of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DesiredState {
+    /// It shall run.
+    Running,
+    /// It waits for its predecessor to go.
+    Ready,
+    /// It shall end.
+    Ended,
+    /// A word this version does not know.
+    Unknown,
+}
+
+/// What local container events say about a task; see [`crate::overlay`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sign {
+    /// Nothing against it.
+    #[default]
+    Fine,
+    /// Its health check failed; the Swarm will stop it.
+    Unhealthy,
+    /// It was sent a signal to stop.
+    Stopping,
+    /// Its container died.
+    Dead,
+}
+
+/// A member of the Swarm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwarmNode {
+    /// Its host name, for people.
+    pub hostname: String,
+    /// Where other nodes reach it, if that is known.
+    pub address: Option<Ipv4Addr>,
+    /// `Status.State`.
+    pub state: NodeState,
+    /// Whether it is a manager now.
+    pub manager: bool,
+    /// `Spec.Availability` is `drain`.
+    pub draining: bool,
+}
+
+/// `Status.State` of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// Not known, e.g. right after a change of leader: removes nothing.
+    Unknown,
+    /// Heartbeats missed: its tasks are out.
+    Down,
+    /// It takes part.
+    Ready,
+    /// It left in good order.
+    Disconnected,
+}
+
+impl Snapshot {
+    /// May `task` get new connections?
+    ///
+    /// Iff it runs and shall run, its service exists, its node is not down and
+    /// no local event says otherwise.
+    #[must_use]
+    pub fn eligible(&self, task: &Task) -> bool {
+        task.state == TaskState::Running
+            && task.desired == DesiredState::Running
+            && task.sign == Sign::Fine
+            && self
+                .services
+                .get(&task.service)
+                .is_some_and(|service| !service.removed)
+            && self
+                .nodes
+                .get(&task.node)
+                .is_none_or(|node| node.state != NodeState::Down)
+    }
+
+    /// May `task` still hold connections it got earlier?
+    #[must_use]
+    pub fn alive(&self, task: &Task) -> bool {
+        matches!(
+            task.state,
+            TaskState::Running | TaskState::Starting | TaskState::Unknown
+        ) && task.sign != Sign::Dead
+            && self
+                .nodes
+                .get(&task.node)
+                .is_none_or(|node| node.state != NodeState::Down)
+    }
+}
