@@ -10,8 +10,13 @@
 //! The effects are in the agent crate, behind [`kernel::Kernel`].
 
 pub mod config;
+pub mod desired;
 pub mod ids;
+pub mod kernel;
 pub mod node;
+pub mod op;
 pub mod overlay;
+pub mod plan;
 pub mod report;
 pub mod snapshot;
+pub mod state;

@@ -31,4 +31,6 @@ pub struct Link {
     pub index: u32,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// Its MAC address.
+    pub mac: [u8; 6],
 }

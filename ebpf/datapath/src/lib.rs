@@ -1,2 +1,32 @@
-//! datapath.
-#![no_std]
+//! The whole decision about a packet, as plain code.
+//!
+//! ```text
+//! client ──> [uplink] ── known flow? else schedule ──┬─> task here: rewrite, to the bridge
+//!                │                                   └─> task elsewhere: into the tunnel
+//!                ├─ out of the tunnel, towards a task: remember the flow, to the bridge
+//!                └─ out of the tunnel, towards a client: to the wire
+//! task ────> [bridge] ── reply of a flow? rewrite ───┬─> to the wire
+//!                                                    └─> into the tunnel, to the ingress node
+//! ```
+//!
+//! The same code runs under XDP, under tc and in ordinary tests: it sees packets
+//! and maps only through the traits of [`packet`]. Whatever is not ours is left to
+//! the kernel, byte for byte.
+#![cfg_attr(not(any(feature = "model", test)), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod bridge;
+pub mod checksum;
+#[cfg(feature = "model")]
+pub mod model;
+pub mod mss;
+pub mod packet;
+pub mod parse;
+pub mod rewrite;
+pub mod schedule;
+pub mod tunnel;
+pub mod uplink;
+pub mod verdict;
+
+pub use packet::{Packet, Tables};
+pub use verdict::Verdict;

@@ -1,0 +1,198 @@
+//! What the kernel shall hold, given what the Swarm says and what the node is.
+
+use crate::config::Config;
+use crate::ids::{Key, ServiceId, TaskId};
+use crate::node::Node;
+use crate::report::Problem;
+use crate::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot, Task};
+use crate::state::{Hook, HookKind, State};
+use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE};
+use lb_abi::settings::Settings;
+use lb_abi::{Be16, Be32, TCP, UDP};
+use std::collections::BTreeMap;
+
+/// The state that serves `snapshot` on `node`, and what in it can't be served.
+///
+/// `have` only lends the numbers of tables that are right already, so that
+/// nothing is replaced by the same.
+#[must_use]
+pub fn desired(
+    snapshot: &Snapshot,
+    node: &Node,
+    config: &Config,
+    have: &State,
+) -> (State, Vec<Problem>) {
+    let mut want = State::default();
+    let mut problems = Vec::new();
+    let Some(uplink) = &node.uplink else {
+        return (want, problems);
+    };
+    let Some(address) = node.address else {
+        return (want, problems);
+    };
+    want.settings = Some(Settings {
+        node: Be32::new(address.into()),
+        tunnel_port: Be16::new(config.port),
+        mac: uplink.mac,
+        uplink: uplink.index,
+        mtu: uplink.mtu,
+        bridge: node.bridge.as_ref().map_or(0, |bridge| bridge.index),
+    });
+    want.hooks.insert(Hook {
+        kind: HookKind::UplinkXdp,
+        link: uplink.index,
+    });
+    want.hooks.insert(Hook {
+        kind: HookKind::UplinkTc,
+        link: uplink.index,
+    });
+    if let Some(bridge) = &node.bridge {
+        want.hooks.insert(Hook {
+            kind: HookKind::BridgeTc,
+            link: bridge.index,
+        });
+    }
+    want.addresses.clone_from(&node.addresses);
+    want.peers = snapshot
+        .nodes
+        .iter()
+        .filter(|(id, _)| **id != node.id)
+        .filter_map(|(_, peer)| peer.address)
+        .collect();
+
+    let mut tasks: BTreeMap<&ServiceId, Vec<(&TaskId, &Task)>> = BTreeMap::new();
+    for (id, task) in &snapshot.tasks {
+        tasks.entry(&task.service).or_default().push((id, task));
+    }
+    for (id, service) in &snapshot.services {
+        let ports = served(service, &mut problems);
+        if ports.is_empty() {
+            continue;
+        }
+        let key = Key::from(id);
+        want.services.insert(key);
+        let mut ready = Vec::new();
+        for (task_id, task) in tasks.get(id).into_iter().flatten() {
+            if !snapshot.alive(task) {
+                continue;
+            }
+            let eligible = snapshot.eligible(task);
+            match place(snapshot, node, task_id, task, key) {
+                Ok(backend) => {
+                    want.backends.insert(Key::from(*task_id), backend);
+                    if eligible {
+                        ready.push(Key::from(*task_id));
+                    }
+                }
+                // Before it runs, a task need not have an address yet.
+                Err(problem) if eligible => problems.push(problem),
+                Err(_) => {}
+            }
+        }
+        ready.sort_unstable();
+        for port in ports {
+            publish(&mut want, have, port, &ready);
+        }
+    }
+    (want, problems)
+}
+
+/// The ports that every node answers, as the datapath knows them.
+fn served<'a>(service: &'a Service, problems: &mut Vec<Problem>) -> Vec<&'a PublishedPort> {
+    let mut ports = Vec::new();
+    for port in &service.ports {
+        if port.mode != PublishMode::Ingress || port.published == 0 {
+            continue; // Docker itself answers mode=host ports, on the task's node
+        }
+        if port.proto == Proto::Sctp {
+            problems.push(Problem {
+                object: format!("service {}", service.name),
+                sentence: format!(
+                    "port {}/sctp is not served: SCTP is not supported",
+                    port.published
+                ),
+            });
+        } else {
+            ports.push(port);
+        }
+    }
+    ports
+}
+
+/// Where packets of a task are sent.
+fn place(
+    snapshot: &Snapshot,
+    node: &Node,
+    id: &TaskId,
+    task: &Task,
+    service: Key,
+) -> Result<Backend, Problem> {
+    let service_name = snapshot
+        .services
+        .get(&task.service)
+        .map_or("?", |service| service.name.as_str());
+    let object = format!("task {id} of service {service_name}");
+    let (place, address) = if task.node == node.id {
+        let address = node.tasks.get(id).ok_or_else(|| Problem {
+            object: object.clone(),
+            sentence: "it has no address on docker_gwbridge, so this node can't reach it; is it attached to the ingress network?".to_owned(),
+        })?;
+        (LOCAL, *address)
+    } else {
+        let peer = snapshot.nodes.get(&task.node);
+        let address = peer.and_then(|peer| peer.address).ok_or_else(|| Problem {
+            object,
+            sentence: format!(
+                "its node {} has no address that other nodes could use; join it again with --advertise-addr",
+                peer.map_or(task.node.0.as_str(), |peer| peer.hostname.as_str())
+            ),
+        })?;
+        (REMOTE, address)
+    };
+    Ok(Backend {
+        address: Be32::new(address.into()),
+        place,
+        service: service.0,
+    })
+}
+
+/// One frontend with its table, under the number it has if it is there already.
+fn publish(want: &mut State, have: &State, published: &PublishedPort, ready: &[Key]) {
+    let proto = if published.proto == Proto::Udp {
+        UDP
+    } else {
+        TCP
+    };
+    let port = Port::new(Be16::new(published.published), proto);
+    let numbers = have.tables.range((port, 0)..=(port, u32::MAX));
+    let same = have
+        .frontends
+        .get(&port)
+        .map(|frontend| frontend.table)
+        .filter(|table| {
+            have.tables
+                .get(&(port, *table))
+                .is_some_and(|tasks| tasks == ready)
+        });
+    let table = same.unwrap_or_else(|| {
+        let last = numbers.map(|((_, table), _)| *table).max();
+        last.map_or(1, |table| table.wrapping_add(1))
+    });
+    let count = u32::try_from(ready.len()).unwrap_or(u32::MAX);
+    let table = if count == 0 { 0 } else { table };
+    want.frontends.insert(
+        port,
+        Frontend {
+            target: Be16::new(published.target),
+            zero: 0,
+            count,
+            table,
+        },
+    );
+    if count != 0 {
+        want.tables.insert((port, table), ready.to_vec());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+use super::*;
+use crate::ids::NodeId;
+use crate::node::Link;
+use crate::plan::{Gate, plan};
+use crate::snapshot::{DesiredState, NodeState, Sign, SwarmNode, TaskState};
+use std::net::Ipv4Addr;
+
+const HERE: &str = "here";
+const THERE: &str = "there";
+
+fn node() -> Node {
+    let link = |name: &str, index| Link {
+        name: name.into(),
+        index,
+        mtu: 1500,
+        mac: [2; 6],
+    };
+    Node {
+        id: HERE.into(),
+        address: Some(Ipv4Addr::new(10, 0, 0, 1)),
+        uplink: Some(link("eth0", 2)),
+        bridge: Some(link("docker_gwbridge", 3)),
+        addresses: [Ipv4Addr::new(10, 0, 0, 1)].into(),
+        tasks: [(TaskId::from("a"), Ipv4Addr::new(172, 18, 0, 3))].into(),
+    }
+}
+
+fn task(node: &str) -> Task {
+    Task {
+        service: "vote".into(),
+        node: NodeId::from(node),
+        slot: 1,
+        state: TaskState::Running,
+        desired: DesiredState::Running,
+        container: None,
+        host_ports: vec![],
+        sign: Sign::Fine,
+    }
+}
+
+fn snapshot() -> Snapshot {
+    let member = |last| SwarmNode {
+        hostname: format!("node{last}"),
+        address: Some(Ipv4Addr::new(10, 0, 0, last)),
+        state: NodeState::Ready,
+        manager: last == 1,
+        draining: false,
+    };
+    let port = PublishedPort {
+        proto: Proto::Tcp,
+        published: 8080,
+        target: 80,
+        mode: PublishMode::Ingress,
+    };
+    Snapshot {
+        complete: true,
+        services: [(
+            "vote".into(),
+            Service {
+                name: "vote".into(),
+                ports: vec![port],
+                ..Service::default()
+            },
+        )]
+        .into(),
+        tasks: [("a".into(), task(HERE)), ("b".into(), task(THERE))].into(),
+        nodes: [(HERE.into(), member(1)), (THERE.into(), member(2))].into(),
+    }
+}
+
+fn want(snapshot: &Snapshot) -> (State, Vec<Problem>) {
+    desired(snapshot, &node(), &Config::default(), &State::default())
+}
+
+fn ready(state: &State) -> usize {
+    state
+        .frontends
+        .values()
+        .next()
+        .map_or(usize::MAX, |frontend| frontend.count as usize)
+}
+
+#[test]
+fn tasks_here_go_to_the_bridge_and_tasks_elsewhere_to_their_node() {
+    let (state, problems) = want(&snapshot());
+    assert_eq!(problems, vec![]);
+    let a = state.backends[&Key::of("a")];
+    let b = state.backends[&Key::of("b")];
+    assert_eq!(
+        (a.place, Ipv4Addr::from(a.address.get())),
+        (LOCAL, Ipv4Addr::new(172, 18, 0, 3))
+    );
+    assert_eq!(
+        (b.place, Ipv4Addr::from(b.address.get())),
+        (REMOTE, Ipv4Addr::new(10, 0, 0, 2))
+    );
+    assert_eq!(ready(&state), 2);
+    assert_eq!(state.peers, [Ipv4Addr::new(10, 0, 0, 2)].into());
+}
+
+#[test]
+fn a_task_on_its_way_out_keeps_its_flows_and_gets_no_new_one() {
+    for change in [
+        (|task: &mut Task| task.desired = DesiredState::Ended) as fn(&mut Task),
+        |task| task.sign = Sign::Stopping,
+        |task| task.sign = Sign::Unhealthy,
+        |task| task.state = TaskState::Starting,
+    ] {
+        let mut snapshot = snapshot();
+        change(snapshot.tasks.get_mut(&TaskId::from("b")).unwrap());
+        let (state, _) = want(&snapshot);
+        assert_eq!(ready(&state), 1);
+        assert!(state.backends.contains_key(&Key::of("b")));
+    }
+}
+
+#[test]
+fn a_dead_task_keeps_nothing() {
+    let mut snapshot = snapshot();
+    snapshot.tasks.get_mut(&TaskId::from("b")).unwrap().sign = Sign::Dead;
+    let (state, _) = want(&snapshot);
+    assert_eq!(ready(&state), 1);
+    assert!(!state.backends.contains_key(&Key::of("b")));
+}
+
+#[test]
+fn a_node_that_is_down_takes_its_tasks_along_and_an_unknown_one_does_not() {
+    for (state_of_node, expected) in [
+        (NodeState::Down, 1),
+        (NodeState::Unknown, 2),
+        (NodeState::Ready, 2),
+    ] {
+        let mut snapshot = snapshot();
+        snapshot.nodes.get_mut(&NodeId::from(THERE)).unwrap().state = state_of_node;
+        assert_eq!(ready(&want(&snapshot).0), expected, "{state_of_node:?}");
+    }
+}
+
+#[test]
+fn a_service_without_tasks_is_published_with_none_so_that_it_is_refused() {
+    let mut snapshot = snapshot();
+    snapshot.tasks.clear();
+    let (state, _) = want(&snapshot);
+    assert_eq!(ready(&state), 0);
+    assert!(state.tables.is_empty());
+}
+
+#[test]
+fn a_removed_service_takes_nothing_new_but_its_tasks_keep_what_they_have() {
+    let mut snapshot = snapshot();
+    snapshot
+        .services
+        .get_mut(&ServiceId::from("vote"))
+        .unwrap()
+        .removed = true;
+    let (state, _) = want(&snapshot);
+    assert_eq!(ready(&state), 0);
+    assert_eq!(state.backends.len(), 2);
+}
+
+#[test]
+fn what_cannot_be_reached_is_named_and_the_rest_is_served() {
+    let mut snapshot = snapshot();
+    snapshot.tasks.insert("c".into(), task(HERE)); // no address on the bridge
+    snapshot
+        .nodes
+        .get_mut(&NodeId::from(THERE))
+        .unwrap()
+        .address = None;
+    let (state, problems) = want(&snapshot);
+    assert_eq!(ready(&state), 1);
+    let objects: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem.object.as_str())
+        .collect();
+    assert_eq!(
+        objects,
+        ["task b of service vote", "task c of service vote"]
+    );
+    assert!(problems[0].sentence.contains("node2"));
+}
+
+#[test]
+fn the_same_view_again_changes_nothing_and_another_one_gets_another_table() {
+    let first = want(&snapshot()).0;
+    let again = desired(&snapshot(), &node(), &Config::default(), &first).0;
+    assert_eq!(plan(&again, &first, Gate::Open), vec![]);
+    let mut fewer = snapshot();
+    fewer.tasks.remove(&TaskId::from("b"));
+    let next = desired(&fewer, &node(), &Config::default(), &first).0;
+    assert_ne!(first.tables.keys().next(), next.tables.keys().next());
+}
+
+#[test]
+fn tcp_and_udp_on_one_number_are_two_frontends() {
+    let mut snapshot = snapshot();
+    let service = snapshot.services.get_mut(&ServiceId::from("vote")).unwrap();
+    service.ports.push(PublishedPort {
+        proto: Proto::Udp,
+        published: 8080,
+        target: 53,
+        mode: PublishMode::Ingress,
+    });
+    service.ports.push(PublishedPort {
+        proto: Proto::Sctp,
+        published: 9,
+        target: 9,
+        mode: PublishMode::Ingress,
+    });
+    service.ports.push(PublishedPort {
+        proto: Proto::Tcp,
+        published: 7,
+        target: 7,
+        mode: PublishMode::Host,
+    });
+    let (state, problems) = want(&snapshot);
+    assert_eq!(state.frontends.len(), 2);
+    assert_eq!(problems.len(), 1);
+}

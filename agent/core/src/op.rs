@@ -1,0 +1,99 @@
+//! One step of a plan: data, not code. [`fmt::Display`] is the dry run.
+
+use crate::ids::Key;
+use crate::state::{Hook, port_name};
+use lb_abi::service::{Backend, Frontend, LOCAL, Port};
+use lb_abi::settings::Settings;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// What can be done to the kernel. Each is idempotent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Tell the programs about the node.
+    PutSettings(Settings),
+    /// Answer on an address.
+    AddAddress(Ipv4Addr),
+    /// No longer answer on an address.
+    RemoveAddress(Ipv4Addr),
+    /// Open tunnel packets of a node.
+    AddPeer(Ipv4Addr),
+    /// No longer open tunnel packets of a node.
+    RemovePeer(Ipv4Addr),
+    /// Keep counters for a service.
+    AddService(Key),
+    /// Forget the counters of a service.
+    RemoveService(Key),
+    /// Let a task hold flows.
+    PutBackend(Key, Backend),
+    /// Let a task hold no flows any more; its counters go to its service's.
+    RemoveBackend(Key, Backend),
+    /// Write a table under a number that no frontend names yet.
+    PutTable(Port, u32, Vec<Key>),
+    /// Remove a table that no frontend names any more.
+    RemoveTable(Port, u32, Vec<Key>),
+    /// Answer a port, from a table that is there.
+    PutFrontend(Port, Frontend),
+    /// No longer answer a port.
+    RemoveFrontend(Port),
+    /// Attach a program.
+    Attach(Hook),
+    /// Detach a program.
+    Detach(Hook),
+    /// Forget flows whose tasks are gone.
+    Sweep,
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PutSettings(settings) => {
+                let node = Ipv4Addr::from(settings.node.get());
+                write!(
+                    f,
+                    "settings: node {node}, uplink {}, bridge {}",
+                    settings.uplink, settings.bridge
+                )
+            }
+            Self::AddAddress(address) => write!(f, "answer on {address}"),
+            Self::RemoveAddress(address) => write!(f, "stop answering on {address}"),
+            Self::AddPeer(address) => write!(f, "trust node {address}"),
+            Self::RemovePeer(address) => write!(f, "stop trusting node {address}"),
+            Self::AddService(key) => write!(f, "count for service {key}"),
+            Self::RemoveService(key) => write!(f, "stop counting for service {key}"),
+            Self::PutBackend(key, backend) => {
+                let address = Ipv4Addr::from(backend.address.get());
+                let place = if backend.place == LOCAL {
+                    "here"
+                } else {
+                    "on its node"
+                };
+                write!(f, "task {key} at {address}, {place}")
+            }
+            Self::RemoveBackend(key, _) => write!(f, "remove task {key}"),
+            Self::PutTable(port, table, tasks) => {
+                write!(
+                    f,
+                    "table {table} of {}: {} tasks",
+                    port_name(port),
+                    tasks.len()
+                )
+            }
+            Self::RemoveTable(port, table, _) => {
+                write!(f, "remove table {table} of {}", port_name(port))
+            }
+            Self::PutFrontend(port, frontend) => write!(
+                f,
+                "publish {} to port {} of {} tasks, table {}",
+                port_name(port),
+                frontend.target.get(),
+                frontend.count,
+                frontend.table
+            ),
+            Self::RemoveFrontend(port) => write!(f, "unpublish {}", port_name(port)),
+            Self::Attach(hook) => write!(f, "attach {hook}"),
+            Self::Detach(hook) => write!(f, "detach {hook}"),
+            Self::Sweep => write!(f, "forget flows of tasks that are gone"),
+        }
+    }
+}

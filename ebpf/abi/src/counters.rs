@@ -1,0 +1,57 @@
+//! What is counted, per task and per reason for a drop. Per CPU: readers add up.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Traffic of one task (or, after tasks have ended, of one service).
+/// `in` is from clients to tasks. Counted on the ingress node only.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Counters {
+    /// Flows scheduled to it.
+    pub new: u64,
+    /// Packets from clients.
+    pub packets_in: u64,
+    /// Bytes of IP packets from clients.
+    pub bytes_in: u64,
+    /// Packets to clients.
+    pub packets_out: u64,
+    /// Bytes of IP packets to clients.
+    pub bytes_out: u64,
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $name:ident = $code:literal, $sentence:literal;)*) => {
+        /// Why a packet was dropped. Each is counted.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u32)]
+        pub enum Reason { $($(#[doc = $doc])* $name = $code,)* }
+
+        impl Reason {
+            /// All of them, in the order of their codes.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// What it means, for people.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A tunnel packet names a task that is not here.
+    UnknownTask = 0, "another node sent a flow for a task that does not run here (any more)";
+    /// A tunnel packet carries what can't be delivered.
+    BadTunnel = 1, "a packet from another node could not be understood";
+    /// Too large once encapsulated.
+    TooBig = 2, "a packet was too large to be sent to the task's node: path MTU below the uplinks' MTU";
+    /// The table changed under a new flow, twice.
+    NoSlot = 3, "a new flow met a table that was being replaced";
+    /// The frame could not be changed as needed.
+    NoRoom = 4, "the kernel refused to grow or shrink a packet";
+    /// No memory for a flow.
+    FlowTable = 5, "the flow table could not take a new flow";
+}

@@ -1,0 +1,117 @@
+//! Flows, as the client's side and as the task's side see them.
+
+use crate::{Be16, Be32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// The 5-tuple of packets in one direction.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+)]
+#[repr(C)]
+pub struct Tuple {
+    /// Source address.
+    pub source: Be32,
+    /// Destination address.
+    pub destination: Be32,
+    /// Source port.
+    pub source_port: Be16,
+    /// Destination port.
+    pub destination_port: Be16,
+    /// IP protocol.
+    pub proto: u8,
+    /// Zero.
+    pub zero: [u8; 3],
+}
+
+impl Tuple {
+    /// The tuple of packets that go the other way.
+    #[inline(always)]
+    #[must_use]
+    pub const fn reversed(&self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+            proto: self.proto,
+            zero: [0; 3],
+        }
+    }
+}
+
+/// The client sent FIN.
+pub const FIN_IN: u32 = 1;
+/// The task sent FIN.
+pub const FIN_OUT: u32 = 2;
+/// Either side sent RST.
+pub const RESET: u32 = 4;
+/// The task has answered.
+pub const ANSWERED: u32 = 8;
+
+/// Where a client's flow goes. Keyed by the client's [`Tuple`].
+///
+/// The task's key is id and generation in one: task ids are never used again, so
+/// a flow can't end up with whoever inherits an address (docs/adr/0005).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Flow {
+    /// Key of the task.
+    pub task: u64,
+    /// The ingress node that sent it through the tunnel; 0 where this node is the ingress.
+    pub peer: Be32,
+    /// Bits: [`FIN_IN`], [`FIN_OUT`], [`RESET`], [`ANSWERED`].
+    pub state: u32,
+    /// When a packet was last seen, in [`ticks`].
+    pub seen: u32,
+    /// Zero.
+    pub zero: u32,
+}
+
+impl Flow {
+    /// Both sides are done, or one gave up: the next SYN is a new connection.
+    #[inline(always)]
+    #[must_use]
+    pub const fn closed(state: u32) -> bool {
+        state & RESET != 0 || state & (FIN_IN | FIN_OUT) == FIN_IN | FIN_OUT
+    }
+}
+
+/// Nanoseconds of the monotonic clock as ticks of 2^30 ns (1.07 s): coarse enough
+/// that a busy flow's entry is written once a second, not once a packet.
+#[inline(always)]
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "wraps after some 146 years of uptime"
+)]
+pub const fn ticks(nanoseconds: u64) -> u32 {
+    (nanoseconds >> 30) as u32
+}
+
+/// What a task's packet becomes again. Keyed by the task's [`Tuple`]: from its
+/// own address to the client's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Reply {
+    /// Key of the task.
+    pub task: u64,
+    /// The address that the client spoke to.
+    pub frontend: Be32,
+    /// The node through which the client came; 0 where it was this one.
+    pub peer: Be32,
+    /// The port that the client spoke to.
+    pub port: Be16,
+    /// Zero.
+    pub zero: [u8; 6],
+}

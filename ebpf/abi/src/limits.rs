@@ -1,0 +1,16 @@
+//! Sizes of the maps, in entries.
+
+/// Published ports of the whole Swarm, TCP and UDP.
+pub const FRONTENDS: u32 = 16_384;
+/// Places in all tables together: tasks times published ports, twice while a table is replaced.
+pub const SLOTS: u32 = 262_144;
+/// Tasks behind published ports.
+pub const BACKENDS: u32 = 131_072;
+/// Services with published ports.
+pub const SERVICES: u32 = 16_384;
+/// IPv4 addresses of one node.
+pub const ADDRESSES: u32 = 1_024;
+/// Nodes.
+pub const PEERS: u32 = 4_096;
+/// Flows that one node remembers, each way.
+pub const FLOWS: u32 = 262_144;

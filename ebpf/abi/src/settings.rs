@@ -1,0 +1,35 @@
+//! Facts about the node that the programs need.
+
+use crate::{Be16, Be32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// The one entry of the settings map.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+)]
+#[repr(C)]
+pub struct Settings {
+    /// This node's address towards other nodes.
+    pub node: Be32,
+    /// UDP port of the tunnel.
+    pub tunnel_port: Be16,
+    /// MAC address of the uplink: frames for others are never ours.
+    pub mac: [u8; 6],
+    /// Index of the uplink.
+    pub uplink: u32,
+    /// MTU of the uplink, in bytes.
+    pub mtu: u32,
+    /// Index of `docker_gwbridge`; 0 while there is none.
+    pub bridge: u32,
+}

@@ -1,0 +1,241 @@
+//! Frames and tables in ordinary memory, with the meaning that the kernel's have.
+
+use crate::checksum;
+use crate::packet::{Change, ETHERNET, Packet, Tables};
+use crate::tunnel::OVERHEAD;
+use lb_abi::Be32;
+use lb_abi::counters::Counters;
+use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::service::{Backend, Frontend, Port, Slot};
+use lb_abi::settings::Settings;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// A frame, as a hook sees it. `DELIVERS` false: XDP; true: tc.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame<const DELIVERS: bool> {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Whether the hook knows a way out.
+    pub routed: bool,
+    /// Payload per segment of a merged packet.
+    pub segment_size: u32,
+    /// Packets on the wire.
+    pub segments: u32,
+}
+
+impl<const DELIVERS: bool> Frame<DELIVERS> {
+    /// One packet, with a way out.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            routed: true,
+            segment_size: 0,
+            segments: 1,
+        }
+    }
+
+    fn patch(&mut self, at: usize, change: Change) -> bool {
+        let Some(old) = self.load::<[u8; 2]>(at).map(u16::from_be_bytes) else {
+            return false;
+        };
+        if change.udp && old == 0 {
+            return true;
+        }
+        let mut new = if change.wide {
+            checksum::replace4(old, change.from, change.to)
+        } else {
+            let [a, b, ..] = change.from;
+            let [c, d, ..] = change.to;
+            checksum::replace(old, u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
+        };
+        if change.udp && new == 0 {
+            new = 0xffff;
+        }
+        self.store(at, &new.to_be_bytes())
+    }
+}
+
+impl<const DELIVERS: bool> Packet for Frame<DELIVERS> {
+    const DELIVERS: bool = DELIVERS;
+
+    fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
+        T::read_from_prefix(self.bytes.get(offset..)?)
+            .ok()
+            .map(|(value, _)| value)
+    }
+
+    fn store<T: IntoBytes + Immutable>(&mut self, offset: usize, value: &T) -> bool {
+        match self.bytes.get_mut(offset..) {
+            Some(rest) => value.write_to_prefix(rest).is_ok(),
+            None => false,
+        }
+    }
+
+    fn grow(&mut self, _keep_segments: bool) -> bool {
+        if self.bytes.len() < ETHERNET {
+            return false;
+        }
+        self.bytes.splice(ETHERNET..ETHERNET, [0; OVERHEAD]);
+        true
+    }
+
+    fn shrink(&mut self) -> bool {
+        if self.bytes.len() < ETHERNET + OVERHEAD {
+            return false;
+        }
+        self.bytes.drain(ETHERNET..ETHERNET + OVERHEAD);
+        true
+    }
+
+    fn patch_header(&mut self, at: usize, from: [u8; 4], to: [u8; 4]) -> bool {
+        self.patch(
+            at,
+            Change {
+                from,
+                to,
+                wide: true,
+                pseudo: false,
+                udp: false,
+            },
+        )
+    }
+
+    fn patch_transport(&mut self, at: usize, change: Change) -> bool {
+        self.patch(at, change)
+    }
+
+    fn route(&mut self, _source: Be32, _destination: Be32) -> bool {
+        self.routed
+    }
+
+    fn segment_size(&self) -> u32 {
+        self.segment_size
+    }
+
+    fn segments(&self) -> u32 {
+        self.segments
+    }
+}
+
+/// All maps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The one entry of the settings map.
+    pub settings: Option<Settings>,
+    /// Frontends.
+    pub frontends: BTreeMap<Port, Frontend>,
+    /// Turns of frontends.
+    pub turns: RefCell<BTreeMap<Port, u64>>,
+    /// Tables.
+    pub slots: BTreeMap<Slot, u64>,
+    /// Tasks.
+    pub backends: BTreeMap<u64, Backend>,
+    /// Own addresses.
+    pub addresses: BTreeSet<u32>,
+    /// Nodes of the Swarm.
+    pub peers: BTreeSet<u32>,
+    /// Flows of clients.
+    pub flows: RefCell<BTreeMap<Tuple, Flow>>,
+    /// What replies become.
+    pub replies: RefCell<BTreeMap<Tuple, Reply>>,
+    /// Traffic per task.
+    pub counters: RefCell<BTreeMap<u64, Counters>>,
+    /// What the clock of flows says.
+    pub now: u32,
+}
+
+impl Memory {
+    fn counted(&self, task: u64, count: impl FnOnce(&mut Counters)) {
+        if let Some(counters) = self.counters.borrow_mut().get_mut(&task) {
+            count(counters);
+        }
+    }
+}
+
+impl Tables for Memory {
+    fn settings(&self) -> Option<Settings> {
+        self.settings
+    }
+
+    fn frontend(&self, port: &Port) -> Option<Frontend> {
+        self.frontends.get(port).copied()
+    }
+
+    fn turn(&self, port: &Port) -> Option<u64> {
+        let mut turns = self.turns.borrow_mut();
+        let turn = turns.get_mut(port)?;
+        let was = *turn;
+        *turn = turn.wrapping_add(1);
+        Some(was)
+    }
+
+    fn slot(&self, slot: &Slot) -> Option<u64> {
+        self.slots.get(slot).copied()
+    }
+
+    fn backend(&self, task: u64) -> Option<Backend> {
+        self.backends.get(&task).copied()
+    }
+
+    fn answers(&self, address: Be32) -> bool {
+        self.addresses.contains(&address.get())
+    }
+
+    fn peer(&self, address: Be32) -> bool {
+        self.peers.contains(&address.get())
+    }
+
+    fn flow(&self, tuple: &Tuple, state: u32) -> Option<Flow> {
+        let mut flows = self.flows.borrow_mut();
+        let flow = flows.get_mut(tuple)?;
+        let was = *flow;
+        flow.state |= state;
+        flow.seen = self.now;
+        Some(was)
+    }
+
+    fn remember(&self, tuple: &Tuple, flow: &Flow) -> bool {
+        self.flows.borrow_mut().insert(
+            *tuple,
+            Flow {
+                seen: self.now,
+                ..*flow
+            },
+        );
+        true
+    }
+
+    fn reply(&self, tuple: &Tuple) -> Option<Reply> {
+        self.replies.borrow().get(tuple).copied()
+    }
+
+    fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool {
+        self.replies.borrow_mut().insert(*tuple, *reply);
+        true
+    }
+
+    fn count_new(&self, task: u64) {
+        self.counted(task, |counters| counters.new += 1);
+    }
+
+    fn count_in(&self, task: u64, packets: u64, bytes: u64) {
+        self.counted(task, |counters| {
+            counters.packets_in += packets;
+            counters.bytes_in += bytes;
+        });
+    }
+
+    fn count_out(&self, task: u64, packets: u64, bytes: u64) {
+        self.counted(task, |counters| {
+            counters.packets_out += packets;
+            counters.bytes_out += bytes;
+        });
+    }
+}

@@ -1,0 +1,98 @@
+//! What the datapath asks of a packet and of the maps; each hook answers in its own way.
+
+use lb_abi::Be32;
+use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::service::{Backend, Frontend, Port, Slot};
+use lb_abi::settings::Settings;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// Bytes of an Ethernet header without tags.
+pub const ETHERNET: usize = 14;
+
+/// One frame, beginning with its Ethernet header.
+pub trait Packet {
+    /// Can this hook rewrite transport checksums and hand packets to `docker_gwbridge`?
+    ///
+    /// XDP can't: a checksum that the sender left to the hardware looks like a
+    /// finished one there, and the bridge is out of its reach.
+    const DELIVERS: bool;
+
+    /// Bytes of the frame.
+    fn length(&self) -> usize;
+
+    /// The value at `offset`, if it lies within the frame.
+    fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T>;
+
+    /// Writes `value` at `offset`; false if it does not fit.
+    fn store<T: IntoBytes + Immutable>(&mut self, offset: usize, value: &T) -> bool;
+
+    /// Inserts [`crate::tunnel::OVERHEAD`] bytes behind the Ethernet header.
+    /// `keep_segments`: segments of a merged packet still fit the link after growing.
+    fn grow(&mut self, keep_segments: bool) -> bool;
+
+    /// Removes [`crate::tunnel::OVERHEAD`] bytes behind the Ethernet header.
+    fn shrink(&mut self) -> bool;
+
+    /// Adds to the checksum at `at` (an IPv4 header's) the change of 4 bytes in the header.
+    fn patch_header(&mut self, at: usize, from: [u8; 4], to: [u8; 4]) -> bool;
+
+    /// Adds to the transport checksum at `at` the change described.
+    fn patch_transport(&mut self, at: usize, change: Change) -> bool;
+
+    /// Is there a way out of the uplink to `destination` that this hook can take
+    /// now? Asked before the packet is changed.
+    fn route(&mut self, source: Be32, destination: Be32) -> bool;
+
+    /// Bytes of payload per segment where this is several merged ones, else 0.
+    fn segment_size(&self) -> u32;
+
+    /// How many packets on the wire this is.
+    fn segments(&self) -> u32;
+}
+
+/// A change of bytes that a TCP or UDP checksum covers.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// Before, in network order; 2-byte changes stand in the first two bytes.
+    pub from: [u8; 4],
+    /// After.
+    pub to: [u8; 4],
+    /// 2 or 4 bytes?
+    pub wide: bool,
+    /// In the pseudo header: covered by the sum even where the rest is left to the hardware.
+    pub pseudo: bool,
+    /// UDP: a sum of zero means none, and stays.
+    pub udp: bool,
+}
+
+/// The maps. Every call is one look-up or one write.
+pub trait Tables {
+    /// Facts about the node; none while the agent has not written them.
+    fn settings(&self) -> Option<Settings>;
+    /// The frontend on a port.
+    fn frontend(&self, port: &Port) -> Option<Frontend>;
+    /// Adds one to the turn of a frontend and returns what it was.
+    fn turn(&self, port: &Port) -> Option<u64>;
+    /// The key of the task in a slot.
+    fn slot(&self, slot: &Slot) -> Option<u64>;
+    /// The task with a key.
+    fn backend(&self, task: u64) -> Option<Backend>;
+    /// Is it an address on which this node answers?
+    fn answers(&self, address: Be32) -> bool;
+    /// Is it a node of the Swarm?
+    fn peer(&self, address: Be32) -> bool;
+    /// The flow of a client's tuple as it was, after setting `state` bits and the time in it.
+    fn flow(&self, tuple: &Tuple, state: u32) -> Option<Flow>;
+    /// Remembers a flow, in place of an older one.
+    fn remember(&self, tuple: &Tuple, flow: &Flow) -> bool;
+    /// What a task's packets become.
+    fn reply(&self, tuple: &Tuple) -> Option<Reply>;
+    /// Remembers what a task's packets become.
+    fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool;
+    /// Counts a new flow of a task.
+    fn count_new(&self, task: u64);
+    /// Counts packets from a client to a task.
+    fn count_in(&self, task: u64, packets: u64, bytes: u64);
+    /// Counts packets from a task to a client.
+    fn count_out(&self, task: u64, packets: u64, bytes: u64);
+}

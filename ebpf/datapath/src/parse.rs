@@ -1,0 +1,202 @@
+//! From bytes to a tuple, or to "not ours".
+
+use crate::packet::{ETHERNET, Packet};
+use lb_abi::flow::{FIN_IN, FIN_OUT, RESET, Tuple};
+use lb_abi::{Be16, Be32, TCP, UDP};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// `EtherType` of IPv4.
+pub const IPV4: Be16 = Be16::new(0x0800);
+
+/// TCP flag bits (RFC 9293, section 3.1).
+pub mod flags {
+    /// No more data from the sender.
+    pub const FIN: u8 = 0x01;
+    /// Synchronize sequence numbers.
+    pub const SYN: u8 = 0x02;
+    /// Reset the connection.
+    pub const RST: u8 = 0x04;
+    /// Acknowledgment field significant.
+    pub const ACK: u8 = 0x10;
+}
+
+/// Ethernet II header.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Ethernet {
+    /// Destination MAC address.
+    pub destination: [u8; 6],
+    /// Source MAC address.
+    pub source: [u8; 6],
+    /// What follows.
+    pub kind: Be16,
+}
+
+/// IPv4 header without options (RFC 791, section 3.1).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Ipv4 {
+    /// Version 4 and header length in 32-bit words.
+    pub version_length: u8,
+    /// DSCP and ECN.
+    pub tos: u8,
+    /// Bytes of header and payload.
+    pub total: Be16,
+    /// Identification of fragments.
+    pub id: Be16,
+    /// Flags and offset of fragments.
+    pub fragment: Be16,
+    /// Time to live.
+    pub ttl: u8,
+    /// IP protocol.
+    pub proto: u8,
+    /// Checksum of the header.
+    pub checksum: Be16,
+    /// Source address.
+    pub source: Be32,
+    /// Destination address.
+    pub destination: Be32,
+}
+
+/// A whole TCP or UDP packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    /// Its 5-tuple.
+    pub tuple: Tuple,
+    /// Offset of the IPv4 header in the frame.
+    pub l3: usize,
+    /// Offset of the TCP or UDP header in the frame.
+    pub l4: usize,
+    /// Bytes of headers, IPv4 and transport.
+    pub headers: usize,
+    /// Bytes of the IPv4 packet.
+    pub total: u16,
+    /// DSCP and ECN.
+    pub tos: u8,
+    /// TCP flags; 0 for UDP.
+    pub flags: u8,
+}
+
+impl Segment {
+    /// A TCP SYN that opens a connection?
+    #[inline(always)]
+    #[must_use]
+    pub const fn opens(&self) -> bool {
+        self.flags & (flags::SYN | flags::ACK | flags::RST | flags::FIN) == flags::SYN
+    }
+
+    /// A SYN or SYN-ACK, which carries the MSS option?
+    #[inline(always)]
+    #[must_use]
+    pub const fn negotiates(&self) -> bool {
+        self.flags & flags::SYN != 0
+    }
+
+    /// The state bits that a packet of the client's sets in its flow.
+    #[inline(always)]
+    #[must_use]
+    pub const fn state_in(&self) -> u32 {
+        (if self.flags & flags::FIN != 0 {
+            FIN_IN
+        } else {
+            0
+        }) | (if self.flags & flags::RST != 0 {
+            RESET
+        } else {
+            0
+        })
+    }
+
+    /// The state bits that a packet of the task's sets in its flow.
+    #[inline(always)]
+    #[must_use]
+    pub const fn state_out(&self) -> u32 {
+        lb_abi::flow::ANSWERED
+            | (if self.flags & flags::FIN != 0 {
+                FIN_OUT
+            } else {
+                0
+            })
+            | (if self.flags & flags::RST != 0 {
+                RESET
+            } else {
+                0
+            })
+    }
+
+    /// Bytes on the wire, as IP packets: a merged packet's segments each had headers.
+    #[inline(always)]
+    #[must_use]
+    pub fn bytes(&self, segments: u32) -> u64 {
+        u64::from(self.total) + u64::from(segments.saturating_sub(1)) * self.headers as u64
+    }
+}
+
+/// Is the frame IPv4 and addressed to this host's own MAC address?
+#[inline(always)]
+pub fn ours<P: Packet>(packet: &P, mac: [u8; 6]) -> bool {
+    match packet.load::<Ethernet>(0) {
+        Some(ethernet) => ethernet.kind == IPV4 && ethernet.destination == mac,
+        None => false,
+    }
+}
+
+/// The TCP or UDP packet whose IPv4 header is at `l3`.
+///
+/// None for what is left to the kernel: other protocols, fragments, and whatever
+/// contradicts itself.
+#[inline(always)]
+pub fn segment<P: Packet>(packet: &P, l3: usize) -> Option<Segment> {
+    let ip: Ipv4 = packet.load(l3)?;
+    let header = usize::from(ip.version_length & 0x0f) << 2;
+    if ip.version_length >> 4 != 4 || header < size_of::<Ipv4>() {
+        return None;
+    }
+    // More fragments, or an offset: only the first one of them has ports.
+    if ip.fragment.get() & 0x3fff != 0 {
+        return None;
+    }
+    let total = ip.total.get();
+    if l3 + usize::from(total) > packet.length() {
+        return None;
+    }
+    let l4 = l3 + header;
+    let [source_port, destination_port] = packet.load::<[Be16; 2]>(l4)?;
+    let (transport, flags) = match ip.proto {
+        TCP => {
+            let [offset, flags] = packet.load::<[u8; 2]>(l4 + 12)?;
+            let length = usize::from(offset >> 4) << 2;
+            if length < 20 {
+                return None;
+            }
+            (length, flags)
+        }
+        UDP => (8, 0),
+        _ => return None,
+    };
+    if usize::from(total) < header + transport {
+        return None;
+    }
+    Some(Segment {
+        tuple: Tuple {
+            source: ip.source,
+            destination: ip.destination,
+            source_port,
+            destination_port,
+            proto: ip.proto,
+            zero: [0; 3],
+        },
+        l3,
+        l4,
+        headers: header + transport,
+        total,
+        tos: ip.tos,
+        flags,
+    })
+}
+
+/// The packet directly behind the Ethernet header.
+#[inline(always)]
+pub fn outer<P: Packet>(packet: &P) -> Option<Segment> {
+    segment(packet, ETHERNET)
+}

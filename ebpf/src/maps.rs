@@ -1,0 +1,205 @@
+//! Every map, and the datapath's view of them.
+//!
+//! All are pinned by name in the directory that the agent chooses, so that flows
+//! and counters outlive it.
+#![expect(
+    unsafe_code,
+    reason = "map values are reached through the kernel's pointers"
+)]
+
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap};
+use core::intrinsics::{AtomicOrdering, atomic_or, atomic_xadd};
+use lb_abi::counters::{Counters, Reason};
+use lb_abi::flow::{Flow, Reply, Tuple, ticks};
+use lb_abi::service::{Backend, Frontend, Port, Slot};
+use lb_abi::settings::Settings;
+use lb_abi::{Be32, limits};
+use lb_datapath::Tables;
+
+/// One entry: facts about the node.
+#[map]
+static LB_SETTINGS: Array<Settings> = Array::pinned(1, 0);
+/// Addresses on which published ports are answered. The value is unused.
+#[map]
+static LB_ADDRESSES: HashMap<Be32, u32> = HashMap::pinned(limits::ADDRESSES, BPF_F_NO_PREALLOC);
+/// Nodes whose tunnel packets are opened. The value is unused.
+#[map]
+static LB_PEERS: HashMap<Be32, u32> = HashMap::pinned(limits::PEERS, BPF_F_NO_PREALLOC);
+/// Published ports.
+#[map]
+static LB_FRONTENDS: HashMap<Port, Frontend> =
+    HashMap::pinned(limits::FRONTENDS, BPF_F_NO_PREALLOC);
+/// Whose turn it is, per published port: apart from the frontend, so that replacing that keeps the turn.
+#[map]
+static LB_TURNS: HashMap<Port, u64> = HashMap::pinned(limits::FRONTENDS, BPF_F_NO_PREALLOC);
+/// Tables of tasks that take new flows.
+#[map]
+static LB_SLOTS: HashMap<Slot, u64> = HashMap::pinned(limits::SLOTS, BPF_F_NO_PREALLOC);
+/// Tasks that may hold flows.
+#[map]
+static LB_BACKENDS: HashMap<u64, Backend> = HashMap::pinned(limits::BACKENDS, BPF_F_NO_PREALLOC);
+/// Traffic per task.
+#[map]
+static LB_COUNTERS: PerCpuHashMap<u64, Counters> =
+    PerCpuHashMap::pinned(limits::BACKENDS, BPF_F_NO_PREALLOC);
+/// Traffic of tasks that are gone, per service; written by the agent only.
+#[map]
+static LB_RETIRED: HashMap<u64, Counters> = HashMap::pinned(limits::SERVICES, BPF_F_NO_PREALLOC);
+/// Flows as clients see them.
+#[map]
+static LB_FLOWS: LruHashMap<Tuple, Flow> = LruHashMap::pinned(limits::FLOWS, 0);
+/// Flows as tasks see them.
+#[map]
+static LB_REPLIES: LruHashMap<Tuple, Reply> = LruHashMap::pinned(limits::FLOWS, 0);
+/// Packets dropped, by [`Reason`].
+#[map]
+static LB_DROPS: PerCpuArray<u64> = PerCpuArray::pinned(Reason::ALL.len() as u32, 0);
+
+/// The maps, as the datapath asks for them.
+pub(crate) struct Maps;
+
+/// Facts about the node, once the agent has written them.
+#[inline(always)]
+pub(crate) fn settings() -> Option<Settings> {
+    let settings = LB_SETTINGS.get(0)?;
+    if settings.uplink == 0 {
+        None
+    } else {
+        Some(*settings)
+    }
+}
+
+/// Counts a dropped packet.
+#[inline(always)]
+pub(crate) fn count_drop(reason: Reason) {
+    if let Some(count) = LB_DROPS.get_ptr_mut(reason as u32) {
+        // SAFETY: this CPU's own slot; programs are not preempted by themselves.
+        unsafe { *count += 1 };
+    }
+}
+
+#[inline(always)]
+fn now() -> u32 {
+    // SAFETY: the helper takes nothing and is there since Linux 5.11.
+    ticks(unsafe { bpf_ktime_get_coarse_ns() })
+}
+
+#[inline(always)]
+fn counted(task: u64, count: impl FnOnce(&mut Counters)) {
+    if let Some(counters) = LB_COUNTERS.get_ptr_mut(task) {
+        // SAFETY: this CPU's own copy, valid until the program ends (RCU).
+        count(unsafe { &mut *counters });
+    }
+}
+
+impl Tables for Maps {
+    #[inline(always)]
+    fn settings(&self) -> Option<Settings> {
+        settings()
+    }
+
+    #[inline(always)]
+    fn frontend(&self, port: &Port) -> Option<Frontend> {
+        // SAFETY: values are replaced as a whole, never written in place (no preallocation).
+        unsafe { LB_FRONTENDS.get(port) }.copied()
+    }
+
+    #[inline(always)]
+    fn turn(&self, port: &Port) -> Option<u64> {
+        let turn = LB_TURNS.get_ptr_mut(port)?;
+        // SAFETY: map values are 8-byte aligned, and everyone touches this one atomically.
+        Some(unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(turn, 1) })
+    }
+
+    #[inline(always)]
+    fn slot(&self, slot: &Slot) -> Option<u64> {
+        // SAFETY: as for frontends.
+        unsafe { LB_SLOTS.get(slot) }.copied()
+    }
+
+    #[inline(always)]
+    fn backend(&self, task: u64) -> Option<Backend> {
+        // SAFETY: as for frontends.
+        unsafe { LB_BACKENDS.get(task) }.copied()
+    }
+
+    #[inline(always)]
+    fn answers(&self, address: Be32) -> bool {
+        LB_ADDRESSES.get_ptr(address).is_some()
+    }
+
+    #[inline(always)]
+    fn peer(&self, address: Be32) -> bool {
+        LB_PEERS.get_ptr(address).is_some()
+    }
+
+    #[inline(always)]
+    fn flow(&self, tuple: &Tuple, state: u32) -> Option<Flow> {
+        let flow = LB_FLOWS.get_ptr_mut(tuple)?;
+        // SAFETY: the kernel keeps the element's memory until the program ends; its
+        // task and peer are written before it is found. An LRU element may be given
+        // to another tuple meanwhile: the worst outcome is one packet astray.
+        let was = unsafe { *flow };
+        if was.state | state != was.state {
+            // SAFETY: as above; both directions may set bits at once, hence atomically.
+            unsafe {
+                atomic_or::<u32, u32, { AtomicOrdering::Relaxed }>(&raw mut (*flow).state, state)
+            };
+        }
+        let now = now();
+        if was.seen != now {
+            // SAFETY: as above; whoever writes writes the same.
+            unsafe { (*flow).seen = now };
+        }
+        Some(was)
+    }
+
+    #[inline(always)]
+    fn remember(&self, tuple: &Tuple, flow: &Flow) -> bool {
+        LB_FLOWS
+            .insert(
+                tuple,
+                Flow {
+                    seen: now(),
+                    ..*flow
+                },
+                0,
+            )
+            .is_ok()
+    }
+
+    #[inline(always)]
+    fn reply(&self, tuple: &Tuple) -> Option<Reply> {
+        // SAFETY: as for flows; replies are never written in place.
+        unsafe { LB_REPLIES.get(tuple) }.copied()
+    }
+
+    #[inline(always)]
+    fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool {
+        LB_REPLIES.insert(tuple, reply, 0).is_ok()
+    }
+
+    #[inline(always)]
+    fn count_new(&self, task: u64) {
+        counted(task, |counters| counters.new += 1);
+    }
+
+    #[inline(always)]
+    fn count_in(&self, task: u64, packets: u64, bytes: u64) {
+        counted(task, |counters| {
+            counters.packets_in += packets;
+            counters.bytes_in += bytes;
+        });
+    }
+
+    #[inline(always)]
+    fn count_out(&self, task: u64, packets: u64, bytes: u64) {
+        counted(task, |counters| {
+            counters.packets_out += packets;
+            counters.bytes_out += bytes;
+        });
+    }
+}

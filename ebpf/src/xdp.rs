@@ -1,0 +1,150 @@
+//! A frame as XDP sees it: raw bytes, before the kernel has made a packet of them.
+#![expect(
+    unsafe_code,
+    reason = "frames are reached through the context's pointers"
+)]
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::{BPF_FIB_LKUP_RET_SUCCESS, bpf_fib_lookup as FibLookup, xdp_action};
+use aya_ebpf::helpers::generated::{bpf_fib_lookup, bpf_xdp_adjust_head};
+use aya_ebpf::programs::XdpContext;
+use lb_abi::Be32;
+use lb_datapath::Packet;
+use lb_datapath::packet::{Change, ETHERNET};
+use lb_datapath::parse::Ethernet;
+use lb_datapath::tunnel::OVERHEAD;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// Address family of IPv4 in the kernel's API.
+const AF_INET: u8 = 2;
+
+/// A frame under XDP.
+pub(crate) struct XdpFrame {
+    context: XdpContext,
+    /// MAC addresses towards the next hop, destination then source, once a route was found.
+    next_hop: [[u8; 6]; 2],
+}
+
+impl XdpFrame {
+    #[inline(always)]
+    pub(crate) fn new(context: XdpContext) -> Self {
+        Self {
+            context,
+            next_hop: [[0; 6]; 2],
+        }
+    }
+
+    /// Sends the frame out of the device that it came in on.
+    #[inline(always)]
+    pub(crate) fn transmit(&mut self) -> u32 {
+        let next_hop = self.next_hop;
+        if self.store(0, &next_hop) {
+            xdp_action::XDP_TX
+        } else {
+            xdp_action::XDP_DROP
+        }
+    }
+
+    #[inline(always)]
+    fn at<T>(&self, offset: usize) -> Option<*mut T> {
+        let start = self.context.data() + offset;
+        if start + size_of::<T>() > self.context.data_end() {
+            return None;
+        }
+        Some(start as *mut T)
+    }
+
+    /// Moves the start of the frame, taking the Ethernet header along.
+    #[inline(always)]
+    fn move_head(&mut self, bytes: i32) -> bool {
+        let Some(ethernet) = self.load::<Ethernet>(0) else {
+            return false;
+        };
+        // SAFETY: the context is the kernel's own; pointers into the frame are not kept.
+        if unsafe { bpf_xdp_adjust_head(self.context.ctx, bytes) } != 0 {
+            return false;
+        }
+        self.store(0, &ethernet)
+    }
+}
+
+impl Packet for XdpFrame {
+    const DELIVERS: bool = false;
+
+    #[inline(always)]
+    fn length(&self) -> usize {
+        self.context.data_end() - self.context.data()
+    }
+
+    #[inline(always)]
+    fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
+        // SAFETY: `at` checked that it lies within the frame; any bytes are a valid T.
+        self.at::<T>(offset)
+            .map(|value| unsafe { value.read_unaligned() })
+    }
+
+    #[inline(always)]
+    fn store<T: IntoBytes + Immutable>(&mut self, offset: usize, value: &T) -> bool {
+        let Some(place) = self.at::<T>(offset) else {
+            return false;
+        };
+        // SAFETY: `at` checked the bounds; T has no padding, and does not need dropping (IntoBytes).
+        unsafe { place.write_unaligned(core::ptr::read(value)) };
+        true
+    }
+
+    #[inline(always)]
+    fn grow(&mut self, _keep_segments: bool) -> bool {
+        self.move_head(-(OVERHEAD as i32))
+    }
+
+    #[inline(always)]
+    fn shrink(&mut self) -> bool {
+        self.move_head(OVERHEAD as i32)
+    }
+
+    #[inline(always)]
+    fn patch_header(&mut self, _at: usize, _from: [u8; 4], _to: [u8; 4]) -> bool {
+        false // `DELIVERS` is false: never asked
+    }
+
+    #[inline(always)]
+    fn patch_transport(&mut self, _at: usize, _change: Change) -> bool {
+        false // `DELIVERS` is false: never asked
+    }
+
+    #[inline(always)]
+    fn route(&mut self, source: Be32, destination: Be32) -> bool {
+        // SAFETY: plain numbers, for which zero is valid.
+        let mut fib: FibLookup = unsafe { core::mem::zeroed() };
+        fib.family = AF_INET;
+        // SAFETY: reading the context's fields is what it is for.
+        fib.ifindex = unsafe { (*self.context.ctx).ingress_ifindex };
+        fib.__bindgen_anon_3.ipv4_src = u32::from_ne_bytes(source.to_bytes());
+        fib.__bindgen_anon_4.ipv4_dst = u32::from_ne_bytes(destination.to_bytes());
+        let size = size_of::<FibLookup>() as i32;
+        // SAFETY: the kernel writes no more than `size` bytes.
+        let found = unsafe { bpf_fib_lookup(self.context.as_ptr(), &raw mut fib, size, 0) };
+        // Without a neighbour, or out of another device: tc goes on, where the kernel resolves.
+        // SAFETY: as above.
+        if found != i64::from(BPF_FIB_LKUP_RET_SUCCESS)
+            || fib.ifindex != unsafe { (*self.context.ctx).ingress_ifindex }
+        {
+            return false;
+        }
+        self.next_hop = [fib.dmac, fib.smac];
+        true
+    }
+
+    #[inline(always)]
+    fn segment_size(&self) -> u32 {
+        0
+    }
+
+    #[inline(always)]
+    fn segments(&self) -> u32 {
+        1
+    }
+}
+
+const _: () = assert!(ETHERNET == size_of::<Ethernet>());
