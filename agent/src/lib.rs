@@ -1,1 +1,3 @@
-//! The agent.
+//! The agent: watches the Swarm, works out what the kernel shall hold, and sees to it.
+
+pub mod kernel;

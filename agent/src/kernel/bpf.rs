@@ -1,0 +1,158 @@
+//! The eBPF path as a [`Kernel`]: programs, links and maps, all pinned.
+//!
+//! Everything lives in one directory of a BPF file system, named after the layout's
+//! version: it outlives the agent, and the next one adopts it.
+
+mod hooks;
+mod load;
+mod maps;
+mod traffic;
+mod wire;
+
+pub use load::LoadError;
+pub use traffic::Traffic;
+
+use hooks::Hooks;
+use lb_abi::counters::Counters;
+use lb_core::ids::Key;
+use lb_core::kernel::{ApplyError, Kernel, ObserveError};
+use lb_core::op::Op;
+use lb_core::state::{Hook, State};
+use maps::Maps;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use thiserror::Error;
+
+/// Handles to all objects of ours in the kernel.
+pub struct BpfKernel {
+    hooks: Hooks,
+    maps: Maps,
+}
+
+/// Why a look or a step failed.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// A map refused.
+    #[error("map {map}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// Why.
+        #[source]
+        source: aya::maps::MapError,
+    },
+    /// A program could not be attached, or a link not be updated.
+    #[error("{hook} could not be attached")]
+    Attach {
+        /// Where.
+        hook: Hook,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something else is attached there, and stays.
+    #[error("another XDP program is attached to {link}: swarmlb leaves it alone and uses tc only")]
+    Foreign {
+        /// Name of the device.
+        link: String,
+    },
+    /// The device is gone.
+    #[error("no device has index {0}")]
+    NoDevice(u32),
+    /// A pin could not be read or removed.
+    #[error("{path}")]
+    Pin {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl BpfKernel {
+    /// Loads the programs, and adopts maps and links that an earlier agent left in `directory`.
+    ///
+    /// # Errors
+    /// When the kernel or the file system can't do what is needed; nothing is attached then.
+    pub fn load(directory: &Path) -> Result<Self, LoadError> {
+        let (ebpf, directory) = load::load(directory)?;
+        let (hooks, maps) = load::split(ebpf, directory)?;
+        Ok(Self { hooks, maps })
+    }
+
+    /// What clients did through this node so far. `now` is the flows' clock.
+    ///
+    /// # Errors
+    /// When a map could not be read.
+    pub fn traffic(&self) -> Result<Traffic, ObserveError> {
+        traffic::read(&self.maps).map_err(observe_error)
+    }
+
+    /// Detaches the programs and removes every object of ours. The handles are useless afterwards.
+    ///
+    /// # Errors
+    /// When something could not be removed; the rest is.
+    pub fn clean(directory: &Path) -> Result<(), LoadError> {
+        load::clean(directory)
+    }
+
+    fn step(&mut self, op: &Op) -> Result<(), Failure> {
+        let maps = &mut self.maps;
+        match op {
+            Op::PutSettings(settings) => maps.settings.set(0, *settings),
+            Op::AddAddress(address) => maps.addresses.insert(be(*address), 0),
+            Op::RemoveAddress(address) => maps.addresses.remove(&be(*address)),
+            Op::AddPeer(address) => maps.peers.insert(be(*address), 0),
+            Op::RemovePeer(address) => maps.peers.remove(&be(*address)),
+            Op::AddService(key) => maps.retired.insert_new(key.0, Counters::default()),
+            Op::RemoveService(key) => maps.retired.remove(&key.0),
+            Op::PutBackend(key, backend) => {
+                maps.counters.insert_zero(key.0)?;
+                maps.backends.insert(key.0, *backend)
+            }
+            Op::RemoveBackend(key, backend) => {
+                maps.backends.remove(&key.0)?;
+                traffic::retire(maps, *key, Key(backend.service))
+            }
+            Op::PutTable(port, table, tasks) => maps.put_table(*port, *table, tasks),
+            Op::RemoveTable(port, table, tasks) => maps.remove_table(*port, *table, tasks.len()),
+            Op::PutFrontend(port, frontend) => {
+                maps.turns.insert_new(*port, 0)?;
+                maps.frontends.insert(*port, *frontend)
+            }
+            Op::RemoveFrontend(port) => {
+                maps.frontends.remove(port)?;
+                maps.turns.remove(port)
+            }
+            Op::Attach(hook) => self.hooks.attach(*hook),
+            Op::Detach(hook) => self.hooks.detach(*hook),
+            Op::Sweep => maps.sweep(),
+        }
+    }
+}
+
+impl Kernel for BpfKernel {
+    fn observe(&mut self) -> Result<State, ObserveError> {
+        let hooks = self.hooks.attached().map_err(observe_error)?;
+        self.maps.observe(hooks).map_err(observe_error)
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<(), ApplyError> {
+        self.step(op).map_err(|failure| ApplyError {
+            op: op.clone(),
+            source: failure.into(),
+        })
+    }
+}
+
+fn observe_error(failure: Failure) -> ObserveError {
+    ObserveError {
+        object: "the datapath's state".to_owned(),
+        source: failure.into(),
+    }
+}
+
+fn be(address: Ipv4Addr) -> lb_abi::Be32 {
+    lb_abi::Be32::new(address.into())
+}

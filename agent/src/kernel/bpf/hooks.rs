@@ -1,0 +1,207 @@
+//! Attaching programs to devices, through links that are pinned and adopted.
+
+use super::Failure;
+use aya::Ebpf;
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::tc::TcAttachOptions;
+use aya::programs::xdp::XdpMode;
+use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp};
+use lb_core::state::{Hook, HookKind};
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::path::PathBuf;
+
+/// The loaded programs, and where their links are pinned.
+pub(crate) struct Hooks {
+    pub(crate) ebpf: Ebpf,
+    pub(crate) directory: PathBuf,
+}
+
+/// Name of the program for a hook, in the object.
+pub(crate) const fn program(kind: HookKind) -> &'static str {
+    match kind {
+        HookKind::UplinkXdp => "lb_uplink_xdp",
+        HookKind::UplinkTc => "lb_uplink_tc",
+        HookKind::BridgeTc => "lb_bridge_tc",
+    }
+}
+
+impl Hooks {
+    /// Puts the new programs in place of an earlier agent's, atomically, link by link.
+    /// Links of devices that are gone are forgotten.
+    pub(crate) fn adopt(&mut self) -> Result<(), Failure> {
+        for hook in self.pinned()? {
+            if device(hook.link).is_err() || self.update(hook).is_err() {
+                self.detach(hook)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where programs are attached now.
+    pub(crate) fn attached(&self) -> Result<BTreeSet<Hook>, Failure> {
+        let pinned = self.pinned()?;
+        Ok(pinned
+            .into_iter()
+            .filter(|hook| device(hook.link).is_ok())
+            .collect())
+    }
+
+    /// Attaches a program and pins the link.
+    pub(crate) fn attach(&mut self, hook: Hook) -> Result<(), Failure> {
+        let name = device(hook.link)?;
+        let path = self.path(hook);
+        // Left from a device that had this index before.
+        let _ = std::fs::remove_file(&path);
+        let link: FdLink = match hook.kind {
+            HookKind::UplinkXdp => self.link_xdp(hook, &name)?,
+            HookKind::UplinkTc | HookKind::BridgeTc => self.link_tc(hook, &name)?,
+        };
+        link.pin(&path)
+            .map(drop)
+            .map_err(|error| attach_error(hook, error))
+    }
+
+    /// Detaches: without pin and handle the kernel drops the link.
+    pub(crate) fn detach(&mut self, hook: Hook) -> Result<(), Failure> {
+        let path = self.path(hook);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::Pin {
+                path: path.display().to_string(),
+                source: error,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn update(&mut self, hook: Hook) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let link = FdLink::from(PinnedLink::from_pin(self.path(hook))?);
+        match hook.kind {
+            HookKind::UplinkXdp => {
+                let xdp: &mut Xdp = self.program(hook.kind)?.try_into()?;
+                let id = xdp.attach_to_link(link.try_into()?)?;
+                xdp.take_link(id).map(drop_handle)?;
+            }
+            HookKind::UplinkTc | HookKind::BridgeTc => {
+                let tc: &mut SchedClassifier = self.program(hook.kind)?.try_into()?;
+                let id = tc.attach_to_link(link.try_into()?)?;
+                tc.take_link(id).map(drop_handle)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn link_xdp(&mut self, hook: Hook, name: &str) -> Result<FdLink, Failure> {
+        let xdp: &mut Xdp = self
+            .program(hook.kind)
+            .and_then(|program| Ok(program.try_into()?))
+            .map_err(|source| Failure::Attach { hook, source })?;
+        // Native only: generic XDP runs after packets were merged, where tc does better.
+        let id =
+            xdp.attach_to_if_index(hook.link, XdpMode::Driver)
+                .map_err(|error| match occupied(&error) {
+                    true => Failure::Foreign {
+                        link: name.to_owned(),
+                    },
+                    false => attach_error(hook, error),
+                })?;
+        let link = xdp
+            .take_link(id)
+            .map_err(|error| attach_error(hook, error))?;
+        link.try_into().map_err(|error| attach_error(hook, error))
+    }
+
+    fn link_tc(&mut self, hook: Hook, name: &str) -> Result<FdLink, Failure> {
+        let tc: &mut SchedClassifier = self
+            .program(hook.kind)
+            .and_then(|program| Ok(program.try_into()?))
+            .map_err(|source| Failure::Attach { hook, source })?;
+        let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+        let id = tc
+            .attach_with_options(name, TcAttachType::Ingress, options)
+            .map_err(|error| attach_error(hook, error))?;
+        let link = tc
+            .take_link(id)
+            .map_err(|error| attach_error(hook, error))?;
+        link.try_into().map_err(|error| attach_error(hook, error))
+    }
+
+    fn program(
+        &mut self,
+        kind: HookKind,
+    ) -> Result<&mut aya::programs::Program, Box<dyn Error + Send + Sync>> {
+        let name = program(kind);
+        self.ebpf
+            .program_mut(name)
+            .ok_or_else(|| format!("the object has no program {name}").into())
+    }
+
+    fn path(&self, hook: Hook) -> PathBuf {
+        self.directory.join(hook.to_string())
+    }
+
+    /// The hooks that have a pin.
+    fn pinned(&self) -> Result<BTreeSet<Hook>, Failure> {
+        let unreadable = |source| Failure::Pin {
+            path: self.directory.display().to_string(),
+            source,
+        };
+        let mut hooks = BTreeSet::new();
+        for entry in std::fs::read_dir(&self.directory).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            hooks.extend(name.to_str().and_then(parse));
+        }
+        Ok(hooks)
+    }
+}
+
+/// The hook that a pin is named after.
+fn parse(name: &str) -> Option<Hook> {
+    HookKind::ALL.into_iter().find_map(|kind| {
+        let link = name
+            .strip_prefix(kind.as_str())?
+            .strip_prefix('-')?
+            .parse()
+            .ok()?;
+        Some(Hook { kind, link })
+    })
+}
+
+/// Name of the device with an index.
+fn device(index: u32) -> Result<String, Failure> {
+    let name = nix::net::if_::if_indextoname(index).map_err(|_| Failure::NoDevice(index))?;
+    name.into_string().map_err(|_| Failure::NoDevice(index))
+}
+
+fn attach_error(hook: Hook, source: impl Error + Send + Sync + 'static) -> Failure {
+    Failure::Attach {
+        hook,
+        source: source.into(),
+    }
+}
+
+/// Does the error say that another program holds the place?
+fn occupied(error: &ProgramError) -> bool {
+    matches!(error, ProgramError::SyscallError(error)
+        if matches!(error.io_error.raw_os_error(), Some(nix::libc::EBUSY | nix::libc::EEXIST)))
+}
+
+/// The pin keeps the link; our handle is not needed.
+fn drop_handle<T>(link: T) {
+    drop(link);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_names_its_hook() {
+        for kind in HookKind::ALL {
+            let hook = Hook { kind, link: 7 };
+            assert_eq!(parse(&hook.to_string()), Some(hook));
+        }
+        assert_eq!(parse("LB_FLOWS"), None);
+        assert_eq!(parse("uplink-xdp-"), None);
+    }
+}

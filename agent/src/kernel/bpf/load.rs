@@ -1,0 +1,189 @@
+//! Bringing the programs and maps into the kernel, or finding them there.
+
+use super::Failure;
+use super::hooks::{Hooks, program};
+use super::maps::{Maps, One, PerCpu, Table};
+use aya::maps::Map;
+use aya::programs::{SchedClassifier, Xdp};
+use aya::{Ebpf, EbpfLoader};
+use lb_core::state::HookKind;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The object, as the build script made it.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
+
+/// The kernel or the host can't do what the eBPF path needs.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The directory is not on a BPF file system.
+    #[error(
+        "{path} is not a BPF file system: mount one (`mount -t bpf bpf {path}`), or bind the host's {path} into the agent's container"
+    )]
+    NoBpffs {
+        /// Where it was looked for.
+        path: String,
+    },
+    /// Not allowed.
+    #[error(
+        "the kernel refuses BPF ({what}): give the agent the capabilities NET_ADMIN and SYS_ADMIN (or NET_ADMIN, BPF and PERFMON)"
+    )]
+    NotAllowed {
+        /// What was tried.
+        what: String,
+    },
+    /// The kernel has no such thing, or the verifier said no.
+    #[error("this kernel can't run the eBPF path: {what}; Linux 6.6 or later is needed")]
+    Unsupported {
+        /// What was tried.
+        what: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The pins are in a state that they should not be in.
+    #[error("{path} could not be used")]
+    Directory {
+        /// File or directory.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Loads the programs with maps pinned below `root`/swarmlb.
+pub(crate) fn load(root: &Path) -> Result<(Ebpf, PathBuf), LoadError> {
+    if !on_bpffs(root) {
+        return Err(LoadError::NoBpffs {
+            path: root.display().to_string(),
+        });
+    }
+    let directory = directory(root);
+    std::fs::create_dir_all(&directory).map_err(|source| LoadError::Directory {
+        path: directory.display().to_string(),
+        source,
+    })?;
+    let mut ebpf = EbpfLoader::new()
+        .default_map_pin_directory(&directory)
+        .load(OBJECT)
+        .map_err(|error| refused("the maps", error))?;
+    for kind in HookKind::ALL {
+        let name = program(kind);
+        let missing = || LoadError::Unsupported {
+            what: name.to_owned(),
+            source: "not in the object".into(),
+        };
+        let program = ebpf.program_mut(name).ok_or_else(missing)?;
+        match kind {
+            HookKind::UplinkXdp => <&mut Xdp>::try_from(program).and_then(Xdp::load),
+            HookKind::UplinkTc | HookKind::BridgeTc => {
+                <&mut SchedClassifier>::try_from(program).and_then(SchedClassifier::load)
+            }
+        }
+        .map_err(|error| refused(name, error))?;
+    }
+    Ok((ebpf, directory))
+}
+
+/// Takes the maps out of the object and adopts the links. Only after the programs
+/// were loaded: they refer to the maps' handles.
+pub(crate) fn split(mut ebpf: Ebpf, directory: PathBuf) -> Result<(Hooks, Maps), LoadError> {
+    let maps = open_maps(&mut ebpf).map_err(|error| refused("the maps", error))?;
+    let mut hooks = Hooks { ebpf, directory };
+    hooks
+        .adopt()
+        .map_err(|error| refused("adopting links", error))?;
+    Ok((hooks, maps))
+}
+
+/// Removes every pin of ours below `root`, of any version: links first, so that
+/// nothing runs on maps that are going.
+pub(crate) fn clean(root: &Path) -> Result<(), LoadError> {
+    let ours = root.join("swarmlb");
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| LoadError::Directory { path, source }
+    };
+    let versions = match std::fs::read_dir(&ours) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(failed(&ours))?,
+    };
+    for version in versions {
+        let version = version.map_err(failed(&ours))?.path();
+        let mut pins = Vec::new();
+        for pin in std::fs::read_dir(&version).map_err(failed(&version))? {
+            pins.push(pin.map_err(failed(&version))?.path());
+        }
+        // `LB_…` are maps, the rest are links.
+        pins.sort_by_key(|pin| {
+            pin.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("LB_"))
+        });
+        for pin in pins {
+            std::fs::remove_file(&pin).map_err(failed(&pin))?;
+        }
+        std::fs::remove_dir(&version).map_err(failed(&version))?;
+    }
+    std::fs::remove_dir(&ours).map_err(failed(&ours))
+}
+
+fn directory(root: &Path) -> PathBuf {
+    root.join("swarmlb").join(format!("v{}", lb_abi::VERSION))
+}
+
+fn on_bpffs(path: &Path) -> bool {
+    nix::sys::statfs::statfs(path)
+        .is_ok_and(|stat| stat.filesystem_type() == nix::sys::statfs::BPF_FS_MAGIC)
+}
+
+fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
+    let mut take = |name: &'static str| -> Result<(&'static str, Map), Failure> {
+        let map = ebpf.take_map(name).ok_or_else(|| Failure::Map {
+            map: name,
+            source: aya::maps::MapError::InvalidName {
+                name: name.to_owned(),
+            },
+        })?;
+        Ok((name, map))
+    };
+    fn make<T>(
+        (name, map): (&'static str, Map),
+        new: fn(&'static str, Map) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        new(name, map)
+    }
+    Ok(Maps {
+        settings: make(take("LB_SETTINGS")?, One::new)?,
+        addresses: make(take("LB_ADDRESSES")?, Table::new)?,
+        peers: make(take("LB_PEERS")?, Table::new)?,
+        frontends: make(take("LB_FRONTENDS")?, Table::new)?,
+        turns: make(take("LB_TURNS")?, Table::new)?,
+        slots: make(take("LB_SLOTS")?, Table::new)?,
+        backends: make(take("LB_BACKENDS")?, Table::new)?,
+        counters: make(take("LB_COUNTERS")?, PerCpu::new)?,
+        retired: make(take("LB_RETIRED")?, Table::new)?,
+        flows: make(take("LB_FLOWS")?, Table::new)?,
+        replies: make(take("LB_REPLIES")?, Table::new)?,
+    })
+}
+
+/// EPERM means capabilities, whatever was tried; the rest is the kernel's age or a fault of ours.
+fn refused(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> LoadError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        let os = current
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::raw_os_error);
+        if matches!(os, Some(nix::libc::EPERM | nix::libc::EACCES)) {
+            return LoadError::NotAllowed {
+                what: what.to_owned(),
+            };
+        }
+        cause = current.source();
+    }
+    LoadError::Unsupported {
+        what: what.to_owned(),
+        source: error.into(),
+    }
+}

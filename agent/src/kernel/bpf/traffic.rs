@@ -1,0 +1,90 @@
+//! What clients did through this node: counters of tasks, and flows that are open now.
+
+use super::Failure;
+use super::maps::Maps;
+use lb_abi::counters::Counters;
+use lb_abi::flow::{ANSWERED, Flow, Tuple, ticks};
+use lb_core::ids::Key;
+use lb_core::report;
+use std::collections::BTreeMap;
+
+/// Without a packet for so many ticks of 1.07 s, a UDP flow no longer counts as open,
+/// nor does a TCP connection that was never answered.
+const QUIET: u32 = 60;
+
+/// Counters of this node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Per task that may hold flows.
+    pub tasks: BTreeMap<Key, report::Counters>,
+    /// Per service: tasks that are gone.
+    pub retired: BTreeMap<Key, report::Counters>,
+}
+
+pub(crate) fn read(maps: &Maps) -> Result<Traffic, Failure> {
+    let mut traffic = Traffic::default();
+    for key in maps.counters.keys()? {
+        if let Some(counters) = maps.counters.sum(key)? {
+            traffic.tasks.insert(Key(key), told(&counters));
+        }
+    }
+    for (key, counters) in maps.retired.entries()? {
+        traffic.retired.insert(Key(key), told(&counters));
+    }
+    let now = now();
+    for (tuple, flow) in maps.flows.entries()? {
+        if open(&tuple, &flow, now)
+            && let Some(counters) = traffic.tasks.get_mut(&Key(flow.task))
+        {
+            counters.active += 1;
+        }
+    }
+    Ok(traffic)
+}
+
+/// Adds a task's counters to its service's, then forgets the task's.
+pub(crate) fn retire(maps: &mut Maps, task: Key, service: Key) -> Result<(), Failure> {
+    let Some(last) = maps.counters.sum(task.0)? else {
+        return Ok(());
+    };
+    if let Some(sum) = maps.retired.get(&service.0)? {
+        let sum = Counters {
+            new: sum.new.wrapping_add(last.new),
+            packets_in: sum.packets_in.wrapping_add(last.packets_in),
+            bytes_in: sum.bytes_in.wrapping_add(last.bytes_in),
+            packets_out: sum.packets_out.wrapping_add(last.packets_out),
+            bytes_out: sum.bytes_out.wrapping_add(last.bytes_out),
+        };
+        maps.retired.insert(service.0, sum)?;
+    }
+    maps.counters.remove(task.0)
+}
+
+fn told(counters: &Counters) -> report::Counters {
+    report::Counters {
+        new: counters.new,
+        active: 0,
+        packets_in: counters.packets_in,
+        bytes_in: counters.bytes_in,
+        packets_out: counters.packets_out,
+        bytes_out: counters.bytes_out,
+    }
+}
+
+/// Is it an open connection of a client of this node?
+fn open(tuple: &Tuple, flow: &Flow, now: u32) -> bool {
+    let quiet = now.wrapping_sub(flow.seen) > QUIET && now.wrapping_sub(flow.seen) < u32::MAX / 2;
+    let lives = if tuple.proto == lb_abi::TCP {
+        !Flow::closed(flow.state) && (flow.state & ANSWERED != 0 || !quiet)
+    } else {
+        !quiet
+    };
+    lives && flow.peer.get() == 0
+}
+
+/// The flows' clock: the same as the programs read, `CLOCK_MONOTONIC`.
+fn now() -> u32 {
+    let clock = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC_COARSE);
+    let nanoseconds = clock.map_or(0, |time| std::time::Duration::from(time).as_nanos());
+    ticks(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
+}
