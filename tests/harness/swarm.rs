@@ -146,6 +146,12 @@ impl Swarm {
         self.manager()?.docker(&arguments)
     }
 
+    /// Removes the stack at the end of its scope.
+    #[must_use]
+    pub fn stack_guard<'a>(&'a self, name: &'a str) -> StackGuard<'a> {
+        StackGuard { swarm: self, name }
+    }
+
     /// Creates a service; it goes with the guard.
     pub fn service_create(&self, spec: &ServiceSpec) -> Result<Service<'_>> {
         let id = self.manager()?.docker(&spec.create_arguments())?;
@@ -232,6 +238,19 @@ impl Drop for Service<'_> {
     fn drop(&mut self) {
         // It may be gone: tests remove services too.
         let _ = self.swarm.manager().and_then(|node| node.docker(&["service", "rm", &self.id]));
+    }
+}
+
+/// A stack that is removed with this guard.
+#[derive(Debug)]
+pub struct StackGuard<'a> {
+    swarm: &'a Swarm,
+    name: &'a str,
+}
+
+impl Drop for StackGuard<'_> {
+    fn drop(&mut self) {
+        let _ = self.swarm.manager().and_then(|node| node.docker(&["stack", "rm", self.name]));
     }
 }
 
