@@ -20,7 +20,10 @@ pub fn existing(prefix: &str) -> Vec<PathBuf> {
     let name = name.trim_start_matches('/');
     let hierarchies = subdirectories(Path::new(ROOT));
     let candidates = std::iter::once(PathBuf::from(ROOT)).chain(hierarchies);
-    let mut found: Vec<_> = candidates.map(|h| h.join(name)).filter(|path| path.is_dir()).collect();
+    let mut found: Vec<_> = candidates
+        .map(|h| h.join(name))
+        .filter(|path| path.is_dir())
+        .collect();
     // Two names of one hierarchy (cpu and cpuacct, say) show the same directory.
     found.sort();
     found.dedup_by_key(|path| path.canonicalize().unwrap_or_default());

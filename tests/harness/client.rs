@@ -37,10 +37,7 @@ impl Client {
     }
 
     /// Drives a future whose sockets are the client's.
-    pub fn block_on<T: Send>(
-        &self,
-        future: impl Future<Output = Result<T>> + Send,
-    ) -> Result<T> {
+    pub fn block_on<T: Send>(&self, future: impl Future<Output = Result<T>> + Send) -> Result<T> {
         self.netns.block_on(future)
     }
 
@@ -77,13 +74,21 @@ impl Client {
         let peer = peer.into();
         self.block_on(async move {
             let path = format!("/bytes/{len}");
-            Connection::open(peer, BULK_PATIENCE).await?.download(&path).await
+            Connection::open(peer, BULK_PATIENCE)
+                .await?
+                .download(&path)
+                .await
         })
     }
 
     /// Uploads `len` bytes; what the task says it received.
     pub fn upload(&self, peer: impl Into<SocketAddr>, len: u64) -> Result<Received> {
         let peer = peer.into();
-        self.block_on(async move { Connection::open(peer, BULK_PATIENCE).await?.upload(len).await })
+        self.block_on(async move {
+            Connection::open(peer, BULK_PATIENCE)
+                .await?
+                .upload(len)
+                .await
+        })
     }
 }

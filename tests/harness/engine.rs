@@ -12,6 +12,8 @@ use crate::{procs, wait};
 
 /// Inside the node, where a real one has it.
 const SOCKET: &str = "/run/docker.sock";
+/// The engine's, and that of the containerd it starts.
+const PID_FILES: [&str; 2] = ["/run/docker.pid", "/run/docker/containerd/containerd.pid"];
 const LOG: &str = "dockerd.log";
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,36 +22,79 @@ impl Node {
     /// Starts the node's engine and returns once it answers.
     pub fn start_engine(&self, cgroup: &str) -> Result<()> {
         let mut dockerd = self.command("dockerd")?;
+        self.forget_dead_engine()?;
         // Tasks get a cgroup that names the laboratory, so that it can be removed.
-        dockerd.args(["--host", &format!("unix://{SOCKET}"), "--cgroup-parent", cgroup]);
+        dockerd.args([
+            "--host",
+            &format!("unix://{SOCKET}"),
+            "--cgroup-parent",
+            cgroup,
+        ]);
         let pid = self.spawn(&mut dockerd, LOG)?;
-        wait::until(&format!("the engine of {}", self.name), START_TIMEOUT, || {
-            if self.engine_answers() {
-                return Ok(Some(()));
-            }
-            if !procs::is_alive(pid) {
-                bail!("the engine of {} ended:\n{}", self.name, self.log(LOG));
-            }
-            Ok(None)
-        })
+        wait::until(
+            &format!("the engine of {}", self.name),
+            START_TIMEOUT,
+            || {
+                if self.engine_answers() {
+                    return Ok(Some(()));
+                }
+                if !procs::is_alive(pid) {
+                    bail!("the engine of {} ended:\n{}", self.name, self.log(LOG));
+                }
+                Ok(None)
+            },
+        )
     }
 
     /// Whether the engine answers now.
     #[must_use]
     pub fn engine_answers(&self) -> bool {
-        self.ask("/_ping").is_ok_and(|answer| answer.contains("200 OK"))
+        self.ask("/_ping")
+            .is_ok_and(|answer| answer.contains("200 OK"))
     }
 
     /// The engine's pid.
     pub fn engine_pid(&self) -> Result<u32> {
-        let text = std::fs::read_to_string(self.path("/run/docker.pid")?)
-            .with_context(|| format!("{} has no engine", self.name))?;
-        text.trim().parse().with_context(|| format!("the engine's pid file of {}", self.name))
+        let [engine, _] = PID_FILES;
+        self.recorded_pid(engine)
     }
 
-    /// Kills the engine as an OOM killer would; containers and shims stay.
+    /// Kills the engine as an OOM killer would. Its containerd goes with it;
+    /// containers and their shims stay.
     pub fn kill_engine(&self) -> Result<()> {
-        procs::kill_now(self.engine_pid()?)
+        procs::kill_now(self.engine_pid()?)?;
+        wait::until(
+            &format!("the engine of {} to end", self.name),
+            ANSWER_TIMEOUT,
+            || {
+                let pids = PID_FILES
+                    .iter()
+                    .filter_map(|file| self.recorded_pid(file).ok());
+                Ok((!pids.into_iter().any(procs::is_alive)).then_some(()))
+            },
+        )
+    }
+
+    /// An engine takes the zombie of its predecessor for a running one. Where the
+    /// machine's first process is slow to reap, only removing the pid files helps.
+    fn forget_dead_engine(&self) -> Result<()> {
+        for file in PID_FILES {
+            if self
+                .recorded_pid(file)
+                .is_ok_and(|pid| !procs::is_alive(pid))
+            {
+                std::fs::remove_file(self.path(file)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn recorded_pid(&self, file: &str) -> Result<u32> {
+        let text = std::fs::read_to_string(self.path(file)?)
+            .with_context(|| format!("{} has no engine", self.name))?;
+        text.trim()
+            .parse()
+            .with_context(|| format!("{file} of {}", self.name))
     }
 
     /// `GET path` of the engine's API.
@@ -58,7 +103,11 @@ impl Node {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.lines().next().unwrap_or_default();
         if status.split(' ').nth(1) != Some("200") {
-            bail!("{}: GET {path} answered `{status}`: {}", self.name, body.trim());
+            bail!(
+                "{}: GET {path} answered `{status}`: {}",
+                self.name,
+                body.trim()
+            );
         }
         serde_json::from_str(body).with_context(|| format!("{}: GET {path}", self.name))
     }

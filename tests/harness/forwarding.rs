@@ -35,7 +35,9 @@ pub fn release(prefix: &str) -> Result<()> {
     }
     let _lock = lock()?;
     let _ = fs::remove_file(entry(prefix));
-    let others = fs::read_dir(REGISTER)?.flatten().any(|e| e.file_name() != FORMER);
+    let others = fs::read_dir(REGISTER)?
+        .flatten()
+        .any(|e| e.file_name() != FORMER);
     if others {
         return Ok(());
     }
@@ -60,7 +62,9 @@ fn entry(prefix: &str) -> PathBuf {
 fn lock() -> Result<Flock<File>> {
     loop {
         fs::create_dir_all(REGISTER).with_context(|| format!("making {REGISTER}"))?;
-        let Ok(directory) = File::open(REGISTER) else { continue };
+        let Ok(directory) = File::open(REGISTER) else {
+            continue;
+        };
         let locked = Flock::lock(directory, FlockArg::LockExclusive)
             .map_err(|(_, error)| error)
             .with_context(|| format!("locking {REGISTER}"))?;

@@ -26,7 +26,8 @@ const HEALTH_INTERVAL_NS: u64 = 500_000_000;
 /// Writes the archive of all the tags into `dir` and returns its path.
 pub fn whoami_archive(dir: &Path) -> Result<PathBuf> {
     let layer = layer(&whoami_binary()?)?;
-    let plain = json!({ "Entrypoint": ["/whoami"], "ExposedPorts": { "80/tcp": {}, "80/udp": {} } });
+    let plain =
+        json!({ "Entrypoint": ["/whoami"], "ExposedPorts": { "80/tcp": {}, "80/udp": {} } });
     let with = |key: &str, value: Value| {
         let mut config = plain.clone();
         if let Some(config) = config.as_object_mut() {
@@ -71,7 +72,12 @@ fn write_archive(out: impl Write, layer: &[u8], images: &[(&str, Value)]) -> Res
         append(&mut archive, &name, 0o644, &image)?;
         manifest.push(json!({ "Config": name, "RepoTags": [tag], "Layers": [layer_path] }));
     }
-    append(&mut archive, "manifest.json", 0o644, &serde_json::to_vec(&manifest)?)?;
+    append(
+        &mut archive,
+        "manifest.json",
+        0o644,
+        &serde_json::to_vec(&manifest)?,
+    )?;
     archive.into_inner()?.flush().context("writing the image")
 }
 
@@ -85,11 +91,18 @@ fn layer(binary: &Path) -> Result<Vec<u8>> {
     Ok(layer.into_inner()?)
 }
 
-fn append(archive: &mut tar::Builder<impl Write>, path: &str, mode: u32, data: &[u8]) -> Result<()> {
+fn append(
+    archive: &mut tar::Builder<impl Write>,
+    path: &str,
+    mode: u32,
+    data: &[u8],
+) -> Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_size(data.len() as u64);
     header.set_mode(mode);
-    archive.append_data(&mut header, path, data).with_context(|| format!("adding {path}"))
+    archive
+        .append_data(&mut header, path, data)
+        .with_context(|| format!("adding {path}"))
 }
 
 fn sha256(data: &[u8]) -> String {
@@ -105,7 +118,15 @@ fn whoami_binary() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build
-        .args(["build", "--quiet", "--release", "--package", "lb-tests", "--bin", "whoami"])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--package",
+            "lb-tests",
+            "--bin",
+            "whoami",
+        ])
         .args(["--target", &target, "--message-format", "json"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         // FROM scratch there is no libc to load.

@@ -72,7 +72,10 @@ impl LabDir {
     pub fn description(&self) -> Result<Description> {
         let path = self.path.join(DESCRIPTION);
         let text = fs::read_to_string(&path).with_context(|| {
-            format!("no laboratory in {}: `cargo xtask lab up` makes one", self.path.display())
+            format!(
+                "no laboratory in {}: `cargo xtask lab up` makes one",
+                self.path.display()
+            )
         })?;
         serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))
     }

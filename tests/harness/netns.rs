@@ -22,13 +22,18 @@ impl Netns {
     /// The handle of a namespace made elsewhere.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned() }
+        Self {
+            name: name.to_owned(),
+        }
     }
 
     /// Makes a namespace with its loopback up. It goes when the guard does.
     pub fn create(name: &str) -> Result<NetnsGuard> {
         shell::run(&format!("ip netns add {name}"))?;
-        let guard = NetnsGuard { netns: Self::named(name), kept: false };
+        let guard = NetnsGuard {
+            netns: Self::named(name),
+            kept: false,
+        };
         guard.ip("link set dev lo up")?;
         Ok(guard)
     }
@@ -36,9 +41,16 @@ impl Netns {
     /// All named namespaces of this machine whose name begins so.
     #[must_use]
     pub fn with_prefix(prefix: &str) -> Vec<Self> {
-        let Ok(entries) = std::fs::read_dir("/run/netns") else { return Vec::new() };
-        let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-        names.filter(|name| name.starts_with(prefix)).map(|name| Self { name }).collect()
+        let Ok(entries) = std::fs::read_dir("/run/netns") else {
+            return Vec::new();
+        };
+        let names = entries
+            .flatten()
+            .map(|e| e.file_name().to_string_lossy().into_owned());
+        names
+            .filter(|name| name.starts_with(prefix))
+            .map(|name| Self { name })
+            .collect()
     }
 
     /// Its name, as `ip netns` shows it.
@@ -56,7 +68,9 @@ impl Netns {
     /// The number by which `/proc/PID/ns/net` names it.
     pub fn inode(&self) -> Result<u64> {
         let path = self.path();
-        let metadata = path.metadata().with_context(|| format!("namespace {}", self.name))?;
+        let metadata = path
+            .metadata()
+            .with_context(|| format!("namespace {}", self.name))?;
         Ok(metadata.st_ino())
     }
 
@@ -91,13 +105,14 @@ impl Netns {
     }
 
     /// Drives a future on a runtime that lives in this namespace.
-    pub fn block_on<T: Send>(
-        &self,
-        future: impl Future<Output = Result<T>> + Send,
-    ) -> Result<T> {
+    pub fn block_on<T: Send>(&self, future: impl Future<Output = Result<T>> + Send) -> Result<T> {
         self.run(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map_err(|error| anyhow!("starting a runtime: {error}"))?.block_on(future)
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime
+                .map_err(|error| anyhow!("starting a runtime: {error}"))?
+                .block_on(future)
         })?
     }
 

@@ -39,7 +39,12 @@ impl Node {
     pub fn handle(lab: &LabDir, prefix: &str, number: u8) -> Self {
         let name = format!("node{number}");
         let dir = lab.node(prefix, &name);
-        Self { addr: node_addr(number), netns: node_netns(prefix, number), name, dir }
+        Self {
+            addr: node_addr(number),
+            netns: node_netns(prefix, number),
+            name,
+            dir,
+        }
     }
 
     /// Makes the node's mounts and starts its holder.
@@ -47,7 +52,16 @@ impl Node {
         fs::create_dir_all(&self.dir)?;
         let mut unshare = self.netns.command("unshare");
         unshare
-            .args(["--mount", "--uts", "--", "sh", "-c", SETUP, "sh", self.name.as_str()])
+            .args([
+                "--mount",
+                "--uts",
+                "--",
+                "sh",
+                "-c",
+                SETUP,
+                "sh",
+                self.name.as_str(),
+            ])
             .arg(&self.dir)
             .process_group(0);
         let holder = self.spawn(&mut unshare, "setup.log")?;
@@ -57,7 +71,12 @@ impl Node {
             if ready.exists() {
                 return Ok(Some(()));
             }
-            ensure!(procs::is_alive(holder), "{}: {}", self.name, self.log("setup.log"));
+            ensure!(
+                procs::is_alive(holder),
+                "{}: {}",
+                self.name,
+                self.log("setup.log")
+            );
             Ok(None)
         })
     }
@@ -66,10 +85,17 @@ impl Node {
     pub fn holder(&self) -> Result<u32> {
         let path = self.dir.join("holder.pid");
         let text = fs::read_to_string(&path).with_context(|| format!("{} is not up", self.name))?;
-        let pid = text.trim().parse().with_context(|| format!("reading {}", path.display()))?;
+        let pid = text
+            .trim()
+            .parse()
+            .with_context(|| format!("reading {}", path.display()))?;
         // The number may be somebody else's by now.
         let net = procs::net_inode(pid);
-        ensure!(net.is_some() && net == self.netns.inode().ok(), "{} is down", self.name);
+        ensure!(
+            net.is_some() && net == self.netns.inode().ok(),
+            "{} is down",
+            self.name
+        );
         Ok(pid)
     }
 
@@ -79,7 +105,12 @@ impl Node {
         let mut command = Command::new("nsenter");
         command.args(["-t", target.as_str(), "-m", "-n", "-u", "--", program]);
         // Somebody's own Docker settings do not count here.
-        for variable in ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CLI_HINTS"] {
+        for variable in [
+            "DOCKER_HOST",
+            "DOCKER_CONTEXT",
+            "DOCKER_CONFIG",
+            "DOCKER_CLI_HINTS",
+        ] {
             command.env_remove(variable);
         }
         Ok(command)
@@ -101,16 +132,16 @@ impl Node {
     }
 
     /// Runs a future on a runtime whose sockets are the node's.
-    pub fn block_on<T: Send>(
-        &self,
-        future: impl Future<Output = Result<T>> + Send,
-    ) -> Result<T> {
+    pub fn block_on<T: Send>(&self, future: impl Future<Output = Result<T>> + Send) -> Result<T> {
         self.netns.block_on(future)
     }
 
     /// A path inside the node, as the machine sees it.
     pub fn path(&self, inside: &str) -> Result<PathBuf> {
-        Ok(PathBuf::from(format!("/proc/{}/root{inside}", self.holder()?)))
+        Ok(PathBuf::from(format!(
+            "/proc/{}/root{inside}",
+            self.holder()?
+        )))
     }
 
     /// The last lines of one of the node's logs, for error messages.
@@ -118,15 +149,29 @@ impl Node {
     pub fn log(&self, file: &str) -> String {
         let text = fs::read_to_string(self.dir.join(file)).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
-        lines.iter().skip(lines.len().saturating_sub(15)).copied().collect::<Vec<_>>().join("\n")
+        lines
+            .iter()
+            .skip(lines.len().saturating_sub(15))
+            .copied()
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Starts a process of the node that outlives this one, and returns its pid.
     pub(crate) fn spawn(&self, command: &mut Command, log: &str) -> Result<u32> {
-        let log = File::options().create(true).append(true).open(self.dir.join(log))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.join(log))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0);
         let what = shell::describe(command);
-        let child = command.spawn().with_context(|| format!("starting `{what}`"))?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("starting `{what}`"))?;
         let pid = child.id();
         procs::reap_later(child);
         Ok(pid)
@@ -137,5 +182,9 @@ impl Node {
 fn docker_cli() -> String {
     let packaged = "/usr/bin/docker";
     let exists = std::path::Path::new(packaged).exists();
-    if exists { packaged.to_owned() } else { "docker".to_owned() }
+    if exists {
+        packaged.to_owned()
+    } else {
+        "docker".to_owned()
+    }
 }

@@ -35,13 +35,18 @@ pub fn sha256(len: u64) -> String {
 /// A finished digest in hexadecimal.
 #[must_use]
 pub fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn chunk(first_word: u64, len: u64) -> Bytes {
     let words = len.div_ceil(WORD_BYTES);
-    let mut bytes: Vec<u8> =
-        (first_word..first_word + words).flat_map(|word| splitmix64(word).to_le_bytes()).collect();
+    let mut bytes: Vec<u8> = (first_word..first_word + words)
+        .flat_map(|word| splitmix64(word).to_le_bytes())
+        .collect();
     bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
     bytes.into()
 }
@@ -67,7 +72,15 @@ mod tests {
     #[test]
     fn any_length_is_a_prefix_of_a_longer_one() {
         let long: Vec<u8> = chunks(CHUNK_BYTES * 2 + 100).flatten().collect();
-        for len in [0, 1, 7, 9, CHUNK_BYTES - 1, CHUNK_BYTES + 3, CHUNK_BYTES * 2 + 99] {
+        for len in [
+            0,
+            1,
+            7,
+            9,
+            CHUNK_BYTES - 1,
+            CHUNK_BYTES + 3,
+            CHUNK_BYTES * 2 + 99,
+        ] {
             let short: Vec<u8> = chunks(len).flatten().collect();
             assert_eq!(short, long[..usize::try_from(len).unwrap()], "length {len}");
         }

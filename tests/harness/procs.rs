@@ -20,14 +20,19 @@ pub fn is_alive(pid: u32) -> bool {
 /// The network namespace of a running process.
 #[must_use]
 pub fn net_inode(pid: u32) -> Option<u64> {
-    fs::metadata(format!("/proc/{pid}/ns/net")).ok().map(|metadata| metadata.st_ino())
+    fs::metadata(format!("/proc/{pid}/ns/net"))
+        .ok()
+        .map(|metadata| metadata.st_ino())
 }
 
 /// What a process was started as.
 #[must_use]
 pub fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).replace('\0', " ").trim_end().to_owned()
+    String::from_utf8_lossy(&bytes)
+        .replace('\0', " ")
+        .trim_end()
+        .to_owned()
 }
 
 /// All running processes in one of these network namespaces, or with a mount out of
@@ -38,7 +43,9 @@ pub fn of_lab(namespaces: &BTreeSet<u64>, prefix: &str) -> Vec<u32> {
     // A bind mount names its root as a path of the file system it comes from, which
     // need not begin at the machine's root: so only the end of the path counts.
     let mark = format!("/{}/node", nodes_dir(prefix));
-    all().filter(|pid| belongs(*pid, namespaces, &mark)).collect()
+    all()
+        .filter(|pid| belongs(*pid, namespaces, &mark))
+        .collect()
 }
 
 fn belongs(pid: u32, namespaces: &BTreeSet<u64>, mark: &str) -> bool {
@@ -46,13 +53,18 @@ fn belongs(pid: u32, namespaces: &BTreeSet<u64>, mark: &str) -> bool {
         return true;
     }
     let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-    mounts.lines().filter_map(|line| line.split(' ').nth(3)).any(|root| root.contains(mark))
+    mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(3))
+        .any(|root| root.contains(mark))
 }
 
 fn all() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let own = std::process::id();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(move |p| *p != own)
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(move |p| *p != own)
 }
 
 /// Ends a process at once. One that is gone already is no error.

@@ -23,7 +23,11 @@ impl Reaper {
     /// Starts `lab_binary` as the reaper of the laboratory in `dir`.
     pub fn start(lab_binary: &Path, dir: &Path) -> Result<Self> {
         let mut command = Command::new(lab_binary);
-        command.arg("--dir").arg(dir).arg("reap").stdin(Stdio::piped());
+        command
+            .arg("--dir")
+            .arg(dir)
+            .arg("reap")
+            .stdin(Stdio::piped());
         // Ctrl-C is for the tests; the reaper has work to do after them.
         let process = command.process_group(0).spawn();
         let process = process.with_context(|| format!("starting {}", lab_binary.display()))?;
@@ -42,6 +46,8 @@ impl Drop for Reaper {
 /// What `lab reap` does.
 pub fn reap(dir: &LabDir) -> Result<()> {
     let mut nothing = Vec::new();
-    std::io::stdin().read_to_end(&mut nothing).context("waiting for the end of the tests")?;
+    std::io::stdin()
+        .read_to_end(&mut nothing)
+        .context("waiting for the end of the tests")?;
     teardown::down(dir)
 }

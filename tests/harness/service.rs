@@ -80,10 +80,30 @@ impl ServiceSpec {
     /// The arguments of `docker` that create it, without waiting for its tasks.
     pub(crate) fn create_arguments(&self) -> Vec<&str> {
         // No registry can say what the image resolves to.
-        let fixed = ["service", "create", "--detach", "--no-resolve-image", "--name", &self.name];
-        let identity = ["--env", "TASK={{.Task.ID}}", "--env", "NODE={{.Node.Hostname}}"];
-        let own = self.options.iter().chain([&self.image]).chain(&self.arguments);
-        fixed.into_iter().chain(identity).chain(own.map(String::as_str)).collect()
+        let fixed = [
+            "service",
+            "create",
+            "--detach",
+            "--no-resolve-image",
+            "--name",
+            &self.name,
+        ];
+        let identity = [
+            "--env",
+            "TASK={{.Task.ID}}",
+            "--env",
+            "NODE={{.Node.Hostname}}",
+        ];
+        let own = self
+            .options
+            .iter()
+            .chain([&self.image])
+            .chain(&self.arguments);
+        fixed
+            .into_iter()
+            .chain(identity)
+            .chain(own.map(String::as_str))
+            .collect()
     }
 }
 

@@ -15,7 +15,11 @@ use crate::swarm::Swarm;
 /// # Panics
 /// Without root in CI.
 #[must_use]
-#[expect(clippy::panic, clippy::print_stderr, reason = "speaks to whoever runs the tests")]
+#[expect(
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "speaks to whoever runs the tests"
+)]
 pub fn is_root() -> bool {
     if nix::unistd::geteuid().is_root() {
         return true;
@@ -44,9 +48,17 @@ impl TestSwarm {
         let prefix = format!("{suite}{}", std::process::id());
         let dir = std::env::temp_dir().join(format!("swarmlb-{prefix}"));
         let reaper = Reaper::start(lab_binary, &dir)?;
-        let description = Description { prefix, nodes, managers: 1, mtu: 1500 };
+        let description = Description {
+            prefix,
+            nodes,
+            managers: 1,
+            mtu: 1500,
+        };
         let swarm = Swarm::up(&dir, description)?;
-        Ok(Self { swarm, _reaper: reaper })
+        Ok(Self {
+            swarm,
+            _reaper: reaper,
+        })
     }
 }
 

@@ -26,21 +26,33 @@ pub fn stdout(command: &mut Command) -> Result<String> {
     let output = output(command)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("`{}`: {}: {}", describe(command), output.status, said.trim());
+        bail!(
+            "`{}`: {}: {}",
+            describe(command),
+            output.status,
+            said.trim()
+        );
     }
-    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned())
 }
 
 /// Runs a command to its end, whatever its exit code.
 pub fn output(command: &mut Command) -> Result<Output> {
     // A harness command never reads the terminal of whoever runs the tests.
     command.stdin(Stdio::null());
-    command.output().with_context(|| format!("running `{}`", describe(command)))
+    command
+        .output()
+        .with_context(|| format!("running `{}`", describe(command)))
 }
 
 /// The command as somebody would type it.
 #[must_use]
 pub fn describe(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -30,7 +30,9 @@ impl Swarm {
     /// Builds the network, starts the engines, joins them, and loads the test image on
     /// every node. On failure everything is removed again.
     pub fn up(dir: &Path, description: Description) -> Result<Self> {
-        let Description { nodes, managers, .. } = description;
+        let Description {
+            nodes, managers, ..
+        } = description;
         ensure!(
             (1..=nodes).contains(&managers),
             "1 to {nodes} of {nodes} nodes can be managers, not {managers}"
@@ -50,7 +52,12 @@ impl Swarm {
 
     fn build(dir: &LabDir, description: Description) -> Result<Self> {
         let swarm = Self::assemble(dir.clone(), description);
-        let Description { prefix, nodes, managers, mtu } = &swarm.description;
+        let Description {
+            prefix,
+            nodes,
+            managers,
+            mtu,
+        } = &swarm.description;
         forwarding::want(prefix)?;
         Topology::up(prefix, *nodes, *mtu)?.keep();
         swarm.on_each_node(|node| {
@@ -71,9 +78,16 @@ impl Swarm {
 
     fn assemble(dir: LabDir, description: Description) -> Self {
         let prefix = &description.prefix;
-        let nodes = (1..=description.nodes).map(|n| Node::handle(&dir, prefix, n)).collect();
+        let nodes = (1..=description.nodes)
+            .map(|n| Node::handle(&dir, prefix, n))
+            .collect();
         let client = Client::new(client_netns(prefix));
-        Self { nodes, client, dir, description }
+        Self {
+            nodes,
+            client,
+            dir,
+            description,
+        }
     }
 
     /// Removes everything. Says nothing of a Swarm that is already gone.
@@ -96,7 +110,13 @@ impl Swarm {
     /// The node of this name.
     pub fn node(&self, name: &str) -> Result<&Node> {
         let found = self.nodes.iter().find(|node| node.name == name);
-        let names = || self.nodes.iter().map(|n| n.name.as_str()).collect::<Vec<_>>().join(", ");
+        let names = || {
+            self.nodes
+                .iter()
+                .map(|n| n.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         found.with_context(|| format!("no node `{name}`: there are {}", names()))
     }
 
@@ -123,7 +143,8 @@ impl Swarm {
             node.docker(&["swarm", "join", "--token", &manager, &target])?;
         }
         each(workers, |node| {
-            node.docker(&["swarm", "join", "--token", &worker, &target]).map(drop)
+            node.docker(&["swarm", "join", "--token", &worker, &target])
+                .map(drop)
         })
     }
 
@@ -135,14 +156,25 @@ impl Swarm {
     /// `docker load` of an archive on every node.
     pub fn load_image(&self, archive: &Path) -> Result<()> {
         let archive = archive.to_str().context("a path that is no UTF-8")?;
-        self.on_each_node(|node| node.docker(&["load", "--quiet", "--input", archive]).map(drop))
+        self.on_each_node(|node| {
+            node.docker(&["load", "--quiet", "--input", archive])
+                .map(drop)
+        })
     }
 
     /// `docker stack deploy` of a compose file of this machine.
     pub fn stack_deploy(&self, file: &Path, name: &str) -> Result<String> {
         let file: PathBuf = std::path::absolute(file)?;
         let file = file.to_str().context("a path that is no UTF-8")?;
-        let arguments = ["stack", "deploy", "--resolve-image", "never", "-c", file, name];
+        let arguments = [
+            "stack",
+            "deploy",
+            "--resolve-image",
+            "never",
+            "-c",
+            file,
+            name,
+        ];
         self.manager()?.docker(&arguments)
     }
 
@@ -175,20 +207,30 @@ impl Swarm {
     }
 
     /// Waits until exactly `count` tasks run and none of the others does any more.
-    pub fn wait_for_tasks(&self, service: &str, count: usize, timeout: Duration) -> Result<Vec<Task>> {
+    pub fn wait_for_tasks(
+        &self,
+        service: &str,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<Vec<Task>> {
         let mut last = Vec::new();
         let what = format!("{count} running tasks of {service}");
         let result = wait::until(&what, timeout, || {
             last = self.tasks(service)?;
-            let (wanted, old): (Vec<_>, Vec<_>) =
-                last.iter().cloned().partition(|task| task.desired == "running");
+            let (wanted, old): (Vec<_>, Vec<_>) = last
+                .iter()
+                .cloned()
+                .partition(|task| task.desired == "running");
             let settled = wanted.len() == count
                 && wanted.iter().all(Task::is_running)
                 && old.iter().all(|task| task.state != "running");
             Ok(settled.then_some(wanted))
         });
         result.map_err(|error| {
-            let seen = last.iter().map(|task| format!("\n  {task:?}")).collect::<String>();
+            let seen = last
+                .iter()
+                .map(|task| format!("\n  {task:?}"))
+                .collect::<String>();
             anyhow!("{error:#}; there are:{seen}")
         })
     }
@@ -229,7 +271,12 @@ impl Service<'_> {
     /// `docker service update options… service`, without waiting for its end.
     pub fn update(&self, options: &[&str]) -> Result<String> {
         let fixed = ["service", "update", "--detach", "--no-resolve-image"];
-        let arguments: Vec<_> = fixed.iter().chain(options).chain([&self.id.as_str()]).copied().collect();
+        let arguments: Vec<_> = fixed
+            .iter()
+            .chain(options)
+            .chain([&self.id.as_str()])
+            .copied()
+            .collect();
         self.swarm.manager()?.docker(&arguments)
     }
 }
@@ -237,7 +284,10 @@ impl Service<'_> {
 impl Drop for Service<'_> {
     fn drop(&mut self) {
         // It may be gone: tests remove services too.
-        let _ = self.swarm.manager().and_then(|node| node.docker(&["service", "rm", &self.id]));
+        let _ = self
+            .swarm
+            .manager()
+            .and_then(|node| node.docker(&["service", "rm", &self.id]));
     }
 }
 
@@ -250,15 +300,24 @@ pub struct StackGuard<'a> {
 
 impl Drop for StackGuard<'_> {
     fn drop(&mut self) {
-        let _ = self.swarm.manager().and_then(|node| node.docker(&["stack", "rm", self.name]));
+        let _ = self
+            .swarm
+            .manager()
+            .and_then(|node| node.docker(&["stack", "rm", self.name]));
     }
 }
 
 fn each(nodes: &[Node], work: impl Fn(&Node) -> Result<()> + Sync) -> Result<()> {
     thread::scope(|scope| {
-        let running: Vec<_> = nodes.iter().map(|node| scope.spawn(|| work(node))).collect();
+        let running: Vec<_> = nodes
+            .iter()
+            .map(|node| scope.spawn(|| work(node)))
+            .collect();
         let panicked = |_| Err(anyhow!("a node's thread panicked"));
-        let results: Vec<_> = running.into_iter().map(|t| t.join().unwrap_or_else(panicked)).collect();
+        let results: Vec<_> = running
+            .into_iter()
+            .map(|t| t.join().unwrap_or_else(panicked))
+            .collect();
         results.into_iter().collect()
     })
 }

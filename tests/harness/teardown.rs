@@ -37,16 +37,35 @@ pub fn residue(prefix: &str) -> Residue {
     let processes = processes(prefix);
     let mark = format!("/{}/node", nodes_dir(prefix));
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let links = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let links = fs::read_dir("/sys/class/net")
+        .into_iter()
+        .flatten()
+        .flatten();
     let links = links.map(|link| link.file_name().to_string_lossy().into_owned());
     let own_link = |link: &String| link.starts_with("node") || link == "client";
     Residue {
-        namespaces: namespaces(prefix).iter().map(|netns| netns.name().to_owned()).collect(),
-        processes: processes.iter().map(|p| format!("{p} {}", procs::command_line(*p))).collect(),
-        mounts: mounts.lines().filter(|line| line.contains(&mark)).map(str::to_owned).collect(),
+        namespaces: namespaces(prefix)
+            .iter()
+            .map(|netns| netns.name().to_owned())
+            .collect(),
+        processes: processes
+            .iter()
+            .map(|p| format!("{p} {}", procs::command_line(*p)))
+            .collect(),
+        mounts: mounts
+            .lines()
+            .filter(|line| line.contains(&mark))
+            .map(str::to_owned)
+            .collect(),
         links: links.filter(own_link).collect(),
-        cgroups: cgroups::existing(prefix).iter().map(|c| c.display().to_string()).collect(),
-        notes: forwarding::note(prefix).iter().map(|n| n.display().to_string()).collect(),
+        cgroups: cgroups::existing(prefix)
+            .iter()
+            .map(|c| c.display().to_string())
+            .collect(),
+        notes: forwarding::note(prefix)
+            .iter()
+            .map(|n| n.display().to_string())
+            .collect(),
     }
 }
 
@@ -106,8 +125,10 @@ fn end_processes(prefix: &str) -> Result<()> {
 }
 
 fn processes(prefix: &str) -> Vec<u32> {
-    let inodes: BTreeSet<u64> =
-        namespaces(prefix).iter().filter_map(|netns| netns.inode().ok()).collect();
+    let inodes: BTreeSet<u64> = namespaces(prefix)
+        .iter()
+        .filter_map(|netns| netns.inode().ok())
+        .collect();
     procs::of_lab(&inodes, prefix)
 }
 

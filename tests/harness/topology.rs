@@ -54,7 +54,10 @@ impl Topology {
     /// Builds switch, client and `nodes` nodes with links of `mtu` bytes. All names
     /// begin with `prefix`, so that several networks can stand side by side.
     pub fn up(prefix: &str, nodes: u8, mtu: u16) -> Result<Self> {
-        anyhow::ensure!((1..=MAX_NODES).contains(&nodes), "1 to {MAX_NODES} nodes, not {nodes}");
+        anyhow::ensure!(
+            (1..=MAX_NODES).contains(&nodes),
+            "1 to {MAX_NODES} nodes, not {nodes}"
+        );
         let switch = Netns::create(&format!("{prefix}-switch"))?;
         switch.ip(&format!("link add br0 mtu {mtu} type bridge"))?;
         switch.ip(&format!("addr add {GATEWAY}/24 dev br0"))?;
@@ -72,7 +75,11 @@ impl Topology {
                 Ok(node)
             })
             .collect::<Result<_>>()?;
-        Ok(Self { client, nodes, switch })
+        Ok(Self {
+            client,
+            nodes,
+            switch,
+        })
     }
 
     /// Leaves the network standing; whoever knows the prefix removes it.

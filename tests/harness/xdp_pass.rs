@@ -31,7 +31,9 @@ pub(crate) fn attach(netns: &Netns, device: &str) -> Result<()> {
     // `ip` mounts a bpffs where it finds none, so it gets mounts of its own.
     let mut command = netns.command("unshare");
     command
-        .args(["--mount", "ip", "link", "set", "dev", device, "xdpdrv", "object"])
+        .args([
+            "--mount", "ip", "link", "set", "dev", device, "xdpdrv", "object",
+        ])
         .arg(file.path())
         .args(["section", SECTION]);
     shell::stdout(&mut command).map(drop)
@@ -51,5 +53,7 @@ fn object_file() -> Result<Vec<u8>> {
         flags: SymbolFlags::None,
     });
     object.add_symbol_data(symbol, section, &PROGRAM, 8);
-    object.write().context("writing the XDP program's object file")
+    object
+        .write()
+        .context("writing the XDP program's object file")
 }

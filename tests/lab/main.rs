@@ -62,10 +62,26 @@ enum Verb {
 
 fn main() -> Result<ExitCode> {
     let Cli { dir, verb } = Cli::parse();
-    ensure!(nix::unistd::geteuid().is_root(), "the laboratory needs root: try it with sudo");
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "the laboratory needs root: try it with sudo"
+    );
     match verb {
-        Verb::Up { nodes, managers, mtu, prefix } => {
-            up(&dir, Description { prefix, nodes, managers, mtu })?;
+        Verb::Up {
+            nodes,
+            managers,
+            mtu,
+            prefix,
+        } => {
+            up(
+                &dir,
+                Description {
+                    prefix,
+                    nodes,
+                    managers,
+                    mtu,
+                },
+            )?;
         }
         Verb::Status => print!("{}", status::describe(&Swarm::attach(&dir)?)),
         Verb::Exec { node, command } => return exec(&dir, &node, &command),
@@ -100,10 +116,9 @@ fn down(dir: &Path) -> Result<()> {
 /// Becomes the command, so that its exit code and its signals are this one's.
 fn exec(dir: &Path, node: &str, command: &[String]) -> Result<ExitCode> {
     let swarm = Swarm::attach(dir)?;
-    let shell = [String::from("sh")];
     let (program, args) = match command.split_first() {
-        Some((program, args)) => (program, args),
-        None => (&shell[0], &[] as &[String]),
+        Some((program, args)) => (program.as_str(), args),
+        None => ("sh", [].as_slice()),
     };
     let mut inside: Command = match node {
         "client" => swarm.client.netns().command(program),

@@ -5,16 +5,22 @@ use std::fmt::Write as _;
 use harness::node::Node;
 use harness::swarm::Swarm;
 use harness::topology::CLIENT;
+use serde_json::Value;
 
 /// The laboratory in words: nodes, services, next steps.
 pub(crate) fn describe(swarm: &Swarm) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{:<8} {:<12} {:<9} ENGINE", "NODE", "ADDRESS", "ROLE");
-    for (index, node) in swarm.nodes.iter().enumerate() {
-        let is_manager = index < usize::from(swarm.description().managers);
-        let role = if is_manager { "manager" } else { "worker" };
-        let _ = writeln!(text, "{:<8} {:<12} {role:<9} {}", node.name, node.addr, engine(node));
+    for node in &swarm.nodes {
+        let role = role(node);
+        let _ = writeln!(
+            text,
+            "{:<8} {:<12} {role:<9} {}",
+            node.name,
+            node.addr,
+            engine(node)
+        );
     }
     let _ = writeln!(text, "{:<8} {CLIENT:<12} outside", "client");
     if let Some(services) = services(swarm) {
@@ -22,6 +28,19 @@ pub(crate) fn describe(swarm: &Swarm) -> String {
     }
     let _ = write!(text, "{}", next_steps(swarm));
     text
+}
+
+/// What the node's own engine says: roles change.
+fn role(node: &Node) -> &'static str {
+    let info = node.api("/info").unwrap_or_default();
+    let is = |pointer, value| info.pointer(pointer).is_some_and(|found| *found == value);
+    if is("/Swarm/ControlAvailable", Value::Bool(true)) {
+        "manager"
+    } else if is("/Swarm/LocalNodeState", Value::from("active")) {
+        "worker"
+    } else {
+        "-"
+    }
 }
 
 fn engine(node: &Node) -> String {
@@ -35,12 +54,16 @@ fn engine(node: &Node) -> String {
 fn services(swarm: &Swarm) -> Option<String> {
     let manager = swarm.manager().ok()?;
     let format = "table {{.Name}}\t{{.Mode}}\t{{.Replicas}}\t{{.Image}}\t{{.Ports}}";
-    let table = manager.docker(&["service", "ls", "--format", format]).ok()?;
+    let table = manager
+        .docker(&["service", "ls", "--format", format])
+        .ok()?;
     (table.lines().count() > 1).then_some(table)
 }
 
 fn next_steps(swarm: &Swarm) -> String {
-    let logs = swarm.dir().join(format!("{}.lab", swarm.description().prefix));
+    let logs = swarm
+        .dir()
+        .join(format!("{}.lab", swarm.description().prefix));
     format!(
         "
 Go on with

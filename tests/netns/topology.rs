@@ -18,9 +18,16 @@ fn every_node_is_one_hop_from_the_client() {
     }
     let net = Topology::up(&prefix("hop"), 2, 1500).unwrap();
     for (number, node) in (1..).zip(&net.nodes) {
-        let listener = node.run(|| TcpListener::bind((node_addr(number), 80))).unwrap().unwrap();
+        let listener = node
+            .run(|| TcpListener::bind((node_addr(number), 80)))
+            .unwrap()
+            .unwrap();
         // A listener belongs to the namespace it was opened in, not to its thread.
-        let mut out = net.client.run(|| TcpStream::connect((node_addr(number), 80))).unwrap().unwrap();
+        let mut out = net
+            .client
+            .run(|| TcpStream::connect((node_addr(number), 80)))
+            .unwrap()
+            .unwrap();
         let (mut accepted, peer) = listener.accept().unwrap();
         assert_eq!(peer.ip(), CLIENT);
         out.write_all(b"x").unwrap();
@@ -37,7 +44,11 @@ fn cables_finish_checksums_and_take_native_xdp() {
     }
     let net = Topology::up(&prefix("xdp"), 1, 1400).unwrap();
     for (host, port) in [(&net.nodes[0], "node1"), (&net.client, "client")] {
-        let features = host.command("ethtool").args(["-k", "eth0"]).output().unwrap();
+        let features = host
+            .command("ethtool")
+            .args(["-k", "eth0"])
+            .output()
+            .unwrap();
         let features = String::from_utf8(features.stdout).unwrap();
         assert!(features.contains("tx-checksumming: off"), "{features}");
         // `xdpgeneric` would say that the driver did not take it.

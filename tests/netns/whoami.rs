@@ -30,7 +30,11 @@ impl Service {
             .spawn()
             .unwrap();
         let client = Client::new(Netns::named(netns.name()));
-        let service = Self { process, netns, client };
+        let service = Self {
+            process,
+            netns,
+            client,
+        };
         wait::until("whoami", PATIENCE, || Ok(service.client.who(at(80)).ok())).unwrap();
         service
     }
@@ -46,7 +50,10 @@ impl Service {
 
     fn health(&self) -> ExitStatus {
         let mut command: Command = self.netns.command(env!("CARGO_BIN_EXE_whoami"));
-        command.args(["health", "http://127.0.0.1/healthz"]).status().unwrap()
+        command
+            .args(["health", "http://127.0.0.1/healthz"])
+            .status()
+            .unwrap()
     }
 }
 
@@ -81,7 +88,10 @@ fn says_whom_it_sees_by_tcp_and_udp_on_each_port() {
         let who = service.client.udp(at(port), PATIENCE).unwrap();
         assert_eq!((who.peer.ip(), who.local), (at(0).ip(), at(port)));
     }
-    assert!(service.client.udp(at(82), SHORT).is_err(), "nothing serves port 82");
+    assert!(
+        service.client.udp(at(82), SHORT).is_err(),
+        "nothing serves port 82"
+    );
 }
 
 #[test]
@@ -127,7 +137,14 @@ fn health_can_be_taken_away_and_given_back() {
     };
     assert!(service.health().success());
     post("/unhealthy");
-    assert_eq!(service.client.get(at(80), "/healthz", PATIENCE).unwrap().status, 503);
+    assert_eq!(
+        service
+            .client
+            .get(at(80), "/healthz", PATIENCE)
+            .unwrap()
+            .status,
+        503
+    );
     assert!(!service.health().success());
     post("/healthy");
     assert!(service.health().success());
@@ -143,7 +160,10 @@ fn sigterm_lets_open_requests_end_and_takes_no_new_ones() {
         let mut idle = Connection::open(at(80), PATIENCE).await?;
         idle.who().await?;
         let busy = tokio::spawn(async {
-            Connection::open(at(80), PATIENCE).await?.get("/slow/6?ms=100").await
+            Connection::open(at(80), PATIENCE)
+                .await?
+                .get("/slow/6?ms=100")
+                .await
         });
         tokio::time::sleep(Duration::from_millis(200)).await;
         service.terminate();

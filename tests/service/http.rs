@@ -42,9 +42,10 @@ pub(crate) async fn answer(
             stream::iter(pattern::chunks(len).map(|chunk| Ok(Frame::data(chunk)))),
         ),
         (Method::GET, "slow", Some(Ok(len))) => stream_of(len, slowly(len, pause(&request))),
-        (Method::PUT | Method::POST, "upload", None) => {
-            text(StatusCode::OK, json_line(&receive(request.into_body()).await?))
-        }
+        (Method::PUT | Method::POST, "upload", None) => text(
+            StatusCode::OK,
+            json_line(&receive(request.into_body()).await?),
+        ),
         (Method::GET, "healthz", None) if whoami.is_healthy() => text(StatusCode::OK, "ok\n"),
         (Method::GET, "healthz", None) => text(StatusCode::SERVICE_UNAVAILABLE, "unhealthy\n"),
         (Method::POST, "healthy" | "unhealthy", None) => {
@@ -103,5 +104,8 @@ async fn receive(mut body: Incoming) -> Result<Received, hyper::Error> {
             digest.update(data);
         }
     }
-    Ok(Received { bytes, sha256: pattern::hex(digest) })
+    Ok(Received {
+        bytes,
+        sha256: pattern::hex(digest),
+    })
 }

@@ -20,7 +20,11 @@ use crate::whoami::Whoami;
 const BACKLOG: u32 = 4096;
 
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if addr.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    let socket = if addr.is_ipv6() {
+        TcpSocket::new_v6()?
+    } else {
+        TcpSocket::new_v4()?
+    };
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)
@@ -57,7 +61,9 @@ async fn connection(
     whoami: Arc<Whoami>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let Ok(local) = stream.local_addr() else { return };
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
     let _ = stream.set_nodelay(true);
     let answer = service_fn(move |request| http::answer(request, whoami.clone(), peer, local));
     let mut connection = pin!(

@@ -34,7 +34,9 @@ pub(crate) async fn serve(
     whoami: Arc<Whoami>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let Ok(bound) = socket.local_addr() else { return };
+    let Ok(bound) = socket.local_addr() else {
+        return;
+    };
     loop {
         let received = tokio::select! {
             received = socket.async_io(Interest::READABLE, || receive(&socket)) => received,
@@ -80,7 +82,11 @@ fn receive(socket: &UdpSocket) -> io::Result<Datagram> {
         PacketInfo::V4(info) => IpAddr::from(info.ipi_addr.s_addr.to_ne_bytes()),
         PacketInfo::V6(info) => IpAddr::from(info.ipi6_addr.s6_addr),
     });
-    let peer = message.address.as_ref().and_then(socket_addr).ok_or(io::ErrorKind::InvalidData)?;
+    let peer = message
+        .address
+        .as_ref()
+        .and_then(socket_addr)
+        .ok_or(io::ErrorKind::InvalidData)?;
     Ok(Datagram { peer, asked, info })
 }
 
@@ -90,11 +96,18 @@ fn send(socket: &UdpSocket, line: &str, datagram: &Datagram) -> io::Result<()> {
     match datagram.info {
         // The interface is left to routing: only the source address matters.
         Some(PacketInfo::V4(info)) => {
-            v4 = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: info.ipi_addr, ..info };
+            v4 = libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: info.ipi_addr,
+                ..info
+            };
             control.push(ControlMessage::Ipv4PacketInfo(&v4));
         }
         Some(PacketInfo::V6(info)) => {
-            v6 = libc::in6_pktinfo { ipi6_ifindex: 0, ..info };
+            v6 = libc::in6_pktinfo {
+                ipi6_ifindex: 0,
+                ..info
+            };
             control.push(ControlMessage::Ipv6PacketInfo(&v6));
         }
         None => {}
@@ -110,6 +123,12 @@ fn send(socket: &UdpSocket, line: &str, datagram: &Datagram) -> io::Result<()> {
 }
 
 fn socket_addr(storage: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = storage.as_sockaddr_in().map(|a| SocketAddr::from((a.ip(), a.port())));
-    v4.or_else(|| storage.as_sockaddr_in6().map(|a| SocketAddr::from((a.ip(), a.port()))))
+    let v4 = storage
+        .as_sockaddr_in()
+        .map(|a| SocketAddr::from((a.ip(), a.port())));
+    v4.or_else(|| {
+        storage
+            .as_sockaddr_in6()
+            .map(|a| SocketAddr::from((a.ip(), a.port())))
+    })
 }

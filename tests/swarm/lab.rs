@@ -50,7 +50,9 @@ fn replicas_of_a_service_run_and_go_with_its_guard() {
     let nodes: BTreeSet<_> = tasks.iter().map(|task| &task.node).collect();
     assert_eq!((ids.len(), nodes.len()), (4, 3));
 
-    service.update(&["--replicas", "2", "--image", WHOAMI_NEXT]).unwrap();
+    service
+        .update(&["--replicas", "2", "--image", WHOAMI_NEXT])
+        .unwrap();
     service.wait_for_tasks(2, TASKS).unwrap();
     drop(service);
     assert!(swarm.tasks("replicated").is_err());
@@ -61,7 +63,9 @@ fn replicas_of_a_service_run_and_go_with_its_guard() {
 #[test]
 fn a_published_port_is_served_by_the_stock_mesh_or_by_nobody() {
     let Some(swarm) = turn() else { return };
-    let service = swarm.service_create(&ServiceSpec::named("stock").publish("8082:80")).unwrap();
+    let service = swarm
+        .service_create(&ServiceSpec::named("stock").publish("8082:80"))
+        .unwrap();
     service.wait_for_tasks(1, TASKS).unwrap();
     let has_ipvs = Path::new("/proc/net/ip_vs").exists();
     for node in &swarm.nodes {
@@ -104,7 +108,9 @@ fn an_unhealthy_task_is_replaced() {
     swarm.client.block_on(unhealthy).unwrap();
     wait::until("another task", TASKS, || {
         let tasks = service.tasks()?;
-        Ok(tasks.into_iter().find(|task| task.is_running() && task.id != first.id))
+        Ok(tasks
+            .into_iter()
+            .find(|task| task.is_running() && task.id != first.id))
     })
     .unwrap();
 }
@@ -130,7 +136,11 @@ networks:
     for node in &swarm.nodes {
         let on_node = Client::new(node.netns.clone());
         for client in [&swarm.client, &on_node] {
-            assert!(client.who((node.addr, 80)).is_ok(), "{}: host network", node.name);
+            assert!(
+                client.who((node.addr, 80)).is_ok(),
+                "{}: host network",
+                node.name
+            );
         }
     }
 }
@@ -165,12 +175,14 @@ fn a_killed_engine_starts_again_and_its_tasks_return() {
         return;
     }
     let test = TestSwarm::up(Path::new(LAB), "lbagain", 2).unwrap();
-    let service = test.swarm.service_create(&ServiceSpec::named("s").global()).unwrap();
+    let service = test
+        .swarm
+        .service_create(&ServiceSpec::named("s").global())
+        .unwrap();
     service.wait_for_tasks(2, TASKS).unwrap();
     let worker = test.swarm.node("node2").unwrap();
     worker.kill_engine().unwrap();
-    wait::until("the engine to end", PATIENCE, || Ok((!worker.engine_answers()).then_some(())))
-        .unwrap();
+    assert!(!worker.engine_answers());
     test.swarm.restart_engine(worker).unwrap();
     service.wait_for_tasks(2, TASKS).unwrap();
 }
@@ -178,7 +190,9 @@ fn a_killed_engine_starts_again_and_its_tasks_return() {
 /// Runs tasks on both nodes and kills one engine; its tasks are orphans now.
 fn crash(test: &TestSwarm) -> (LabDir, String) {
     let swarm = &test.swarm;
-    let service = swarm.service_create(&ServiceSpec::named("s").global()).unwrap();
+    let service = swarm
+        .service_create(&ServiceSpec::named("s").global())
+        .unwrap();
     let tasks = service.wait_for_tasks(2, TASKS).unwrap();
     // Left to the teardown, like everything else.
     std::mem::forget(service);
@@ -186,10 +200,17 @@ fn crash(test: &TestSwarm) -> (LabDir, String) {
 
     let prefix = swarm.description().prefix.clone();
     let residue = teardown::residue(&prefix);
-    let whoami = residue.processes.iter().filter(|process| process.ends_with("/whoami")).count();
+    let whoami = residue
+        .processes
+        .iter()
+        .filter(|process| process.ends_with("/whoami"))
+        .count();
     assert_eq!(whoami, tasks.len(), "{residue}");
     assert_eq!(residue.namespaces.len(), 4, "{residue}");
-    assert!(!residue.cgroups.is_empty() && !residue.notes.is_empty(), "{residue}");
+    assert!(
+        !residue.cgroups.is_empty() && !residue.notes.is_empty(),
+        "{residue}"
+    );
     (LabDir::at(swarm.dir()), prefix)
 }
 

@@ -3,6 +3,11 @@
 //! The tests of this binary share one Swarm and take turns on it; it is brought up
 //! by the first and taken down when the process ends, however it ends.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test that calls them"
+)]
+
 mod lab;
 
 use std::path::Path;

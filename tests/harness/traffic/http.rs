@@ -55,7 +55,13 @@ impl Connection {
                 // The request that suffers from it reports the error.
                 let _ = connection.await;
             });
-            Ok(Self { sender, driver, peer, local, timeout })
+            Ok(Self {
+                sender,
+                driver,
+                peer,
+                local,
+                timeout,
+            })
         })
         .await
         .with_context(|| format!("connecting to {peer}"))
@@ -80,7 +86,13 @@ impl Connection {
     /// Who answers.
     pub async fn who(&mut self) -> Result<Who> {
         let reply = self.get("/").await?;
-        ensure!(reply.status == 200, "{} answered {}: {}", self.peer, reply.status, reply.body);
+        ensure!(
+            reply.status == 200,
+            "{} answered {}: {}",
+            self.peer,
+            reply.status,
+            reply.body
+        );
         serde_json::from_str(&reply.body).with_context(|| format!("`{}` is no answer", reply.body))
     }
 
@@ -96,7 +108,10 @@ impl Connection {
                 bytes += data.len() as u64;
                 digest.update(&data);
             }
-            Ok(Received { bytes, sha256: pattern::hex(digest) })
+            Ok(Received {
+                bytes,
+                sha256: pattern::hex(digest),
+            })
         })
         .await
         .with_context(|| what)
@@ -105,7 +120,13 @@ impl Connection {
     /// Uploads the first `len` bytes of the [`pattern`]; what the task received.
     pub async fn upload(&mut self, len: u64) -> Result<Received> {
         let reply = self.request(Method::PUT, "/upload", Some(len)).await?;
-        ensure!(reply.status == 200, "{} answered {}: {}", self.peer, reply.status, reply.body);
+        ensure!(
+            reply.status == 200,
+            "{} answered {}: {}",
+            self.peer,
+            reply.status,
+            reply.body
+        );
         serde_json::from_str(&reply.body).with_context(|| format!("`{}` is no answer", reply.body))
     }
 
@@ -115,7 +136,10 @@ impl Connection {
             let response = self.send(method, path, upload).await?;
             let status = response.status().as_u16();
             let body = response.into_body().collect().await?.to_bytes();
-            Ok(Reply { status, body: String::from_utf8_lossy(&body).into_owned() })
+            Ok(Reply {
+                status,
+                body: String::from_utf8_lossy(&body).into_owned(),
+            })
         })
         .await
         .with_context(|| what)
@@ -127,7 +151,10 @@ impl Connection {
         path: &str,
         upload: Option<u64>,
     ) -> Result<Response<Incoming>> {
-        let request = Request::builder().method(method).uri(path).header(HOST, self.peer.to_string());
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, self.peer.to_string());
         let request = match upload {
             None => request.body(Empty::new().boxed_unsync())?,
             Some(len) => {

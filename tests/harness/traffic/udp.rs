@@ -24,7 +24,10 @@ impl Flow {
         };
         let socket = UdpSocket::bind(any).await?;
         // Connected, it takes answers only from where it asked, and sees refusals.
-        socket.connect(peer).await.with_context(|| format!("no route to {peer}"))?;
+        socket
+            .connect(peer)
+            .await
+            .with_context(|| format!("no route to {peer}"))?;
         Ok(Self { socket, peer })
     }
 
@@ -36,7 +39,10 @@ impl Flow {
     /// Sends a datagram; who answers it.
     pub async fn ask(&self, timeout: Duration) -> Result<Who> {
         let peer = self.peer;
-        self.socket.send(b"who").await.with_context(|| format!("asking {peer} by UDP"))?;
+        self.socket
+            .send(b"who")
+            .await
+            .with_context(|| format!("asking {peer} by UDP"))?;
         let mut answer = [0_u8; 2048];
         let len = tokio::time::timeout(timeout, self.socket.recv(&mut answer))
             .await
