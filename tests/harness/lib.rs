@@ -1,1 +1,28 @@
-//! Harness.
+//! What the suites and the laboratory are built from.
+//!
+//! From the bottom up: namespaces ([`netns`]), a network of them ([`topology`]),
+//! a Swarm on it ([`swarm`]), clients ([`client`], [`traffic`]). Whatever is made
+//! has an owner that removes it: guards in a process, and [`teardown`], driven by
+//! the laboratory's directory, for what must outlive one.
+
+pub mod cgroups;
+pub mod client;
+mod engine;
+pub mod forwarding;
+pub mod image;
+pub mod lab_dir;
+pub mod netns;
+pub mod node;
+pub mod pattern;
+pub mod procs;
+pub mod reaper;
+pub mod service;
+pub mod shared;
+pub mod shell;
+pub mod swarm;
+pub mod teardown;
+pub mod topology;
+pub mod traffic;
+pub mod wait;
+pub mod who;
+mod xdp_pass;

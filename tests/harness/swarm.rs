@@ -1,0 +1,327 @@
+//! A real Swarm on the laboratory's network.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::lab_dir::{Description, LabDir};
+use crate::node::Node;
+use crate::service::{ApiTask, ServiceSpec, Task};
+use crate::topology::{Topology, client_netns};
+use crate::{cgroups, forwarding, image, shell, teardown, wait};
+
+/// The nodes of a Swarm, and a client outside of it.
+#[derive(Debug)]
+pub struct Swarm {
+    /// node1 first; it is a manager.
+    pub nodes: Vec<Node>,
+    /// Who asks the published ports from outside.
+    pub client: Client,
+    dir: LabDir,
+    description: Description,
+}
+
+impl Swarm {
+    /// Builds the network, starts the engines, joins them, and loads the test image on
+    /// every node. On failure everything is removed again.
+    pub fn up(dir: &Path, description: Description) -> Result<Self> {
+        let Description {
+            nodes, managers, ..
+        } = description;
+        ensure!(
+            (1..=nodes).contains(&managers),
+            "1 to {nodes} of {nodes} nodes can be managers, not {managers}"
+        );
+        let others = teardown::residue(&description.prefix);
+        ensure!(
+            others.is_empty(),
+            "there are objects of another laboratory named `{}`:\n{others}",
+            description.prefix
+        );
+        let dir = LabDir::create(dir, &description)?;
+        Self::build(&dir, description).inspect_err(|_| {
+            // The first error is the one that matters.
+            let _ = teardown::down(&dir);
+        })
+    }
+
+    fn build(dir: &LabDir, description: Description) -> Result<Self> {
+        let swarm = Self::assemble(dir.clone(), description);
+        let Description {
+            prefix,
+            nodes,
+            managers,
+            mtu,
+        } = &swarm.description;
+        forwarding::want(prefix)?;
+        Topology::up(prefix, *nodes, *mtu)?.keep();
+        swarm.on_each_node(|node| {
+            node.boot()?;
+            node.start_engine(&cgroups::parent(prefix))
+        })?;
+        swarm.join(usize::from(*managers))?;
+        swarm.load_image(&image::whoami_archive(dir.path())?)?;
+        Ok(swarm)
+    }
+
+    /// The handle of a Swarm that another process brought up.
+    pub fn attach(dir: &Path) -> Result<Self> {
+        let dir = LabDir::at(dir);
+        let description = dir.description()?;
+        Ok(Self::assemble(dir, description))
+    }
+
+    fn assemble(dir: LabDir, description: Description) -> Self {
+        let prefix = &description.prefix;
+        let nodes = (1..=description.nodes)
+            .map(|n| Node::handle(&dir, prefix, n))
+            .collect();
+        let client = Client::new(client_netns(prefix));
+        Self {
+            nodes,
+            client,
+            dir,
+            description,
+        }
+    }
+
+    /// Removes everything. Says nothing of a Swarm that is already gone.
+    pub fn down(&self) -> Result<()> {
+        teardown::down(&self.dir)
+    }
+
+    /// What the laboratory was asked to be.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The laboratory's directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The node of this name.
+    pub fn node(&self, name: &str) -> Result<&Node> {
+        let found = self.nodes.iter().find(|node| node.name == name);
+        let names = || {
+            self.nodes
+                .iter()
+                .map(|n| n.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        found.with_context(|| format!("no node `{name}`: there are {}", names()))
+    }
+
+    /// The first node, a manager: where `docker` commands about the Swarm are run.
+    pub fn manager(&self) -> Result<&Node> {
+        self.nodes.first().context("a Swarm without nodes")
+    }
+
+    /// Starts the engine of a node again after [`Node::kill_engine`].
+    pub fn restart_engine(&self, node: &Node) -> Result<()> {
+        node.start_engine(&cgroups::parent(&self.description.prefix))
+    }
+
+    fn join(&self, managers: usize) -> Result<()> {
+        let first = self.manager()?;
+        let advertise = first.addr.to_string();
+        first.docker(&["swarm", "init", "--advertise-addr", &advertise])?;
+        let token = |role| first.docker(&["swarm", "join-token", "--quiet", role]);
+        let (manager, worker) = (token("manager")?, token("worker")?);
+        let (promoted, workers) = self.nodes.split_at(managers);
+        // Managers join one by one: each changes the quorum for the next.
+        let target = format!("{advertise}:2377");
+        for node in promoted.iter().skip(1) {
+            node.docker(&["swarm", "join", "--token", &manager, &target])?;
+        }
+        each(workers, |node| {
+            node.docker(&["swarm", "join", "--token", &worker, &target])
+                .map(drop)
+        })
+    }
+
+    /// Runs the same on all nodes at once; the first error, if there is one.
+    pub fn on_each_node(&self, work: impl Fn(&Node) -> Result<()> + Sync) -> Result<()> {
+        each(&self.nodes, work)
+    }
+
+    /// `docker load` of an archive on every node.
+    pub fn load_image(&self, archive: &Path) -> Result<()> {
+        let archive = archive.to_str().context("a path that is no UTF-8")?;
+        self.on_each_node(|node| {
+            node.docker(&["load", "--quiet", "--input", archive])
+                .map(drop)
+        })
+    }
+
+    /// `docker stack deploy` of a compose file of this machine.
+    pub fn stack_deploy(&self, file: &Path, name: &str) -> Result<String> {
+        let file: PathBuf = std::path::absolute(file)?;
+        let file = file.to_str().context("a path that is no UTF-8")?;
+        let arguments = [
+            "stack",
+            "deploy",
+            "--resolve-image",
+            "never",
+            "-c",
+            file,
+            name,
+        ];
+        self.manager()?.docker(&arguments)
+    }
+
+    /// Removes the stack at the end of its scope.
+    #[must_use]
+    pub fn stack_guard<'a>(&'a self, name: &'a str) -> StackGuard<'a> {
+        StackGuard { swarm: self, name }
+    }
+
+    /// Creates a service; it goes with the guard.
+    pub fn service_create(&self, spec: &ServiceSpec) -> Result<Service<'_>> {
+        let id = self.manager()?.docker(&spec.create_arguments())?;
+        Ok(Service { swarm: self, id })
+    }
+
+    /// The tasks of the service with this name or id.
+    pub fn tasks(&self, service: &str) -> Result<Vec<Task>> {
+        let manager = self.manager()?;
+        let id = manager.api(&format!("/services/{service}"))?;
+        let id = text(&id, "/ID").with_context(|| format!("service {service} has no id"))?;
+        let names = self.node_names()?;
+        let tasks = ApiTask::parse_all(manager.api("/tasks")?)?;
+        let own = tasks.into_iter().filter(|task| task.service == id);
+        Ok(own
+            .map(|task| {
+                let node = names.get(&task.node).cloned().unwrap_or_default();
+                task.on_node(node)
+            })
+            .collect())
+    }
+
+    /// Waits until exactly `count` tasks run and none of the others does any more.
+    pub fn wait_for_tasks(
+        &self,
+        service: &str,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<Vec<Task>> {
+        let mut last = Vec::new();
+        let what = format!("{count} running tasks of {service}");
+        let result = wait::until(&what, timeout, || {
+            last = self.tasks(service)?;
+            let (wanted, old): (Vec<_>, Vec<_>) = last
+                .iter()
+                .cloned()
+                .partition(|task| task.desired == "running");
+            let settled = wanted.len() == count
+                && wanted.iter().all(Task::is_running)
+                && old.iter().all(|task| task.state != "running");
+            Ok(settled.then_some(wanted))
+        });
+        result.map_err(|error| {
+            let seen = last
+                .iter()
+                .map(|task| format!("\n  {task:?}"))
+                .collect::<String>();
+            anyhow!("{error:#}; there are:{seen}")
+        })
+    }
+
+    /// Host names of the nodes by their ids in the Swarm.
+    fn node_names(&self) -> Result<BTreeMap<String, String>> {
+        let nodes = self.manager()?.api("/nodes")?;
+        let nodes = nodes.as_array().cloned().unwrap_or_default();
+        let name = |node: &Value| Some((text(node, "/ID")?, text(node, "/Description/Hostname")?));
+        Ok(nodes.iter().filter_map(name).collect())
+    }
+
+    /// Runs a command in the namespace of the client.
+    pub fn client_exec(&self, program: &str, args: &[&str]) -> Result<String> {
+        shell::stdout(self.client.netns().command(program).args(args))
+    }
+}
+
+/// A service that is removed with this guard.
+#[derive(Debug)]
+pub struct Service<'a> {
+    swarm: &'a Swarm,
+    /// The service's id.
+    pub id: String,
+}
+
+impl Service<'_> {
+    /// See [`Swarm::tasks`].
+    pub fn tasks(&self) -> Result<Vec<Task>> {
+        self.swarm.tasks(&self.id)
+    }
+
+    /// See [`Swarm::wait_for_tasks`].
+    pub fn wait_for_tasks(&self, count: usize, timeout: Duration) -> Result<Vec<Task>> {
+        self.swarm.wait_for_tasks(&self.id, count, timeout)
+    }
+
+    /// `docker service update options… service`, without waiting for its end.
+    pub fn update(&self, options: &[&str]) -> Result<String> {
+        let fixed = ["service", "update", "--detach", "--no-resolve-image"];
+        let arguments: Vec<_> = fixed
+            .iter()
+            .chain(options)
+            .chain([&self.id.as_str()])
+            .copied()
+            .collect();
+        self.swarm.manager()?.docker(&arguments)
+    }
+}
+
+impl Drop for Service<'_> {
+    fn drop(&mut self) {
+        // It may be gone: tests remove services too.
+        let _ = self
+            .swarm
+            .manager()
+            .and_then(|node| node.docker(&["service", "rm", &self.id]));
+    }
+}
+
+/// A stack that is removed with this guard.
+#[derive(Debug)]
+pub struct StackGuard<'a> {
+    swarm: &'a Swarm,
+    name: &'a str,
+}
+
+impl Drop for StackGuard<'_> {
+    fn drop(&mut self) {
+        let _ = self
+            .swarm
+            .manager()
+            .and_then(|node| node.docker(&["stack", "rm", self.name]));
+    }
+}
+
+fn each(nodes: &[Node], work: impl Fn(&Node) -> Result<()> + Sync) -> Result<()> {
+    thread::scope(|scope| {
+        let running: Vec<_> = nodes
+            .iter()
+            .map(|node| scope.spawn(|| work(node)))
+            .collect();
+        let panicked = |_| Err(anyhow!("a node's thread panicked"));
+        let results: Vec<_> = running
+            .into_iter()
+            .map(|t| t.join().unwrap_or_else(panicked))
+            .collect();
+        results.into_iter().collect()
+    })
+}
+
+fn text(value: &Value, pointer: &str) -> Option<String> {
+    value.pointer(pointer)?.as_str().map(str::to_owned)
+}

@@ -1,0 +1,195 @@
+//! HTTP/1.1 over connections whose number and life the caller decides.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Empty, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{CONTENT_LENGTH, HOST};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use crate::pattern;
+use crate::who::{Received, Who};
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// An answer, read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// The whole body.
+    pub body: String,
+}
+
+/// One TCP connection, kept alive between requests; closed when dropped.
+#[derive(Debug)]
+pub struct Connection {
+    sender: SendRequest<Body>,
+    driver: JoinHandle<()>,
+    peer: SocketAddr,
+    local: SocketAddr,
+    timeout: Duration,
+}
+
+impl Connection {
+    /// Connects; `timeout` holds for this and for each request.
+    pub async fn open(peer: SocketAddr, timeout: Duration) -> Result<Self> {
+        within(timeout, async {
+            let stream = TcpStream::connect(peer).await?;
+            stream.set_nodelay(true)?;
+            let local = stream.local_addr()?;
+            let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            let driver = tokio::spawn(async move {
+                // The request that suffers from it reports the error.
+                let _ = connection.await;
+            });
+            Ok(Self {
+                sender,
+                driver,
+                peer,
+                local,
+                timeout,
+            })
+        })
+        .await
+        .with_context(|| format!("connecting to {peer}"))
+    }
+
+    /// The client's own end.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// `GET path`, whatever the status.
+    pub async fn get(&mut self, path: &str) -> Result<Reply> {
+        self.request(Method::GET, path, None).await
+    }
+
+    /// `POST path` without a body, whatever the status.
+    pub async fn post(&mut self, path: &str) -> Result<Reply> {
+        self.request(Method::POST, path, Some(0)).await
+    }
+
+    /// Who answers.
+    pub async fn who(&mut self) -> Result<Who> {
+        let reply = self.get("/").await?;
+        ensure!(
+            reply.status == 200,
+            "{} answered {}: {}",
+            self.peer,
+            reply.status,
+            reply.body
+        );
+        serde_json::from_str(&reply.body).with_context(|| format!("`{}` is no answer", reply.body))
+    }
+
+    /// `GET path`: length and digest of what came.
+    pub async fn download(&mut self, path: &str) -> Result<Received> {
+        let (timeout, what) = (self.timeout, self.describe(&Method::GET, path));
+        within(timeout, async {
+            let response = self.send(Method::GET, path, None).await?;
+            ensure!(response.status() == 200, "answered {}", response.status());
+            let (mut bytes, mut digest, mut body) = (0, Sha256::new(), response.into_body());
+            while let Some(frame) = body.frame().await.transpose()? {
+                let data = frame.into_data().unwrap_or_default();
+                bytes += data.len() as u64;
+                digest.update(&data);
+            }
+            Ok(Received {
+                bytes,
+                sha256: pattern::hex(digest),
+            })
+        })
+        .await
+        .with_context(|| what)
+    }
+
+    /// Uploads the first `len` bytes of the [`pattern`]; what the task received.
+    pub async fn upload(&mut self, len: u64) -> Result<Received> {
+        let reply = self.request(Method::PUT, "/upload", Some(len)).await?;
+        ensure!(
+            reply.status == 200,
+            "{} answered {}: {}",
+            self.peer,
+            reply.status,
+            reply.body
+        );
+        serde_json::from_str(&reply.body).with_context(|| format!("`{}` is no answer", reply.body))
+    }
+
+    async fn request(&mut self, method: Method, path: &str, upload: Option<u64>) -> Result<Reply> {
+        let (timeout, what) = (self.timeout, self.describe(&method, path));
+        within(timeout, async {
+            let response = self.send(method, path, upload).await?;
+            let status = response.status().as_u16();
+            let body = response.into_body().collect().await?.to_bytes();
+            Ok(Reply {
+                status,
+                body: String::from_utf8_lossy(&body).into_owned(),
+            })
+        })
+        .await
+        .with_context(|| what)
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        upload: Option<u64>,
+    ) -> Result<Response<Incoming>> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, self.peer.to_string());
+        let request = match upload {
+            None => request.body(Empty::new().boxed_unsync())?,
+            Some(len) => {
+                let frames = pattern::chunks(len).map(|chunk| Ok(Frame::data(chunk)));
+                let body = StreamBody::new(stream::iter(frames)).boxed_unsync();
+                request.header(CONTENT_LENGTH, len).body(body)?
+            }
+        };
+        self.sender.ready().await?;
+        Ok(self.sender.send_request(request).await?)
+    }
+
+    fn describe(&self, method: &Method, path: &str) -> String {
+        format!("{method} {path} from {} by {}", self.peer, self.local)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// `GET path` on a connection of its own.
+pub async fn get(peer: SocketAddr, path: &str, timeout: Duration) -> Result<Reply> {
+    Connection::open(peer, timeout).await?.get(path).await
+}
+
+/// Who answers on a connection of its own.
+pub async fn who(peer: SocketAddr, timeout: Duration) -> Result<Who> {
+    Connection::open(peer, timeout).await?.who().await
+}
+
+async fn within<T>(timeout: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(timeout, work)
+        .await
+        .with_context(|| format!("no end within {timeout:?}"))?
+}

@@ -1,0 +1,26 @@
+//! Waiting for a condition, with an end.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Asks `condition` again and again until it yields a value. An error of it ends the
+/// waiting at once; so does the timeout, whose error says `what` did not come.
+pub fn until<T>(
+    what: &str,
+    timeout: Duration,
+    mut condition: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        if let Some(value) = condition()? {
+            return Ok(value);
+        }
+        if Instant::now() >= deadline {
+            bail!("waited {timeout:?} for {what}, in vain");
+        }
+        std::thread::sleep(PAUSE);
+    }
+}

@@ -1,0 +1,34 @@
+//! What `whoami` says of itself: one line of JSON per request or datagram.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// One answer of the test service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// The host name inside the task: the container's id, shortened.
+    pub hostname: String,
+    /// Whom the task sees at the other end: the client, if nobody translated it.
+    pub peer: SocketAddr,
+    /// The task's own end.
+    pub local: SocketAddr,
+    /// `$TASK`: the id of the Swarm task, where the service was made by the harness.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub task: Option<String>,
+    /// `$NODE`: the host name of the task's node, likewise.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub node: Option<String>,
+    /// `$VERSION`: what a test of rolling updates tells apart.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub version: Option<String>,
+}
+
+/// What `whoami` answers to an upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// Length of the body.
+    pub bytes: u64,
+    /// SHA-256 of the body, in hexadecimal.
+    pub sha256: String,
+}

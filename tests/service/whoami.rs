@@ -1,0 +1,61 @@
+//! What all connections of the service share: its identity and its health.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use harness::who::Who;
+
+/// The service as its clients see it.
+pub(crate) struct Whoami {
+    hostname: String,
+    task: Option<String>,
+    node: Option<String>,
+    version: Option<String>,
+    healthy: AtomicBool,
+}
+
+impl Whoami {
+    pub(crate) fn from_environment() -> Arc<Self> {
+        let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Arc::new(Self {
+            hostname: hostname.trim().to_owned(),
+            task: std::env::var("TASK").ok(),
+            node: std::env::var("NODE").ok(),
+            version: std::env::var("VERSION").ok(),
+            healthy: AtomicBool::new(true),
+        })
+    }
+
+    /// The answer to one flow, as a line of JSON.
+    pub(crate) fn line(&self, peer: SocketAddr, local: SocketAddr) -> String {
+        json_line(&Who {
+            hostname: self.hostname.clone(),
+            peer: plain(peer),
+            local: plain(local),
+            task: self.task.clone(),
+            node: self.node.clone(),
+            version: self.version.clone(),
+        })
+    }
+
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_healthy(&self, healthy: bool) {
+        self.healthy.store(healthy, Ordering::Relaxed);
+    }
+}
+
+pub(crate) fn json_line(value: &impl serde::Serialize) -> String {
+    let mut line = serde_json::to_string(value).unwrap_or_default();
+    line.push('\n');
+    line
+}
+
+/// An IPv4 peer of a socket for both families comes as `::ffff:a.b.c.d`.
+pub(crate) fn plain(addr: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = addr.ip().to_canonical();
+    SocketAddr::new(ip, addr.port())
+}

@@ -1,0 +1,220 @@
+//! The laboratory itself: what all other tests on a Swarm take for granted.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use harness::client::{Client, PATIENCE};
+use harness::image::{WHOAMI_HEALTHCHECK, WHOAMI_NEXT};
+use harness::lab_dir::LabDir;
+use harness::service::ServiceSpec;
+use harness::shared::{self, TestSwarm};
+use harness::topology::CLIENT;
+use harness::{pattern, teardown, wait};
+
+use crate::{LAB, turn};
+
+/// Tasks are there within two seconds; a loaded machine may take its time.
+const TASKS: Duration = Duration::from_secs(30);
+const MEGABYTE: u64 = 1 << 20;
+
+#[test]
+fn tasks_of_a_global_service_answer_on_their_own_node() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("host-global")
+        .global()
+        .publish("mode=host,published=8081,target=80")
+        .publish("mode=host,published=8081,target=80,protocol=udp");
+    let service = swarm.service_create(&spec).unwrap();
+    let tasks = service.wait_for_tasks(3, TASKS).unwrap();
+    for node in &swarm.nodes {
+        let task = tasks.iter().find(|task| task.node == node.name).unwrap();
+        let by_tcp = swarm.client.who((node.addr, 8081)).unwrap();
+        let by_udp = swarm.client.udp((node.addr, 8081), PATIENCE).unwrap();
+        for who in [by_tcp, by_udp] {
+            assert_eq!(who.task.as_ref(), Some(&task.id));
+            assert_eq!(who.node.as_ref(), Some(&node.name));
+            assert!(task.container.as_ref().unwrap().starts_with(&who.hostname));
+            assert_eq!(who.peer.ip(), CLIENT, "the task sees the client");
+        }
+    }
+}
+
+#[test]
+fn replicas_of_a_service_run_and_go_with_its_guard() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("replicated").replicas(4).label("a", "b");
+    let service = swarm.service_create(&spec).unwrap();
+    let tasks = service.wait_for_tasks(4, TASKS).unwrap();
+    let ids: BTreeSet<_> = tasks.iter().map(|task| &task.id).collect();
+    let nodes: BTreeSet<_> = tasks.iter().map(|task| &task.node).collect();
+    assert_eq!((ids.len(), nodes.len()), (4, 3));
+
+    service
+        .update(&["--replicas", "2", "--image", WHOAMI_NEXT])
+        .unwrap();
+    service.wait_for_tasks(2, TASKS).unwrap();
+    drop(service);
+    assert!(swarm.tasks("replicated").is_err());
+}
+
+/// This kernel may lack what the stock mesh needs; then its ports must be closed, or
+/// tests would measure the mesh. Where it works, it answers.
+#[test]
+fn a_published_port_is_served_by_the_stock_mesh_or_by_nobody() {
+    let Some(swarm) = turn() else { return };
+    let service = swarm
+        .service_create(&ServiceSpec::named("stock").publish("8082:80"))
+        .unwrap();
+    service.wait_for_tasks(1, TASKS).unwrap();
+    let has_ipvs = Path::new("/proc/net/ip_vs").exists();
+    for node in &swarm.nodes {
+        let answer = swarm.client.get((node.addr, 8082), "/", PATIENCE);
+        assert_eq!(answer.is_ok(), has_ipvs, "{}: {answer:?}", node.name);
+    }
+}
+
+#[test]
+fn bulk_data_arrives_whole() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("bulk")
+        .on_node("node2")
+        .publish("mode=host,published=8083,target=80");
+    let service = swarm.service_create(&spec).unwrap();
+    service.wait_for_tasks(1, TASKS).unwrap();
+    let (node, len) = (swarm.node("node2").unwrap().addr, 10 * MEGABYTE);
+    let expected = pattern::sha256(len);
+    let down = swarm.client.download((node, 8083), len).unwrap();
+    assert_eq!((down.bytes, &down.sha256), (len, &expected));
+    let up = swarm.client.upload((node, 8083), len).unwrap();
+    assert_eq!((up.bytes, &up.sha256), (len, &expected));
+}
+
+#[test]
+fn an_unhealthy_task_is_replaced() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("health")
+        .image(WHOAMI_HEALTHCHECK)
+        .on_node("node3")
+        .publish("mode=host,published=8084,target=80");
+    let service = swarm.service_create(&spec).unwrap();
+    let first = service.wait_for_tasks(1, TASKS).unwrap().remove(0);
+    let node = swarm.node("node3").unwrap().addr;
+    let unhealthy = async move {
+        let mut connection =
+            harness::traffic::http::Connection::open((node, 8084).into(), PATIENCE).await?;
+        connection.post("/unhealthy").await
+    };
+    swarm.client.block_on(unhealthy).unwrap();
+    wait::until("another task", TASKS, || {
+        let tasks = service.tasks()?;
+        Ok(tasks
+            .into_iter()
+            .find(|task| task.is_running() && task.id != first.id))
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_stack_is_deployed_and_removed() {
+    let Some(swarm) = turn() else { return };
+    let file = swarm.dir().join("stack.yml");
+    let stack = "
+version: '3.8'
+services:
+  front:
+    image: whoami:1
+    deploy: { mode: global }
+    networks: [host]
+networks:
+  host: { external: true, name: host }
+";
+    std::fs::write(&file, stack).unwrap();
+    swarm.stack_deploy(&file, "st").unwrap();
+    let _guard = swarm.stack_guard("st");
+    swarm.wait_for_tasks("st_front", 3, TASKS).unwrap();
+    for node in &swarm.nodes {
+        let on_node = Client::new(node.netns.clone());
+        for client in [&swarm.client, &on_node] {
+            assert!(
+                client.who((node.addr, 80)).is_ok(),
+                "{}: host network",
+                node.name
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_when_the_owner_ends() {
+    if !shared::is_root() {
+        return;
+    }
+    let test = TestSwarm::up(Path::new(LAB), "lbend", 2).unwrap();
+    let (dir, prefix) = crash(&test);
+    drop(test);
+    assert_gone(&dir, &prefix);
+}
+
+#[test]
+fn down_removes_what_a_killed_engine_left() {
+    if !shared::is_root() {
+        return;
+    }
+    let test = TestSwarm::up(Path::new(LAB), "lbdown", 2).unwrap();
+    let (dir, prefix) = crash(&test);
+    test.swarm.down().unwrap();
+    assert_gone(&dir, &prefix);
+    // A second time, there is nothing to do.
+    test.swarm.down().unwrap();
+}
+
+#[test]
+fn a_killed_engine_starts_again_and_its_tasks_return() {
+    if !shared::is_root() {
+        return;
+    }
+    let test = TestSwarm::up(Path::new(LAB), "lbagain", 2).unwrap();
+    let service = test
+        .swarm
+        .service_create(&ServiceSpec::named("s").global())
+        .unwrap();
+    service.wait_for_tasks(2, TASKS).unwrap();
+    let worker = test.swarm.node("node2").unwrap();
+    worker.kill_engine().unwrap();
+    assert!(!worker.engine_answers());
+    test.swarm.restart_engine(worker).unwrap();
+    service.wait_for_tasks(2, TASKS).unwrap();
+}
+
+/// Runs tasks on both nodes and kills one engine; its tasks are orphans now.
+fn crash(test: &TestSwarm) -> (LabDir, String) {
+    let swarm = &test.swarm;
+    let service = swarm
+        .service_create(&ServiceSpec::named("s").global())
+        .unwrap();
+    let tasks = service.wait_for_tasks(2, TASKS).unwrap();
+    // Left to the teardown, like everything else.
+    std::mem::forget(service);
+    swarm.node("node2").unwrap().kill_engine().unwrap();
+
+    let prefix = swarm.description().prefix.clone();
+    let residue = teardown::residue(&prefix);
+    let whoami = residue
+        .processes
+        .iter()
+        .filter(|process| process.ends_with("/whoami"))
+        .count();
+    assert_eq!(whoami, tasks.len(), "{residue}");
+    assert_eq!(residue.namespaces.len(), 4, "{residue}");
+    assert!(
+        !residue.cgroups.is_empty() && !residue.notes.is_empty(),
+        "{residue}"
+    );
+    (LabDir::at(swarm.dir()), prefix)
+}
+
+fn assert_gone(dir: &LabDir, prefix: &str) {
+    assert_eq!(teardown::residue(prefix).to_string(), "");
+    assert!(!dir.path().exists());
+}
