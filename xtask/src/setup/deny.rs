@@ -1,0 +1,3 @@
+//! cargo-deny.
+use anyhow::Result;
+pub(super) fn ensure() -> Result<()> { Ok(()) }

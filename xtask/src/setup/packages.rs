@@ -1,0 +1,3 @@
+//! packages.
+use anyhow::Result;
+pub(super) fn ensure() -> Result<()> { Ok(()) }
