@@ -40,7 +40,9 @@ pub(crate) fn target_dir() -> PathBuf {
 
 /// Runs a command to its end, its output on the terminal.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("cannot start `{}`", line(command)))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start `{}`", line(command)))?;
     if !status.success() {
         bail!("`{}` failed ({status})", line(command));
     }
@@ -49,10 +51,17 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Runs a command and returns its trimmed stdout; its stderr is part of the error.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("cannot start `{}`", line(command)))?;
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start `{}`", line(command)))?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
-        bail!("`{}` failed ({}): {}", line(command), output.status, why.trim());
+        bail!(
+            "`{}` failed ({}): {}",
+            line(command),
+            output.status,
+            why.trim()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
@@ -69,7 +78,10 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 /// The command as one would type it.
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+    words
+        .map(OsStr::to_string_lossy)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Whether this process may change the machine.

@@ -55,7 +55,9 @@ pub(crate) fn tests() -> Result<()> {
     for (program, component) in [("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")] {
         // The proxies of rustup exist without the component: only running one tells.
         if read(Command::new(program).arg("--version")).is_err() {
-            say(format_args!("Adding the toolchain's component {component}."));
+            say(format_args!(
+                "Adding the toolchain's component {component}."
+            ));
             run(Command::new("rustup").args(["component", "add", component]))
                 .with_context(|| format!("{component} is missing; add it to the toolchain"))?;
         }
@@ -79,7 +81,11 @@ impl Toolchain {
         let mut rustc = Command::new("rustc");
         rustc.current_dir(crate::process::root());
         let version = read(rustc.arg("--version"))?;
-        let version = version.split_whitespace().nth(1).context("rustc tells no version")?.to_owned();
+        let version = version
+            .split_whitespace()
+            .nth(1)
+            .context("rustc tells no version")?
+            .to_owned();
         let mut rustc = Command::new("rustc");
         rustc.current_dir(crate::process::root());
         let sysroot = PathBuf::from(read(rustc.args(["--print", "sysroot"]))?);

@@ -26,16 +26,26 @@ pub(super) fn ensure(toolchain: &Toolchain) -> Result<()> {
     }
     say("Adding the source of the Rust library (component rust-src) for the BPF build.");
     let mut rustup = Command::new("rustup");
-    match run(rustup.current_dir(root()).args(["component", "add", "rust-src"])) {
+    match run(rustup
+        .current_dir(root())
+        .args(["component", "add", "rust-src"]))
+    {
         Ok(()) if is_source(&place) => return Ok(()),
         Ok(()) => say("rustup is content, but the source is not there."),
         Err(error) => say(format_args!("rustup cannot add it: {error}.")),
     }
     let tree = from_debian(&toolchain.version).with_context(|| {
-        format!("the source of `core` {} is missing: run `rustup component add rust-src`", toolchain.version)
+        format!(
+            "the source of `core` {} is missing: run `rustup component add rust-src`",
+            toolchain.version
+        )
     })?;
     link(&tree, &place)?;
-    say(format_args!("Linked {} to {}.", place.display(), tree.display()));
+    say(format_args!(
+        "Linked {} to {}.",
+        place.display(),
+        tree.display()
+    ));
     Ok(())
 }
 
@@ -71,13 +81,21 @@ fn from_debian(version: &str) -> Result<PathBuf> {
         bail!("there is no {KEYRING} to check Debian's package with");
     }
     let apt = PrivateApt::new(&cache.join("apt"))?;
-    say(format_args!("Fetching Debian's package rust-src {version} from {} ({SUITE}).", apt.mirror));
+    say(format_args!(
+        "Fetching Debian's package rust-src {version} from {} ({SUITE}).",
+        apt.mirror
+    ));
     run(apt.command("apt-get").args(["-q", "update"]))?;
     let offered = read(apt.command("apt-cache").args(["madison", "rust-src"]))?;
     let Some(package) = matching(&offered, version) else {
-        bail!("{} ({SUITE}) offers no rust-src {version}, but:\n{offered}", apt.mirror);
+        bail!(
+            "{} ({SUITE}) offers no rust-src {version}, but:\n{offered}",
+            apt.mirror
+        );
     };
-    run(apt.command("apt-get").args(["-q", "download", &format!("rust-src={package}")]))?;
+    run(apt
+        .command("apt-get")
+        .args(["-q", "download", &format!("rust-src={package}")]))?;
     let deb = fs::read_dir(&apt.dir)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|end| end == "deb"))
@@ -85,16 +103,23 @@ fn from_debian(version: &str) -> Result<PathBuf> {
     run(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(&unpacked))?;
     fs::remove_file(&deb)?;
     if !is_source(&tree) {
-        bail!("Debian's package {package} has no library in {}", tree.display());
+        bail!(
+            "Debian's package {package} has no library in {}",
+            tree.display()
+        );
     }
     Ok(tree)
 }
 
 /// The first version in `apt-cache madison`'s table that is upstream's `version`.
 fn matching<'a>(madison: &'a str, version: &str) -> Option<&'a str> {
-    let versions = madison.lines().filter_map(|line| line.split('|').nth(1).map(str::trim));
+    let versions = madison
+        .lines()
+        .filter_map(|line| line.split('|').nth(1).map(str::trim));
     versions.into_iter().find(|offered| {
-        offered.strip_prefix(version).is_some_and(|rest| rest.starts_with(['+', '-']))
+        offered
+            .strip_prefix(version)
+            .is_some_and(|rest| rest.starts_with(['+', '-']))
     })
 }
 
@@ -117,7 +142,10 @@ impl PrivateApt {
         }
         let source = format!("deb [signed-by={KEYRING}] {mirror} {SUITE} main\n");
         fs::write(dir.join("sources.list"), source)?;
-        Ok(Self { dir: dir.to_owned(), mirror })
+        Ok(Self {
+            dir: dir.to_owned(),
+            mirror,
+        })
     }
 
     fn command(&self, program: &str) -> Command {
@@ -134,7 +162,10 @@ impl PrivateApt {
             "Acquire::Languages=none".to_owned(),
             "APT::Update::Post-Invoke=".to_owned(),
             // The cache is in a home directory, which the user _apt may not enter.
-            format!("APT::Sandbox::User={}", std::env::var("USER").unwrap_or_else(|_| "root".to_owned())),
+            format!(
+                "APT::Sandbox::User={}",
+                std::env::var("USER").unwrap_or_else(|_| "root".to_owned())
+            ),
         ] {
             command.args(["-o", &option]);
         }
@@ -145,12 +176,20 @@ impl PrivateApt {
 /// The mirror that the machine's own sources name.
 fn machines_mirror() -> String {
     let targets = read(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]));
-    targets.ok().as_deref().and_then(debian_mirror).unwrap_or(DEFAULT_MIRROR).to_owned()
+    targets
+        .ok()
+        .as_deref()
+        .and_then(debian_mirror)
+        .unwrap_or(DEFAULT_MIRROR)
+        .to_owned()
 }
 
 /// The first address in a list that is a whole Debian archive.
 fn debian_mirror(addresses: &str) -> Option<&str> {
-    addresses.lines().map(|line| line.trim().trim_end_matches('/')).find(|line| line.ends_with("/debian"))
+    addresses
+        .lines()
+        .map(|line| line.trim().trim_end_matches('/'))
+        .find(|line| line.ends_with("/debian"))
 }
 
 #[cfg(test)]

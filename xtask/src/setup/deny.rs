@@ -12,11 +12,15 @@ pub(super) fn ensure() -> Result<()> {
     if read(Command::new("cargo-deny").arg("--version")).is_ok() {
         return Ok(());
     }
-    say(format_args!("Building cargo-deny {VERSION}; this takes a minute."));
+    say(format_args!(
+        "Building cargo-deny {VERSION}; this takes a minute."
+    ));
     let mut install = cargo();
     install.args(["install", "cargo-deny", "--locked", "--version", VERSION]);
     // It runs for a second at a time: an unoptimised build is the quicker whole.
-    install.arg("--debug").env("CARGO_PROFILE_DEV_DEBUG", "false");
+    install
+        .arg("--debug")
+        .env("CARGO_PROFILE_DEV_DEBUG", "false");
     install.env_remove("CARGO_TARGET_DIR");
     run(&mut install)?;
     read(Command::new("cargo-deny").arg("--version"))

@@ -18,22 +18,32 @@ const VERSION: (u32, u32, u32) = (0, 13, 0);
 pub(super) fn ensure(toolchain: &Toolchain) -> Result<()> {
     // Run, not only looked for: it may be linked to a toolchain that is gone.
     let found = read(Command::new("bpf-linker").arg("--version")).ok();
-    if found.as_deref().and_then(version).is_some_and(|found| found >= VERSION) {
+    if found
+        .as_deref()
+        .and_then(version)
+        .is_some_and(|found| found >= VERSION)
+    {
         return Ok(());
     }
     if let Some(found) = found {
-        say(format_args!("{found} is too old for this compiler and will be replaced."));
+        say(format_args!(
+            "{found} is too old for this compiler and will be replaced."
+        ));
     }
     let (major, minor, patch) = VERSION;
     let mut install = cargo();
     install.args(["install", "bpf-linker", "--locked", "--force", "--version"]);
     install.arg(format!("{major}.{minor}.{patch}"));
-    install.env_remove("CARGO_TARGET_DIR").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    install
+        .env_remove("CARGO_TARGET_DIR")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
     match toolchains_llvm(&toolchain.sysroot)? {
         Some(llvm) => {
             say("Building bpf-linker against the toolchain's own LLVM; this takes a minute.");
             let prefix = cache_dir()?.join(format!("llvm-{}", toolchain.version));
-            install.env("LLVM_PREFIX", &prefix).env("RUSTFLAGS", llvm.linked_from(&prefix)?);
+            install
+                .env("LLVM_PREFIX", &prefix)
+                .env("RUSTFLAGS", llvm.linked_from(&prefix)?);
         }
         None => say("Building bpf-linker against the system's LLVM; this takes a minute."),
     }
@@ -48,7 +58,11 @@ pub(super) fn ensure(toolchain: &Toolchain) -> Result<()> {
 
 /// `bpf-linker 0.13.0 …` as numbers.
 fn version(told: &str) -> Option<(u32, u32, u32)> {
-    let mut parts = told.split_whitespace().nth(1)?.split(['.', '-', '+']).map(|part| part.parse().ok());
+    let mut parts = told
+        .split_whitespace()
+        .nth(1)?
+        .split(['.', '-', '+'])
+        .map(|part| part.parse().ok());
     Some((parts.next()??, parts.next()??, parts.next()??))
 }
 
@@ -65,7 +79,10 @@ fn toolchains_llvm(sysroot: &Path) -> Result<Option<SharedLlvm>> {
     for entry in fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
-    Ok(names.into_iter().find(|name| name.starts_with("libLLVM.so.")).map(|file| SharedLlvm { dir, file }))
+    Ok(names
+        .into_iter()
+        .find(|name| name.starts_with("libLLVM.so."))
+        .map(|file| SharedLlvm { dir, file }))
 }
 
 impl SharedLlvm {

@@ -31,40 +31,70 @@ pub(super) fn ensure() -> Result<()> {
     let names: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
     let names = names.join(", ");
     if find("apt-get").is_none() {
-        bail!("the lab needs {names}: install Docker's engine and the network tools by your system's packages");
+        bail!(
+            "the lab needs {names}: install Docker's engine and the network tools by your system's packages"
+        );
     }
     if !is_root() {
-        bail!("the lab needs {names}: run `sudo apt-get install {}`", first_choices(&missing).join(" "));
+        bail!(
+            "the lab needs {names}: run `sudo apt-get install {}`",
+            first_choices(&missing).join(" ")
+        );
     }
-    say(format_args!("Installing what the lab needs and is not here: {names}."));
+    say(format_args!(
+        "Installing what the lab needs and is not here: {names}."
+    ));
     let _no_engine = NoServiceStarts::begin()?;
     // A foreign source that does not answer is no reason to stop: the install tells.
     if let Err(error) = run(apt().arg("update")) {
-        say(format_args!("{error}; trying with the package lists that are here."));
+        say(format_args!(
+            "{error}; trying with the package lists that are here."
+        ));
     }
-    let mut packages: Vec<&str> = missing.iter().flat_map(|(_, packages)| *packages).copied().collect();
+    let mut packages: Vec<&str> = missing
+        .iter()
+        .flat_map(|(_, packages)| *packages)
+        .copied()
+        .collect();
     packages.dedup();
     packages.retain(|package| is_offered(package));
-    run(apt().args(["install", "--yes", "--no-install-recommends"]).args(&packages))
-        .with_context(|| format!("the lab needs {names}"))?;
+    run(apt()
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(&packages))
+    .with_context(|| format!("the lab needs {names}"))?;
     match missing_now() {
         still if still.is_empty() => Ok(()),
-        still => bail!("{} installed, but still without {}", packages.join(" "), still.join(", ")),
+        still => bail!(
+            "{} installed, but still without {}",
+            packages.join(" "),
+            still.join(", ")
+        ),
     }
 }
 
 type Need = (&'static str, &'static [&'static str]);
 
 fn missing(is_there: impl Fn(&str) -> bool) -> Vec<Need> {
-    NEEDED.iter().filter(|(program, _)| !is_there(program)).copied().collect()
+    NEEDED
+        .iter()
+        .filter(|(program, _)| !is_there(program))
+        .copied()
+        .collect()
 }
 
 fn missing_now() -> Vec<&'static str> {
-    missing(|program| find(program).is_some()).iter().map(|(program, _)| *program).collect()
+    missing(|program| find(program).is_some())
+        .iter()
+        .map(|(program, _)| *program)
+        .collect()
 }
 
 fn first_choices(missing: &[Need]) -> Vec<&'static str> {
-    let mut packages: Vec<_> = missing.iter().filter_map(|(_, packages)| packages.last()).copied().collect();
+    let mut packages: Vec<_> = missing
+        .iter()
+        .filter_map(|(_, packages)| packages.last())
+        .copied()
+        .collect();
     packages.dedup();
     packages
 }
@@ -105,7 +135,10 @@ impl Drop for NoServiceStarts {
         if let Some(policy) = &self.0
             && let Err(error) = fs::remove_file(policy)
         {
-            say(format_args!("Cannot remove {}: {error}; remove it by hand.", policy.display()));
+            say(format_args!(
+                "Cannot remove {}: {error}; remove it by hand.",
+                policy.display()
+            ));
         }
     }
 }
