@@ -1,2 +1,51 @@
-//! xtask
-fn main() {}
+//! `cargo xtask VERB`: everything that CI, the README and a developer do with
+//! this repository beyond plain cargo. One verb per file; each verb says what
+//! it does in plain sentences on stderr, and leaves stdout to what it runs.
+
+mod demo;
+mod image;
+mod lab;
+mod process;
+mod setup;
+mod test;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Builds, checks, packs and shows swarmlb"
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Find or fetch what the build, the lab and the tests need
+    Setup(setup::Args),
+    /// Check everything, as CI does
+    Test(test::Args),
+    /// Check the repository's own rules
+    Tidy,
+    /// Build static binaries and an image that `docker load` takes
+    Image(image::Args),
+    /// Run a Swarm of several nodes on this machine: up, status, exec, down
+    Lab(lab::Args),
+    /// Show swarmlb at work on such a Swarm
+    Demo(demo::Args),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().verb {
+        Verb::Setup(args) => setup::run_verb(&args),
+        Verb::Test(args) => test::run_verb(&args),
+        Verb::Tidy => tidy::run_verb(),
+        Verb::Image(args) => image::run_verb(&args),
+        Verb::Lab(args) => lab::run_verb(&args),
+        Verb::Demo(args) => demo::run_verb(&args),
+    }
+}

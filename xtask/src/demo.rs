@@ -1,0 +1,166 @@
+//! `cargo xtask demo`: swarmlb at work on a Swarm of three nodes on this machine:
+//! what an operator would type, and what comes of it.
+
+mod answers;
+
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{read, root, run, say};
+use crate::{image, lab, setup};
+use answers::Answer;
+
+const NODES: [&str; 3] = ["node1", "node2", "node3"];
+/// The node whose engine is asked to change the Swarm.
+const MANAGER: &str = "node1";
+const PORT: &str = "8080";
+const REPLICAS: usize = 6;
+/// For containers to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Remove the laboratory when all is shown
+    #[arg(long)]
+    down: bool,
+}
+
+/// The verb.
+pub(crate) fn run_verb(args: &Args) -> Result<()> {
+    setup::lab()?;
+    let archives = [image::agent()?, image::whoami()?];
+
+    if read(&mut lab::command(["status"])).is_ok() {
+        say("Going on with the laboratory that is up.");
+    } else {
+        say("Starting a Swarm of three nodes and a client outside of it.");
+        run(&mut lab::command(["up", "--nodes", "3"]))?;
+    }
+    for node in NODES {
+        say(format_args!("Loading the images on {node}."));
+        for archive in &archives {
+            let archive = archive
+                .to_str()
+                .context("the target directory's name is not UTF-8")?;
+            read(&mut on(node, &["docker", "load", "-q", "-i", archive]))?;
+        }
+    }
+    deploy()?;
+    show()?;
+    if args.down {
+        return run(&mut lab::command(["down"]));
+    }
+    say(
+        "Look further: cargo xtask lab exec node1 -- sh -c 'docker exec $(docker ps -qf name=lb_agent) lbctl status'",
+    );
+    say("Clean up:     cargo xtask lab down");
+    Ok(())
+}
+
+/// The agent as a global service, then a service to balance.
+fn deploy() -> Result<()> {
+    let stack = root().join("deploy/stack.yml");
+    let stack = stack
+        .to_str()
+        .context("the repository's path is not UTF-8")?;
+    say("Deploying the agent on every node: docker stack deploy -c deploy/stack.yml lb");
+    read(&mut on(
+        MANAGER,
+        &[
+            "docker",
+            "stack",
+            "deploy",
+            "--resolve-image",
+            "never",
+            "-c",
+            stack,
+            "lb",
+        ],
+    ))?;
+    running("lb_agent", NODES.len())?;
+
+    if read(&mut on(MANAGER, &["docker", "service", "inspect", "vote"])).is_err() {
+        say(
+            "Creating a service: docker service create --name vote --publish 8080:80 --replicas 6 …",
+        );
+        let create = "docker service create --detach --quiet --no-resolve-image --name vote \
+                      --publish 8080:80 --replicas 6 --env TASK={{.Task.Name}} --env NODE={{.Node.Hostname}} \
+                      whoami:latest";
+        read(&mut on(
+            MANAGER,
+            &create.split_whitespace().collect::<Vec<_>>(),
+        ))?;
+    }
+    running("vote", REPLICAS)
+}
+
+/// Waits until so many tasks of a service run.
+fn running(service: &str, wanted: usize) -> Result<()> {
+    let format = "{{.CurrentState}}\t{{.Error}}";
+    let ask = [
+        "docker",
+        "service",
+        "ps",
+        "--no-trunc",
+        "--filter",
+        "desired-state=running",
+        "--format",
+        format,
+        service,
+    ];
+    let begin = Instant::now();
+    loop {
+        let tasks = read(&mut on(MANAGER, &ask))?;
+        let count = tasks
+            .lines()
+            .filter(|task| task.starts_with("Running"))
+            .count();
+        if count >= wanted {
+            return Ok(());
+        }
+        if begin.elapsed() > PATIENCE {
+            bail!("of {wanted} tasks of {service} only {count} run:\n{tasks}");
+        }
+        sleep(Duration::from_millis(250));
+    }
+}
+
+/// Calls the port of every node from outside, and shows who answered.
+fn show() -> Result<()> {
+    let mut seen = Vec::new();
+    for node in NODES {
+        let address = read(&mut on(
+            node,
+            &["docker", "info", "--format", "{{.Swarm.NodeAddr}}"],
+        ))?;
+        say(format_args!(
+            "Calling http://{address}:{PORT} ({node}) {REPLICAS} times from the client."
+        ));
+        let url = format!("http://{address}:{PORT}/");
+        // The first call waits until the port is served; each has a connection of its own.
+        let wait = "curl -s -o /dev/null --max-time 2 --retry 20 --retry-delay 1 --retry-connrefused \"$0\"";
+        read(&mut on("client", &["sh", "-c", wait, &url]))
+            .with_context(|| format!("{url} does not answer"))?;
+        let calls = "for i in $(seq \"$1\"); do curl -sS --max-time 5 \"$0\" || exit; done";
+        let text = read(&mut on(
+            "client",
+            &["sh", "-c", calls, &url, &REPLICAS.to_string()],
+        ))
+        .with_context(|| format!("{url} does not answer"))?;
+        seen.push((node, Answer::parse_all(&text)?));
+    }
+    say(format_args!("\n{}", answers::table(&seen)));
+
+    say("What the agent on node1 counted: docker exec AGENT lbctl stats");
+    let stats =
+        "docker exec $(docker ps -qf label=com.docker.swarm.service.name=lb_agent) lbctl stats";
+    run(&mut on(MANAGER, &["sh", "-c", stats]))?;
+    answers::every_task_in_turn(&seen, REPLICAS)
+}
+
+fn on(node: &str, command: &[&str]) -> Command {
+    lab::command(["exec", node, "--"].iter().chain(command))
+}

@@ -1,0 +1,160 @@
+//! The system's packages that a Swarm on one machine needs: Docker's engine and
+//! the tools that build its network. Installed as root on Debian and Ubuntu;
+//! elsewhere the missing ones are named.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{find, is_root, run, say};
+
+/// Program, and the packages that may bring it, newest naming first.
+const NEEDED: &[(&str, &[&str])] = &[
+    ("dockerd", &["docker.io"]),
+    ("docker", &["docker-cli", "docker.io"]),
+    ("ip", &["iproute2"]),
+    ("iptables", &["iptables"]),
+    ("nft", &["nftables"]),
+    ("ethtool", &["ethtool"]),
+    ("nsenter", &["util-linux"]),
+    ("curl", &["curl"]),
+];
+
+pub(super) fn ensure() -> Result<()> {
+    let missing = missing(|program| find(program).is_some());
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
+    let names = names.join(", ");
+    if find("apt-get").is_none() {
+        bail!(
+            "the lab needs {names}: install Docker's engine and the network tools by your system's packages"
+        );
+    }
+    if !is_root() {
+        bail!(
+            "the lab needs {names}: run `sudo apt-get install {}`",
+            first_choices(&missing).join(" ")
+        );
+    }
+    say(format_args!(
+        "Installing what the lab needs and is not here: {names}."
+    ));
+    let _no_engine = NoServiceStarts::begin()?;
+    // A foreign source that does not answer is no reason to stop: the install tells.
+    if let Err(error) = run(apt().arg("update")) {
+        say(format_args!(
+            "{error}; trying with the package lists that are here."
+        ));
+    }
+    let mut packages: Vec<&str> = missing
+        .iter()
+        .flat_map(|(_, packages)| *packages)
+        .copied()
+        .collect();
+    packages.dedup();
+    packages.retain(|package| is_offered(package));
+    run(apt()
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(&packages))
+    .with_context(|| format!("the lab needs {names}"))?;
+    match missing_now() {
+        still if still.is_empty() => Ok(()),
+        still => bail!(
+            "{} installed, but still without {}",
+            packages.join(" "),
+            still.join(", ")
+        ),
+    }
+}
+
+type Need = (&'static str, &'static [&'static str]);
+
+fn missing(is_there: impl Fn(&str) -> bool) -> Vec<Need> {
+    NEEDED
+        .iter()
+        .filter(|(program, _)| !is_there(program))
+        .copied()
+        .collect()
+}
+
+fn missing_now() -> Vec<&'static str> {
+    missing(|program| find(program).is_some())
+        .iter()
+        .map(|(program, _)| *program)
+        .collect()
+}
+
+fn first_choices(missing: &[Need]) -> Vec<&'static str> {
+    let mut packages: Vec<_> = missing
+        .iter()
+        .filter_map(|(_, packages)| packages.last())
+        .copied()
+        .collect();
+    packages.dedup();
+    packages
+}
+
+fn apt() -> Command {
+    let mut command = Command::new("apt-get");
+    command.arg("-q").env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+/// docker-cli is a package of its own only since Debian 13.
+fn is_offered(package: &str) -> bool {
+    let mut show = Command::new("apt-cache");
+    show.args(["show", "--no-all-versions", package]);
+    crate::process::read(&mut show).is_ok_and(|text| !text.is_empty())
+}
+
+/// While it lives, installed services are not started: the lab's engines run in
+/// namespaces of their own, and one in the root namespace would set its FORWARD
+/// chain to DROP.
+struct NoServiceStarts(Option<PathBuf>);
+
+impl NoServiceStarts {
+    fn begin() -> Result<Self> {
+        let policy = Path::new("/usr/sbin/policy-rc.d");
+        if policy.exists() {
+            return Ok(Self(None));
+        }
+        fs::write(policy, "#!/bin/sh\nexit 101\n").context("cannot write policy-rc.d")?;
+        let guard = Self(Some(policy.to_owned()));
+        fs::set_permissions(policy, fs::Permissions::from_mode(0o755))?;
+        Ok(guard)
+    }
+}
+
+impl Drop for NoServiceStarts {
+    fn drop(&mut self) {
+        if let Some(policy) = &self.0
+            && let Err(error) = fs::remove_file(policy)
+        {
+            say(format_args!(
+                "Cannot remove {}: {error}; remove it by hand.",
+                policy.display()
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_package_that_brings_two_programs_is_named_once() {
+        let missing = missing(|program| !program.starts_with("docker"));
+        assert_eq!(first_choices(&missing), ["docker.io"]);
+    }
+
+    #[test]
+    fn nothing_is_missing_where_all_is_there() {
+        assert!(missing(|_| true).is_empty());
+    }
+}

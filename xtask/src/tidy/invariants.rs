@@ -1,0 +1,230 @@
+//! Rules for what the documents claim: each invariant of ARCHITECTURE.md names a
+//! test that exists, and each decision that a file refers to is written down once.
+//!
+//! An invariant is one list item: `- **I3** what holds (test: path/of/file.rs::name)`,
+//! several tests separated by commas; it may go on over indented lines.
+
+use std::collections::BTreeMap;
+
+use super::Complaint;
+use super::source::Source;
+
+const DOCUMENT: &str = "ARCHITECTURE.md";
+const DECISIONS: &str = "docs/adr/";
+
+pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
+    let mut all = match files.iter().find(|file| file.path == DOCUMENT) {
+        Some(document) => invariants(document, files),
+        None => vec![complaint(
+            DOCUMENT,
+            0,
+            "is missing: it holds the invariants".to_owned(),
+        )],
+    };
+    all.extend(decisions(files));
+    all
+}
+
+fn invariants(document: &Source, files: &[Source]) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    let mut seen = BTreeMap::new();
+    for (line, item) in items(&document.text) {
+        let Some((id, text)) = item.split_once("**") else {
+            continue;
+        };
+        if let Some(before) = seen.insert(id.to_owned(), line) {
+            complaints.push(complaint(
+                DOCUMENT,
+                line,
+                format!("{id} is already the name of line {before}"),
+            ));
+        }
+        let tests: Vec<&str> = named_tests(text);
+        if tests.is_empty() {
+            complaints.push(complaint(
+                DOCUMENT,
+                line,
+                format!("{id} names no test: `(test: FILE::NAME)`"),
+            ));
+        }
+        for test in tests.into_iter().filter(|test| !exists(test, files)) {
+            complaints.push(complaint(
+                DOCUMENT,
+                line,
+                format!("{id}: there is no test {test}"),
+            ));
+        }
+    }
+    complaints
+}
+
+/// Invariants with their lines, from after the first `**`, continuation lines joined.
+fn items(text: &str) -> Vec<(usize, String)> {
+    let mut items: Vec<(usize, String)> = Vec::new();
+    let mut open = false;
+    for (line, at) in text.lines().zip(1..) {
+        if let Some(item) = line
+            .strip_prefix("- **I")
+            .filter(|item| item.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            items.push((at, format!("I{item}")));
+            open = true;
+        } else if open && line.starts_with(' ') {
+            if let Some((_, item)) = items.last_mut() {
+                item.push(' ');
+                item.push_str(line.trim());
+            }
+        } else {
+            open = false;
+        }
+    }
+    items
+}
+
+fn named_tests(text: &str) -> Vec<&str> {
+    let Some((_, rest)) = text.rsplit_once("(test: ") else {
+        return Vec::new();
+    };
+    let list = rest.split(')').next().unwrap_or_default();
+    list.split(',')
+        .map(|test| test.trim().trim_matches('`'))
+        .filter(|test| !test.is_empty())
+        .collect()
+}
+
+/// `FILE::NAME`, where FILE may also be a directory.
+fn exists(test: &str, files: &[Source]) -> bool {
+    let Some((place, name)) = test.rsplit_once("::") else {
+        return false;
+    };
+    let here = |file: &&Source| file.path == place || file.path.starts_with(&format!("{place}/"));
+    files.iter().filter(here).any(|file| has_test(file, name))
+}
+
+fn has_test(file: &Source, name: &str) -> bool {
+    let opening = format!("fn {name}(");
+    let mut lines = file.code.iter().enumerate();
+    lines.any(|(at, line)| {
+        let above = file.code.get(at.saturating_sub(4)..at).unwrap_or_default();
+        let is_attribute = |line: &String| line.contains("#[test]") || line.contains("::test");
+        line.contains(&opening) && above.iter().any(is_attribute)
+    })
+}
+
+/// Numbers of decisions are used once, and what refers to one finds it.
+fn decisions(files: &[Source]) -> Vec<Complaint> {
+    let mut numbers: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut complaints = Vec::new();
+    for file in files {
+        let Some(number) = file.path.strip_prefix(DECISIONS).and_then(number) else {
+            continue;
+        };
+        if let Some(other) = numbers.insert(number, &file.path) {
+            complaints.push(complaint(
+                &file.path,
+                0,
+                format!("has the number of {other}"),
+            ));
+        }
+    }
+    for file in files {
+        for (line, at) in file.text.lines().zip(1..) {
+            let referred = line.split(DECISIONS).skip(1).filter_map(number);
+            for number in referred.filter(|number| !numbers.contains_key(number)) {
+                complaints.push(complaint(
+                    &file.path,
+                    at,
+                    format!("there is no decision {DECISIONS}{number}"),
+                ));
+            }
+        }
+    }
+    complaints
+}
+
+/// The four digits that a text begins with.
+fn number(text: &str) -> Option<&str> {
+    let digits = text.get(..4)?;
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then_some(digits)
+}
+
+fn complaint(path: &str, line: usize, what: String) -> Complaint {
+    Complaint {
+        path: path.to_owned(),
+        line,
+        what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEST: &str = "    #[test]\n    fn every_prefix_holds() {\n";
+
+    fn check(architecture: &str) -> Vec<String> {
+        let files = [
+            Source::new(DOCUMENT.to_owned(), architecture.to_owned()),
+            Source::new(
+                "core/plan.rs".to_owned(),
+                format!("{TEST}    }}\n    fn helper() {{}}\n"),
+            ),
+        ];
+        complaints(&files).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_invariant_names_a_test_that_exists() {
+        assert!(
+            check("- **I3** plans are safe\n  (test: core/plan.rs::every_prefix_holds)\n")
+                .is_empty()
+        );
+        assert!(check("- **I3** by directory (test: `core::every_prefix_holds`)\n").is_empty());
+        assert_eq!(
+            check("- **I3** plans are safe\n"),
+            ["ARCHITECTURE.md:1: I3 names no test: `(test: FILE::NAME)`"]
+        );
+        assert_eq!(
+            check("x\n- **I3** plans are safe (test: core/plan.rs::gone)\n").len(),
+            1
+        );
+        assert_eq!(
+            check("- **I3** elsewhere (test: core/other.rs::every_prefix_holds)\n").len(),
+            1
+        );
+    }
+
+    #[test]
+    fn one_of_several_tests_that_is_gone_is_enough() {
+        assert_eq!(
+            check("- **I3** a (test: core/plan.rs::every_prefix_holds, core/plan.rs::gone)\n")
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn names_of_invariants_are_unique_and_the_document_is_there() {
+        let twice = "- **I1** a (test: core::every_prefix_holds)\n- **I1** b (test: core::every_prefix_holds)\n";
+        assert_eq!(check(twice).len(), 1);
+        assert_eq!(complaints(&[]).len(), 1);
+    }
+
+    #[test]
+    fn a_decision_has_one_number_and_is_there_when_referred_to() {
+        let file = |path: &str, text: &str| Source::new(path.to_owned(), text.to_owned());
+        let name = |number: &str| format!("{DECISIONS}{number}");
+        let first = file(&name("0001-a.md"), "");
+        let good = [first, file("a.rs", &format!("// see {}", name("0001")))];
+        assert!(decisions(&good).is_empty());
+        let bad = [
+            file(&name("0001-a.md"), ""),
+            file(&name("0001-b.md"), ""),
+            file("a.rs", &name("0002")),
+        ];
+        assert_eq!(decisions(&bad).len(), 2);
+    }
+}

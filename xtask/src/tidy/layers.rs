@@ -1,0 +1,258 @@
+//! Rules between modules and crates: what is pure does no I/O, and data flows one
+//! way (ARCHITECTURE.md): `watch` and `kernel` meet in `run` only.
+
+use super::Complaint;
+use super::source::{Source, has_word};
+
+/// Package and manifest of the crates without I/O.
+pub(super) const PURE_CRATES: [(&str, &str); 2] = [
+    ("lb-core", "agent/core/Cargo.toml"),
+    ("lb-datapath", "ebpf/datapath/Cargo.toml"),
+];
+
+/// Crates that do I/O; also those whose names begin so (`tokio-stream`).
+const IO_CRATES: [&str; 11] = [
+    "tokio",
+    "aya",
+    "bollard",
+    "netlink",
+    "rtnetlink",
+    "tonic",
+    "hyper",
+    "axum",
+    "nix",
+    "libc",
+    "mio",
+];
+
+/// What code without I/O and without a clock does not say. Addresses of `std::net`
+/// are plain values.
+const IO_WORDS: [&str; 11] = [
+    "std::fs",
+    "std::process",
+    "std::env",
+    "std::thread",
+    "SystemTime",
+    "Instant::now",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "UnixListener",
+];
+
+/// Module, and what it must not mention.
+const ONE_WAY: [(&str, &[&str]); 2] = [
+    ("agent/src/watch", &["kernel"]),
+    ("agent/src/kernel", &["watch", "sync", "serve"]),
+];
+
+pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
+    files
+        .iter()
+        .filter(|file| file.is_rust())
+        .flat_map(|file| [io(file), one_way(file), joins(file)])
+        .flatten()
+        .collect()
+}
+
+/// `named` are all packages that a pure crate is built with.
+pub(super) fn impure_dependencies(manifest: &str, named: &[String]) -> Vec<Complaint> {
+    let does_io = |package: &str| {
+        IO_CRATES.iter().any(|io| {
+            package
+                .strip_prefix(io)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
+    };
+    let impure = named.iter().filter(|package| does_io(package));
+    impure
+        .map(|package| Complaint {
+            path: manifest.to_owned(),
+            line: 0,
+            what: format!("depends on {package}, which does I/O: this crate is pure"),
+        })
+        .collect()
+}
+
+fn io(file: &Source) -> Vec<Complaint> {
+    let pure = ["agent/core/src/", "ebpf/datapath/src/"];
+    if !pure.iter().any(|place| file.path.starts_with(place)) {
+        return Vec::new();
+    }
+    let lines = file.code.iter().zip(1..);
+    lines
+        .flat_map(|(line, at)| {
+            IO_WORDS
+                .iter()
+                .filter(|word| has_word(line, word))
+                .map(move |word| (at, word))
+        })
+        .map(|(at, word)| {
+            complaint(
+                file,
+                at,
+                format!("`{word}`: this crate does no I/O and has no clock"),
+            )
+        })
+        .collect()
+}
+
+fn one_way(file: &Source) -> Vec<Complaint> {
+    let rules = ONE_WAY.iter().filter(|(place, _)| file.is_in(place));
+    let forbidden: Vec<&str> = rules.flat_map(|(_, names)| *names).copied().collect();
+    mentions(file)
+        .into_iter()
+        .filter(|(name, _)| forbidden.contains(&name.as_str()))
+        .map(|(name, at)| {
+            complaint(
+                file,
+                at,
+                format!("mentions crate::{name}: data flows the other way"),
+            )
+        })
+        .collect()
+}
+
+/// Only the loop knows both sides.
+fn joins(file: &Source) -> Vec<Complaint> {
+    let inside = file.path.strip_prefix("agent/src/");
+    if inside.is_none_or(|inside| inside.starts_with("run")) {
+        return Vec::new();
+    }
+    let mentioned = mentions(file);
+    let at = |wanted: &str| {
+        mentioned
+            .iter()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, at)| *at)
+    };
+    match (at("watch"), at("kernel")) {
+        (Some(_), Some(line)) => vec![complaint(
+            file,
+            line,
+            "joins watch and kernel: only run.rs does".to_owned(),
+        )],
+        _ => Vec::new(),
+    }
+}
+
+/// The modules that a file names as `crate::NAME` or within `crate::{…}`, with lines.
+fn mentions(file: &Source) -> Vec<(String, usize)> {
+    let code = file.code.join("\n");
+    let mut found = Vec::new();
+    for (at, prefix) in code.match_indices("crate::") {
+        let line = code.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        let rest = code.get(at + prefix.len()..).unwrap_or_default();
+        let names = match rest.strip_prefix('{') {
+            Some(group) => group_heads(group),
+            None => vec![head(rest)],
+        };
+        found.extend(names.into_iter().map(|name| (name, line)));
+    }
+    found
+}
+
+/// The first names of a group's members: `{a, b::{c, d}}` has a and b.
+fn group_heads(group: &str) -> Vec<String> {
+    let (mut depth, mut heads, mut begins) = (1_u32, Vec::new(), true);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 1 => break,
+            '}' => depth -= 1,
+            ',' if depth == 1 => begins = true,
+            c if begins && !c.is_whitespace() => {
+                heads.push(head(group.get(at..).unwrap_or_default()));
+                begins = false;
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+fn head(path: &str) -> String {
+    path.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
+}
+
+fn complaint(file: &Source, line: usize, what: String) -> Complaint {
+    Complaint {
+        path: file.path.clone(),
+        line,
+        what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, text: &str) -> Vec<String> {
+        let files = [Source::new(path.to_owned(), text.to_owned())];
+        complaints(&files).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn pure_crates_have_no_clock_but_addresses() {
+        assert_eq!(
+            check(
+                "agent/core/src/plan.rs",
+                "let t = std::time::Instant::now();"
+            )
+            .len(),
+            1
+        );
+        assert_eq!(
+            check("ebpf/datapath/src/a.rs", "use std::net::UdpSocket;").len(),
+            1
+        );
+        assert!(
+            check(
+                "agent/core/src/plan.rs",
+                "use std::net::Ipv4Addr; // no SystemTime"
+            )
+            .is_empty()
+        );
+        assert!(check("agent/src/run.rs", "std::time::Instant::now()").is_empty());
+    }
+
+    #[test]
+    fn data_flows_one_way() {
+        assert_eq!(
+            check("agent/src/watch/docker.rs", "use crate::kernel::Maps;").len(),
+            1
+        );
+        assert_eq!(
+            check(
+                "agent/src/kernel.rs",
+                "use crate::{\n  links::A,\n  serve::{watch, B},\n};"
+            )
+            .len(),
+            1
+        );
+        assert!(check("agent/src/kernel/bpf.rs", "use crate::kernel::watchdog;").is_empty());
+    }
+
+    #[test]
+    fn only_the_loop_joins_both_sides() {
+        let both = "use crate::{kernel, watch};";
+        assert_eq!(check("agent/src/serve/status.rs", both).len(), 1);
+        assert!(check("agent/src/run.rs", both).is_empty());
+        assert!(check("agent/src/run/leave.rs", both).is_empty());
+    }
+
+    #[test]
+    fn dependencies_are_known_by_whole_names() {
+        let named = ["tokio-stream", "ayat", "zerocopy", "aya"].map(str::to_owned);
+        let found = impure_dependencies("x/Cargo.toml", &named);
+        assert_eq!(found.len(), 2, "{found:?}");
+    }
+
+    #[test]
+    fn groups_are_read_at_their_first_level() {
+        assert_eq!(group_heads("a, b::{c, d}, e as f}; g"), ["a", "b", "e"]);
+    }
+}
