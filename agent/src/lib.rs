@@ -1,1 +1,4 @@
 //! The agent.
+
+pub mod links;
+pub mod serve;

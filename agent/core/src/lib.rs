@@ -15,3 +15,4 @@ pub mod node;
 pub mod overlay;
 pub mod report;
 pub mod snapshot;
+pub mod tell;
