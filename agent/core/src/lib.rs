@@ -20,3 +20,4 @@ pub mod plan;
 pub mod report;
 pub mod snapshot;
 pub mod state;
+pub mod tell;

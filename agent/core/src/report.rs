@@ -7,6 +7,9 @@ use crate::snapshot::{NodeState, Proto};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
+/// Where an agent answers unless its operator says otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/swarmlb/agent.sock";
+
 /// `GET /v1/status`: is this agent well, and what does it run on?
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -69,6 +72,9 @@ pub struct ServiceReport {
     pub ready: usize,
     /// Tasks that only keep the connections they have.
     pub draining: usize,
+    /// The service was removed; only connections it had still go on.
+    #[serde(default)]
+    pub removed: bool,
 }
 
 /// One frontend.
@@ -121,6 +127,28 @@ pub struct Stats {
     pub missing: Vec<String>,
     /// By name.
     pub services: Vec<ServiceStats>,
+}
+
+/// Whose traffic is asked for: [`Stats::scope`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// What came through this node.
+    Node,
+    /// The sum over all nodes.
+    #[default]
+    Cluster,
+}
+
+impl Scope {
+    /// The word in the query and in the answer.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Cluster => "cluster",
+        }
+    }
 }
 
 /// Traffic of one service.

@@ -1,0 +1,105 @@
+//! The node's own network: which device leads to the other nodes, which addresses
+//! are answered, and news of changes. All by rtnetlink, in the network namespace of
+//! the calling thread. Read only.
+
+mod changes;
+mod choose;
+mod dump;
+
+pub use changes::{Changes, changes};
+
+use lb_core::node::Link;
+use std::collections::BTreeSet;
+use std::io;
+use std::net::Ipv4Addr;
+
+/// What the links and addresses of this host say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The device that carries the node's address, or the one the operator named.
+    pub uplink: Link,
+    /// The bridge of the tasks, once Docker has made it.
+    pub bridge: Option<Link>,
+    /// Addresses on which published ports are answered: all those of the uplink.
+    pub addresses: BTreeSet<Ipv4Addr>,
+}
+
+/// Why the facts cannot be had. The sentence is for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum LinksError {
+    /// The operator named a device that does not exist.
+    #[error("no device is called {name}: this host has {}", list(have))]
+    NoSuchDevice {
+        /// The name given.
+        name: String,
+        /// Devices that could be an uplink.
+        have: Vec<String>,
+    },
+    /// The node's address is on no device of this host.
+    #[error(
+        "no usable uplink: no device carries this node's address {address}; name one with --uplink (this host has {})",
+        list(have)
+    )]
+    AddressNowhere {
+        /// The address that the Swarm has for this node.
+        address: Ipv4Addr,
+        /// Devices that could be an uplink.
+        have: Vec<String>,
+    },
+    /// The node's address is on a device that no other node can reach.
+    #[error(
+        "no usable uplink: this node's address {address} is on {name}, which leads to no other node; \
+         join the Swarm with --advertise-addr, or name a device with --uplink"
+    )]
+    AddressInside {
+        /// The address that the Swarm has for this node.
+        address: Ipv4Addr,
+        /// `lo`, or the bridge of the tasks.
+        name: String,
+    },
+    /// Nothing to go by.
+    #[error(
+        "no usable uplink: the Swarm has no IPv4 address for this node; name a device with --uplink (this host has {})",
+        list(have)
+    )]
+    AddressUnknown {
+        /// Devices that could be an uplink.
+        have: Vec<String>,
+    },
+    /// No netlink socket.
+    #[error("cannot open a netlink socket: {0}")]
+    Socket(#[source] io::Error),
+    /// The kernel did not answer as expected.
+    #[error("cannot read this host's {what} by netlink: {source}")]
+    Dump {
+        /// `links` or `addresses`.
+        what: &'static str,
+        /// How it failed.
+        source: Box<rtnetlink::Error>,
+    },
+    /// The kernel did not answer at all.
+    #[error("cannot read this host's links by netlink: no answer within 5 s")]
+    Silent,
+}
+
+/// Reads the facts. `address` is what the Swarm has for this node, `named` the device
+/// that the operator wants as uplink, `bridge_name` the bridge of the tasks.
+pub async fn read(
+    address: Option<Ipv4Addr>,
+    named: Option<&str>,
+    bridge_name: &str,
+) -> Result<Facts, LinksError> {
+    let devices = dump::devices().await?;
+    choose::facts(&devices, address, named, bridge_name)
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        "none that could be one".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Links and IPv4 addresses of this network namespace, as plain values.
+
+use super::LinksError;
+use futures_util::TryStreamExt;
+use lb_core::node::Link;
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+/// The kernel answers in milliseconds; an agent must not wait for ever on a lost answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A device with what matters for choosing the uplink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Device {
+    pub(super) link: Link,
+    pub(super) loopback: bool,
+    pub(super) up: bool,
+    /// A port of a bridge or bond, which has the addresses in its stead.
+    pub(super) enslaved: bool,
+    pub(super) addresses: BTreeSet<Ipv4Addr>,
+}
+
+/// All devices, by index.
+pub(super) async fn devices() -> Result<Vec<Device>, LinksError> {
+    let (connection, handle, _messages) =
+        rtnetlink::new_connection().map_err(LinksError::Socket)?;
+    // Ends by itself when the handle is gone.
+    tokio::spawn(connection);
+    tokio::time::timeout(PATIENCE, dump(handle))
+        .await
+        .map_err(|_elapsed| LinksError::Silent)?
+}
+
+async fn dump(handle: rtnetlink::Handle) -> Result<Vec<Device>, LinksError> {
+    let failed = |what| {
+        move |source| LinksError::Dump {
+            what,
+            source: Box::new(source),
+        }
+    };
+    let links: Vec<LinkMessage> = handle
+        .link()
+        .get()
+        .execute()
+        .try_collect()
+        .await
+        .map_err(failed("links"))?;
+    let mut devices: Vec<Device> = links.iter().filter_map(device).collect();
+    devices.sort_by_key(|device| device.link.index);
+
+    let mut addresses = handle.address().get();
+    addresses.message_mut().header.family = AddressFamily::Inet;
+    let addresses: Vec<AddressMessage> = addresses
+        .execute()
+        .try_collect()
+        .await
+        .map_err(failed("addresses"))?;
+    for message in &addresses {
+        let device = devices
+            .iter_mut()
+            .find(|device| device.link.index == message.header.index);
+        // A device that came between the two dumps: its news is on the way.
+        if let (Some(device), Some(address)) = (device, own(message)) {
+            device.addresses.insert(address);
+        }
+    }
+    Ok(devices)
+}
+
+fn device(message: &LinkMessage) -> Option<Device> {
+    let (mut name, mut mtu, mut mac, mut enslaved) = (None, None, [0; 6], false);
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(text) => name = Some(text.clone()),
+            LinkAttribute::Mtu(bytes) => mtu = Some(*bytes),
+            // Devices without Ethernet have none, or one of another length.
+            LinkAttribute::Address(bytes) => mac = bytes.as_slice().try_into().unwrap_or_default(),
+            LinkAttribute::Controller(index) => enslaved = *index != 0,
+            _ => {}
+        }
+    }
+    Some(Device {
+        link: Link {
+            name: name?,
+            index: message.header.index,
+            mtu: mtu?,
+            mac,
+        },
+        loopback: message.header.flags.contains(LinkFlags::Loopback),
+        up: message.header.flags.contains(LinkFlags::Up),
+        enslaved,
+        addresses: BTreeSet::new(),
+    })
+}
+
+/// This end's address: on point-to-point links `Address` is the other end's.
+fn own(message: &AddressMessage) -> Option<Ipv4Addr> {
+    let mut found = None;
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(IpAddr::V4(address)) => return Some(*address),
+            AddressAttribute::Address(IpAddr::V4(address)) => found = Some(*address),
+            _ => {}
+        }
+    }
+    found
+}

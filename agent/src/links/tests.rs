@@ -1,0 +1,161 @@
+//! In network namespaces made for the test, with real devices.
+
+use super::*;
+use rtnetlink::{LinkBridge, LinkUnspec, LinkVeth};
+use std::future::Future;
+use std::time::Duration;
+
+/// A fresh network namespace with a veth pair `up0`/`far0`, both up.
+pub(super) struct Net {
+    handle: rtnetlink::Handle,
+}
+
+impl Net {
+    async fn new() -> Self {
+        let (connection, handle, _messages) = rtnetlink::new_connection().unwrap();
+        tokio::spawn(connection);
+        let net = Self { handle };
+        let add = net.handle.link().add(LinkVeth::new("up0", "far0").build());
+        add.execute().await.unwrap();
+        for name in ["up0", "far0"] {
+            let up = LinkUnspec::new_with_index(net.index(name).await).up();
+            net.handle.link().set(up.build()).execute().await.unwrap();
+        }
+        net
+    }
+
+    async fn index(&self, name: &str) -> u32 {
+        let devices = dump::devices().await.unwrap();
+        let found = devices.iter().find(|device| device.link.name == name);
+        found.unwrap().link.index
+    }
+
+    pub(super) async fn address(&self, name: &str, address: [u8; 4]) {
+        let index = self.index(name).await;
+        let add = self.handle.address().add(index, address.into(), 24);
+        add.execute().await.unwrap();
+    }
+
+    async fn bridge(&self, name: &str) {
+        let add = self.handle.link().add(LinkBridge::new(name).build());
+        add.execute().await.unwrap();
+    }
+
+    async fn mtu(&self, name: &str, mtu: u32) {
+        let change = LinkUnspec::new_with_index(self.index(name).await).mtu(mtu);
+        let set = self.handle.link().set(change.build());
+        set.execute().await.unwrap();
+    }
+}
+
+/// Runs `test` in a namespace of its own: on a thread that enters it, with a runtime
+/// on that thread alone. The namespace goes with the thread and its sockets.
+pub(super) fn in_namespace<T: AsyncFnOnce(Net) + Send + 'static>(what: &'static str, test: T) {
+    if !nix::unistd::geteuid().is_root() {
+        let reason = format!("{what}: making a network namespace needs root");
+        assert!(std::env::var_os("CI").is_none(), "{reason}");
+        use std::io::Write;
+        writeln!(io::stderr(), "NOT TESTED: {reason}").unwrap();
+        return;
+    }
+    let thread = std::thread::spawn(|| {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async { test(Net::new().await).await });
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Within a generous time on a busy machine.
+pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), what)
+        .await
+        .expect("nothing happened within 10 s")
+}
+
+/// Hears out what is under way, until nothing has come for a while.
+pub(super) async fn quiet(changes: &mut Changes) -> usize {
+    let mut heard = 0;
+    while tokio::time::timeout(Duration::from_millis(300), changes.next())
+        .await
+        .is_ok()
+    {
+        heard += 1;
+        assert!(heard < 100, "it never ends");
+    }
+    heard
+}
+
+#[test]
+fn the_uplink_the_bridge_and_the_addresses_are_read() {
+    in_namespace("read", async |net| {
+        net.address("up0", [192, 0, 2, 5]).await;
+        net.address("up0", [198, 51, 100, 5]).await;
+        net.address("far0", [203, 0, 113, 5]).await;
+        net.mtu("up0", 1400).await;
+        let node = Some(Ipv4Addr::new(192, 0, 2, 5));
+
+        let facts = read(node, None, "docker_gwbridge").await.unwrap();
+        let index = net.index("up0").await;
+        let up0 = Link {
+            name: "up0".into(),
+            index,
+            mtu: 1400,
+            mac: facts.uplink.mac,
+        };
+        assert_ne!(facts.uplink.mac, [0; 6]);
+        assert_eq!(facts.uplink, up0);
+        assert_eq!(facts.bridge, None);
+        let answered = [[192, 0, 2, 5], [198, 51, 100, 5]].map(Ipv4Addr::from);
+        assert_eq!(facts.addresses, BTreeSet::from(answered));
+
+        net.bridge("docker_gwbridge").await;
+        net.address("docker_gwbridge", [172, 18, 0, 1]).await;
+        let facts = read(node, Some("far0"), "docker_gwbridge").await.unwrap();
+        assert_eq!(facts.uplink.name, "far0");
+        assert_eq!(facts.bridge.unwrap().name, "docker_gwbridge");
+        let far = BTreeSet::from([Ipv4Addr::new(203, 0, 113, 5)]);
+        assert_eq!(facts.addresses, far);
+    });
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    in_namespace("missing", async |_net| {
+        let nowhere = read(Some(Ipv4Addr::new(10, 0, 0, 5)), None, "docker_gwbridge").await;
+        assert_eq!(
+            nowhere.unwrap_err().to_string(),
+            "no usable uplink: no device carries this node's address 10.0.0.5; \
+             name one with --uplink (this host has far0, up0)"
+        );
+        let misnamed = read(None, Some("eth7"), "docker_gwbridge").await;
+        assert_eq!(
+            misnamed.unwrap_err().to_string(),
+            "no device is called eth7: this host has far0, up0"
+        );
+    });
+}
+
+#[test]
+fn changes_of_links_and_addresses_are_told_and_bursts_once() {
+    in_namespace("changes", async |net| {
+        let mut changes = changes().unwrap();
+        quiet(&mut changes).await;
+        net.address("up0", [192, 0, 2, 5]).await;
+        soon(changes.next()).await;
+        quiet(&mut changes).await;
+        net.mtu("up0", 1300).await;
+        soon(changes.next()).await;
+        quiet(&mut changes).await;
+        for n in 10..60 {
+            net.address("up0", [192, 0, 2, n]).await;
+        }
+        let told = quiet(&mut changes).await;
+        assert!((1..25).contains(&told), "50 changes were told {told} times");
+    });
+}

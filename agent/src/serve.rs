@@ -1,0 +1,43 @@
+//! What this agent tells its operator: HTTP/1.1 with JSON on a unix socket.
+//!
+//! [`bind`] takes the socket, [`Listener::serve`] answers on it from a [`Source`]
+//! until it is told to stop. The bodies are `lb_core::report`; every other answer
+//! than 200 carries a `Refusal`. Only root can connect: the socket file has mode
+//! 0600 from the moment it exists. Nothing here changes anything in the agent.
+
+mod routes;
+mod socket;
+
+pub use socket::{BindError, Listener, bind};
+
+use futures_util::future::BoxFuture;
+use lb_core::report::{Check, Nodes, Scope, Services, Stats, Status};
+
+/// Where the answers come from. Called for every request: answer from memory.
+pub trait Source: Send + Sync + 'static {
+    /// Known from the first moment on.
+    fn status(&self) -> Status;
+    /// What is answered on this node's addresses.
+    fn services(&self) -> Result<Services, Unanswered>;
+    /// The Swarm's nodes.
+    fn nodes(&self) -> Result<Nodes, Unanswered>;
+    /// What cannot be served.
+    fn check(&self) -> Result<Check, Unanswered>;
+    /// Traffic of all services. Reads counters, and for [`Scope::Cluster`] asks other
+    /// agents, so it takes time; nodes that do not answer go into `Stats::missing`.
+    fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, Unanswered>>;
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// The agent has just started, or no manager has answered it yet.
+    #[error("nothing is known of the Swarm yet: {why}")]
+    NothingKnown {
+        /// What is being waited for, in a clause.
+        why: String,
+    },
+    /// The kernel did not give the counters.
+    #[error("the counters cannot be read: {0}")]
+    Counters(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
