@@ -1,0 +1,114 @@
+//! One turn: what shall be, what is, and the steps between.
+
+use crate::kernel::bpf::BpfKernel;
+use lb_core::config::Config;
+use lb_core::desired::desired;
+use lb_core::kernel::{Kernel, ObserveError, apply_all};
+use lb_core::node::Node;
+use lb_core::op::Op;
+use lb_core::plan::{Gate, plan};
+use lb_core::report::Problem;
+use lb_core::snapshot::Snapshot;
+use lb_core::state::{HookKind, State};
+use std::error::Error;
+
+/// The kernel, and what it is known to hold.
+pub(super) struct Turns {
+    kernel: BpfKernel,
+    /// None: look again.
+    have: Option<State>,
+}
+
+/// How a turn went.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// What can't be served, and steps that the kernel refused.
+    pub problems: Vec<Problem>,
+    /// What the kernel holds now.
+    pub state: State,
+    /// Whether that is all that was wanted.
+    pub in_sync: bool,
+}
+
+impl Turns {
+    pub(super) fn new(kernel: BpfKernel) -> Self {
+        Self { kernel, have: None }
+    }
+
+    /// Makes the next turn look at the kernel instead of trusting what it did.
+    pub(super) fn look_again(&mut self) {
+        self.have = None;
+    }
+
+    /// Brings the kernel to what `snapshot` asks for on `node`.
+    pub(super) fn turn(
+        &mut self,
+        snapshot: &Snapshot,
+        node: &Node,
+        config: &Config,
+    ) -> Result<Outcome, ObserveError> {
+        let have = match self.have.take() {
+            Some(have) => have,
+            None => self.kernel.observe()?,
+        };
+        let (want, mut problems) = desired(snapshot, node, config, &have);
+        let gate = if snapshot.complete {
+            Gate::Open
+        } else {
+            Gate::AddOnly
+        };
+        let ops = plan(&want, &have, gate);
+        for op in &ops {
+            tracing::debug!(step = %op, "step");
+        }
+        let errors = apply_all(&mut self.kernel, &ops);
+        if !ops.is_empty() {
+            tracing::info!(
+                steps = ops.len(),
+                failed = errors.len(),
+                frontends = want.frontends.len(),
+                backends = want.backends.len(),
+                "applied"
+            );
+        }
+        let mut in_sync = true;
+        for error in &errors {
+            in_sync &= optional(&error.op);
+            tracing::warn!(step = %error.op, error = %causes(error), "step failed");
+            problems.push(Problem {
+                object: error.op.to_string(),
+                sentence: causes(error),
+            });
+        }
+        let mut have = have;
+        if errors.is_empty() {
+            ops.iter().for_each(|op| op.apply_to(&mut have));
+            self.have = Some(have.clone());
+        } else {
+            // What stands now is the kernel's to say, at the next turn.
+            have = self.kernel.observe()?;
+        }
+        Ok(Outcome {
+            problems,
+            state: have,
+            in_sync,
+        })
+    }
+}
+
+/// Steps without which everything is still served.
+fn optional(op: &Op) -> bool {
+    matches!(op, Op::Attach(hook) if hook.kind == HookKind::UplinkXdp)
+}
+
+/// An error with its causes, as one sentence.
+pub(super) fn causes(error: &dyn Error) -> String {
+    let mut sentence = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        sentence.push_str(": ");
+        sentence.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    sentence
+}
