@@ -9,11 +9,12 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::guards::{Service, StackGuard};
 use crate::lab_dir::{Description, LabDir};
 use crate::node::Node;
 use crate::service::{ApiTask, ServiceSpec, Task};
-use crate::topology::{Topology, client_netns};
-use crate::{cgroups, forwarding, image, shell, teardown, wait};
+use crate::topology::{MAX_NODES, Topology, client_netns};
+use crate::{cgroups, forwarding, image, preflight, shell, teardown, wait};
 
 /// The nodes of a Swarm, and a client outside of it.
 #[derive(Debug)]
@@ -30,9 +31,14 @@ impl Swarm {
     /// Builds the network, starts the engines, joins them, and loads the test image on
     /// every node. On failure everything is removed again.
     pub fn up(dir: &Path, description: Description) -> Result<Self> {
+        preflight::check()?;
         let Description {
             nodes, managers, ..
         } = description;
+        ensure!(
+            (1..=MAX_NODES).contains(&nodes),
+            "1 to {MAX_NODES} nodes, not {nodes}"
+        );
         ensure!(
             (1..=nodes).contains(&managers),
             "1 to {nodes} of {nodes} nodes can be managers, not {managers}"
@@ -246,64 +252,6 @@ impl Swarm {
     /// Runs a command in the namespace of the client.
     pub fn client_exec(&self, program: &str, args: &[&str]) -> Result<String> {
         shell::stdout(self.client.netns().command(program).args(args))
-    }
-}
-
-/// A service that is removed with this guard.
-#[derive(Debug)]
-pub struct Service<'a> {
-    swarm: &'a Swarm,
-    /// The service's id.
-    pub id: String,
-}
-
-impl Service<'_> {
-    /// See [`Swarm::tasks`].
-    pub fn tasks(&self) -> Result<Vec<Task>> {
-        self.swarm.tasks(&self.id)
-    }
-
-    /// See [`Swarm::wait_for_tasks`].
-    pub fn wait_for_tasks(&self, count: usize, timeout: Duration) -> Result<Vec<Task>> {
-        self.swarm.wait_for_tasks(&self.id, count, timeout)
-    }
-
-    /// `docker service update options… service`, without waiting for its end.
-    pub fn update(&self, options: &[&str]) -> Result<String> {
-        let fixed = ["service", "update", "--detach", "--no-resolve-image"];
-        let arguments: Vec<_> = fixed
-            .iter()
-            .chain(options)
-            .chain([&self.id.as_str()])
-            .copied()
-            .collect();
-        self.swarm.manager()?.docker(&arguments)
-    }
-}
-
-impl Drop for Service<'_> {
-    fn drop(&mut self) {
-        // It may be gone: tests remove services too.
-        let _ = self
-            .swarm
-            .manager()
-            .and_then(|node| node.docker(&["service", "rm", &self.id]));
-    }
-}
-
-/// A stack that is removed with this guard.
-#[derive(Debug)]
-pub struct StackGuard<'a> {
-    swarm: &'a Swarm,
-    name: &'a str,
-}
-
-impl Drop for StackGuard<'_> {
-    fn drop(&mut self) {
-        let _ = self
-            .swarm
-            .manager()
-            .and_then(|node| node.docker(&["stack", "rm", self.name]));
     }
 }
 

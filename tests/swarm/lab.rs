@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use harness::client::{Client, PATIENCE};
+use harness::client::PATIENCE;
 use harness::image::{WHOAMI_HEALTHCHECK, WHOAMI_NEXT};
 use harness::lab_dir::LabDir;
-use harness::service::ServiceSpec;
+use harness::service::{ServiceSpec, Task};
 use harness::shared::{self, TestSwarm};
 use harness::topology::CLIENT;
+use harness::traffic::load::Load;
 use harness::{pattern, teardown, wait};
 
 use crate::{LAB, turn};
@@ -46,9 +47,8 @@ fn replicas_of_a_service_run_and_go_with_its_guard() {
     let spec = ServiceSpec::named("replicated").replicas(4).label("a", "b");
     let service = swarm.service_create(&spec).unwrap();
     let tasks = service.wait_for_tasks(4, TASKS).unwrap();
-    let ids: BTreeSet<_> = tasks.iter().map(|task| &task.id).collect();
     let nodes: BTreeSet<_> = tasks.iter().map(|task| &task.node).collect();
-    assert_eq!((ids.len(), nodes.len()), (4, 3));
+    assert_eq!((ids(&tasks).len(), nodes.len()), (4, 3));
 
     service
         .update(&["--replicas", "2", "--image", WHOAMI_NEXT])
@@ -72,6 +72,52 @@ fn a_published_port_is_served_by_the_stock_mesh_or_by_nobody() {
         let answer = swarm.client.get((node.addr, 8082), "/", PATIENCE);
         assert_eq!(answer.is_ok(), has_ipvs, "{}: {answer:?}", node.name);
     }
+}
+
+/// The load must see what fails, or a rolling update that drops requests would pass.
+#[test]
+fn load_counts_answers_by_task_and_failures_with_their_reason() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("load")
+        .global()
+        .publish("mode=host,published=8085,target=80");
+    let service = swarm.service_create(&spec).unwrap();
+    let tasks = service.wait_for_tasks(3, TASKS).unwrap();
+    let mut load = Load::new(swarm.nodes.iter().map(|node| (node.addr, 8085).into()));
+    let a_second = || {
+        std::thread::sleep(Duration::from_secs(1));
+        Ok(())
+    };
+    let ((), report) = swarm.client.during(&load, a_second).unwrap();
+    assert_eq!(report.failed, 0, "{report:?}");
+    assert!(
+        (250..=550).contains(&report.answered()),
+        "500 per second: {report:?}"
+    );
+    assert_eq!(report.answers.keys().collect::<BTreeSet<_>>(), ids(&tasks));
+
+    load.keep_alive = true;
+    load.workers = 1;
+    let ((), report) = swarm.client.during(&load, a_second).unwrap();
+    assert_eq!(
+        (report.failed, report.answers.len()),
+        (0, 1),
+        "one connection: {report:?}"
+    );
+
+    load.keep_alive = false;
+    let removed = || {
+        drop(service);
+        wait::until("refusals", TASKS, || {
+            let answer = swarm.client.get((swarm.nodes[0].addr, 8085), "/", PATIENCE);
+            Ok(answer.is_err().then_some(()))
+        })
+    };
+    let ((), report) = swarm.client.during(&load, removed).unwrap();
+    assert!(
+        report.failed > 0 && !report.failures.is_empty(),
+        "{report:?}"
+    );
 }
 
 #[test]
@@ -134,8 +180,7 @@ networks:
     let _guard = swarm.stack_guard("st");
     swarm.wait_for_tasks("st_front", 3, TASKS).unwrap();
     for node in &swarm.nodes {
-        let on_node = Client::new(node.netns.clone());
-        for client in [&swarm.client, &on_node] {
+        for client in [&swarm.client, &node.client()] {
             assert!(
                 client.who((node.addr, 80)).is_ok(),
                 "{}: host network",
@@ -185,6 +230,10 @@ fn a_killed_engine_starts_again_and_its_tasks_return() {
     assert!(!worker.engine_answers());
     test.swarm.restart_engine(worker).unwrap();
     service.wait_for_tasks(2, TASKS).unwrap();
+}
+
+fn ids(tasks: &[Task]) -> BTreeSet<&String> {
+    tasks.iter().map(|task| &task.id).collect()
 }
 
 /// Runs tasks on both nodes and kills one engine; its tasks are orphans now.
