@@ -22,6 +22,7 @@ pub mod service;
 pub mod shared;
 pub mod shell;
 pub mod swarm;
+mod tasks;
 pub mod teardown;
 pub mod topology;
 pub mod traffic;
