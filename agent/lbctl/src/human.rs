@@ -55,17 +55,18 @@ pub(crate) fn plural(n: usize, noun: &str) -> String {
 /// At most three digits and a prefix: one decimal below 100, none above.
 fn scaled(n: u64) -> (String, &'static str) {
     const PREFIXES: [&str; 6] = ["k", "M", "G", "T", "P", "E"];
-    let mut unit: u64 = 1000;
-    for (step, prefix) in PREFIXES.iter().enumerate() {
-        let tenths = u128::from(n) * 10 / u128::from(unit);
-        let last = step + 1 == PREFIXES.len();
+    let mut unit: u128 = 1000;
+    let nearest = |n: u128, unit: u128| (n + unit / 2) / unit;
+    for prefix in PREFIXES {
+        let tenths = nearest(u128::from(n) * 10, unit);
         if tenths < 1000 {
             return (format!("{}.{}", tenths / 10, tenths % 10), prefix);
         }
-        if tenths < 10_000 || last {
-            return ((tenths / 10).to_string(), prefix);
+        let whole = nearest(u128::from(n), unit);
+        if whole < 1000 {
+            return (whole.to_string(), prefix);
         }
-        unit = unit.saturating_mul(1000);
+        unit *= 1000;
     }
     (n.to_string(), "")
 }
@@ -89,11 +90,13 @@ mod tests {
             (0, "0", "0 B"),
             (999, "999", "999 B"),
             (1000, "1000", "1.0 kB"),
-            (9_999, "9999", "9.9 kB"),
+            (9_949, "9949", "9.9 kB"),
             (10_000, "10.0k", "10.0 kB"),
-            (99_999, "99.9k", "99.9 kB"),
+            (99_949, "99.9k", "99.9 kB"),
+            (99_950, "100k", "100 kB"),
             (100_000, "100k", "100 kB"),
-            (999_999, "999k", "999 kB"),
+            (999_499, "999k", "999 kB"),
+            (999_500, "1.0M", "1.0 MB"),
             (1_000_000, "1.0M", "1.0 MB"),
             (1_234_567_890, "1.2G", "1.2 GB"),
             (u64::MAX, "18.4E", "18.4 EB"),
@@ -111,7 +114,7 @@ mod tests {
         assert_eq!(rate(99.94), "99.9");
         assert_eq!(rate(99.96), "100");
         assert_eq!(rate(12_345.6), "12.3k");
-        assert_eq!(byte_rate(1_250_000.0), "1.2 MB");
+        assert_eq!(byte_rate(1_240_000.4), "1.2 MB");
     }
 
     #[test]

@@ -48,7 +48,7 @@ async fn run(cli: &Cli) -> Result<Found, Failure> {
         Verb::Status { quiet } => {
             let status: Status = agent.ask("/v1/status").await?;
             if !quiet {
-                tell(cli, &status, |status| show::status::text(status))?;
+                tell(cli, &status, show::status::text)?;
             }
             if status.connected && status.in_sync {
                 return Ok(Found::Well);

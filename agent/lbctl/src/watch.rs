@@ -68,7 +68,7 @@ async fn watch(
 /// Draws over what was there before, line by line, so that nothing flickers.
 fn frame(text: &str, (width, height): (usize, usize), first: bool) -> String {
     const HOME: &str = "\x1b[H";
-    const CLEAR_LINE: &str = "\x1b[K\r\n";
+    const CLEAR_LINE: &str = "\x1b[K\n";
     const CLEAR_BELOW: &str = "\x1b[J";
     let lines = text.lines().count();
     // The last line of the screen is the cursor's; the one before may be the note.
@@ -101,16 +101,16 @@ mod tests {
     fn a_frame_replaces_the_one_before() {
         assert_eq!(
             frame("ab\nc\n", (80, 24), true),
-            "\x1b[2J\x1b[Hab\x1b[K\r\nc\x1b[K\r\n\x1b[J"
+            "\x1b[2J\x1b[Hab\x1b[K\nc\x1b[K\n\x1b[J"
         );
-        assert_eq!(frame("ab\n", (80, 24), false), "\x1b[Hab\x1b[K\r\n\x1b[J");
+        assert_eq!(frame("ab\n", (80, 24), false), "\x1b[Hab\x1b[K\n\x1b[J");
     }
 
     #[test]
     fn a_frame_never_outgrows_the_screen() {
         let text = "0123456789\n".repeat(10);
         let frame = frame(&text, (4, 5), false);
-        assert_eq!(frame.matches("\r\n").count(), 4);
+        assert_eq!(frame.matches('\n').count(), 4);
         assert!(frame.contains("0123\x1b[K"));
         assert!(frame.contains("… 7 "), "{frame}");
     }

@@ -1,10 +1,10 @@
 //! `lbctl stats`: a line for each service, and below it one for each of its tasks.
 
-use super::{NONE, address, ports};
+use super::{NONE, address};
 use crate::human::{byte_rate, bytes, count, rate};
 use crate::rates::{Rate, Rates};
 use crate::table::{self, Column, numbers, words};
-use lb_core::report::{Counters, ServiceStats, Stats};
+use lb_core::report::{Counters, PortReport, ServiceStats, Stats};
 
 /// Given `rates` (also empty ones), their columns are there.
 pub(crate) fn text(stats: &Stats, rates: Option<&Rates>, width: Option<usize>) -> String {
@@ -51,8 +51,13 @@ fn columns(rates: bool) -> Vec<Column> {
 }
 
 fn lines(service: &ServiceStats, rates: Option<&Rates>) -> Vec<Vec<String>> {
-    let heading = format!("{} {}", service.name, ports(&service.ports));
-    let head = [heading, String::new(), String::new(), String::new()];
+    let running = service.tasks.iter().filter(|t| t.state == "running");
+    let head = [
+        service.name.clone(),
+        String::new(),
+        published(&service.ports),
+        format!("{} running", running.count()),
+    ];
     let rate = rates.map(|rates| rates.services.get(&service.id));
     let mut lines = vec![line(head, &service.total, rate)];
     let mut listed = Counters::default();
@@ -70,10 +75,24 @@ fn lines(service: &ServiceStats, rates: Option<&Rates>) -> Vec<Vec<String>> {
     // What the total has beyond the lines above, so that the sums come out.
     let ended = less(&service.total, &listed);
     if ended != Counters::default() {
-        let head = ["  ended tasks", NONE, NONE, "ended"].map(str::to_owned);
+        let head = ["  ended tasks", "", "", ""].map(str::to_owned);
         lines.push(line(head, &ended, rates.map(|_| None)));
     }
     lines
+}
+
+/// What fits into the column of addresses: `8080/tcp, 8080/udp +3`.
+fn published(ports: &[PortReport]) -> String {
+    const FEW: usize = 2;
+    let few: Vec<String> = ports
+        .iter()
+        .take(FEW)
+        .map(|port| format!("{}/{}", port.published, port.proto.as_str()))
+        .collect();
+    match ports.len().saturating_sub(FEW) {
+        0 => few.join(", "),
+        more => format!("{} +{more}", few.join(", ")),
+    }
 }
 
 fn line(head: [String; 4], counters: &Counters, rates: Option<Option<&Rate>>) -> Vec<String> {
