@@ -10,6 +10,8 @@ mod failures;
 #[cfg(test)]
 mod socket;
 #[cfg(test)]
+mod swarm;
+#[cfg(test)]
 mod tables;
 #[cfg(test)]
 mod watch;

@@ -1,6 +1,7 @@
 //! What people and scripts see.
 
-use crate::agent::{Agent, Ran, problem};
+use crate::agent::{Agent, Ran};
+use crate::swarm::problem;
 use lb_core::report::{Check, Nodes, Scope, Services, Stats, Status};
 use lb_core::tell;
 use serde::de::DeserializeOwned;
