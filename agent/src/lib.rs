@@ -1,1 +1,5 @@
 //! The agent.
+
+pub mod certs;
+pub mod sync;
+pub mod watch;

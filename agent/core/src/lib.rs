@@ -11,7 +11,10 @@
 
 pub mod config;
 pub mod ids;
+pub mod inbox;
+pub mod merge;
 pub mod node;
 pub mod overlay;
 pub mod report;
+pub mod retry;
 pub mod snapshot;
