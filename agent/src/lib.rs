@@ -1,10 +1,5 @@
-//! The agent: watches the Swarm, works out what the kernel shall hold, and sees to it.
+//! The agent.
 
 pub mod certs;
-pub mod cli;
-pub mod kernel;
-pub mod links;
-pub mod run;
-pub mod serve;
 pub mod sync;
 pub mod watch;

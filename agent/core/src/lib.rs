@@ -13,7 +13,6 @@ pub mod config;
 pub mod desired;
 pub mod ids;
 pub mod inbox;
-pub mod kernel;
 pub mod merge;
 pub mod node;
 pub mod op;
