@@ -13,6 +13,7 @@ pub mod config;
 pub mod desired;
 pub mod ids;
 pub mod inbox;
+pub mod kernel;
 pub mod merge;
 pub mod node;
 pub mod op;
