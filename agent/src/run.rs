@@ -170,7 +170,7 @@ impl Agent {
         let snapshot = Arc::clone(&feed.snapshot.borrow_and_update());
         match turns.turn(&snapshot, &node, &self.settings.config()) {
             Ok(outcome) => {
-                if outcome.in_sync && outcome.problems.is_empty() {
+                if outcome.in_sync {
                     self.next = self.look;
                 }
                 self.desk.put(snapshot, node, outcome);
