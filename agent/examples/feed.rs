@@ -70,14 +70,23 @@ async fn main() -> Result<()> {
 
 fn states(snapshot: &Snapshot) -> BTreeMap<TaskId, String> {
     let state = |(id, task): (&TaskId, &lb_core::snapshot::Task)| {
-        let eligible = if snapshot.eligible(task) { "eligible" } else { "out" };
-        let words = format!("{eligible} {:?} {:?} {:?}", task.state, task.desired, task.sign);
+        let eligible = if snapshot.eligible(task) {
+            "eligible"
+        } else {
+            "out"
+        };
+        let words = format!(
+            "{eligible} {:?} {:?} {:?}",
+            task.state, task.desired, task.sign
+        );
         (id.clone(), words)
     };
     snapshot.tasks.iter().map(state).collect()
 }
 
 fn say(what: &str) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     println!("{} {what}", now.as_millis());
 }

@@ -1,6 +1,7 @@
 //! One turn: what shall be, what is, and the steps between.
 
 use crate::kernel::bpf::BpfKernel;
+use crate::sentence::causes;
 use lb_core::config::Config;
 use lb_core::desired::desired;
 use lb_core::kernel::{Kernel, ObserveError, apply_all};
@@ -11,7 +12,6 @@ use lb_core::report::Problem;
 use lb_core::snapshot::Snapshot;
 use lb_core::state::{HookKind, State};
 use std::collections::BTreeSet;
-use std::error::Error;
 
 /// The kernel, and what it is known to hold.
 pub(super) struct Turns {
@@ -125,16 +125,4 @@ impl Turns {
 /// Steps without which everything is still served.
 fn optional(op: &Op) -> bool {
     matches!(op, Op::Attach(hook) if hook.kind == HookKind::UplinkXdp)
-}
-
-/// An error with its causes, as one sentence.
-pub(super) fn causes(error: &dyn Error) -> String {
-    let mut sentence = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        sentence.push_str(": ");
-        sentence.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    sentence
 }
