@@ -6,13 +6,14 @@
 //! returned and not carried out: nothing is sent.
 
 use super::hooks::program;
-use super::maps::Table;
+use super::maps::{Plain, Table};
 use super::{BpfKernel, Failure, observe_error};
 use aya::maps::{MapError, PerCpuArray};
-use aya::programs::{ProgramError, SchedClassifier, Xdp};
+use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, Xdp};
 use aya::{TestRun, TestRunOptions};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::service::Port;
 use lb_core::kernel::ObserveError;
 use lb_core::state::HookKind;
 use std::collections::BTreeMap;
@@ -28,7 +29,8 @@ pub struct Arrival<'a> {
     /// Index of the device, in the caller's network namespace. XDP wants one whose
     /// receive queue is ready for XDP: with GRO or a program on it, if it is a veth.
     pub link: u32,
-    /// From its Ethernet header on; the kernel refuses less than 15 bytes.
+    /// From its Ethernet header on. The kernel refuses less than 15 bytes, and may
+    /// refuse less than a whole IPv4 header under tc.
     pub frame: &'a [u8],
     /// Payload per segment if it stands for several merged packets, else 0. tc only.
     pub segment_size: u32,
@@ -79,6 +81,15 @@ pub enum TrialError {
     /// The object lacks it.
     #[error("there is no program {0}")]
     NoProgram(&'static str),
+    /// The kernel says nothing about it.
+    #[error("the kernel could not be asked about {program}")]
+    Unknown {
+        /// The program.
+        program: &'static str,
+        /// Why.
+        #[source]
+        source: ProgramError,
+    },
     /// The kernel refused.
     #[error("the kernel refused to run {program} on a frame of {length} bytes")]
     Refused {
@@ -135,21 +146,31 @@ impl BpfKernel {
         })
     }
 
+    /// The kernel's id of the program of a hook.
+    ///
+    /// # Errors
+    /// When the kernel could not be asked.
+    pub fn program_id(&self, kind: HookKind) -> Result<u32, TrialError> {
+        self.program_info(kind).map(|info| info.id())
+    }
+
     /// Instructions that the verifier walked through in the program of a hook: what
     /// it costs of the kernel's limit. None where the kernel does not tell.
     ///
     /// # Errors
     /// When the kernel could not be asked.
     pub fn verified_instructions(&self, kind: HookKind) -> Result<Option<u32>, TrialError> {
-        let name = program(kind);
-        let loaded = self.hooks.ebpf.program(name);
-        let info = loaded.ok_or(TrialError::NoProgram(name))?.info();
-        let info = info.map_err(|source| TrialError::Refused {
-            program: name,
-            length: 0,
-            source,
-        })?;
-        Ok(info.verified_instruction_count())
+        self.program_info(kind)
+            .map(|info| info.verified_instruction_count())
+    }
+
+    fn program_info(&self, kind: HookKind) -> Result<ProgramInfo, TrialError> {
+        let program = program(kind);
+        let loaded = self.hooks.ebpf.program(program);
+        let loaded = loaded.ok_or(TrialError::NoProgram(program))?;
+        loaded
+            .info()
+            .map_err(|source| TrialError::Unknown { program, source })
     }
 
     /// Flows, as clients see them.
@@ -166,6 +187,14 @@ impl BpfKernel {
     /// When the map could not be read.
     pub fn replies(&self) -> Result<BTreeMap<Tuple, Reply>, ObserveError> {
         all(&self.maps.replies)
+    }
+
+    /// Turns taken so far, by published port.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn turns(&self) -> Result<BTreeMap<Port, u64>, ObserveError> {
+        all(&self.maps.turns)
     }
 
     /// Packets dropped so far, by reason.
@@ -190,7 +219,7 @@ impl BpfKernel {
     }
 }
 
-fn all<V: super::maps::Plain>(map: &Table<Tuple, V>) -> Result<BTreeMap<Tuple, V>, ObserveError> {
+fn all<K: Plain + Ord, V: Plain>(map: &Table<K, V>) -> Result<BTreeMap<K, V>, ObserveError> {
     let entries = map.entries().map_err(observe_error)?;
     Ok(entries.into_iter().collect())
 }
