@@ -31,7 +31,7 @@ pub fn lb_uplink_xdp(context: XdpContext) -> u32 {
     match uplink(&mut frame, &Maps) {
         Verdict::Uplink => frame.transmit(),
         // Only tc can hand a packet to the bridge, and the datapath knows it.
-        Verdict::Pass | Verdict::Bridge => xdp_action::XDP_PASS,
+        Verdict::Pass | Verdict::Bridge | Verdict::Container(_) => xdp_action::XDP_PASS,
         Verdict::Drop(reason) => {
             maps::count_drop(reason);
             xdp_action::XDP_DROP
@@ -62,6 +62,7 @@ fn act(frame: &mut TcFrame, verdict: Verdict) -> i32 {
         Verdict::Pass => TC_ACT_OK,
         Verdict::Uplink => frame.redirect(maps::settings().map_or(0, |settings| settings.uplink)),
         Verdict::Bridge => frame.redirect(maps::settings().map_or(0, |settings| settings.bridge)),
+        Verdict::Container(link) => frame.redirect(link),
         Verdict::Drop(reason) => {
             maps::count_drop(reason);
             TC_ACT_SHOT

@@ -132,4 +132,10 @@ impl Packet for TcFrame {
         let segments = unsafe { (*self.context.skb.skb).gso_segs };
         if segments == 0 { 1 } else { segments }
     }
+
+    #[inline(always)]
+    fn link(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.context.skb.skb).ifindex }
+    }
 }

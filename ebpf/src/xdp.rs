@@ -145,6 +145,12 @@ impl Packet for XdpFrame {
     fn segments(&self) -> u32 {
         1
     }
+
+    #[inline(always)]
+    fn link(&self) -> u32 {
+        // SAFETY: reading the context's fields is what it is for.
+        unsafe { (*self.context.ctx).ingress_ifindex }
+    }
 }
 
 const _: () = assert!(ETHERNET == size_of::<Ethernet>());

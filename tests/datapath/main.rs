@@ -20,6 +20,7 @@ mod read;
 mod states;
 mod world;
 
+mod callers;
 mod changes;
 mod clamp;
 mod flows;

@@ -101,6 +101,7 @@ impl World {
             routed: self.routed,
             segment_size: 0,
             segments: 1,
+            link: self.link(kind),
         };
         self.run(kind, sent)
     }
@@ -119,6 +120,7 @@ impl World {
             routed: self.routed,
             segment_size: size,
             segments,
+            link: self.link(kind),
         };
         self.run(kind, sent)
     }
@@ -194,12 +196,8 @@ impl World {
             self.next_hop(&mut expected);
         }
         self.net.enter();
-        let link = match kind {
-            UplinkXdp | UplinkTc => self.net.uplink,
-            BridgeTc => self.net.bridge,
-        };
         let arrival = Arrival {
-            link,
+            link: sent.link,
             frame: sent.frame,
             segment_size: sent.segment_size,
             segments: if sent.segment_size == 0 {
@@ -217,6 +215,14 @@ impl World {
         assert_eq!(outcome.frame, expected, "{name}: bytes after {verdict:?}");
         self.compare(name);
         (verdict, outcome.frame)
+    }
+
+    /// The device that a hook is on.
+    pub(crate) fn link(&self, kind: HookKind) -> u32 {
+        match kind {
+            UplinkXdp | UplinkTc => self.net.uplink,
+            BridgeTc => self.net.bridge,
+        }
     }
 
     /// Gives the frame the MAC addresses of its way out of the uplink.
@@ -242,6 +248,11 @@ impl World {
             self.kernel.replies().unwrap(),
             *self.memory.replies.borrow(),
             "replies, {when}"
+        );
+        assert_eq!(
+            self.kernel.callers().unwrap(),
+            *self.memory.callers.borrow(),
+            "callers, {when}"
         );
         assert_eq!(self.kernel.drops().unwrap(), self.drops, "drops, {when}");
         let told = self.kernel.meter().unwrap().read().unwrap().tasks;

@@ -14,3 +14,5 @@ pub const ADDRESSES: u32 = 1_024;
 pub const PEERS: u32 = 4_096;
 /// Flows that one node remembers, each way.
 pub const FLOWS: u32 = 262_144;
+/// Connections of containers to their own node that are remembered.
+pub const CALLERS: u32 = 65_536;

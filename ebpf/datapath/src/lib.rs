@@ -5,8 +5,9 @@
 //!                │                                   └─> task elsewhere: into the tunnel
 //!                ├─ out of the tunnel, towards a task: remember the flow, to the bridge
 //!                └─ out of the tunnel, towards a client: to the wire
-//! task ────> [bridge] ── reply of a flow? rewrite ───┬─> to the wire
-//!                                                    └─> into the tunnel, to the ingress node
+//! task ────> [bridge] ─┬─ reply of a flow? rewrite ─┬─> to the wire
+//!                      │                            └─> into the tunnel, to the ingress node
+//!                      └─ calls a published port: as a client, under the node's address
 //! ```
 //!
 //! The same code runs under XDP, under tc and in ordinary tests: it sees packets
@@ -16,7 +17,10 @@
 #![forbid(unsafe_code)]
 
 pub mod bridge;
+pub mod callers;
 pub mod checksum;
+pub mod choose;
+pub mod deliver;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod mss;

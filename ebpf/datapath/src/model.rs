@@ -5,7 +5,7 @@ use crate::packet::{Change, ETHERNET, Packet, Tables};
 use crate::tunnel::OVERHEAD;
 use lb_abi::Be32;
 use lb_abi::counters::Counters;
-use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::Settings;
 use std::cell::RefCell;
@@ -23,6 +23,8 @@ pub struct Frame<const DELIVERS: bool> {
     pub segment_size: u32,
     /// Packets on the wire.
     pub segments: u32,
+    /// The device that it came in on.
+    pub link: u32,
 }
 
 impl<const DELIVERS: bool> Frame<DELIVERS> {
@@ -34,6 +36,7 @@ impl<const DELIVERS: bool> Frame<DELIVERS> {
             routed: true,
             segment_size: 0,
             segments: 1,
+            link: 0,
         }
     }
 
@@ -122,6 +125,10 @@ impl<const DELIVERS: bool> Packet for Frame<DELIVERS> {
     fn segments(&self) -> u32 {
         self.segments
     }
+
+    fn link(&self) -> u32 {
+        self.link
+    }
 }
 
 /// All maps.
@@ -145,6 +152,8 @@ pub struct Memory {
     pub flows: RefCell<BTreeMap<Tuple, Flow>>,
     /// What replies become.
     pub replies: RefCell<BTreeMap<Tuple, Reply>>,
+    /// Containers of this node that call.
+    pub callers: RefCell<BTreeMap<Tuple, Caller>>,
     /// Traffic per task.
     pub counters: RefCell<BTreeMap<u64, Counters>>,
     /// What the clock of flows says.
@@ -218,6 +227,15 @@ impl Tables for Memory {
 
     fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool {
         self.replies.borrow_mut().insert(*tuple, *reply);
+        true
+    }
+
+    fn caller(&self, tuple: &Tuple) -> Option<Caller> {
+        self.callers.borrow().get(tuple).copied()
+    }
+
+    fn remember_caller(&self, tuple: &Tuple, caller: &Caller) -> bool {
+        self.callers.borrow_mut().insert(*tuple, *caller);
         true
     }
 

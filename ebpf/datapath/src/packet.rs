@@ -1,7 +1,7 @@
 //! What the datapath asks of a packet and of the maps; each hook answers in its own way.
 
 use lb_abi::Be32;
-use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::Settings;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -48,6 +48,9 @@ pub trait Packet {
 
     /// How many packets on the wire this is.
     fn segments(&self) -> u32;
+
+    /// Index of the device that it came in on.
+    fn link(&self) -> u32;
 }
 
 /// A change of bytes that a TCP or UDP checksum covers.
@@ -89,6 +92,10 @@ pub trait Tables {
     fn reply(&self, tuple: &Tuple) -> Option<Reply>;
     /// Remembers what a task's packets become.
     fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool;
+    /// Who is presented under a tuple.
+    fn caller(&self, tuple: &Tuple) -> Option<Caller>;
+    /// Remembers who is presented under a tuple.
+    fn remember_caller(&self, tuple: &Tuple, caller: &Caller) -> bool;
     /// Counts a new flow of a task.
     fn count_new(&self, task: u64);
     /// Counts packets from a client to a task.

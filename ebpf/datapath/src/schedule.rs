@@ -1,6 +1,6 @@
 //! Which task a new flow goes to.
 
-use crate::packet::{Packet, Tables};
+use crate::packet::Tables;
 use crate::parse::Segment;
 use lb_abi::Be32;
 use lb_abi::counters::Reason;
@@ -22,8 +22,7 @@ pub enum Scheduled {
 /// The turn is one atomic counter per frontend that only new flows touch, so N
 /// new connections to N tasks reach N different tasks, on however many CPUs.
 #[inline(always)]
-pub fn schedule<P: Packet, T: Tables>(
-    _packet: &P,
+pub fn schedule<T: Tables>(
     tables: &T,
     segment: &Segment,
     port: &Port,
@@ -47,13 +46,7 @@ pub fn schedule<P: Packet, T: Tables>(
             _ => return Scheduled::Refused,
         },
     };
-    let flow = Flow {
-        task,
-        peer: Be32::new(0),
-        state: 0,
-        seen: 0,
-        zero: 0,
-    };
+    let flow = Flow::new(task, Be32::new(0));
     if !tables.remember(&segment.tuple, &flow) {
         return Scheduled::Failed(Reason::FlowTable);
     }

@@ -165,6 +165,7 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
         retired: make(take("LB_RETIRED")?, Table::new)?,
         flows: make(take("LB_FLOWS")?, Table::new)?,
         replies: make(take("LB_REPLIES")?, Table::new)?,
+        callers: make(take("LB_CALLERS")?, Table::new)?,
     })
 }
 

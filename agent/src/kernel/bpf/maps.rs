@@ -5,7 +5,7 @@ use super::wire::Wire;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuHashMap};
 use lb_abi::Be32;
 use lb_abi::counters::Counters;
-use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::Settings;
 use lb_core::ids::Key;
@@ -36,6 +36,7 @@ pub(crate) struct Maps {
     pub(crate) retired: Table<u64, Counters>,
     pub(crate) flows: Table<Tuple, Flow>,
     pub(crate) replies: Table<Tuple, Reply>,
+    pub(crate) callers: Table<Tuple, Caller>,
 }
 
 /// An array of one.
@@ -253,6 +254,16 @@ impl Maps {
         for (tuple, reply) in self.replies.entries()? {
             if !alive.contains(&reply.task) {
                 self.replies.remove(&tuple)?;
+            }
+        }
+        for (tuple, caller) in self.callers.entries()? {
+            let own = Tuple {
+                source: caller.address,
+                source_port: caller.port,
+                ..tuple
+            };
+            if self.flows.get(&own)?.is_none() {
+                self.callers.remove(&tuple)?;
             }
         }
         for key in self.counters.keys()? {
