@@ -162,10 +162,12 @@ impl Bench {
         let (info, info_in) = watch::channel(Arc::new(info));
         let (engine, engine_in) = mpsc::channel(4);
         let (local, local_in) = mpsc::channel(4);
-        let (standing_out, standing) = watch::channel(Standing::default());
+        let (standing_out, mut standing) = watch::channel(Standing::default());
         let mut tasks = JoinSet::new();
         let every = Duration::from_millis(20);
         tasks.spawn(certs::follow(home.path().to_owned(), every, standing_out));
+        let read = standing.wait_for(|standing| standing.identity.is_some());
+        read.await.unwrap();
         let sources = Sources {
             info: info_in,
             engine: engine_in,
