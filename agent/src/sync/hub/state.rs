@@ -227,10 +227,16 @@ impl State {
             };
         }
         let told = || {
-            let troubles = peers.values().filter_map(|peer| peer.trouble.clone());
-            troubles.min().unwrap_or_else(|| {
+            let mut troubles: Vec<&str> = peers
+                .values()
+                .filter_map(|peer| peer.trouble.as_deref())
+                .collect();
+            troubles.sort_unstable();
+            if troubles.is_empty() {
                 "no manager's agent answered yet: the agent must run on every manager".to_owned()
-            })
+            } else {
+                troubles.join("; ")
+            }
         };
         let sentence = match (&self.info.sentence, identity) {
             (Some(sentence), _) if !self.info.member => sentence.clone(),
