@@ -110,8 +110,7 @@ impl Tables for Maps {
     #[inline(always)]
     fn turn(&self, port: &Port) -> Option<u64> {
         let turn = LB_TURNS.get_ptr_mut(port)?;
-        // Not relaxed: LLVM makes that the instruction that does not return what was
-        // there, and every flow would go to the same task.
+        // Not relaxed: LLVM 22 makes of that an addition that does not return the old value.
         // SAFETY: map values are 8-byte aligned, and everyone touches this one atomically.
         Some(unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::AcqRel }>(turn, 1) })
     }

@@ -244,7 +244,7 @@ impl World {
             "replies, {when}"
         );
         assert_eq!(self.kernel.drops().unwrap(), self.drops, "drops, {when}");
-        let told = self.kernel.traffic().unwrap().tasks;
+        let told = self.kernel.meter().unwrap().read().unwrap().tasks;
         let told: BTreeMap<_, _> = told
             .into_iter()
             .map(|(Key(key), counters)| {

@@ -4,12 +4,16 @@
 //! [`Client::block_on`]: keep-alive connections, many at once, load.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::netns::Netns;
 use crate::traffic::http::{self, Connection, Reply};
+use crate::traffic::load::{self, Load, Report};
 use crate::traffic::udp;
 use crate::who::{Received, Who};
 
@@ -69,6 +73,24 @@ impl Client {
         self.block_on(async move { udp::Flow::open(peer).await?.ask(timeout).await })
     }
 
+    /// Does something while the load runs; what came of both.
+    pub fn during<T>(
+        &self,
+        load: &Load,
+        action: impl FnOnce() -> Result<T>,
+    ) -> Result<(T, Report)> {
+        let stop = Arc::new(AtomicBool::new(false));
+        thread::scope(|scope| {
+            let running = scope.spawn(|| self.block_on(async { Ok(load::run(load, &stop).await) }));
+            // Also when the action panics: the scope waits for the load.
+            let stopper = StopOnDrop(stop.clone());
+            let result = action();
+            drop(stopper);
+            let report = running.join().map_err(|_| anyhow!("the load panicked"))??;
+            Ok((result?, report))
+        })
+    }
+
     /// Downloads `len` bytes; compare with [`pattern::sha256`](crate::pattern::sha256).
     pub fn download(&self, peer: impl Into<SocketAddr>, len: u64) -> Result<Received> {
         let peer = peer.into();
@@ -90,5 +112,13 @@ impl Client {
                 .upload(len)
                 .await
         })
+    }
+}
+
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::client::Client;
 use crate::lab_dir::LabDir;
 use crate::netns::Netns;
 use crate::topology::{node_addr, node_netns};
@@ -129,6 +130,12 @@ impl Node {
     /// Runs `docker args…` in the node, whatever comes of it.
     pub fn try_docker(&self, args: &[&str]) -> Result<Output> {
         shell::output(self.command(&docker_cli())?.args(args))
+    }
+
+    /// A client on this node: what its processes and users do.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.netns.clone())
     }
 
     /// Runs a future on a runtime whose sockets are the node's.

@@ -1,19 +1,17 @@
 //! A real Swarm on the laboratory's network.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use serde_json::Value;
 
 use crate::client::Client;
+use crate::guards::{Service, StackGuard};
 use crate::lab_dir::{Description, LabDir};
 use crate::node::Node;
-use crate::service::{ApiTask, ServiceSpec, Task};
-use crate::topology::{Topology, client_netns};
-use crate::{cgroups, forwarding, image, shell, teardown, wait};
+use crate::service::ServiceSpec;
+use crate::topology::{MAX_NODES, Topology, client_netns};
+use crate::{cgroups, forwarding, image, preflight, shell, teardown};
 
 /// The nodes of a Swarm, and a client outside of it.
 #[derive(Debug)]
@@ -30,9 +28,14 @@ impl Swarm {
     /// Builds the network, starts the engines, joins them, and loads the test image on
     /// every node. On failure everything is removed again.
     pub fn up(dir: &Path, description: Description) -> Result<Self> {
+        preflight::check()?;
         let Description {
             nodes, managers, ..
         } = description;
+        ensure!(
+            (1..=MAX_NODES).contains(&nodes),
+            "1 to {MAX_NODES} nodes, not {nodes}"
+        );
         ensure!(
             (1..=nodes).contains(&managers),
             "1 to {nodes} of {nodes} nodes can be managers, not {managers}"
@@ -40,7 +43,8 @@ impl Swarm {
         let others = teardown::residue(&description.prefix);
         ensure!(
             others.is_empty(),
-            "there are objects of another laboratory named `{}`:\n{others}",
+            "there are objects of another laboratory named `{0}`; `lab down --prefix {0}` removes \
+             them:\n{others}",
             description.prefix
         );
         let dir = LabDir::create(dir, &description)?;
@@ -190,120 +194,9 @@ impl Swarm {
         Ok(Service { swarm: self, id })
     }
 
-    /// The tasks of the service with this name or id.
-    pub fn tasks(&self, service: &str) -> Result<Vec<Task>> {
-        let manager = self.manager()?;
-        let id = manager.api(&format!("/services/{service}"))?;
-        let id = text(&id, "/ID").with_context(|| format!("service {service} has no id"))?;
-        let names = self.node_names()?;
-        let tasks = ApiTask::parse_all(manager.api("/tasks")?)?;
-        let own = tasks.into_iter().filter(|task| task.service == id);
-        Ok(own
-            .map(|task| {
-                let node = names.get(&task.node).cloned().unwrap_or_default();
-                task.on_node(node)
-            })
-            .collect())
-    }
-
-    /// Waits until exactly `count` tasks run and none of the others does any more.
-    pub fn wait_for_tasks(
-        &self,
-        service: &str,
-        count: usize,
-        timeout: Duration,
-    ) -> Result<Vec<Task>> {
-        let mut last = Vec::new();
-        let what = format!("{count} running tasks of {service}");
-        let result = wait::until(&what, timeout, || {
-            last = self.tasks(service)?;
-            let (wanted, old): (Vec<_>, Vec<_>) = last
-                .iter()
-                .cloned()
-                .partition(|task| task.desired == "running");
-            let settled = wanted.len() == count
-                && wanted.iter().all(Task::is_running)
-                && old.iter().all(|task| task.state != "running");
-            Ok(settled.then_some(wanted))
-        });
-        result.map_err(|error| {
-            let seen = last
-                .iter()
-                .map(|task| format!("\n  {task:?}"))
-                .collect::<String>();
-            anyhow!("{error:#}; there are:{seen}")
-        })
-    }
-
-    /// Host names of the nodes by their ids in the Swarm.
-    fn node_names(&self) -> Result<BTreeMap<String, String>> {
-        let nodes = self.manager()?.api("/nodes")?;
-        let nodes = nodes.as_array().cloned().unwrap_or_default();
-        let name = |node: &Value| Some((text(node, "/ID")?, text(node, "/Description/Hostname")?));
-        Ok(nodes.iter().filter_map(name).collect())
-    }
-
     /// Runs a command in the namespace of the client.
     pub fn client_exec(&self, program: &str, args: &[&str]) -> Result<String> {
         shell::stdout(self.client.netns().command(program).args(args))
-    }
-}
-
-/// A service that is removed with this guard.
-#[derive(Debug)]
-pub struct Service<'a> {
-    swarm: &'a Swarm,
-    /// The service's id.
-    pub id: String,
-}
-
-impl Service<'_> {
-    /// See [`Swarm::tasks`].
-    pub fn tasks(&self) -> Result<Vec<Task>> {
-        self.swarm.tasks(&self.id)
-    }
-
-    /// See [`Swarm::wait_for_tasks`].
-    pub fn wait_for_tasks(&self, count: usize, timeout: Duration) -> Result<Vec<Task>> {
-        self.swarm.wait_for_tasks(&self.id, count, timeout)
-    }
-
-    /// `docker service update options… service`, without waiting for its end.
-    pub fn update(&self, options: &[&str]) -> Result<String> {
-        let fixed = ["service", "update", "--detach", "--no-resolve-image"];
-        let arguments: Vec<_> = fixed
-            .iter()
-            .chain(options)
-            .chain([&self.id.as_str()])
-            .copied()
-            .collect();
-        self.swarm.manager()?.docker(&arguments)
-    }
-}
-
-impl Drop for Service<'_> {
-    fn drop(&mut self) {
-        // It may be gone: tests remove services too.
-        let _ = self
-            .swarm
-            .manager()
-            .and_then(|node| node.docker(&["service", "rm", &self.id]));
-    }
-}
-
-/// A stack that is removed with this guard.
-#[derive(Debug)]
-pub struct StackGuard<'a> {
-    swarm: &'a Swarm,
-    name: &'a str,
-}
-
-impl Drop for StackGuard<'_> {
-    fn drop(&mut self) {
-        let _ = self
-            .swarm
-            .manager()
-            .and_then(|node| node.docker(&["stack", "rm", self.name]));
     }
 }
 
@@ -320,8 +213,4 @@ fn each(nodes: &[Node], work: impl Fn(&Node) -> Result<()> + Sync) -> Result<()>
             .collect();
         results.into_iter().collect()
     })
-}
-
-fn text(value: &Value, pointer: &str) -> Option<String> {
-    value.pointer(pointer)?.as_str().map(str::to_owned)
 }

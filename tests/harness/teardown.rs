@@ -18,17 +18,22 @@ pub fn down(dir: &LabDir) -> Result<()> {
     if !dir.exists() {
         return Ok(());
     }
-    let prefix = dir.description()?.prefix;
-    end_processes(&prefix)?;
-    for netns in namespaces(&prefix) {
+    remove(&dir.description()?.prefix)?;
+    dir.remove()
+}
+
+/// Removes all kernel objects of the laboratory `prefix`, also where its directory is
+/// lost.
+pub fn remove(prefix: &str) -> Result<()> {
+    end_processes(prefix)?;
+    for netns in namespaces(prefix) {
         netns.delete()?;
     }
     // A cgroup is busy for a moment after its last process has gone.
     wait::until("the tasks' cgroups to empty", END_TIMEOUT, || {
-        Ok(cgroups::remove(&prefix).is_ok().then_some(()))
+        Ok(cgroups::remove(prefix).is_ok().then_some(()))
     })?;
-    forwarding::release(&prefix)?;
-    dir.remove()
+    forwarding::release(prefix)
 }
 
 /// What is left on this machine of the laboratory `prefix`.

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 
 use crate::netns::{Netns, NetnsGuard};
-use crate::{shell, xdp_pass};
+use crate::{shell, xdp};
 
 /// The client's address.
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
@@ -105,5 +105,5 @@ fn cable(switch: &Netns, host: &Netns, port: &str, addr: Ipv4Addr, mtu: u16) -> 
     let mut checksums = host.command("ethtool");
     shell::stdout(checksums.args(["-K", "eth0", "tx", "off"]))
         .with_context(|| format!("finishing checksums in {host_name}"))?;
-    xdp_pass::attach(switch, port)
+    xdp::attach(switch, port, &xdp::PASS)
 }

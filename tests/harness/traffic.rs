@@ -4,4 +4,5 @@
 //! lost datagram is an error that a test wants to see.
 
 pub mod http;
+pub mod load;
 pub mod udp;

@@ -54,7 +54,11 @@ enum Verb {
         command: Vec<String>,
     },
     /// Removes everything, also after a crash.
-    Down,
+    Down {
+        /// Of which laboratory, where its directory is lost.
+        #[arg(long)]
+        prefix: Option<String>,
+    },
     /// Waits for the end of standard input, then removes everything.
     #[command(hide = true)]
     Reap,
@@ -85,7 +89,7 @@ fn main() -> Result<ExitCode> {
         }
         Verb::Status => print!("{}", status::describe(&Swarm::attach(&dir)?)),
         Verb::Exec { node, command } => return exec(&dir, &node, &command),
-        Verb::Down => down(&dir)?,
+        Verb::Down { prefix } => down(&dir, prefix)?,
         Verb::Reap => reaper::reap(&LabDir::at(&dir))?,
     }
     Ok(ExitCode::SUCCESS)
@@ -99,14 +103,23 @@ fn up(dir: &Path, description: Description) -> Result<()> {
     Ok(())
 }
 
-fn down(dir: &Path) -> Result<()> {
+fn down(dir: &Path, prefix: Option<String>) -> Result<()> {
     let lab = LabDir::at(dir);
-    if !lab.exists() {
-        println!("no laboratory in {}: nothing to do", lab.path().display());
-        return Ok(());
-    }
-    let prefix = lab.description()?.prefix;
-    teardown::down(&lab)?;
+    let prefix = match prefix {
+        Some(prefix) => {
+            teardown::remove(&prefix)?;
+            prefix
+        }
+        None if lab.exists() => {
+            let prefix = lab.description()?.prefix;
+            teardown::down(&lab)?;
+            prefix
+        }
+        None => {
+            println!("no laboratory in {}: nothing to do", lab.path().display());
+            return Ok(());
+        }
+    };
     let residue = teardown::residue(&prefix);
     ensure!(residue.is_empty(), "something is left:\n{residue}");
     println!("down, nothing is left");

@@ -8,3 +8,4 @@
 
 mod topology;
 mod whoami;
+mod xdp;

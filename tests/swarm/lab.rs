@@ -4,18 +4,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use harness::client::{Client, PATIENCE};
+use harness::client::PATIENCE;
 use harness::image::{WHOAMI_HEALTHCHECK, WHOAMI_NEXT};
-use harness::lab_dir::LabDir;
-use harness::service::ServiceSpec;
-use harness::shared::{self, TestSwarm};
+use harness::service::{ServiceSpec, Task};
 use harness::topology::CLIENT;
-use harness::{pattern, teardown, wait};
+use harness::traffic::load::Load;
+use harness::{pattern, wait};
 
-use crate::{LAB, turn};
+use crate::{TASKS, turn};
 
-/// Tasks are there within two seconds; a loaded machine may take its time.
-const TASKS: Duration = Duration::from_secs(30);
 const MEGABYTE: u64 = 1 << 20;
 
 #[test]
@@ -46,9 +43,8 @@ fn replicas_of_a_service_run_and_go_with_its_guard() {
     let spec = ServiceSpec::named("replicated").replicas(4).label("a", "b");
     let service = swarm.service_create(&spec).unwrap();
     let tasks = service.wait_for_tasks(4, TASKS).unwrap();
-    let ids: BTreeSet<_> = tasks.iter().map(|task| &task.id).collect();
     let nodes: BTreeSet<_> = tasks.iter().map(|task| &task.node).collect();
-    assert_eq!((ids.len(), nodes.len()), (4, 3));
+    assert_eq!((ids(&tasks).len(), nodes.len()), (4, 3));
 
     service
         .update(&["--replicas", "2", "--image", WHOAMI_NEXT])
@@ -72,6 +68,52 @@ fn a_published_port_is_served_by_the_stock_mesh_or_by_nobody() {
         let answer = swarm.client.get((node.addr, 8082), "/", PATIENCE);
         assert_eq!(answer.is_ok(), has_ipvs, "{}: {answer:?}", node.name);
     }
+}
+
+/// The load must see what fails, or a rolling update that drops requests would pass.
+#[test]
+fn load_counts_answers_by_task_and_failures_with_their_reason() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("load")
+        .global()
+        .publish("mode=host,published=8085,target=80");
+    let service = swarm.service_create(&spec).unwrap();
+    let tasks = service.wait_for_tasks(3, TASKS).unwrap();
+    let mut load = Load::new(swarm.nodes.iter().map(|node| (node.addr, 8085).into()));
+    let a_second = || {
+        std::thread::sleep(Duration::from_secs(1));
+        Ok(())
+    };
+    let ((), report) = swarm.client.during(&load, a_second).unwrap();
+    assert_eq!(report.failed, 0, "{report:?}");
+    assert!(
+        (250..=550).contains(&report.answered()),
+        "500 per second: {report:?}"
+    );
+    assert_eq!(report.answers.keys().collect::<BTreeSet<_>>(), ids(&tasks));
+
+    load.keep_alive = true;
+    load.workers = 1;
+    let ((), report) = swarm.client.during(&load, a_second).unwrap();
+    assert_eq!(
+        (report.failed, report.answers.len()),
+        (0, 1),
+        "one connection: {report:?}"
+    );
+
+    load.keep_alive = false;
+    let removed = || {
+        drop(service);
+        wait::until("refusals", TASKS, || {
+            let answer = swarm.client.get((swarm.nodes[0].addr, 8085), "/", PATIENCE);
+            Ok(answer.is_err().then_some(()))
+        })
+    };
+    let ((), report) = swarm.client.during(&load, removed).unwrap();
+    assert!(
+        report.failed > 0 && !report.failures.is_empty(),
+        "{report:?}"
+    );
 }
 
 #[test]
@@ -134,8 +176,7 @@ networks:
     let _guard = swarm.stack_guard("st");
     swarm.wait_for_tasks("st_front", 3, TASKS).unwrap();
     for node in &swarm.nodes {
-        let on_node = Client::new(node.netns.clone());
-        for client in [&swarm.client, &on_node] {
+        for client in [&swarm.client, &node.client()] {
             assert!(
                 client.who((node.addr, 80)).is_ok(),
                 "{}: host network",
@@ -145,76 +186,6 @@ networks:
     }
 }
 
-#[test]
-fn nothing_is_left_when_the_owner_ends() {
-    if !shared::is_root() {
-        return;
-    }
-    let test = TestSwarm::up(Path::new(LAB), "lbend", 2).unwrap();
-    let (dir, prefix) = crash(&test);
-    drop(test);
-    assert_gone(&dir, &prefix);
-}
-
-#[test]
-fn down_removes_what_a_killed_engine_left() {
-    if !shared::is_root() {
-        return;
-    }
-    let test = TestSwarm::up(Path::new(LAB), "lbdown", 2).unwrap();
-    let (dir, prefix) = crash(&test);
-    test.swarm.down().unwrap();
-    assert_gone(&dir, &prefix);
-    // A second time, there is nothing to do.
-    test.swarm.down().unwrap();
-}
-
-#[test]
-fn a_killed_engine_starts_again_and_its_tasks_return() {
-    if !shared::is_root() {
-        return;
-    }
-    let test = TestSwarm::up(Path::new(LAB), "lbagain", 2).unwrap();
-    let service = test
-        .swarm
-        .service_create(&ServiceSpec::named("s").global())
-        .unwrap();
-    service.wait_for_tasks(2, TASKS).unwrap();
-    let worker = test.swarm.node("node2").unwrap();
-    worker.kill_engine().unwrap();
-    assert!(!worker.engine_answers());
-    test.swarm.restart_engine(worker).unwrap();
-    service.wait_for_tasks(2, TASKS).unwrap();
-}
-
-/// Runs tasks on both nodes and kills one engine; its tasks are orphans now.
-fn crash(test: &TestSwarm) -> (LabDir, String) {
-    let swarm = &test.swarm;
-    let service = swarm
-        .service_create(&ServiceSpec::named("s").global())
-        .unwrap();
-    let tasks = service.wait_for_tasks(2, TASKS).unwrap();
-    // Left to the teardown, like everything else.
-    std::mem::forget(service);
-    swarm.node("node2").unwrap().kill_engine().unwrap();
-
-    let prefix = swarm.description().prefix.clone();
-    let residue = teardown::residue(&prefix);
-    let whoami = residue
-        .processes
-        .iter()
-        .filter(|process| process.ends_with("/whoami"))
-        .count();
-    assert_eq!(whoami, tasks.len(), "{residue}");
-    assert_eq!(residue.namespaces.len(), 4, "{residue}");
-    assert!(
-        !residue.cgroups.is_empty() && !residue.notes.is_empty(),
-        "{residue}"
-    );
-    (LabDir::at(swarm.dir()), prefix)
-}
-
-fn assert_gone(dir: &LabDir, prefix: &str) {
-    assert_eq!(teardown::residue(prefix).to_string(), "");
-    assert!(!dir.path().exists());
+fn ids(tasks: &[Task]) -> BTreeSet<&String> {
+    tasks.iter().map(|task| &task.id).collect()
 }

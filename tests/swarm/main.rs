@@ -8,12 +8,18 @@
     reason = "helpers of tests fail the test that calls them"
 )]
 
+mod cli;
+mod crash;
 mod lab;
 
 use std::path::Path;
+use std::time::Duration;
 
 /// Takes a laboratory down when its test process ends.
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
+
+/// Tasks are there within two seconds; a loaded machine may take its time.
+const TASKS: Duration = Duration::from_secs(30);
 
 /// The shared Swarm, or nothing where tests cannot run.
 fn turn() -> Option<harness::shared::Turn> {

@@ -48,16 +48,16 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
             read(&mut on(node, &["docker", "load", "-q", "-i", archive]))?;
         }
     }
-    deploy()?;
-    show()?;
+    let shown = deploy().and_then(|()| show());
     if args.down {
-        return run(&mut lab::command(["down"]));
+        run(&mut lab::command(["down"]))?;
+        return shown;
     }
     say(
         "Look further: cargo xtask lab exec node1 -- sh -c 'docker exec $(docker ps -qf name=lb_agent) lbctl status'",
     );
     say("Clean up:     cargo xtask lab down");
-    Ok(())
+    shown
 }
 
 /// The agent as a global service, then a service to balance.

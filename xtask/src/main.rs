@@ -10,7 +10,8 @@ mod setup;
 mod test;
 mod tidy;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -39,13 +40,21 @@ enum Verb {
     Demo(demo::Args),
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().verb {
+fn main() -> ExitCode {
+    let done = match Cli::parse().verb {
         Verb::Setup(args) => setup::run_verb(&args),
         Verb::Test(args) => test::run_verb(&args),
         Verb::Tidy => tidy::run_verb(),
         Verb::Image(args) => image::run_verb(&args),
         Verb::Lab(args) => lab::run_verb(&args),
         Verb::Demo(args) => demo::run_verb(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // All causes in one line; a backtrace through this program helps nobody.
+            process::say(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod invariants;
 mod layers;
+mod mentions;
 mod source;
 mod style;
 

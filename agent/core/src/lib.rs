@@ -12,12 +12,15 @@
 pub mod config;
 pub mod desired;
 pub mod ids;
+pub mod inbox;
 pub mod kernel;
+pub mod merge;
 pub mod node;
 pub mod op;
 pub mod overlay;
 pub mod plan;
 pub mod report;
+pub mod retry;
 pub mod snapshot;
 pub mod state;
 pub mod tell;

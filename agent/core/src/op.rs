@@ -1,7 +1,7 @@
 //! One step of a plan: data, not code. [`fmt::Display`] is the dry run.
 
 use crate::ids::Key;
-use crate::state::{Hook, port_name};
+use crate::state::{Hook, State, port_name};
 use lb_abi::service::{Backend, Frontend, LOCAL, Port};
 use lb_abi::settings::Settings;
 use std::fmt;
@@ -42,6 +42,58 @@ pub enum Op {
     Detach(Hook),
     /// Forget flows whose tasks are gone.
     Sweep,
+}
+
+impl Op {
+    /// What the step makes of a state, if it succeeds.
+    pub fn apply_to(&self, state: &mut State) {
+        match self.clone() {
+            Op::PutSettings(settings) => state.settings = Some(settings),
+            Op::AddAddress(address) => {
+                state.addresses.insert(address);
+            }
+            Op::RemoveAddress(address) => {
+                state.addresses.remove(&address);
+            }
+            Op::AddPeer(address) => {
+                state.peers.insert(address);
+            }
+            Op::RemovePeer(address) => {
+                state.peers.remove(&address);
+            }
+            Op::AddService(key) => {
+                state.services.insert(key);
+            }
+            Op::RemoveService(key) => {
+                state.services.remove(&key);
+            }
+            Op::PutBackend(key, backend) => {
+                state.backends.insert(key, backend);
+            }
+            Op::RemoveBackend(key, _) => {
+                state.backends.remove(&key);
+            }
+            Op::PutTable(port, table, tasks) => {
+                state.tables.insert((port, table), tasks);
+            }
+            Op::RemoveTable(port, table, _) => {
+                state.tables.remove(&(port, table));
+            }
+            Op::PutFrontend(port, frontend) => {
+                state.frontends.insert(port, frontend);
+            }
+            Op::RemoveFrontend(port) => {
+                state.frontends.remove(&port);
+            }
+            Op::Attach(hook) => {
+                state.hooks.insert(hook);
+            }
+            Op::Detach(hook) => {
+                state.hooks.remove(&hook);
+            }
+            Op::Sweep => {}
+        }
+    }
 }
 
 impl fmt::Display for Op {

@@ -68,21 +68,42 @@ impl Overlay {
         true
     }
 
-    /// Writes what is known into `snapshot`, and forgets tasks that are gone from it.
+    /// Takes in a sign that another agent holds in force, in place of the events that led
+    /// to it. Returns whether it changed anything.
+    ///
+    /// It is that agent's own task, so its word counts, but not against death.
+    pub fn adopt(&mut self, task: &TaskId, sign: Sign, now: Duration) -> bool {
+        let before = self.signs.get(task).map(|(sign, _)| *sign);
+        let unchanged = before.unwrap_or_default() == sign;
+        if unchanged || before == Some(Sign::Dead) {
+            return false;
+        }
+        self.signs.insert(task.clone(), (sign, now));
+        true
+    }
+
+    /// Forgets what is no longer of use: tasks that are gone from `snapshot`, kills that were survived.
     ///
     /// A task can be announced dead before the snapshot lists it; such marks are
-    /// kept for [`KILL_COUNTS_FOR`].
-    pub fn apply(&mut self, snapshot: &mut Snapshot, now: Duration) {
+    /// kept for [`KILL_COUNTS_FOR`]. Returns whether anything was forgotten.
+    pub fn expire(&mut self, snapshot: &Snapshot, now: Duration) -> bool {
+        let before = self.signs.len();
         self.signs.retain(|task, (sign, since)| {
             let fresh = now.saturating_sub(*since) < KILL_COUNTS_FOR;
             fresh || (snapshot.tasks.contains_key(task) && *sign != Sign::Stopping)
         });
-        for (id, task) in &mut snapshot.tasks {
-            task.sign = self
-                .signs
-                .get(id)
-                .map(|(sign, _)| *sign)
-                .unwrap_or_default();
+        self.signs.len() != before
+    }
+
+    /// Writes what is known into `snapshot`, and forgets what is no longer of use.
+    ///
+    /// Tasks that nothing is known of keep the sign that the snapshot's sender gave them.
+    pub fn apply(&mut self, snapshot: &mut Snapshot, now: Duration) {
+        self.expire(snapshot, now);
+        for (id, (sign, _)) in &self.signs {
+            if let Some(task) = snapshot.tasks.get_mut(id) {
+                task.sign = *sign;
+            }
         }
     }
 
@@ -91,3 +112,6 @@ impl Overlay {
         self.signs.iter().map(|(task, (sign, _))| (task, *sign))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,3 +210,25 @@ impl Snapshot {
                 .is_none_or(|node| node.state != NodeState::Down)
     }
 }
+
+/// Keeps in `next` the services that are missing from it while tasks of theirs still run.
+///
+/// Swarm forgets a service the moment it is removed, and stops its tasks seconds later;
+/// their connections need its ports until they have ended.
+pub fn carry_over(previous: &Snapshot, next: &mut Snapshot) {
+    for task in next.tasks.values() {
+        if next.services.contains_key(&task.service) {
+            continue;
+        }
+        if let Some(service) = previous.services.get(&task.service) {
+            let left = Service {
+                removed: true,
+                ..service.clone()
+            };
+            next.services.insert(task.service.clone(), left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,2 +1,98 @@
-//! lbctl.
-fn main() {}
+//! `lbctl`: what an agent of swarmlb says, for people (tables) and scripts (`--json`).
+//!
+//! It talks to the agent's unix socket and to nothing else, and changes nothing.
+
+mod ask;
+mod cli;
+mod failure;
+mod human;
+mod out;
+mod rates;
+mod show;
+mod table;
+mod watch;
+
+use ask::Agent;
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Verb};
+use failure::Failure;
+use lb_core::report::{Check, Nodes, Services, Stats, Status};
+use serde::Serialize;
+use std::process::ExitCode;
+
+/// What the exit code says: whether everything is as it should be.
+enum Found {
+    Well,
+    Problems,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let quiet = matches!(cli.verb, Verb::Status { quiet: true });
+    match run(&cli).await {
+        Ok(Found::Well) => ExitCode::SUCCESS,
+        Ok(Found::Problems) => ExitCode::from(cli::PROBLEMS),
+        Err(failure) => {
+            if !quiet {
+                out::complain(&failure);
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+async fn run(cli: &Cli) -> Result<Found, Failure> {
+    let agent = Agent::at(&cli.socket);
+    match &cli.verb {
+        Verb::Status { quiet } => {
+            let status: Status = agent.ask("/v1/status").await?;
+            if !quiet {
+                tell(cli, &status, show::status::text)?;
+            }
+            if status.connected && status.in_sync {
+                return Ok(Found::Well);
+            }
+            return Ok(Found::Problems);
+        }
+        Verb::Services => {
+            let services: Services = agent.ask("/v1/services").await?;
+            tell(cli, &services, show::services::text)?;
+        }
+        Verb::Nodes => {
+            let nodes: Nodes = agent.ask("/v1/nodes").await?;
+            tell(cli, &nodes, show::nodes::text)?;
+        }
+        Verb::Stats(asked) => match asked.watch {
+            Some(every) => watch::run(&agent, asked, every, cli.json).await?,
+            None => {
+                let stats: Stats = agent.ask(&asked.path()).await?;
+                tell(cli, &stats, |stats| {
+                    show::stats::text(stats, None, out::width())
+                })?;
+            }
+        },
+        Verb::Check => {
+            let check: Check = agent.ask("/v1/check").await?;
+            tell(cli, &check, show::check::text)?;
+            if !check.problems.is_empty() {
+                return Ok(Found::Problems);
+            }
+        }
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "lbctl", &mut script);
+            out::write(&String::from_utf8_lossy(&script))?;
+        }
+    }
+    Ok(Found::Well)
+}
+
+/// The report as it is, or in words.
+fn tell<T: Serialize>(cli: &Cli, report: &T, words: impl Fn(&T) -> String) -> Result<(), Failure> {
+    if cli.json {
+        out::write(&format!("{}\n", out::pretty(report)?))
+    } else {
+        out::write(&words(report))
+    }
+}

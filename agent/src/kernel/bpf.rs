@@ -11,7 +11,7 @@ mod trial;
 mod wire;
 
 pub use load::LoadError;
-pub use traffic::Traffic;
+pub use traffic::{Meter, Traffic};
 pub use trial::{Action, Arrival, Outcome, TrialError};
 
 use hooks::Hooks;
@@ -20,7 +20,7 @@ use lb_core::ids::Key;
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::op::Op;
 use lb_core::state::{Hook, State};
-use maps::Maps;
+use maps::{Maps, observe_error};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use thiserror::Error;
@@ -83,12 +83,12 @@ impl BpfKernel {
         Ok(Self { hooks, maps })
     }
 
-    /// What clients did through this node so far. `now` is the flows' clock.
+    /// A reader of traffic with handles of its own, so that reading holds nothing up.
     ///
     /// # Errors
-    /// When a map could not be read.
-    pub fn traffic(&self) -> Result<Traffic, ObserveError> {
-        traffic::read(&self.maps).map_err(observe_error)
+    /// When the pins could not be opened.
+    pub fn meter(&self) -> Result<Meter, ObserveError> {
+        Meter::open(&self.hooks.directory).map_err(observe_error)
     }
 
     /// Detaches the programs and removes every object of ours. The handles are useless afterwards.
@@ -145,13 +145,6 @@ impl Kernel for BpfKernel {
             op: op.clone(),
             source: failure.into(),
         })
-    }
-}
-
-fn observe_error(failure: Failure) -> ObserveError {
-    ObserveError {
-        object: "the datapath's state".to_owned(),
-        source: failure.into(),
     }
 }
 

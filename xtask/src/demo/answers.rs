@@ -48,7 +48,7 @@ pub(super) fn table(seen: &[(&str, Vec<Answer>)]) -> String {
     for (node, answers) in seen {
         let cells: String = answers
             .iter()
-            .map(|answer| format!("{:<14}", format!("{}@{}", answer.task, answer.node)))
+            .map(|answer| format!("{:<12}  ", format!("{}@{}", answer.task, answer.node)))
             .collect();
         let _ = writeln!(text, "{node:<8}{}", cells.trim_end());
     }

@@ -2,6 +2,7 @@
 //! way (ARCHITECTURE.md): `watch` and `kernel` meet in `run` only.
 
 use super::Complaint;
+use super::mentions::mentions;
 use super::source::{Source, has_word};
 
 /// Package and manifest of the crates without I/O.
@@ -137,47 +138,6 @@ fn joins(file: &Source) -> Vec<Complaint> {
     }
 }
 
-/// The modules that a file names as `crate::NAME` or within `crate::{…}`, with lines.
-fn mentions(file: &Source) -> Vec<(String, usize)> {
-    let code = file.code.join("\n");
-    let mut found = Vec::new();
-    for (at, prefix) in code.match_indices("crate::") {
-        let line = code.get(..at).unwrap_or_default().matches('\n').count() + 1;
-        let rest = code.get(at + prefix.len()..).unwrap_or_default();
-        let names = match rest.strip_prefix('{') {
-            Some(group) => group_heads(group),
-            None => vec![head(rest)],
-        };
-        found.extend(names.into_iter().map(|name| (name, line)));
-    }
-    found
-}
-
-/// The first names of a group's members: `{a, b::{c, d}}` has a and b.
-fn group_heads(group: &str) -> Vec<String> {
-    let (mut depth, mut heads, mut begins) = (1_u32, Vec::new(), true);
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 1 => break,
-            '}' => depth -= 1,
-            ',' if depth == 1 => begins = true,
-            c if begins && !c.is_whitespace() => {
-                heads.push(head(group.get(at..).unwrap_or_default()));
-                begins = false;
-            }
-            _ => {}
-        }
-    }
-    heads
-}
-
-fn head(path: &str) -> String {
-    path.chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
-}
-
 fn complaint(file: &Source, line: usize, what: String) -> Complaint {
     Complaint {
         path: file.path.clone(),
@@ -249,10 +209,5 @@ mod tests {
         let named = ["tokio-stream", "ayat", "zerocopy", "aya"].map(str::to_owned);
         let found = impure_dependencies("x/Cargo.toml", &named);
         assert_eq!(found.len(), 2, "{found:?}");
-    }
-
-    #[test]
-    fn groups_are_read_at_their_first_level() {
-        assert_eq!(group_heads("a, b::{c, d}, e as f}; g"), ["a", "b", "e"]);
     }
 }

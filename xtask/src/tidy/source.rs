@@ -5,18 +5,19 @@ pub(super) struct Source {
     /// From the repository's root, with slashes.
     pub(super) path: String,
     pub(super) text: String,
-    /// Of a Rust file the lines without comments; else the text's lines.
+    /// Of a Rust file the lines without comments and without what strings contain;
+    /// else the text's lines.
     pub(super) code: Vec<String>,
 }
 
 impl Source {
     pub(super) fn new(path: String, text: String) -> Self {
-        let strip = if path.ends_with(".rs") {
-            without_comment
+        let code = if path.ends_with(".rs") {
+            code_of(&text)
         } else {
-            |line: &str| line.to_owned()
+            text.clone()
         };
-        let code = text.lines().map(strip).collect();
+        let code = code.lines().map(str::to_owned).collect();
         Self { path, text, code }
     }
 
@@ -24,7 +25,7 @@ impl Source {
         self.path.ends_with(".rs")
     }
 
-    /// The file is `place.rs` or `place/mod.rs`, or in the directory `place`.
+    /// The file is `place.rs` or in the directory `place`.
     pub(super) fn is_in(&self, place: &str) -> bool {
         let rest = self.path.strip_prefix(place);
         rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
@@ -39,24 +40,83 @@ impl Source {
     }
 }
 
-/// Cuts off a line comment. Block comments are not used here; `//` after a colon
-/// is an address.
-fn without_comment(line: &str) -> String {
-    let mut from = 0;
-    while let Some(found) = line.get(from..).and_then(|rest| rest.find("//")) {
-        let at = from + found;
-        let head = line.get(..at).unwrap_or_default();
-        if !head.ends_with(':') {
-            return head.to_owned();
+/// Rust text with comments and the contents of strings left out, lines kept.
+fn code_of(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let skipped = comment(rest).or_else(|| literal(rest, &code));
+        let taken = skipped.unwrap_or(next.len_utf8());
+        let (head, tail) = rest.split_at_checked(taken).unwrap_or((rest, ""));
+        match skipped {
+            Some(_) => code.extend(head.chars().filter(|c| *c == '\n')),
+            None => code.push(next),
         }
-        from = at + 2;
+        rest = tail;
     }
-    line.to_owned()
+    code
+}
+
+/// The length of the comment that the text begins with.
+fn comment(text: &str) -> Option<usize> {
+    if text.starts_with("//") {
+        return Some(text.find('\n').unwrap_or(text.len()));
+    }
+    // Nested block comments are not used here.
+    text.strip_prefix("/*")
+        .map(|rest| rest.find("*/").map_or(text.len(), |end| end + 4))
+}
+
+/// The length of the string or character that the text begins with.
+fn literal(text: &str, before: &str) -> Option<usize> {
+    let name_before = before
+        .strip_suffix('b')
+        .unwrap_or(before)
+        .ends_with(is_name);
+    if let Some(rest) = text.strip_prefix('r').filter(|_| !name_before) {
+        let hashes = rest.len() - rest.trim_start_matches('#').len();
+        let body = rest.get(hashes..)?.strip_prefix('"')?;
+        let end = format!("\"{}", "#".repeat(hashes));
+        return Some(
+            body.find(&end)
+                .map_or(text.len(), |at| 2 + hashes + at + end.len()),
+        );
+    }
+    if text.starts_with('"') {
+        let end = closing(text, '"');
+        return Some(end.unwrap_or(text.len()));
+    }
+    // A quote that does not close after one character begins a lifetime.
+    let inner = text.strip_prefix('\'')?;
+    match inner.chars().next()? {
+        '\\' => closing(text, '\''),
+        c => inner
+            .get(c.len_utf8()..)?
+            .starts_with('\'')
+            .then_some(c.len_utf8() + 2),
+    }
+}
+
+/// The length up to and with the quote that is not escaped, after the first.
+fn closing(text: &str, quote: char) -> Option<usize> {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 /// Whether `word` stands alone in `line`, not as a part of a longer name.
 pub(super) fn has_word(line: &str, word: &str) -> bool {
-    let is_name = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(at, _)| {
         let before = line.get(..at).unwrap_or_default();
         let after = line.get(at + word.len()..).unwrap_or_default();
@@ -70,9 +130,25 @@ mod tests {
 
     #[test]
     fn comments_are_no_code() {
-        assert_eq!(without_comment("let a = 1; // unsafe"), "let a = 1; ");
-        assert_eq!(without_comment("/// unsafe"), "");
-        assert_eq!(without_comment("\"http://a\" // b"), "\"http://a\" ");
+        assert_eq!(code_of("a(); // b\n/// c\nd"), "a(); \n\nd");
+        assert_eq!(code_of("a /* b\nc */ d"), "a \n d");
+    }
+
+    #[test]
+    fn what_strings_say_is_no_code() {
+        assert_eq!(code_of(r#"f("a // \" b", c)"#), "f(, c)");
+        assert_eq!(code_of("f(r##\"a \"# \n b\"##, c)"), "f(\n, c)");
+        assert_eq!(code_of("f(\"a\nb\")"), "f(\n)");
+    }
+
+    #[test]
+    fn characters_and_lifetimes_are_told_apart() {
+        assert_eq!(code_of("('\"', '\\'', 'x')"), "(, , )");
+        assert_eq!(
+            code_of("fn f<'a>(x: &'a str) {}"),
+            "fn f<'a>(x: &'a str) {}"
+        );
+        assert_eq!(code_of("for r in bar {}"), "for r in bar {}");
     }
 
     #[test]

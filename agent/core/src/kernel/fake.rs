@@ -39,53 +39,7 @@ impl Kernel for FakeKernel {
                 source: "told to fail".into(),
             });
         }
-        let state = &mut self.state;
-        match op.clone() {
-            Op::PutSettings(settings) => state.settings = Some(settings),
-            Op::AddAddress(address) => {
-                state.addresses.insert(address);
-            }
-            Op::RemoveAddress(address) => {
-                state.addresses.remove(&address);
-            }
-            Op::AddPeer(address) => {
-                state.peers.insert(address);
-            }
-            Op::RemovePeer(address) => {
-                state.peers.remove(&address);
-            }
-            Op::AddService(key) => {
-                state.services.insert(key);
-            }
-            Op::RemoveService(key) => {
-                state.services.remove(&key);
-            }
-            Op::PutBackend(key, backend) => {
-                state.backends.insert(key, backend);
-            }
-            Op::RemoveBackend(key, _) => {
-                state.backends.remove(&key);
-            }
-            Op::PutTable(port, table, tasks) => {
-                state.tables.insert((port, table), tasks);
-            }
-            Op::RemoveTable(port, table, _) => {
-                state.tables.remove(&(port, table));
-            }
-            Op::PutFrontend(port, frontend) => {
-                state.frontends.insert(port, frontend);
-            }
-            Op::RemoveFrontend(port) => {
-                state.frontends.remove(&port);
-            }
-            Op::Attach(hook) => {
-                state.hooks.insert(hook);
-            }
-            Op::Detach(hook) => {
-                state.hooks.remove(&hook);
-            }
-            Op::Sweep => {}
-        }
+        op.apply_to(&mut self.state);
         Ok(())
     }
 }

@@ -9,9 +9,11 @@ use lb_abi::flow::{Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::Settings;
 use lb_core::ids::Key;
+use lb_core::kernel::ObserveError;
 use lb_core::state::{Hook, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// `BPF_NOEXIST` of include/uapi/linux/bpf.h: create, never replace.
@@ -259,6 +261,24 @@ impl Maps {
             }
         }
         Ok(())
+    }
+}
+
+/// A map that is pinned, by a handle of its own.
+pub(super) fn pinned(
+    directory: &Path,
+    name: &'static str,
+    kind: fn(MapData) -> Map,
+) -> Result<Map, Failure> {
+    MapData::from_pin(directory.join(name))
+        .map(kind)
+        .map_err(failed(name))
+}
+
+pub(super) fn observe_error(failure: Failure) -> ObserveError {
+    ObserveError {
+        object: "the datapath's state".to_owned(),
+        source: failure.into(),
     }
 }
 

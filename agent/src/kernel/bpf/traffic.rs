@@ -1,12 +1,15 @@
 //! What clients did through this node: counters of tasks, and flows that are open now.
 
 use super::Failure;
-use super::maps::Maps;
+use super::maps::{Maps, PerCpu, Table, observe_error, pinned};
+use aya::maps::Map;
 use lb_abi::counters::Counters;
 use lb_abi::flow::{ANSWERED, Flow, Tuple, ticks};
 use lb_core::ids::Key;
+use lb_core::kernel::ObserveError;
 use lb_core::report;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Without a packet for so many ticks of 1.07 s, a UDP flow no longer counts as open,
 /// nor does a TCP connection that was never answered.
@@ -21,25 +24,54 @@ pub struct Traffic {
     pub retired: BTreeMap<Key, report::Counters>,
 }
 
-pub(crate) fn read(maps: &Maps) -> Result<Traffic, Failure> {
-    let mut traffic = Traffic::default();
-    for key in maps.counters.keys()? {
-        if let Some(counters) = maps.counters.sum(key)? {
-            traffic.tasks.insert(Key(key), told(&counters));
+/// Reads the counters and the flow table.
+pub struct Meter {
+    counters: PerCpu<u64, Counters>,
+    retired: Table<u64, Counters>,
+    flows: Table<Tuple, Flow>,
+}
+
+impl Meter {
+    /// Opens the maps pinned in `directory`.
+    pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
+        Ok(Self {
+            counters: PerCpu::new(
+                "LB_COUNTERS",
+                pinned(directory, "LB_COUNTERS", Map::PerCpuHashMap)?,
+            )?,
+            retired: Table::new("LB_RETIRED", pinned(directory, "LB_RETIRED", Map::HashMap)?)?,
+            flows: Table::new("LB_FLOWS", pinned(directory, "LB_FLOWS", Map::LruHashMap)?)?,
+        })
+    }
+
+    /// What clients did through this node so far, and the flows that are open now.
+    ///
+    /// # Errors
+    /// When a map could not be read.
+    pub fn read(&self) -> Result<Traffic, ObserveError> {
+        self.all().map_err(observe_error)
+    }
+
+    fn all(&self) -> Result<Traffic, Failure> {
+        let mut traffic = Traffic::default();
+        for key in self.counters.keys()? {
+            if let Some(counters) = self.counters.sum(key)? {
+                traffic.tasks.insert(Key(key), told(&counters));
+            }
         }
-    }
-    for (key, counters) in maps.retired.entries()? {
-        traffic.retired.insert(Key(key), told(&counters));
-    }
-    let now = now();
-    for (tuple, flow) in maps.flows.entries()? {
-        if open(&tuple, &flow, now)
-            && let Some(counters) = traffic.tasks.get_mut(&Key(flow.task))
-        {
-            counters.active += 1;
+        for (key, counters) in self.retired.entries()? {
+            traffic.retired.insert(Key(key), told(&counters));
         }
+        let now = now();
+        for (tuple, flow) in self.flows.entries()? {
+            if open(&tuple, &flow, now)
+                && let Some(counters) = traffic.tasks.get_mut(&Key(flow.task))
+            {
+                counters.active += 1;
+            }
+        }
+        Ok(traffic)
     }
-    Ok(traffic)
 }
 
 /// Adds a task's counters to its service's, then forgets the task's.

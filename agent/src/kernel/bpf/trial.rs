@@ -6,8 +6,8 @@
 //! returned and not carried out: nothing is sent.
 
 use super::hooks::program;
-use super::maps::{Plain, Table};
-use super::{BpfKernel, Failure, observe_error};
+use super::maps::{Plain, Table, observe_error};
+use super::{BpfKernel, Failure};
 use aya::maps::{MapError, PerCpuArray};
 use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, Xdp};
 use aya::{TestRun, TestRunOptions};

@@ -1,0 +1,101 @@
+use super::*;
+use proptest::prelude::*;
+
+fn task(service: &str) -> Task {
+    Task {
+        service: service.into(),
+        node: "n1".into(),
+        slot: 1,
+        state: TaskState::Running,
+        desired: DesiredState::Running,
+        container: None,
+        host_ports: Vec::new(),
+        sign: Sign::Fine,
+    }
+}
+
+fn service(name: &str) -> Service {
+    Service {
+        name: name.to_owned(),
+        ports: vec![PublishedPort {
+            proto: Proto::Tcp,
+            published: 8080,
+            target: 80,
+            mode: PublishMode::Ingress,
+        }],
+        ..Service::default()
+    }
+}
+
+fn view<S: AsRef<str>>(services: &[S], tasks: &[(S, S)]) -> Snapshot {
+    Snapshot {
+        complete: true,
+        services: services
+            .iter()
+            .map(|id| (id.as_ref().into(), service(id.as_ref())))
+            .collect(),
+        tasks: tasks
+            .iter()
+            .map(|(id, service)| (id.as_ref().into(), task(service.as_ref())))
+            .collect(),
+        nodes: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn a_removed_service_stays_until_its_last_task_has_ended() {
+    let first = view(&["s"], &[("t1", "s"), ("t2", "s")]);
+    let mut second = view(&[], &[("t1", "s"), ("t2", "s")]);
+    carry_over(&first, &mut second);
+    let left = &second.services[&"s".into()];
+    assert!(left.removed);
+    assert_eq!(left.ports, first.services[&"s".into()].ports);
+    assert!(!second.eligible(&second.tasks[&"t1".into()]));
+    assert!(second.alive(&second.tasks[&"t1".into()]));
+
+    let mut third = view(&[], &[("t2", "s")]);
+    carry_over(&second, &mut third);
+    assert!(third.services[&"s".into()].removed);
+
+    let mut last = view::<&str>(&[], &[]);
+    carry_over(&third, &mut last);
+    assert!(last.services.is_empty());
+}
+
+#[test]
+fn a_task_of_a_service_never_seen_brings_nothing_along() {
+    let mut next = view(&[], &[("t", "unseen")]);
+    carry_over(&Snapshot::default(), &mut next);
+    assert!(next.services.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn what_the_swarm_says_is_never_overwritten(
+        before in prop::collection::btree_set("[a-f]", 0..6),
+        after in prop::collection::btree_set("[a-f]", 0..6),
+        running in prop::collection::btree_set("[a-f]", 0..6),
+    ) {
+        let same = |ids: &std::collections::BTreeSet<String>| -> Vec<(String, String)> {
+            ids.iter().map(|id| (id.clone(), id.clone())).collect()
+        };
+        let ids = |ids: &std::collections::BTreeSet<String>| ids.iter().cloned().collect::<Vec<_>>();
+        let previous = view(&ids(&before), &[]);
+        let told = view(&ids(&after), &same(&running));
+        let mut next = told.clone();
+        carry_over(&previous, &mut next);
+        for (id, service) in &next.services {
+            match told.services.get(id) {
+                Some(same) => prop_assert_eq!(same, service),
+                None => {
+                    prop_assert!(service.removed);
+                    prop_assert!(before.contains(&id.0) && running.contains(&id.0));
+                }
+            }
+        }
+        // Every service that still has tasks and was known is there.
+        for id in running.iter().filter(|id| before.contains(*id)) {
+            prop_assert!(next.services.contains_key(&ServiceId(id.clone())));
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! `lbctl check`.
+
+use crate::human::plural;
+use crate::table::{self, words};
+use lb_core::report::Check;
+
+pub(crate) fn text(check: &Check) -> String {
+    if check.problems.is_empty() {
+        return "no problems found\n".to_owned();
+    }
+    let rows: Vec<Vec<String>> = check
+        .problems
+        .iter()
+        .map(|problem| vec![problem.object.clone(), problem.sentence.clone()])
+        .collect();
+    let table = table::text(&[words("OBJECT"), words("PROBLEM")], &rows, None);
+    format!("{table}\n{} found\n", plural(rows.len(), "problem"))
+}

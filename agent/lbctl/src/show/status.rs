@@ -1,0 +1,53 @@
+//! `lbctl status`.
+
+use super::address;
+use crate::human::{plural, uptime};
+use crate::out::harmless;
+use lb_core::report::Status;
+use std::time::Duration;
+
+pub(crate) fn text(status: &Status) -> String {
+    let up = uptime(Duration::from_secs(status.uptime_s));
+    let swarm = if status.connected {
+        format!("connected to {}", status.source)
+    } else {
+        format!(
+            "NOT CONNECTED to {}: the last view of the Swarm stays in force",
+            status.source
+        )
+    };
+    let kernel = if status.in_sync {
+        "in sync"
+    } else {
+        "NOT IN SYNC: it does not hold all that the Swarm asks for"
+    };
+    let problems = match status.problems {
+        0 => "none".to_owned(),
+        n => format!("{n} (see: lbctl check)"),
+    };
+    let mut lines = vec![
+        (
+            "node",
+            format!("{} {}", status.hostname, address(status.address)),
+        ),
+        ("agent", format!("{}, up {up}", status.version)),
+        ("swarm", swarm),
+        ("datapath", status.datapath.clone()),
+    ];
+    for hook in &status.hooks {
+        lines.push(("", format!("{} {} ({})", hook.link, hook.hook, hook.mode)));
+    }
+    let services = plural(status.services, "service");
+    lines.extend([
+        ("kernel", kernel.to_owned()),
+        (
+            "serving",
+            format!("{services}, {}", plural(status.tasks, "task")),
+        ),
+        ("problems", problems),
+    ]);
+    lines
+        .into_iter()
+        .map(|(what, text)| format!("{what:<11}{}\n", harmless(text)))
+        .collect()
+}

@@ -1,0 +1,157 @@
+//! The Swarm behind the tests' server: three nodes, three services, five tasks.
+
+use lb_core::ids::{Key, NodeId, TaskId};
+use lb_core::node::Node;
+use lb_core::report::{Check, Counters, HookReport, Problem, Scope, Stats, Status};
+use lb_core::snapshot::{
+    DesiredState, NodeState, Proto, PublishMode, PublishedPort, Service, Sign, Snapshot, SwarmNode,
+    Task, TaskState,
+};
+use lb_core::tell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+/// What the server answers from. Tests change it while it runs.
+pub(crate) struct Swarm {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) status: Status,
+    pub(crate) check: Check,
+    pub(crate) missing: BTreeSet<NodeId>,
+    /// Counters of each task, made anew for each question.
+    pub(crate) counters: Box<dyn FnMut(&str) -> Counters + Send>,
+}
+
+impl Swarm {
+    pub(crate) fn stats(&mut self, scope: Scope) -> Stats {
+        let this = Node {
+            id: "n1".into(),
+            tasks: BTreeMap::from([(TaskId::from("t1"), Ipv4Addr::new(172, 18, 0, 3))]),
+            ..Node::default()
+        };
+        let tasks = self.snapshot.tasks.keys();
+        let tasks = tasks
+            .map(|id| (Key::from(id), (self.counters)(&id.0)))
+            .collect();
+        let retired = BTreeMap::from([(Key::of("s1"), traffic(100))]);
+        tell::stats(
+            &self.snapshot,
+            &this,
+            scope,
+            &tasks,
+            &retired,
+            &self.missing,
+        )
+    }
+}
+
+/// Traffic of `new` connections: every number another, so that none can be mistaken.
+pub(crate) fn traffic(new: u64) -> Counters {
+    Counters {
+        new,
+        active: new / 10,
+        packets_in: new * 60,
+        bytes_in: new * 4_321,
+        packets_out: new * 50,
+        bytes_out: new * 654_321,
+    }
+}
+
+pub(crate) fn swarm() -> Swarm {
+    let mut snapshot = Snapshot {
+        complete: true,
+        ..Snapshot::default()
+    };
+    for (id, hostname, last) in [("n1", "alpha", 1), ("n2", "beta", 2), ("n3", "gamma", 3)] {
+        let node = SwarmNode {
+            hostname: hostname.into(),
+            address: Some(Ipv4Addr::new(192, 0, 2, last)),
+            state: NodeState::Ready,
+            manager: last == 1,
+            draining: last == 3,
+        };
+        snapshot.nodes.insert(id.into(), node);
+    }
+    let port = |proto, published, target| PublishedPort {
+        proto,
+        published,
+        target,
+        mode: PublishMode::Ingress,
+    };
+    let vote = vec![port(Proto::Tcp, 8080, 80), port(Proto::Udp, 8080, 8000)];
+    for (id, name, ports) in [
+        ("s1", "shop_vote", vote),
+        ("s2", "probe", vec![port(Proto::Tcp, 30000, 9100)]),
+        ("s3", "shop_db", vec![]),
+    ] {
+        let service = Service {
+            name: name.into(),
+            ports,
+            ..Service::default()
+        };
+        snapshot.services.insert(id.into(), service);
+    }
+    for (id, service, node, slot) in [
+        ("t1", "s1", "n1", 1),
+        ("t2", "s1", "n2", 2),
+        ("t3", "s1", "n3", 3),
+        ("t4", "s2", "n2", 0),
+        ("t5", "s3", "n1", 1),
+    ] {
+        let task = Task {
+            service: service.into(),
+            node: node.into(),
+            slot,
+            state: TaskState::Running,
+            desired: DesiredState::Running,
+            container: None,
+            host_ports: Vec::new(),
+            sign: if id == "t3" {
+                Sign::Stopping
+            } else {
+                Sign::Fine
+            },
+        };
+        snapshot.tasks.insert(id.into(), task);
+    }
+    let hook = |link: &str, hook: &str, mode: &str| HookReport {
+        link: link.into(),
+        hook: hook.into(),
+        mode: mode.into(),
+    };
+    Swarm {
+        status: Status {
+            version: "0.1.0".into(),
+            datapath: "ebpf".into(),
+            node: "n1".into(),
+            hostname: "alpha".into(),
+            address: Some(Ipv4Addr::new(192, 0, 2, 1)),
+            hooks: vec![
+                hook("eth0", "xdp", "native"),
+                hook("docker_gwbridge", "tc-ingress", "tcx"),
+            ],
+            source: "docker".into(),
+            connected: true,
+            in_sync: true,
+            services: 2,
+            tasks: 3,
+            problems: 0,
+            uptime_s: 7_800,
+        },
+        snapshot,
+        check: Check::default(),
+        missing: BTreeSet::new(),
+        counters: Box::new(|id| match id {
+            "t1" => traffic(10),
+            "t2" => traffic(1_234),
+            "t3" => traffic(7),
+            _ => Counters::default(),
+        }),
+    }
+}
+
+pub(crate) fn problem(object: &str, sentence: &str) -> Problem {
+    Problem {
+        object: object.into(),
+        sentence: sentence.into(),
+    }
+}

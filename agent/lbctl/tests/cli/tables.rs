@@ -1,0 +1,189 @@
+//! What people and scripts see.
+
+use crate::agent::{Agent, Ran};
+use crate::swarm::problem;
+use lb_core::report::{Check, Nodes, Scope, Services, Stats, Status};
+use lb_core::tell;
+use serde::de::DeserializeOwned;
+
+#[track_caller]
+fn shows(ran: &Ran, code: i32, text: &str) {
+    assert_eq!(ran.out, text, "the output was\n{}", ran.out);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(code), ""));
+}
+
+#[test]
+fn status() {
+    let agent = Agent::start();
+    shows(
+        &agent.lbctl(&["status"]),
+        0,
+        "\
+node       alpha 192.0.2.1
+agent      0.1.0, up 2 h 10 min
+swarm      connected to docker
+datapath   ebpf
+           eth0 xdp (native)
+           docker_gwbridge tc-ingress (tcx)
+kernel     in sync
+serving    2 services, 3 tasks
+problems   none
+",
+    );
+    agent.change(|swarm| {
+        swarm.status.connected = false;
+        swarm.status.in_sync = false;
+        swarm.status.problems = 2;
+    });
+    shows(
+        &agent.lbctl(&["status"]),
+        1,
+        "\
+node       alpha 192.0.2.1
+agent      0.1.0, up 2 h 10 min
+swarm      NOT CONNECTED to docker: the last view of the Swarm stays in force
+datapath   ebpf
+           eth0 xdp (native)
+           docker_gwbridge tc-ingress (tcx)
+kernel     NOT IN SYNC: it does not hold all that the Swarm asks for
+serving    2 services, 3 tasks
+problems   2 (see: lbctl check)
+",
+    );
+}
+
+#[test]
+fn status_tells_by_its_exit_code_alone_when_quiet() {
+    let agent = Agent::start();
+    shows(&agent.lbctl(&["status", "--quiet"]), 0, "");
+    agent.change(|swarm| swarm.status.in_sync = false);
+    shows(&agent.lbctl(&["status", "--quiet"]), 1, "");
+    agent.change(|swarm| {
+        swarm.status.in_sync = true;
+        swarm.status.connected = false;
+    });
+    shows(&agent.lbctl(&["status", "--quiet"]), 1, "");
+}
+
+#[test]
+fn services() {
+    shows(
+        &Agent::start().lbctl(&["services"]),
+        0,
+        "\
+NAME        PORTS                              READY   DRAINING
+probe       *:30000->9100/tcp                      1          0
+shop_vote   *:8080->80/tcp, *:8080->8000/udp       2          1
+",
+    );
+}
+
+#[test]
+fn nodes() {
+    shows(
+        &Agent::start().lbctl(&["nodes"]),
+        0,
+        "\
+HOSTNAME   ADDRESS     STATE   AVAILABILITY   ROLE      AGENT       TASKS
+alpha *    192.0.2.1   ready   active         manager   connected       1
+beta       192.0.2.2   ready   active         worker    connected       2
+gamma      192.0.2.3   ready   drain          worker    missing         0
+",
+    );
+}
+
+#[test]
+fn stats() {
+    let agent = Agent::start();
+    shows(&agent.lbctl(&["stats"]), 0, "\
+SERVICE/TASK    NODE    ADDRESS              STATE        NEW   ACTIVE   PKTS IN   PKTS OUT   BYTES IN   BYTES OUT
+probe                   30000/tcp            1 running      0        0         0          0        0 B         0 B
+  probe.beta    beta    192.0.2.2            running        0        0         0          0        0 B         0 B
+shop_vote               8080/tcp, 8080/udp   2 running   1351      134     81.1k      67.6k     5.8 MB      884 MB
+  shop_vote.1   alpha   172.18.0.3           running       10        1       600        500    43.2 kB      6.5 MB
+  shop_vote.2   beta    192.0.2.2            running     1234      123     74.0k      61.7k     5.3 MB      807 MB
+  shop_vote.3   gamma   192.0.2.3            stopping       7        0       420        350    30.2 kB      4.6 MB
+  ended tasks                                             100       10      6000       5000     432 kB     65.4 MB
+");
+    agent.change(|swarm| swarm.missing = ["n3".into()].into());
+    shows(&agent.lbctl(&["stats", "--service", "probe"]), 0, "\
+SERVICE/TASK   NODE   ADDRESS     STATE       NEW   ACTIVE   PKTS IN   PKTS OUT   BYTES IN   BYTES OUT
+probe                 30000/tcp   1 running     0        0         0          0        0 B         0 B
+  probe.beta   beta   192.0.2.2   running       0        0         0          0        0 B         0 B
+
+not counted: what came in through gamma, whose agent does not answer
+");
+}
+
+#[test]
+fn check() {
+    let agent = Agent::start();
+    shows(&agent.lbctl(&["check"]), 0, "no problems found\n");
+    let sentence = "label swarmlb.policy=fastest is not known: use round-robin, least-conn, source-hash or maglev";
+    agent.change(|swarm| {
+        swarm.check.problems = vec![
+            problem("node gamma", "its agent does not answer on 192.0.2.3:6081"),
+            problem("service shop_vote", sentence),
+        ];
+    });
+    shows(&agent.lbctl(&["check"]), 1, "\
+OBJECT              PROBLEM
+node gamma          its agent does not answer on 192.0.2.3:6081
+service shop_vote   label swarmlb.policy=fastest is not known: use round-robin, least-conn, source-hash or maglev
+
+2 problems found
+");
+}
+
+#[test]
+fn a_service_can_be_picked_by_name_and_id() {
+    let agent = Agent::start();
+    for wanted in ["shop_vote", "s1"] {
+        let ran = agent.lbctl(&["stats", "--json", "--service", wanted]);
+        let stats: Stats = serde_json::from_str(&ran.out).unwrap();
+        let names: Vec<_> = stats.services.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["shop_vote"]);
+    }
+    let ran = agent.lbctl(&["stats", "--service", "vote"]);
+    let sentence =
+        "lbctl: no service with a published port is called vote: did you mean shop_vote?\n";
+    assert_eq!(
+        (ran.code, ran.out.as_str(), ran.err.as_str()),
+        (Some(1), "", sentence)
+    );
+}
+
+#[track_caller]
+fn json<T: DeserializeOwned>(agent: &Agent, arguments: &[&str]) -> T {
+    let ran = agent.lbctl(arguments);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    serde_json::from_str(&ran.out).unwrap()
+}
+
+#[test]
+fn json_is_exactly_the_report() {
+    let agent = Agent::start();
+    let status: Status = json(&agent, &["status", "--json"]);
+    let services: Services = json(&agent, &["--json", "services"]);
+    let nodes: Nodes = json(&agent, &["nodes", "--json"]);
+    let cluster: Stats = json(&agent, &["stats", "--json"]);
+    let node: Stats = json(&agent, &["stats", "--node", "--json"]);
+    let check: Check = json(&agent, &["check", "--json"]);
+    agent.change(|swarm| {
+        assert_eq!(status, swarm.status);
+        assert_eq!(services, tell::services(&swarm.snapshot));
+        assert_eq!(nodes.nodes.len(), 3);
+        assert_eq!(cluster, swarm.stats(Scope::Cluster));
+        assert_eq!(node, swarm.stats(Scope::Node));
+        assert_eq!(check, swarm.check);
+    });
+    let vote = &cluster.services[1];
+    assert_eq!(vote.total.bytes_out, (100 + 10 + 1_234 + 7) * 654_321);
+}
+
+#[test]
+fn completions_need_no_agent() {
+    let ran = crate::agent::lbctl("/nowhere".as_ref(), &["completions", "bash"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.out.contains("complete -F _lbctl"), "{}", ran.out);
+}

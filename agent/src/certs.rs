@@ -1,0 +1,178 @@
+//! This node's identity: the certificate that the Swarm itself gave it.
+//!
+//! The engine renews it every few weeks, at a change of role and when the root changes, and
+//! writes the files one after the other: only a pair that matches is ever taken, and what was
+//! read before stays in force until there is a better one.
+//!
+//! Keys are never logged; no type that holds one shows it.
+
+mod identity;
+mod pem;
+
+pub use identity::{Identity, Subject};
+
+use std::hash::{DefaultHasher, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Why there is no identity. Each is one sentence with what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CertsError {
+    /// A file cannot be read.
+    #[error(
+        "the Swarm's node certificate cannot be read at {}: {source}; mount /var/lib/docker/swarm/certificates into the agent's container, or name its place with --certificates",
+        path.display()
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The key is encrypted.
+    #[error(
+        "the node key at {} is locked by the Swarm's autolock, so this agent cannot prove who it is to the others: turn autolock off with `docker swarm update --autolock=false`",
+        .0.display()
+    )]
+    Locked(PathBuf),
+    /// A file has no certificate or key in it.
+    #[error("{} holds no {what} that can be used", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// Key and certificate are not of one pair, as in the middle of a renewal.
+    #[error("the node certificate and key in {} do not fit together ({source}): if this lasts, run `docker swarm ca --rotate`", directory.display())]
+    Mismatch {
+        /// The directory of both.
+        directory: PathBuf,
+        /// What the TLS library says.
+        source: rustls::Error,
+    },
+}
+
+/// What is known of the identity at present.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// The newest one that could be used.
+    pub identity: Option<Arc<Identity>>,
+    /// Why there is none, or none newer.
+    pub problem: Option<String>,
+}
+
+/// Reads the certificates in `directory` once.
+///
+/// # Errors
+/// All of [`CertsError`].
+pub fn load(directory: &Path) -> Result<Identity, CertsError> {
+    parse(directory, &read(directory)?)
+}
+
+/// Reads `directory` every `period`, and keeps `out` up to date until nobody listens.
+pub async fn follow(directory: PathBuf, period: Duration, out: watch::Sender<Standing>) {
+    let mut seen: Option<u64> = None;
+    while !out.is_closed() {
+        match read(&directory) {
+            Err(error) => {
+                seen = None;
+                note(&out, Err(error));
+            }
+            Ok(files) if seen == Some(files.digest()) => {}
+            Ok(files) => {
+                let identity = parse(&directory, &files);
+                // An unfit pair is looked at again: its other half may be on its way.
+                seen = identity.is_ok().then(|| files.digest());
+                note(&out, identity);
+            }
+        }
+        tokio::time::sleep(period).await;
+    }
+}
+
+fn note(out: &watch::Sender<Standing>, read: Result<Identity, CertsError>) {
+    match read {
+        Ok(identity) => {
+            tracing::info!(subject = %identity.subject(), "node certificate read");
+            out.send_replace(Standing {
+                identity: Some(Arc::new(identity)),
+                problem: None,
+            });
+        }
+        Err(error) => {
+            let problem = Some(error.to_string());
+            out.send_if_modified(|standing| {
+                let news = standing.problem != problem;
+                if news {
+                    tracing::warn!(%error, "node certificate not usable");
+                    standing.problem = problem;
+                }
+                news
+            });
+        }
+    }
+}
+
+/// The three files as they are at one moment.
+struct Files {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    root: Vec<u8>,
+}
+
+impl Files {
+    /// To see changes without keeping another copy of the key.
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for file in [&self.certificate, &self.key, &self.root] {
+            hasher.write_usize(file.len());
+            hasher.write(file);
+        }
+        hasher.finish()
+    }
+}
+
+const CERTIFICATE: &str = "swarm-node.crt";
+const KEY: &str = "swarm-node.key";
+const ROOT: &str = "swarm-root-ca.crt";
+
+fn read(directory: &Path) -> Result<Files, CertsError> {
+    let read = |name: &str| {
+        let path = directory.join(name);
+        std::fs::read(&path).map_err(|source| CertsError::Unreadable { path, source })
+    };
+    Ok(Files {
+        certificate: read(CERTIFICATE)?,
+        key: read(KEY)?,
+        root: read(ROOT)?,
+    })
+}
+
+fn parse(directory: &Path, files: &Files) -> Result<Identity, CertsError> {
+    let unusable = |name: &str, what: &'static str| CertsError::Unusable {
+        path: directory.join(name),
+        what,
+    };
+    let chain = pem::certificates(&files.certificate)
+        .ok_or_else(|| unusable(CERTIFICATE, "certificate"))?;
+    let roots = pem::certificates(&files.root).ok_or_else(|| unusable(ROOT, "root certificate"))?;
+    let key = match pem::key(&files.key) {
+        pem::Key::Plain(key) => key,
+        pem::Key::Encrypted => return Err(CertsError::Locked(directory.join(KEY))),
+        pem::Key::None => return Err(unusable(KEY, "private key")),
+    };
+    let subject =
+        Subject::of(&chain).ok_or_else(|| unusable(CERTIFICATE, "certificate of a Swarm node"))?;
+    Identity::new(subject, &chain, &key, &roots).map_err(|source| CertsError::Mismatch {
+        directory: directory.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

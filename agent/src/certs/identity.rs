@@ -1,0 +1,115 @@
+//! A node's certificate at work: who it names, and TLS in both directions.
+
+use lb_core::ids::NodeId;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use std::fmt;
+use std::sync::Arc;
+use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
+
+/// What gRPC calls itself in ALPN.
+const H2: &[u8] = b"h2";
+
+/// Whom a node certificate names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The Swarm: O.
+    pub cluster: String,
+    /// The node: CN.
+    pub node: NodeId,
+    /// A manager: OU is `swarm-manager`.
+    pub manager: bool,
+}
+
+impl Subject {
+    /// Whom the first certificate of `chain` names, if it is shaped like a Swarm's.
+    #[must_use]
+    pub fn of(chain: &[CertificateDer<'_>]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+        let name: &X509Name<'_> = certificate.subject();
+        let cluster = name.iter_organization().next()?.as_str().ok()?;
+        let role = name.iter_organizational_unit().next()?.as_str().ok()?;
+        let node = name.iter_common_name().next()?.as_str().ok()?;
+        Some(Self {
+            cluster: cluster.to_owned(),
+            node: node.into(),
+            manager: role == "swarm-manager",
+        })
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = if self.manager { "manager" } else { "worker" };
+        write!(f, "{role} {} of Swarm {}", self.node, self.cluster)
+    }
+}
+
+/// A certificate with its key and its root, ready for use.
+#[derive(Clone)]
+pub struct Identity {
+    subject: Subject,
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Identity").field(&self.subject).finish()
+    }
+}
+
+impl Identity {
+    /// Fails where key and chain are no pair, or nothing in `roots` is a root.
+    pub(super) fn new(
+        subject: Subject,
+        chain: &[CertificateDer<'static>],
+        key: &PrivateKeyDer<'static>,
+        roots: &[CertificateDer<'static>],
+    ) -> Result<Self, rustls::Error> {
+        let provider = Arc::new(ring::default_provider());
+        let mut store = RootCertStore::empty();
+        for root in roots {
+            store.add(root.clone())?;
+        }
+        let store = Arc::new(store);
+        let clients = WebPkiClientVerifier::builder_with_provider(store.clone(), provider.clone())
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let mut server = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(clients)
+            .with_single_cert(chain.to_vec(), key.clone_key())?;
+        server.alpn_protocols = vec![H2.to_vec()];
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(store)
+            .with_client_auth_cert(chain.to_vec(), key.clone_key())?;
+        client.alpn_protocols = vec![H2.to_vec()];
+        Ok(Self {
+            subject,
+            server: Arc::new(server),
+            client: Arc::new(client),
+        })
+    }
+
+    /// Whom it names.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// For accepting: callers must hold a certificate of the same root.
+    #[must_use]
+    pub fn server(&self) -> Arc<ServerConfig> {
+        self.server.clone()
+    }
+
+    /// For dialling: the peer must hold one, for the server name that is asked for.
+    #[must_use]
+    pub fn client(&self) -> Arc<ClientConfig> {
+        self.client.clone()
+    }
+}

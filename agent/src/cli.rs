@@ -1,0 +1,134 @@
+//! What can be typed, and set in the environment of a service.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lb_core::config::{Config, DEFAULT_PORT};
+use std::path::PathBuf;
+
+/// Ingress load balancer for Docker Swarm: answers every published port on this node from the kernel.
+#[derive(Debug, Parser)]
+#[command(name = "swarmlb", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the agent on this node
+    Run(Box<Run>),
+    /// Remove everything of swarmlb's from this node's kernel
+    Clean(Bpffs),
+}
+
+/// Where pinned objects are.
+#[derive(Clone, Debug, Args)]
+pub struct Bpffs {
+    /// BPF file system that programs and maps are pinned in
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SWARMLB_BPFFS",
+        default_value = "/sys/fs/bpf"
+    )]
+    pub bpffs: PathBuf,
+}
+
+/// Settings of the agent. None has to be given on an ordinary node.
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// Where pinned objects are.
+    #[command(flatten)]
+    pub bpffs: Bpffs,
+    /// Docker's socket
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "SWARMLB_DOCKER_SOCKET",
+        default_value = "/run/docker.sock"
+    )]
+    pub docker_socket: PathBuf,
+    /// The Swarm's certificates of this node
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SWARMLB_CERTIFICATES",
+        default_value = "/var/lib/docker/swarm/certificates"
+    )]
+    pub certificates: PathBuf,
+    /// Socket on which lbctl asks this agent
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "SWARMLB_SOCKET",
+        default_value = "/run/swarmlb/agent.sock"
+    )]
+    pub socket: PathBuf,
+    /// UDP port of the tunnel between nodes, and TCP port of agent to agent; the same on all nodes
+    #[arg(long, env = "SWARMLB_PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// Network device towards the other nodes [default: the one with this node's Swarm address]
+    #[arg(long, value_name = "DEVICE", env = "SWARMLB_UPLINK")]
+    pub uplink: Option<String>,
+    /// Id of the agent's own service: when that is removed, so is everything of swarmlb's on the node
+    #[arg(long, value_name = "ID", env = "SWARMLB_SERVICE")]
+    pub service: Option<String>,
+    /// How to write logs
+    #[arg(long, value_enum, env = "SWARMLB_LOG_FORMAT", default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// How to write logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl Run {
+    /// What the pure core needs of it.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        Config {
+            port: self.port,
+            uplink: self.uplink.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_has_to_be_given() {
+        let cli = Cli::try_parse_from(["swarmlb", "run"]).unwrap();
+        let Verb::Run(run) = cli.verb else {
+            panic!("not run")
+        };
+        assert_eq!(
+            (run.config(), run.log_format),
+            (Config::default(), LogFormat::Text)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for line in [
+            ["swarmlb", "run", "--port", "0"],
+            ["swarmlb", "run", "--port", "65536"],
+        ] {
+            assert!(Cli::try_parse_from(line).is_err(), "{line:?}");
+        }
+        assert!(Cli::try_parse_from(["swarmlb", "run", "--no-such-flag"]).is_err());
+    }
+}

@@ -1,0 +1,267 @@
+//! The loop: the only place that knows the sources, the pure core and the kernel at once.
+//!
+//! One owner of all that changes. Whatever happens, the answer is the same turn:
+//! look at what shall be and what is, take the steps between. Others read what the
+//! last turn left in [`desk`].
+
+mod desk;
+mod turn;
+
+use crate::cli;
+use crate::kernel::bpf::{BpfKernel, LoadError};
+use crate::links::{self, Changes, LinksError};
+use crate::sentence::causes;
+use crate::serve::{self, BindError};
+use crate::sync::{self, Feed, StartError};
+use desk::Desk;
+use lb_core::ids::ServiceId;
+use lb_core::kernel::ObserveError;
+use lb_core::node::Node;
+use lb_core::report::Problem;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
+use turn::Turns;
+
+/// The bridge through which tasks reach the world.
+const BRIDGE: &str = "docker_gwbridge";
+/// News that come together are taken together.
+const COALESCE: Duration = Duration::from_millis(2);
+/// A failed step is tried again after this.
+const RETRY: Duration = Duration::from_secs(1);
+/// The kernel is looked at, whether or not there are news.
+const REFRESH: Duration = Duration::from_secs(30);
+/// How long the first facts about this host may take.
+const FIRST_FACTS: Duration = Duration::from_secs(30);
+
+/// Why the agent can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The sources.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The kernel's side.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The operator's socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The uplink.
+    #[error(transparent)]
+    Links(#[from] LinksError),
+    /// The maps.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// Not in a Swarm.
+    #[error("{0}")]
+    NoSwarm(String),
+    /// Docker's socket is there, and says nothing of use.
+    #[error("Docker did not say within 30 s who this host is in the Swarm: {0}")]
+    Silent(String),
+    /// No signals.
+    #[error("signals can't be received")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs the agent until it is told to stop.
+///
+/// # Errors
+/// When it can't start. Once it runs, nothing ends it but a signal: what fails is
+/// tried again, and what was programmed stays.
+pub async fn run(settings: cli::Run) -> Result<(), RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    let desk = Arc::new(Desk::new());
+    let mut feed = sync::start(
+        sync::Settings {
+            docker_socket: settings.docker_socket.clone(),
+            certificates: settings.certificates.clone(),
+            listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: settings.port,
+        },
+        Desk::local_stats(&desk),
+    )
+    .await?;
+    // Nothing is put into the kernel before it is known that it can be of use.
+    first_facts(&mut feed).await?;
+    let node = node(&feed, &settings).await?;
+    let listener = serve::bind(&settings.socket).await?;
+    let kernel = BpfKernel::load(&settings.bpffs.bpffs)?;
+    desk.open(&feed, kernel.meter()?);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        node = %node.id,
+        uplink = node.uplink.as_ref().map_or("", |link| link.name.as_str()),
+        "serving"
+    );
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let answers = tokio::spawn(listener.serve(
+        Arc::clone(&desk) as Arc<dyn serve::Source>,
+        async {
+            let _ = stopped.await;
+        },
+    ));
+    let mut agent = Agent {
+        settings,
+        desk,
+        turns: Some(Turns::new(kernel)),
+        next: Instant::now(),
+        look: Instant::now(),
+    };
+    let mut changes = links::changes()?;
+    loop {
+        tokio::select! {
+            () = agent.wait(&mut feed, &mut changes) => agent.step(&mut feed).await,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    agent.leave(&feed);
+    drop(stop);
+    let _ = answers.await;
+    Ok(())
+}
+
+struct Agent {
+    settings: cli::Run,
+    desk: Arc<Desk>,
+    /// None once everything was removed.
+    turns: Option<Turns>,
+    /// When to take a turn without news.
+    next: Instant,
+    /// When to look at the kernel instead of trusting memory.
+    look: Instant,
+}
+
+impl Agent {
+    async fn wait(&self, feed: &mut Feed, changes: &mut Changes) {
+        tokio::select! {
+            _ = feed.snapshot.changed() => {}
+            _ = feed.local.changed() => {}
+            () = changes.next() => {}
+            () = sleep_until(self.next) => return,
+        }
+        tokio::time::sleep(COALESCE).await;
+    }
+
+    async fn step(&mut self, feed: &mut Feed) {
+        let now = Instant::now();
+        self.next = now + RETRY;
+        if self.removed(feed) {
+            self.clean();
+        }
+        let Some(turns) = &mut self.turns else { return };
+        if now >= self.look {
+            turns.look_again();
+            self.look = now + REFRESH;
+        }
+        let node = match node(feed, &self.settings).await {
+            Ok(node) => node,
+            Err(error) => {
+                self.desk.trouble(Problem {
+                    object: "uplink".to_owned(),
+                    sentence: causes(&error),
+                });
+                return;
+            }
+        };
+        let snapshot = Arc::clone(&feed.snapshot.borrow_and_update());
+        match turns.turn(&snapshot, &node, &self.settings.config()) {
+            Ok(outcome) => {
+                if outcome.in_sync {
+                    self.next = self.look;
+                }
+                self.desk.put(snapshot, node, outcome);
+            }
+            Err(error) => {
+                turns.look_again();
+                tracing::warn!(error = causes(&error), "turn failed");
+                self.desk.trouble(Problem {
+                    object: "kernel".to_owned(),
+                    sentence: causes(&error),
+                });
+            }
+        }
+    }
+
+    /// Was the agent's own service removed? Known from the Swarm, seconds before the signal.
+    fn removed(&self, feed: &Feed) -> bool {
+        let Some(id) = self.settings.service.as_deref().filter(|id| !id.is_empty()) else {
+            return false;
+        };
+        let snapshot = feed.snapshot.borrow();
+        snapshot.complete
+            && snapshot
+                .services
+                .get(&ServiceId::from(id))
+                .is_none_or(|service| service.removed)
+    }
+
+    fn clean(&mut self) {
+        if self.turns.take().is_none() {
+            return;
+        }
+        match BpfKernel::clean(&self.settings.bpffs.bpffs) {
+            Ok(()) => tracing::info!(
+                "swarmlb was removed from the Swarm: nothing of it is left in the kernel"
+            ),
+            Err(error) => tracing::error!(
+                error = causes(&error),
+                "clean-up failed; run `swarmlb clean`"
+            ),
+        }
+    }
+
+    /// The datapath goes on without an agent, unless the whole service is going.
+    fn leave(&mut self, feed: &Feed) {
+        if self.removed(feed) {
+            self.clean();
+        }
+        if self.turns.is_some() {
+            tracing::info!("stopping; the datapath goes on serving what it knows");
+        }
+    }
+}
+
+/// Waits until this host's engine has said who it is.
+async fn first_facts(feed: &mut Feed) -> Result<(), RunError> {
+    let known = async {
+        loop {
+            let facts = Arc::clone(&feed.local.borrow_and_update());
+            if facts.member {
+                return Ok(());
+            }
+            if let Some(sentence) = &facts.sentence {
+                return Err(RunError::NoSwarm(sentence.clone()));
+            }
+            if feed.local.changed().await.is_err() {
+                return Err(RunError::Silent("its watcher ended".to_owned()));
+            }
+        }
+    };
+    match tokio::time::timeout(FIRST_FACTS, known).await {
+        Ok(known) => known,
+        Err(_) => Err(RunError::Silent("is the engine starting?".to_owned())),
+    }
+}
+
+/// What this host is now.
+async fn node(feed: &Feed, settings: &cli::Run) -> Result<Node, LinksError> {
+    let facts = Arc::clone(&feed.local.borrow());
+    let links = links::read(facts.address, settings.uplink.as_deref(), BRIDGE).await?;
+    // With a named uplink, the tunnel speaks from an address of that device.
+    let address = facts
+        .address
+        .filter(|address| links.addresses.contains(address));
+    Ok(Node {
+        id: facts.id.clone(),
+        address: address.or_else(|| links.addresses.first().copied()),
+        uplink: Some(links.uplink),
+        bridge: links.bridge,
+        addresses: links.addresses,
+        tasks: facts.tasks.clone(),
+    })
+}

@@ -1,0 +1,128 @@
+//! One turn: what shall be, what is, and the steps between.
+
+use crate::kernel::bpf::BpfKernel;
+use crate::sentence::causes;
+use lb_core::config::Config;
+use lb_core::desired::desired;
+use lb_core::kernel::{Kernel, ObserveError, apply_all};
+use lb_core::node::Node;
+use lb_core::op::Op;
+use lb_core::plan::{Gate, plan};
+use lb_core::report::Problem;
+use lb_core::snapshot::Snapshot;
+use lb_core::state::{HookKind, State};
+use std::collections::BTreeSet;
+
+/// The kernel, and what it is known to hold.
+pub(super) struct Turns {
+    kernel: BpfKernel,
+    /// None: look again.
+    have: Option<State>,
+    /// Problems that were logged already.
+    known: BTreeSet<Problem>,
+}
+
+/// How a turn went.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// What can't be served, and steps that the kernel refused.
+    pub problems: Vec<Problem>,
+    /// What the kernel holds now.
+    pub state: State,
+    /// Whether that is all that was wanted.
+    pub in_sync: bool,
+}
+
+impl Turns {
+    pub(super) fn new(kernel: BpfKernel) -> Self {
+        Self {
+            kernel,
+            have: None,
+            known: BTreeSet::new(),
+        }
+    }
+
+    /// Makes the next turn look at the kernel instead of trusting what it did.
+    pub(super) fn look_again(&mut self) {
+        self.have = None;
+    }
+
+    /// Logs what is newly wrong, once.
+    fn report(&mut self, problems: &[Problem]) {
+        let now: BTreeSet<Problem> = problems.iter().cloned().collect();
+        for problem in now.difference(&self.known) {
+            tracing::warn!(
+                object = problem.object,
+                sentence = problem.sentence,
+                "problem"
+            );
+        }
+        for problem in self.known.difference(&now) {
+            tracing::info!(object = problem.object, "problem is over");
+        }
+        self.known = now;
+    }
+
+    /// Brings the kernel to what `snapshot` asks for on `node`.
+    pub(super) fn turn(
+        &mut self,
+        snapshot: &Snapshot,
+        node: &Node,
+        config: &Config,
+    ) -> Result<Outcome, ObserveError> {
+        let mut have = match self.have.take() {
+            Some(have) => have,
+            None => self.kernel.observe()?,
+        };
+        let (want, mut problems) = desired(snapshot, node, config, &have);
+        let gate = if snapshot.complete {
+            Gate::Open
+        } else {
+            Gate::AddOnly
+        };
+        let ops = plan(&want, &have, gate);
+        for op in &ops {
+            tracing::debug!(step = %op, "step");
+        }
+        let errors = apply_all(&mut self.kernel, &ops);
+        if !ops.is_empty() {
+            tracing::info!(
+                steps = ops.len(),
+                failed = errors.len(),
+                frontends = want.frontends.len(),
+                backends = want.backends.len(),
+                "applied"
+            );
+        }
+        let in_sync = errors.iter().all(|error| optional(&error.op));
+        for error in &errors {
+            problems.push(Problem {
+                object: error.op.to_string(),
+                sentence: causes(error),
+            });
+        }
+        self.report(&problems);
+        if in_sync {
+            for op in ops
+                .iter()
+                .filter(|op| !errors.iter().any(|error| error.op == **op))
+            {
+                op.apply_to(&mut have);
+            }
+            self.have = Some(have.clone());
+        } else {
+            // What stands now is the kernel's to say, at the next turn.
+            have = self.kernel.observe()?;
+        }
+        Ok(Outcome {
+            problems,
+            state: have,
+            in_sync,
+        })
+    }
+}
+
+/// Steps without which everything is still served.
+fn optional(op: &Op) -> bool {
+    matches!(op, Op::Attach(hook) if hook.kind == HookKind::UplinkXdp)
+}

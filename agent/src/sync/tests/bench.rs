@@ -1,0 +1,222 @@
+//! Agents on loopback addresses.
+
+mod agent;
+mod knock;
+
+pub(super) use agent::Agent;
+
+use crate::certs::testing::{Authority, Role};
+use crate::certs::{self, Standing};
+use crate::sync::feed::{Sources, assemble, listen};
+use crate::watch::info::Info;
+use lb_core::ids::NodeId;
+use lb_core::overlay::{EventKind, LocalEvent};
+use lb_core::report::{Counters, ServiceStats, Stats};
+use lb_core::snapshot::{
+    DesiredState, NodeState, Service, Sign, Snapshot, SwarmNode, Task, TaskState,
+};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+
+const MANAGERS: [&str; 2] = ["m1", "m2"];
+const NODES: [&str; 4] = ["m1", "m2", "w1", "w2"];
+
+/// One Swarm of up to four nodes, each with a loopback address; all agents have one port.
+pub(super) struct Bench {
+    pub(super) authority: Authority,
+    pub(super) port: u16,
+    network: u16,
+    made: AtomicU64,
+}
+
+/// An agent behind a wire that can be cut without anyone noticing.
+pub(super) struct Frozen {
+    pub(super) agent: Agent,
+    cut: watch::Sender<bool>,
+    _wire: JoinSet<()>,
+}
+
+/// A view in which all of `tasks` run on w1.
+pub(super) fn view(tasks: &[&str]) -> Snapshot {
+    let mut snapshot = Snapshot {
+        complete: true,
+        ..Snapshot::default()
+    };
+    snapshot.services.insert("s".into(), Service::default());
+    for id in NODES {
+        let node = SwarmNode {
+            hostname: format!("host-{id}"),
+            address: None,
+            state: NodeState::Ready,
+            manager: MANAGERS.contains(&id),
+            draining: false,
+        };
+        snapshot.nodes.insert(id.into(), node);
+    }
+    for id in tasks {
+        let task = Task {
+            service: "s".into(),
+            node: "w1".into(),
+            slot: 1,
+            state: TaskState::Running,
+            desired: DesiredState::Running,
+            container: None,
+            host_ports: Vec::new(),
+            sign: Sign::Fine,
+        };
+        snapshot.tasks.insert((*id).into(), task);
+    }
+    snapshot
+}
+
+pub(super) fn event(task: &str, kind: EventKind) -> LocalEvent {
+    LocalEvent {
+        task: task.into(),
+        kind,
+    }
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        static BENCHES: AtomicU16 = AtomicU16::new(1);
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let network = BENCHES.fetch_add(1, Ordering::Relaxed);
+        Self {
+            authority: Authority::new("cluster1"),
+            port: free.local_addr().unwrap().port(),
+            network,
+            made: AtomicU64::new(0),
+        }
+    }
+
+    /// 127.X.Y.n: X differs by process, Y by bench.
+    fn address(&self, id: &str) -> Ipv4Addr {
+        let [process, _] = u16::try_from(std::process::id() & 0xffff)
+            .unwrap()
+            .to_le_bytes();
+        let [bench, _] = self.network.to_le_bytes();
+        let host = NODES.iter().position(|node| *node == id).unwrap_or(100) + 1;
+        Ipv4Addr::new(127, process.max(1), bench, u8::try_from(host).unwrap())
+    }
+
+    pub(super) async fn agent(&self, id: &str, role: Role) -> Agent {
+        self.agent_with(id, role, matches!(role, Role::Manager))
+            .await
+    }
+
+    /// Its certificate says `role`, its engine says `manager`.
+    pub(super) async fn agent_with(&self, id: &str, role: Role, manager: bool) -> Agent {
+        self.start(id, role, manager, self.address(id)).await
+    }
+
+    async fn start(&self, id: &str, role: Role, manager: bool, address: Ipv4Addr) -> Agent {
+        let home = self.authority.node(id, role);
+        let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        let info = Info {
+            id: id.into(),
+            hostname: format!("host-{id}"),
+            address: None,
+            member: true,
+            manager,
+            managers: MANAGERS
+                .iter()
+                .filter(|other| **other != id)
+                .map(|other| (NodeId::from(*other), self.address(other).to_string()))
+                .collect(),
+            sentence: None,
+        };
+        let (info, info_in) = watch::channel(Arc::new(info));
+        let (engine, engine_in) = mpsc::channel(4);
+        let (local, local_in) = mpsc::channel(4);
+        let (standing_out, mut standing) = watch::channel(Standing::default());
+        let mut tasks = JoinSet::new();
+        let every = Duration::from_millis(20);
+        tasks.spawn(certs::follow(home.path().to_owned(), every, standing_out));
+        let read = standing.wait_for(|standing| standing.identity.is_some());
+        read.await.unwrap();
+        let sources = Sources {
+            info: info_in,
+            engine: engine_in,
+            local: local_in,
+            standing,
+            nudge: Arc::new(Notify::new()),
+        };
+        let listener = listen(address.into(), self.port).await.unwrap();
+        let stats = Arc::new(move || -> futures_util::future::BoxFuture<'static, Stats> {
+            Box::pin(async move { traffic(number) })
+        });
+        Agent {
+            feed: assemble(sources, listener, self.port, stats, tasks),
+            address,
+            home,
+            id: id.to_owned(),
+            engine,
+            local,
+            info,
+        }
+    }
+
+    pub(super) async fn frozen_agent(&self, id: &str) -> Frozen {
+        let public = self.address(id);
+        let mut agent = self
+            .start(id, Role::Manager, true, self.address("behind"))
+            .await;
+        let listener = TcpListener::bind((public, self.port)).await.unwrap();
+        let (cut, is_cut) = watch::channel(false);
+        let behind = (agent.address, self.port);
+        let mut wire = JoinSet::new();
+        wire.spawn(async move {
+            let mut streams = JoinSet::new();
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                let mut is_cut = is_cut.clone();
+                streams.spawn(async move {
+                    let mut far = TcpStream::connect(behind).await.unwrap();
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut near, &mut far) => {}
+                        () = cut_off(&mut is_cut) => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        agent.address = public;
+        Frozen {
+            agent,
+            cut,
+            _wire: wire,
+        }
+    }
+}
+
+async fn cut_off(cut: &mut watch::Receiver<bool>) {
+    let _ = cut.wait_for(|cut| *cut).await;
+}
+
+fn traffic(new: u64) -> Stats {
+    let total = Counters {
+        new,
+        ..Counters::default()
+    };
+    Stats {
+        scope: "node".into(),
+        missing: Vec::new(),
+        services: vec![ServiceStats {
+            id: "s".into(),
+            total,
+            ..ServiceStats::default()
+        }],
+    }
+}
+
+impl Frozen {
+    /// From now on nothing passes, and nobody is told.
+    pub(super) fn freeze(&self) {
+        self.cut.send_replace(true);
+    }
+}

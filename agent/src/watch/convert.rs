@@ -1,0 +1,149 @@
+//! From the engine's JSON to `lb_core`'s words. Total: nothing here can fail.
+
+use super::model;
+use lb_core::ids::{NodeId, ServiceId, TaskId};
+use lb_core::snapshot::{
+    DesiredState, NodeState, Proto, PublishMode, PublishedPort, Service, Sign, Snapshot, SwarmNode,
+    Task, TaskState,
+};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// One view of the Swarm from the three lists, read together.
+#[must_use]
+pub fn snapshot(
+    services: Vec<model::Service>,
+    tasks: Vec<model::Task>,
+    nodes: Vec<model::Node>,
+) -> Snapshot {
+    Snapshot {
+        complete: true,
+        services: services
+            .into_iter()
+            .map(|json| (ServiceId(json.id.clone()), service(json)))
+            .collect(),
+        tasks: tasks
+            .into_iter()
+            .map(|json| (TaskId(json.id.clone()), task(json)))
+            .filter(|(_, task)| task.state != TaskState::Ended)
+            .collect(),
+        nodes: nodes
+            .into_iter()
+            .map(|json| (NodeId(json.id.clone()), node(json)))
+            .collect(),
+    }
+}
+
+fn service(json: model::Service) -> Service {
+    Service {
+        name: json.spec.name,
+        labels: json.spec.labels,
+        ports: json.endpoint.ports.iter().filter_map(port).collect(),
+        removed: false,
+    }
+}
+
+fn task(json: model::Task) -> Task {
+    let mut host_ports: Vec<PublishedPort> =
+        json.status.ports.ports.iter().filter_map(port).collect();
+    // The same port is listed for IPv4 and for IPv6.
+    host_ports.sort_unstable();
+    host_ports.dedup();
+    let container = json.status.container.id;
+    Task {
+        service: ServiceId(json.service_id),
+        node: NodeId(json.node_id),
+        slot: json.slot,
+        state: task_state(&json.status.state),
+        desired: desired_state(&json.desired_state),
+        container: (!container.is_empty()).then_some(container),
+        host_ports,
+        sign: Sign::Fine,
+    }
+}
+
+fn node(json: model::Node) -> SwarmNode {
+    SwarmNode {
+        hostname: json.description.hostname,
+        // A leader's `Status.Addr` may be what it listens on; a manager's own address is what
+        // it advertises.
+        address: json
+            .manager
+            .as_ref()
+            .and_then(|manager| usable(host(&manager.addr)))
+            .or_else(|| usable(&json.status.addr)),
+        state: node_state(&json.status.state),
+        manager: json.manager.is_some(),
+        draining: json.spec.availability == "drain",
+    }
+}
+
+/// A port that makes no sense is no port.
+fn port(json: &model::Port) -> Option<PublishedPort> {
+    let proto = match json.protocol.as_str() {
+        // Docker leaves the default out in places.
+        "tcp" | "" => Proto::Tcp,
+        "udp" => Proto::Udp,
+        "sctp" => Proto::Sctp,
+        _ => return None,
+    };
+    let mode = match json.mode.as_str() {
+        "ingress" | "" => PublishMode::Ingress,
+        "host" => PublishMode::Host,
+        _ => return None,
+    };
+    let target = u16::try_from(json.target).ok().filter(|port| *port != 0)?;
+    Some(PublishedPort {
+        proto,
+        published: u16::try_from(json.published).ok()?,
+        target,
+        mode,
+    })
+}
+
+fn task_state(word: &str) -> TaskState {
+    match word {
+        "new" | "allocated" | "pending" | "assigned" | "accepted" | "preparing" | "ready" => {
+            TaskState::Pending
+        }
+        "starting" => TaskState::Starting,
+        "running" => TaskState::Running,
+        "complete" | "shutdown" | "failed" | "rejected" | "remove" | "orphaned" => TaskState::Ended,
+        _ => TaskState::Unknown,
+    }
+}
+
+fn desired_state(word: &str) -> DesiredState {
+    match word {
+        // A job's task shall run until it is through.
+        "running" | "complete" => DesiredState::Running,
+        "ready" | "accepted" => DesiredState::Ready,
+        "shutdown" | "remove" | "failed" | "rejected" | "orphaned" => DesiredState::Ended,
+        _ => DesiredState::Unknown,
+    }
+}
+
+fn node_state(word: &str) -> NodeState {
+    match word {
+        "down" => NodeState::Down,
+        "ready" => NodeState::Ready,
+        "disconnected" => NodeState::Disconnected,
+        _ => NodeState::Unknown,
+    }
+}
+
+/// The host of `host:port`, brackets of IPv6 removed.
+pub(super) fn host(addr: &str) -> &str {
+    let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// An IPv4 address at which other hosts can reach this one.
+pub(super) fn usable(addr: &str) -> Option<Ipv4Addr> {
+    match addr.parse().ok()? {
+        IpAddr::V4(v4) if !v4.is_unspecified() && !v4.is_loopback() => Some(v4),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! On JSON as real engines write it, abridged.
+
+use super::*;
+
+fn tasks(json: &str) -> Snapshot {
+    snapshot(Vec::new(), serde_json::from_str(json).unwrap(), Vec::new())
+}
+
+fn one_task(json: &str) -> Task {
+    let view = tasks(&format!("[{json}]"));
+    view.tasks.into_values().next().unwrap()
+}
+
+fn one_service(json: &str) -> Service {
+    let view = snapshot(
+        serde_json::from_str(&format!("[{json}]")).unwrap(),
+        Vec::new(),
+        Vec::new(),
+    );
+    view.services.into_values().next().unwrap()
+}
+
+fn one_node(json: &str) -> SwarmNode {
+    let view = snapshot(
+        Vec::new(),
+        Vec::new(),
+        serde_json::from_str(&format!("[{json}]")).unwrap(),
+    );
+    view.nodes.into_values().next().unwrap()
+}
+
+const TCP_80: PublishedPort = PublishedPort {
+    proto: Proto::Tcp,
+    published: 8080,
+    target: 80,
+    mode: PublishMode::Ingress,
+};
+
+#[test]
+fn a_running_task() {
+    let task = one_task(
+        r#"{"ID":"t","Version":{"Index":53},"CreatedAt":"2024-01-01T00:00:00Z","Labels":{},"Spec":{"ContainerSpec":{"Image":"x"}},
+        "ServiceID":"s","Slot":10,"NodeID":"n","Status":{"Timestamp":"2024-01-01T00:00:00Z","State":"running","Message":"started",
+        "ContainerStatus":{"ContainerID":"c0ffee","PID":42,"ExitCode":0},"PortStatus":{}},"DesiredState":"running",
+        "NetworksAttachments":[{"Network":{"ID":"i","Spec":{"Name":"ingress","Ingress":true}},"Addresses":["10.0.0.14/24"]}]}"#,
+    );
+    assert_eq!(task.service, "s".into());
+    assert_eq!(task.node, "n".into());
+    assert_eq!(task.slot, 10);
+    assert_eq!(task.state, TaskState::Running);
+    assert_eq!(task.desired, DesiredState::Running);
+    assert_eq!(task.container.as_deref(), Some("c0ffee"));
+    assert!(task.host_ports.is_empty());
+}
+
+#[test]
+fn a_pending_task_has_no_node_yet() {
+    let task = one_task(
+        r#"{"ID":"t","ServiceID":"s","Slot":1,"Status":{"State":"pending","Err":"no suitable node (1 node not available for new tasks)",
+        "PortStatus":{}},"DesiredState":"running","NetworksAttachments":[{"Addresses":["10.0.0.9/24"]}]}"#,
+    );
+    assert_eq!(task.node, "".into());
+    assert_eq!(task.state, TaskState::Pending);
+    assert_eq!(task.container, None);
+}
+
+#[test]
+fn a_global_services_task_has_no_slot_and_a_rejected_one_no_container() {
+    let global = r#"{"ID":"g","ServiceID":"s","NodeID":"n","Status":{"State":"starting","ContainerStatus":{"ContainerID":"","PID":0}},"DesiredState":"running"}"#;
+    let task = one_task(global);
+    assert_eq!(
+        (task.slot, task.container, task.state),
+        (0, None, TaskState::Starting)
+    );
+}
+
+#[test]
+fn history_is_left_out() {
+    let ended: Vec<String> = [
+        "complete", "shutdown", "failed", "rejected", "remove", "orphaned",
+    ]
+    .iter()
+    .map(|state| {
+        format!(r#"{{"ID":"{state}","Status":{{"State":"{state}"}},"DesiredState":"shutdown"}}"#)
+    })
+    .collect();
+    let running = r#"{"ID":"t","Status":{"State":"running"},"DesiredState":"shutdown"}"#;
+    let view = tasks(&format!("[{},{running}]", ended.join(",")));
+    assert_eq!(
+        view.tasks
+            .keys()
+            .map(|id| id.0.as_str())
+            .collect::<Vec<_>>(),
+        ["t"]
+    );
+    assert_eq!(view.tasks[&"t".into()].desired, DesiredState::Ended);
+}
+
+#[test]
+fn a_new_word_concludes_nothing() {
+    let task = one_task(r#"{"ID":"t","Status":{"State":"hovering"},"DesiredState":"levitating"}"#);
+    assert_eq!(task.state, TaskState::Unknown);
+    assert_eq!(task.desired, DesiredState::Unknown);
+}
+
+#[test]
+fn host_ports_are_listed_once() {
+    let task = one_task(
+        r#"{"ID":"t","Status":{"State":"running","PortStatus":{"Ports":[
+        {"Protocol":"tcp","TargetPort":80,"PublishedPort":32768,"PublishMode":"host"},
+        {"Protocol":"udp","TargetPort":53,"PublishedPort":32769,"PublishMode":"host"},
+        {"Protocol":"tcp","TargetPort":80,"PublishedPort":32768,"PublishMode":"host"}]}},"DesiredState":"running"}"#,
+    );
+    let published: Vec<u16> = task.host_ports.iter().map(|port| port.published).collect();
+    assert_eq!(published, [32768, 32769]);
+    assert!(
+        task.host_ports
+            .iter()
+            .all(|port| port.mode == PublishMode::Host)
+    );
+}
+
+#[test]
+fn a_services_ports_are_those_that_swarm_assigned() {
+    let service = one_service(
+        r#"{"ID":"s","Spec":{"Name":"vote","Labels":{"swarmlb.policy":"maglev"},
+        "EndpointSpec":{"Mode":"vip","Ports":[{"Protocol":"tcp","TargetPort":80,"PublishMode":"ingress"}]}},
+        "Endpoint":{"Spec":{"Mode":"vip","Ports":[{"Protocol":"tcp","TargetPort":80,"PublishMode":"ingress"}]},
+        "Ports":[{"Protocol":"tcp","TargetPort":80,"PublishedPort":8080,"PublishMode":"ingress"},
+        {"Protocol":"tcp","TargetPort":81,"PublishMode":"host"},
+        {"Protocol":"quic","TargetPort":82,"PublishedPort":9,"PublishMode":"ingress"},
+        {"Protocol":"tcp","TargetPort":70000,"PublishedPort":9,"PublishMode":"ingress"}],
+        "VirtualIPs":[{"NetworkID":"i","Addr":"10.0.0.3/24"}]}}"#,
+    );
+    assert_eq!(service.name, "vote");
+    assert_eq!(service.labels["swarmlb.policy"], "maglev");
+    let dynamic = PublishedPort {
+        published: 0,
+        target: 81,
+        mode: PublishMode::Host,
+        ..TCP_80
+    };
+    assert_eq!(service.ports, [TCP_80, dynamic]);
+    assert!(!service.removed);
+}
+
+#[test]
+fn a_service_without_ports() {
+    for endpoint in [
+        r#","Endpoint":{"Spec":{}}"#,
+        r#","Endpoint":{}"#,
+        r#","Endpoint":null"#,
+        "",
+        r#","Endpoint":{"Ports":null}"#,
+    ] {
+        let service = one_service(&format!(
+            r#"{{"ID":"s","Spec":{{"Name":"x","Labels":null}}{endpoint}}}"#
+        ));
+        assert!(service.ports.is_empty() && service.labels.is_empty());
+    }
+}
+
+#[test]
+fn a_managers_address_is_what_it_advertises() {
+    let node = one_node(
+        r#"{"ID":"n","Spec":{"Role":"worker","Availability":"drain"},"Description":{"Hostname":"node1"},
+        "Status":{"State":"ready","Addr":"0.0.0.0"},"ManagerStatus":{"Leader":true,"Reachability":"reachable","Addr":"10.77.0.1:2377"}}"#,
+    );
+    assert_eq!(node.address, Some(Ipv4Addr::new(10, 77, 0, 1)));
+    // The role in its spec is only what is wanted.
+    assert!(node.manager && node.draining);
+    assert_eq!(
+        (node.hostname.as_str(), node.state),
+        ("node1", NodeState::Ready)
+    );
+}
+
+#[test]
+fn an_address_that_nobody_can_reach_is_none() {
+    for (status, manager, expected) in [
+        ("10.77.0.2", "", Some(Ipv4Addr::new(10, 77, 0, 2))),
+        ("127.0.0.1", "", None),
+        ("0.0.0.0", "", None),
+        ("", "", None),
+        ("fd00::2", "", None),
+        (
+            "10.77.0.2",
+            "0.0.0.0:2377",
+            Some(Ipv4Addr::new(10, 77, 0, 2)),
+        ),
+        ("0.0.0.0", "[fd00::1]:2377", None),
+    ] {
+        let manager = if manager.is_empty() {
+            String::new()
+        } else {
+            format!(r#","ManagerStatus":{{"Addr":"{manager}"}}"#)
+        };
+        let node = one_node(&format!(
+            r#"{{"ID":"n","Status":{{"State":"down","Addr":"{status}"}}{manager}}}"#
+        ));
+        assert_eq!(node.address, expected, "{status} {manager}");
+    }
+}
+
+#[test]
+fn node_states() {
+    for (word, state) in [
+        ("unknown", NodeState::Unknown),
+        ("down", NodeState::Down),
+        ("ready", NodeState::Ready),
+        ("disconnected", NodeState::Disconnected),
+        ("sleeping", NodeState::Unknown),
+    ] {
+        let node = one_node(&format!(r#"{{"ID":"n","Status":{{"State":"{word}"}}}}"#));
+        assert_eq!(node.state, state);
+        assert!(!node.manager && !node.draining);
+    }
+}
+
+#[test]
+fn an_empty_swarm_is_a_complete_view() {
+    assert!(snapshot(Vec::new(), Vec::new(), Vec::new()).complete);
+}

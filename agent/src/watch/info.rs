@@ -1,0 +1,171 @@
+//! Who this host is in the Swarm: `/info`, polled, because no event tells of joining,
+//! leaving, or of a worker's promotion.
+
+use super::convert;
+use super::docker::Docker;
+use super::model;
+use lb_core::ids::NodeId;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+const POLL: Duration = Duration::from_secs(1);
+
+/// This host's place in the Swarm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    /// Its id; empty while it is in none.
+    pub id: NodeId,
+    /// Its host name.
+    pub hostname: String,
+    /// Its address towards other nodes.
+    pub address: Option<Ipv4Addr>,
+    /// A member of a Swarm.
+    pub member: bool,
+    /// A manager, which can be asked.
+    pub manager: bool,
+    /// Hosts of the other managers: addresses or names.
+    pub managers: BTreeMap<NodeId, String>,
+    /// What keeps this host from taking part, and what to do.
+    pub sentence: Option<String>,
+}
+
+impl From<model::Info> for Info {
+    fn from(json: model::Info) -> Self {
+        let swarm = json.swarm;
+        let id = NodeId(swarm.node_id);
+        let sentence = match swarm.state.as_str() {
+            "active" => None,
+            "inactive" => Some(
+                "this host is a member of no Swarm: run `docker swarm init` or `docker swarm join`"
+                    .to_owned(),
+            ),
+            "locked" => Some(
+                "this host's part of the Swarm is locked: run `docker swarm unlock`".to_owned(),
+            ),
+            "pending" => Some(
+                "this host has not finished joining its Swarm: wait, or look at `docker info`"
+                    .to_owned(),
+            ),
+            _ if !swarm.error.is_empty() => Some(format!(
+                "this host's part of the Swarm is in error ({}): look at the engine's log",
+                swarm.error
+            )),
+            other => Some(format!(
+                "this host's part of the Swarm is in state `{other}`: look at `docker info`"
+            )),
+        };
+        // Pending and error are states of members that lost touch: what they serve stays.
+        let member = !id.0.is_empty() && !matches!(swarm.state.as_str(), "inactive" | "locked");
+        Self {
+            member,
+            manager: member && swarm.control_available,
+            managers: swarm
+                .remote_managers
+                .into_iter()
+                .filter(|manager| manager.node_id != id.0)
+                .map(|manager| {
+                    let host = convert::host(&manager.addr).to_owned();
+                    (NodeId(manager.node_id), host)
+                })
+                .collect(),
+            address: convert::usable(&swarm.node_addr),
+            hostname: json.name,
+            id,
+            sentence,
+        }
+    }
+}
+
+/// Keeps `out` up to date until nobody listens. While the engine is silent, what it said last
+/// stays, with a sentence.
+pub async fn follow(docker: Docker, out: watch::Sender<Arc<Info>>) {
+    while !out.is_closed() {
+        let next = match docker.info().await {
+            Ok(json) => Info::from(json),
+            Err(error) => Info {
+                sentence: Some(error.to_string()),
+                ..Info::clone(&out.borrow())
+            },
+        };
+        out.send_if_modified(|current| {
+            let changed = **current != next;
+            if changed {
+                tracing::info!(
+                    node = %next.id,
+                    hostname = next.hostname,
+                    member = next.member,
+                    manager = next.manager,
+                    sentence = next.sentence,
+                    "place in the Swarm"
+                );
+                *current = Arc::new(next);
+            }
+            changed
+        });
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(json: &str) -> Info {
+        serde_json::from_str::<model::Info>(json).unwrap().into()
+    }
+
+    #[test]
+    fn a_worker_knows_the_managers() {
+        let worker = info(
+            r#"{"Name":"n2","Swarm":{"NodeID":"w","NodeAddr":"10.77.0.2","LocalNodeState":"active",
+            "ControlAvailable":false,"Error":"","RemoteManagers":[{"NodeID":"m","Addr":"10.77.0.1:2377"},
+            {"NodeID":"six","Addr":"[fd00::1]:2377"}]}}"#,
+        );
+        assert!(worker.member && !worker.manager && worker.sentence.is_none());
+        assert_eq!(worker.address, Some(Ipv4Addr::new(10, 77, 0, 2)));
+        assert_eq!(worker.managers[&"m".into()], "10.77.0.1");
+        assert_eq!(worker.managers[&"six".into()], "fd00::1");
+    }
+
+    #[test]
+    fn a_manager_does_not_count_itself() {
+        let manager = info(
+            r#"{"Name":"n1","Swarm":{"NodeID":"m","NodeAddr":"0.0.0.0","LocalNodeState":"active",
+            "ControlAvailable":true,"RemoteManagers":[{"NodeID":"m","Addr":"0.0.0.0:2377"}]}}"#,
+        );
+        assert!(manager.manager && manager.managers.is_empty());
+        assert_eq!(manager.address, None);
+    }
+
+    #[test]
+    fn every_other_state_has_its_sentence() {
+        let outside = info(
+            r#"{"Name":"n","Swarm":{"NodeID":"","NodeAddr":"","LocalNodeState":"inactive",
+            "ControlAvailable":false,"RemoteManagers":null}}"#,
+        );
+        assert!(!outside.member);
+        assert_eq!(
+            outside.sentence.unwrap(),
+            "this host is a member of no Swarm: run `docker swarm init` or `docker swarm join`"
+        );
+        for (state, says) in [
+            ("locked", "docker swarm unlock"),
+            ("pending", "joining"),
+            ("error", "certificate has expired"),
+            ("hibernating", "`hibernating`"),
+        ] {
+            let error = if state == "error" {
+                "certificate has expired"
+            } else {
+                ""
+            };
+            let info = info(&format!(
+                r#"{{"Swarm":{{"NodeID":"x","LocalNodeState":"{state}","Error":"{error}"}}}}"#
+            ));
+            assert!(info.sentence.unwrap().contains(says), "{state}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The engine's JSON, as far as it is needed.
+//!
+//! Every field may be missing or null and every word may be new: what cannot be understood
+//! is left to [`super::convert`], which has an answer for it. Only a list that is no list fails.
+
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+
+fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    input: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(input)?.unwrap_or_default())
+}
+
+macro_rules! json {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $json:literal $field:ident: $type:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+        #[serde(default)]
+        pub struct $name {
+            $($(#[$field_doc])* #[serde(rename = $json, deserialize_with = "null_is_default")] pub $field: $type,)*
+        }
+    )*};
+}
+
+json! {
+    /// `/info`.
+    Info {
+        /// Host name.
+        "Name" name: String,
+        /// Its part about the Swarm.
+        "Swarm" swarm: SwarmInfo,
+    }
+    /// `/info`, `Swarm`.
+    SwarmInfo {
+        /// This node's id.
+        "NodeID" node_id: String,
+        /// Its advertised address.
+        "NodeAddr" node_addr: String,
+        /// `inactive`, `pending`, `active`, `error`, `locked`.
+        "LocalNodeState" state: String,
+        /// Is this a manager now?
+        "ControlAvailable" control_available: bool,
+        /// What is wrong, in state `error`.
+        "Error" error: String,
+        /// Managers that this node knows; itself included where it is one.
+        "RemoteManagers" remote_managers: Vec<RemoteManager>,
+    }
+    /// A manager, as any node knows it.
+    RemoteManager {
+        /// Its id.
+        "NodeID" node_id: String,
+        /// Its Swarm address with port.
+        "Addr" addr: String,
+    }
+    /// One of `/services`.
+    Service {
+        /// Its id.
+        "ID" id: String,
+        /// What the user asked for.
+        "Spec" spec: ServiceSpec,
+        /// What Swarm made of it.
+        "Endpoint" endpoint: Endpoint,
+    }
+    /// `Spec` of a service.
+    ServiceSpec {
+        /// Its name.
+        "Name" name: String,
+        /// Its labels.
+        "Labels" labels: BTreeMap<String, String>,
+    }
+    /// `Endpoint` of a service.
+    Endpoint {
+        /// Ports with the numbers that Swarm assigned.
+        "Ports" ports: Vec<Port>,
+    }
+    /// A published port.
+    Port {
+        /// `tcp`, `udp`, `sctp`.
+        "Protocol" protocol: String,
+        /// In the container.
+        "TargetPort" target: u32,
+        /// On the nodes; missing where not assigned.
+        "PublishedPort" published: u32,
+        /// `ingress`, `host`.
+        "PublishMode" mode: String,
+    }
+    /// One of `/tasks`.
+    Task {
+        /// Its id.
+        "ID" id: String,
+        /// Its service.
+        "ServiceID" service_id: String,
+        /// Its number; none for global services.
+        "Slot" slot: u64,
+        /// Its node; none while pending.
+        "NodeID" node_id: String,
+        /// How it is.
+        "Status" status: TaskStatus,
+        /// How it shall be.
+        "DesiredState" desired_state: String,
+    }
+    /// `Status` of a task.
+    TaskStatus {
+        /// `running` and so on.
+        "State" state: String,
+        /// Its container.
+        "ContainerStatus" container: ContainerStatus,
+        /// Its own ports.
+        "PortStatus" ports: PortStatus,
+    }
+    /// `ContainerStatus` of a task.
+    ContainerStatus {
+        /// Full id; empty where there is none.
+        "ContainerID" id: String,
+    }
+    /// `PortStatus` of a task.
+    PortStatus {
+        /// Where `mode=host` ports ended up, once per address family.
+        "Ports" ports: Vec<Port>,
+    }
+    /// One of `/nodes`.
+    Node {
+        /// Its id.
+        "ID" id: String,
+        /// What the user asked for.
+        "Spec" spec: NodeSpec,
+        /// What its engine told.
+        "Description" description: NodeDescription,
+        /// How it is.
+        "Status" status: NodeStatus,
+        /// There on managers only.
+        "ManagerStatus" manager: Option<ManagerStatus>,
+    }
+    /// `Spec` of a node. Its `Role` is what is wanted, not what is: not read.
+    NodeSpec {
+        /// `active`, `pause`, `drain`.
+        "Availability" availability: String,
+    }
+    /// `Description` of a node.
+    NodeDescription {
+        /// Its host name.
+        "Hostname" hostname: String,
+    }
+    /// `Status` of a node.
+    NodeStatus {
+        /// `unknown`, `down`, `ready`, `disconnected`.
+        "State" state: String,
+        /// Where its dispatcher connection comes from; for leaders what they listen on.
+        "Addr" addr: String,
+    }
+    /// `ManagerStatus` of a node.
+    ManagerStatus {
+        /// Its advertised address with port.
+        "Addr" addr: String,
+    }
+    /// One of `/containers/json`.
+    Container {
+        /// Full id.
+        "Id" id: String,
+        /// Its labels.
+        "Labels" labels: BTreeMap<String, String>,
+        /// For people: `Up 5 minutes (unhealthy)`.
+        "Status" status: String,
+    }
+    /// `/networks/NAME`.
+    Network {
+        /// By full container id; also `ingress-sbox`.
+        "Containers" containers: BTreeMap<String, Attachment>,
+    }
+    /// A container's place in a network.
+    Attachment {
+        /// Address with prefix length.
+        "IPv4Address" ipv4: String,
+    }
+    /// Body of an error.
+    Refusal {
+        /// The engine's own words.
+        "message" message: String,
+    }
+}
+
+/// The engine's own words in the body of an error.
+#[must_use]
+pub fn refusal(body: &[u8]) -> String {
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(refusal) if !refusal.message.is_empty() => refusal.message,
+        _ => String::from_utf8_lossy(body.get(..200).unwrap_or(body))
+            .trim()
+            .to_owned(),
+    }
+}

@@ -1,0 +1,70 @@
+//! What the manager knows of tasks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use serde_json::Value;
+
+use crate::service::{ApiTask, Task};
+use crate::swarm::Swarm;
+use crate::wait;
+
+impl Swarm {
+    /// The tasks of the service with this name or id.
+    pub fn tasks(&self, service: &str) -> Result<Vec<Task>> {
+        let manager = self.manager()?;
+        let id = manager.api(&format!("/services/{service}"))?;
+        let id = text(&id, "/ID").with_context(|| format!("service {service} has no id"))?;
+        let names = self.node_names()?;
+        let tasks = ApiTask::parse_all(manager.api("/tasks")?)?;
+        let own = tasks.into_iter().filter(|task| task.service == id);
+        Ok(own
+            .map(|task| {
+                let node = names.get(&task.node).cloned().unwrap_or_default();
+                task.on_node(node)
+            })
+            .collect())
+    }
+
+    /// Waits until exactly `count` tasks run and none of the others does any more.
+    pub fn wait_for_tasks(
+        &self,
+        service: &str,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<Vec<Task>> {
+        let mut last = Vec::new();
+        let what = format!("{count} running tasks of {service}");
+        let result = wait::until(&what, timeout, || {
+            last = self.tasks(service)?;
+            let (wanted, old): (Vec<_>, Vec<_>) = last
+                .iter()
+                .cloned()
+                .partition(|task| task.desired == "running");
+            let settled = wanted.len() == count
+                && wanted.iter().all(Task::is_running)
+                && old.iter().all(|task| task.state != "running");
+            Ok(settled.then_some(wanted))
+        });
+        result.map_err(|error| {
+            let seen = last
+                .iter()
+                .map(|task| format!("\n  {task:?}"))
+                .collect::<String>();
+            anyhow!("{error:#}; there are:{seen}")
+        })
+    }
+
+    /// Host names of the nodes by their ids in the Swarm.
+    fn node_names(&self) -> Result<BTreeMap<String, String>> {
+        let nodes = self.manager()?.api("/nodes")?;
+        let nodes = nodes.as_array().cloned().unwrap_or_default();
+        let name = |node: &Value| Some((text(node, "/ID")?, text(node, "/Description/Hostname")?));
+        Ok(nodes.iter().filter_map(name).collect())
+    }
+}
+
+fn text(value: &Value, pointer: &str) -> Option<String> {
+    value.pointer(pointer)?.as_str().map(str::to_owned)
+}
