@@ -261,6 +261,7 @@ async fn node(feed: &Feed, settings: &cli::Run) -> Result<Node, LinksError> {
         address: address.or_else(|| links.addresses.first().copied()),
         uplink: Some(links.uplink),
         bridge: links.bridge,
+        bridges: links.bridges,
         addresses: links.addresses,
         tasks: facts.tasks.clone(),
     })

@@ -57,7 +57,10 @@ fn a_container_reaches_a_task_here_also_when_that_is_itself() {
             assert_eq!(verdict, Verdict::Container(world.link(BridgeTc)));
             assert_eq!(frame, tcp(at(node(1), 8080), us, "SA").frame());
             assert_eq!(world.counted(1).new, 1);
-            assert_eq!((world.counted(1).packets_in, world.counted(1).packets_out), (2, 1));
+            assert_eq!(
+                (world.counted(1).packets_in, world.counted(1).packets_out),
+                (2, 1)
+            );
         });
     }
 }
@@ -67,7 +70,11 @@ fn datagrams_of_a_container_find_their_way_back() {
     lab(|lab| {
         let mut world = serving(lab, 1);
         let us = at(CALLER, 40_000);
-        let seen = call(&mut world, &udp(us, at(SECOND, 5353)).frame(), at(address_of(1), 53));
+        let seen = call(
+            &mut world,
+            &udp(us, at(SECOND, 5353)).frame(),
+            at(address_of(1), 53),
+        );
         let (verdict, frame) = world.send(BridgeTc, &udp(at(address_of(1), 53), seen).frame());
         assert_eq!(verdict, Verdict::Container(world.link(BridgeTc)));
         assert_eq!(frame, udp(at(SECOND, 5353), us).frame());
@@ -80,9 +87,15 @@ fn containers_and_clients_take_turns_alike() {
         let mut world = serving(lab, 3);
         for port in 0..6 {
             if port % 2 == 0 {
-                world.send(BridgeTc, &tcp(at(CALLER, 40_000 + port), at(node(1), 8080), "S").frame());
+                world.send(
+                    BridgeTc,
+                    &tcp(at(CALLER, 40_000 + port), at(node(1), 8080), "S").frame(),
+                );
             } else {
-                world.send(UplinkXdp, &tcp(client(port), at(node(1), 8080), "S").frame());
+                world.send(
+                    UplinkXdp,
+                    &tcp(client(port), at(node(1), 8080), "S").frame(),
+                );
             }
         }
         assert_eq!([1, 2, 3].map(|task| world.counted(task).new), [2, 2, 2]);
@@ -94,8 +107,17 @@ fn callers_with_one_port_are_presented_under_different_ones() {
     lab(|lab| {
         let mut world = serving(lab, 1);
         let task = at(address_of(1), 80);
-        let asked = |last| tcp(at(Ipv4Addr::new(172, 18, last, 99), 40_000), at(node(1), 8080), "S").frame();
-        let seen: Vec<_> = (0..8).map(|last| call(&mut world, &asked(last), task)).collect();
+        let asked = |last| {
+            tcp(
+                at(Ipv4Addr::new(172, 18, last, 99), 40_000),
+                at(node(1), 8080),
+                "S",
+            )
+            .frame()
+        };
+        let seen: Vec<_> = (0..8)
+            .map(|last| call(&mut world, &asked(last), task))
+            .collect();
         for (last, seen) in (0..8).zip(seen) {
             let (_, frame) = world.send(BridgeTc, &tcp(task, seen, "SA").frame());
             assert_eq!(*read(&frame).to.ip(), Ipv4Addr::new(172, 18, last, 99));
@@ -132,7 +154,10 @@ fn a_task_elsewhere_answers_a_container_through_the_tunnel() {
 
             let reply = pair.leave(&tcp(seen.to, seen.from, "SA").frame());
             // XDP can't reach the bridge, and leaves it in the tunnel for tc.
-            assert_eq!(pair.ingress.send(UplinkXdp, &reply), (Verdict::Pass, reply.clone()));
+            assert_eq!(
+                pair.ingress.send(UplinkXdp, &reply),
+                (Verdict::Pass, reply.clone())
+            );
             let (verdict, frame) = pair.ingress.send(UplinkTc, &reply);
             assert_eq!(verdict, Verdict::Container(pair.ingress.link(BridgeTc)));
             let expected = read(&tcp(at(node(1), 8080), us, "SA").frame());
@@ -158,7 +183,10 @@ fn what_containers_send_elsewhere_is_untouched() {
         }
         world.change(|state| publish(state, TCP, 8080, 80, &[]));
         let refused = tcp(us, at(node(1), 8080), "S").frame();
-        assert_eq!(world.send(BridgeTc, &refused), (Verdict::Pass, refused.clone()));
+        assert_eq!(
+            world.send(BridgeTc, &refused),
+            (Verdict::Pass, refused.clone())
+        );
         assert_eq!(world.dropped(Reason::NoPort), 0);
     });
 }

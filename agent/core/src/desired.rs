@@ -46,7 +46,7 @@ pub fn desired(
         kind: HookKind::UplinkTc,
         link: uplink.index,
     });
-    if let Some(bridge) = &node.bridge {
+    for bridge in node.bridge.iter().chain(&node.bridges) {
         want.hooks.insert(Hook {
             kind: HookKind::BridgeTc,
             link: bridge.index,

@@ -16,6 +16,8 @@ pub struct Node {
     pub uplink: Option<Link>,
     /// `docker_gwbridge`, once Docker has made it.
     pub bridge: Option<Link>,
+    /// Other bridges of the host: containers there call published ports, too.
+    pub bridges: BTreeSet<Link>,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
     /// Addresses of this node's running tasks on `docker_gwbridge`.

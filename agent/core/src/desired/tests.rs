@@ -20,6 +20,7 @@ fn node() -> Node {
         address: Some(Ipv4Addr::new(10, 0, 0, 1)),
         uplink: Some(link("eth0", 2)),
         bridge: Some(link("docker_gwbridge", 3)),
+        bridges: [link("docker0", 4)].into(),
         addresses: [Ipv4Addr::new(10, 0, 0, 1)].into(),
         tasks: [(TaskId::from("a"), Ipv4Addr::new(172, 18, 0, 3))].into(),
     }
@@ -216,4 +217,18 @@ fn tcp_and_udp_on_one_number_are_two_frontends() {
     let (state, problems) = want(&snapshot);
     assert_eq!(state.frontends.len(), 2);
     assert_eq!(problems.len(), 1);
+}
+
+#[test]
+fn every_bridge_is_listened_to_and_the_uplink_twice() {
+    let hooks: Vec<String> = want(&snapshot())
+        .0
+        .hooks
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        hooks,
+        ["uplink-xdp-2", "uplink-tc-2", "bridge-tc-3", "bridge-tc-4"]
+    );
 }

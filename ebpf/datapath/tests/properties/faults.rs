@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use lb_abi::Be32;
 use lb_abi::counters::Reason;
-use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
 use lb_abi::settings::Settings;
 use lb_datapath::bridge::bridge;
@@ -73,6 +73,12 @@ impl Tables for Faulty {
     fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool {
         !self.no_reply && self.memory.remember_reply(tuple, reply)
     }
+    fn caller(&self, tuple: &Tuple) -> Option<Caller> {
+        self.memory.caller(tuple)
+    }
+    fn remember_caller(&self, tuple: &Tuple, caller: &Caller) -> bool {
+        self.memory.remember_caller(tuple, caller)
+    }
     fn count_new(&self, task: u64) {
         self.memory.count_new(task);
     }
@@ -118,6 +124,9 @@ impl<const DELIVERS: bool> Packet for Stiff<DELIVERS> {
     }
     fn segments(&self) -> u32 {
         1
+    }
+    fn link(&self) -> u32 {
+        0
     }
 }
 
