@@ -23,6 +23,7 @@ mod world;
 mod callers;
 mod changes;
 mod clamp;
+mod errors;
 mod flows;
 mod local;
 mod not_ours;

@@ -164,6 +164,16 @@ impl World {
         flows.iter().map(task).collect()
     }
 
+    /// The number of the task that a client's port belongs to.
+    pub(crate) fn task_of(&self, port: u16, proto: u8) -> u8 {
+        let flows = self.memory.flows.borrow();
+        let (_, flow) = flows
+            .iter()
+            .find(|(tuple, _)| tuple.source_port.get() == port && tuple.proto == proto)
+            .unwrap();
+        u8::try_from(flow.task & 0xff).unwrap()
+    }
+
     /// What was counted for task `n`.
     pub(crate) fn counted(&self, n: u8) -> Counters {
         self.memory

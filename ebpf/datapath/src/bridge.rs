@@ -1,6 +1,7 @@
 //! What tasks send out of `docker_gwbridge`: replies of our flows, and everything else they do.
 
 use crate::callers::{from_container, to_container};
+use crate::errors;
 use crate::mss;
 use crate::packet::{Packet, Tables};
 use crate::parse;
@@ -20,7 +21,7 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         _ => return Verdict::Pass,
     }
     let Some(segment) = parse::outer(packet) else {
-        return Verdict::Pass;
+        return errors::from_task(packet, tables, &settings);
     };
     let Some(reply) = tables.reply(&segment.tuple) else {
         return from_container(packet, tables, &settings, &segment);

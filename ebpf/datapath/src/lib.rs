@@ -21,6 +21,8 @@ pub mod callers;
 pub mod checksum;
 pub mod choose;
 pub mod deliver;
+pub mod errors;
+pub mod icmp;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod mss;

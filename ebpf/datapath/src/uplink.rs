@@ -6,6 +6,7 @@
 use crate::callers::to_container;
 use crate::choose::{Choice, choose};
 use crate::deliver::deliver;
+use crate::errors;
 use crate::packet::{ETHERNET, Packet, Tables};
 use crate::parse::{self, Segment};
 use crate::tunnel::{self, INNER, Opened, Way};
@@ -25,7 +26,7 @@ pub fn uplink<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         return Verdict::Pass;
     }
     let Some(segment) = parse::outer(packet) else {
-        return Verdict::Pass;
+        return errors::from_client(packet, tables, &settings);
     };
     if tunnel::addressed(&segment, &settings) && tables.peer(segment.tuple.source) {
         return match tunnel::open(packet) {
@@ -103,7 +104,7 @@ fn to_task<P: Packet, T: Tables>(
     opened: Opened,
 ) -> Verdict {
     let Some(inner) = parse::segment(packet, INNER) else {
-        return Verdict::Drop(Reason::BadTunnel);
+        return errors::to_task(packet, tables, settings, opened);
     };
     let port = Port::new(inner.tuple.destination_port, inner.tuple.proto);
     let Some(frontend) = tables.frontend(&port) else {
@@ -154,7 +155,7 @@ fn outside(inner: Segment) -> Segment {
 #[inline(always)]
 fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opened) -> Verdict {
     let Some(inner) = parse::segment(packet, INNER) else {
-        return Verdict::Drop(Reason::BadTunnel);
+        return errors::to_client(packet, tables, opened);
     };
     // Only what answers a flow of this node's goes out in its name.
     let Some(flow) = tables.flow(&inner.tuple.reversed(), inner.state_out()) else {

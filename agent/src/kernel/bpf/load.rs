@@ -169,14 +169,14 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
     })
 }
 
-/// EPERM means capabilities, whatever was tried; the rest is the kernel's age or a fault of ours.
+/// EPERM means capabilities, whatever was tried (the verifier says EACCES); the rest is the kernel's age or a fault of ours.
 fn refused(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> LoadError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(current) = cause {
         let os = current
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::raw_os_error);
-        if matches!(os, Some(nix::libc::EPERM | nix::libc::EACCES)) {
+        if matches!(os, Some(nix::libc::EPERM)) {
             return LoadError::NotAllowed {
                 what: what.to_owned(),
             };
