@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use harness::service::{ServiceSpec, Task};
+use harness::guards::Service;
+use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
 use harness::traffic::udp::Flow;
 
@@ -22,7 +23,8 @@ fn datagrams_of_one_socket_stay_with_a_task_and_move_on_when_it_is_killed() {
     let (service, _) = served(&swarm, &spec, 3);
     for node in &swarm.nodes {
         let peer = (node.addr, 8110).into();
-        let (swarm, tasks) = (&*swarm, &settled(&swarm, &service, 3));
+        settled(&swarm, &service, 3);
+        let (swarm, service) = (&*swarm, &service);
         let (before, after, silence) = swarm
             .client
             .block_on(async move {
@@ -31,7 +33,7 @@ fn datagrams_of_one_socket_stay_with_a_task_and_move_on_when_it_is_killed() {
                 for _ in 0..50 {
                     assert_eq!(task(&flow.ask(ANSWER).await?), first);
                 }
-                let begin = kill(swarm, tasks, &first);
+                let begin = kill(swarm, service, &first);
                 let second = loop {
                     match flow.ask(ANSWER).await {
                         Ok(who) => break task(&who),
@@ -49,14 +51,15 @@ fn datagrams_of_one_socket_stay_with_a_task_and_move_on_when_it_is_killed() {
             .unwrap();
         assert_ne!(before, after, "through {}", node.name);
         println!(
-            "a killed task's datagrams moved on after {silence:?} through {}",
+            "datagrams moved on {silence:?} after `docker kill` of their task, through {}",
             node.name
         );
     }
 }
 
 /// Kills a task's only process, and says when it was dead.
-fn kill(swarm: &Swarm, tasks: &[Task], id: &str) -> Instant {
+fn kill(swarm: &Swarm, service: &Service<'_>, id: &str) -> Instant {
+    let tasks = service.tasks().unwrap();
     let task = tasks.iter().find(|task| task.id == id).unwrap();
     let container = task.container.as_deref().unwrap();
     let node = swarm.node(&task.node).unwrap();

@@ -90,15 +90,19 @@ fn every_agent_tells_the_sum_of_what_clients_did() {
     first.tasks.iter().for_each(|task| sum.add(&task.counters));
     assert_eq!(sum, *total);
 
-    // What each node counted for itself is the whole, and nothing twice.
-    let mut sum = Counters::default();
-    for node in &swarm.nodes {
-        let own = counted(json::<Stats>(node, &["stats", "--node"]));
-        assert!(own.total.new > 0, "{}", node.name);
-        sum.add(&own.total);
-    }
-    assert_eq!(sum.new, total.new);
-    assert_eq!(sum.packets_in, wire_now(swarm)[0]);
+    // What each node counted for itself is the whole, and nothing twice. By now all
+    // connections are closed, and what that took is counted.
+    wait::until("the sum of all nodes to be the whole", PATIENCE, || {
+        let mut sum = Counters::default();
+        for node in &swarm.nodes {
+            let own = counted(json::<Stats>(node, &["stats", "--node"]));
+            assert!(own.total.new > 0, "{}", node.name);
+            sum.add(&own.total);
+        }
+        let whole = counted(json::<Stats>(&swarm.nodes[0], &["stats"])).total;
+        Ok((sum == whole && whole.active == 12).then_some(()))
+    })
+    .unwrap();
 }
 
 /// The service's counters, from the host and from inside of each agent's container.
@@ -263,7 +267,18 @@ impl<'a> Wire<'a> {
     }
 
     fn seen(&self) -> Traffic {
-        wire_now(self.0)
+        let mut traffic = [0; 4];
+        for (chain, at) in [("OUTPUT", 0), ("INPUT", 2)] {
+            let listed = self.0.client_exec("iptables", &["-nvxL", chain]).unwrap();
+            for line in listed.lines().filter(|line| line.contains("pt:820")) {
+                let mut numbers = line
+                    .split_whitespace()
+                    .map_while(|word| word.parse::<u64>().ok());
+                traffic[at] += numbers.next().unwrap();
+                traffic[at + 1] += numbers.next().unwrap();
+            }
+        }
+        traffic
     }
 
     fn rules(&self, verb: &str) {
@@ -279,22 +294,4 @@ impl Drop for Wire<'_> {
     fn drop(&mut self) {
         self.rules("-D");
     }
-}
-
-fn wire_now(swarm: &Swarm) -> Traffic {
-    let mut traffic = [0; 4];
-    for (chain, at) in [("OUTPUT", 0), ("INPUT", 2)] {
-        let listed = swarm.client_exec("iptables", &["-nvxL", chain]).unwrap();
-        for line in listed
-            .lines()
-            .filter(|l| l.contains("spt:820") || l.contains("dpt:820"))
-        {
-            let mut numbers = line
-                .split_whitespace()
-                .map_while(|word| word.parse::<u64>().ok());
-            traffic[at] += numbers.next().unwrap();
-            traffic[at + 1] += numbers.next().unwrap();
-        }
-    }
-    traffic
 }
