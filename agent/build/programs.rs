@@ -15,7 +15,8 @@ pub(crate) fn build() -> Result<()> {
     let source =
         Path::new(&env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is not set")?)
             .join("../ebpf");
-    println!("cargo:rerun-if-changed={}", source.display());
+    println!("cargo::rerun-if-changed={}", source.display());
+    println!("cargo::rerun-if-changed=../Cargo.lock");
     let target = match env::var("CARGO_CFG_TARGET_ENDIAN")?.as_str() {
         "big" => "bpfeb-unknown-none",
         _ => "bpfel-unknown-none",

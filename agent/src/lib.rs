@@ -5,6 +5,7 @@ pub mod cli;
 pub mod kernel;
 pub mod links;
 pub mod run;
+pub mod sentence;
 pub mod serve;
 pub mod sync;
 pub mod watch;

@@ -57,5 +57,5 @@ fn log(format: LogFormat) {
     reason = "the last word belongs to the person at the terminal"
 )]
 fn complain(error: &anyhow::Error) {
-    eprintln!("swarmlb: {error:#}");
+    eprintln!("swarmlb: {}", agent::sentence::causes(error.as_ref()));
 }

@@ -10,6 +10,7 @@ mod turn;
 use crate::cli;
 use crate::kernel::bpf::{BpfKernel, LoadError};
 use crate::links::{self, Changes, LinksError};
+use crate::sentence::causes;
 use crate::serve::{self, BindError};
 use crate::sync::{self, Feed, StartError};
 use desk::Desk;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
-use turn::{Turns, causes};
+use turn::Turns;
 
 /// The bridge through which tasks reach the world.
 const BRIDGE: &str = "docker_gwbridge";
@@ -170,7 +171,7 @@ impl Agent {
         let snapshot = Arc::clone(&feed.snapshot.borrow_and_update());
         match turns.turn(&snapshot, &node, &self.settings.config()) {
             Ok(outcome) => {
-                if outcome.in_sync && outcome.problems.is_empty() {
+                if outcome.in_sync {
                     self.next = self.look;
                 }
                 self.desk.put(snapshot, node, outcome);

@@ -7,10 +7,12 @@ mod hooks;
 mod load;
 mod maps;
 mod traffic;
+mod trial;
 mod wire;
 
 pub use load::LoadError;
 pub use traffic::{Meter, Traffic};
+pub use trial::{Action, Arrival, Outcome, TrialError};
 
 use hooks::Hooks;
 use lb_abi::counters::Counters;

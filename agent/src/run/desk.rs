@@ -1,7 +1,8 @@
 //! What the last turn left, for whoever asks: the operator's socket and other agents.
 
-use super::turn::{Outcome, causes};
+use super::turn::Outcome;
 use crate::kernel::bpf::{Meter, Traffic};
+use crate::sentence::causes;
 use crate::serve::{Source, Unanswered};
 use crate::sync::{Feed, LocalStats, SourceState};
 use crate::watch::LocalFacts;

@@ -1,6 +1,7 @@
 //! One turn: what shall be, what is, and the steps between.
 
 use crate::kernel::bpf::BpfKernel;
+use crate::sentence::causes;
 use lb_core::config::Config;
 use lb_core::desired::desired;
 use lb_core::kernel::{Kernel, ObserveError, apply_all};
@@ -10,13 +11,15 @@ use lb_core::plan::{Gate, plan};
 use lb_core::report::Problem;
 use lb_core::snapshot::Snapshot;
 use lb_core::state::{HookKind, State};
-use std::error::Error;
+use std::collections::BTreeSet;
 
 /// The kernel, and what it is known to hold.
 pub(super) struct Turns {
     kernel: BpfKernel,
     /// None: look again.
     have: Option<State>,
+    /// Problems that were logged already.
+    known: BTreeSet<Problem>,
 }
 
 /// How a turn went.
@@ -32,12 +35,32 @@ pub(super) struct Outcome {
 
 impl Turns {
     pub(super) fn new(kernel: BpfKernel) -> Self {
-        Self { kernel, have: None }
+        Self {
+            kernel,
+            have: None,
+            known: BTreeSet::new(),
+        }
     }
 
     /// Makes the next turn look at the kernel instead of trusting what it did.
     pub(super) fn look_again(&mut self) {
         self.have = None;
+    }
+
+    /// Logs what is newly wrong, once.
+    fn report(&mut self, problems: &[Problem]) {
+        let now: BTreeSet<Problem> = problems.iter().cloned().collect();
+        for problem in now.difference(&self.known) {
+            tracing::warn!(
+                object = problem.object,
+                sentence = problem.sentence,
+                "problem"
+            );
+        }
+        for problem in self.known.difference(&now) {
+            tracing::info!(object = problem.object, "problem is over");
+        }
+        self.known = now;
     }
 
     /// Brings the kernel to what `snapshot` asks for on `node`.
@@ -47,7 +70,7 @@ impl Turns {
         node: &Node,
         config: &Config,
     ) -> Result<Outcome, ObserveError> {
-        let have = match self.have.take() {
+        let mut have = match self.have.take() {
             Some(have) => have,
             None => self.kernel.observe()?,
         };
@@ -71,18 +94,21 @@ impl Turns {
                 "applied"
             );
         }
-        let mut in_sync = true;
+        let in_sync = errors.iter().all(|error| optional(&error.op));
         for error in &errors {
-            in_sync &= optional(&error.op);
-            tracing::warn!(step = %error.op, error = %causes(error), "step failed");
             problems.push(Problem {
                 object: error.op.to_string(),
                 sentence: causes(error),
             });
         }
-        let mut have = have;
-        if errors.is_empty() {
-            ops.iter().for_each(|op| op.apply_to(&mut have));
+        self.report(&problems);
+        if in_sync {
+            for op in ops
+                .iter()
+                .filter(|op| !errors.iter().any(|error| error.op == **op))
+            {
+                op.apply_to(&mut have);
+            }
             self.have = Some(have.clone());
         } else {
             // What stands now is the kernel's to say, at the next turn.
@@ -99,16 +125,4 @@ impl Turns {
 /// Steps without which everything is still served.
 fn optional(op: &Op) -> bool {
     matches!(op, Op::Attach(hook) if hook.kind == HookKind::UplinkXdp)
-}
-
-/// An error with its causes, as one sentence.
-pub(super) fn causes(error: &dyn Error) -> String {
-    let mut sentence = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        sentence.push_str(": ");
-        sentence.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    sentence
 }

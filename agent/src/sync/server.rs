@@ -28,6 +28,10 @@ pub(super) async fn run(context: Context, listener: TcpListener) {
 
 /// Whether `subject` is welcome at this moment.
 pub(super) fn admit(context: &Context, subject: &Subject) -> Result<(), Status> {
+    // Open connections outlive the keeper of the view by a little.
+    if context.views.has_changed().is_err() {
+        return Err(Status::unavailable("this agent is stopping"));
+    }
     let identity = context.standing.borrow().identity.clone();
     let own = identity
         .ok_or_else(|| Status::unavailable("this node's own certificate is not there yet"))?;

@@ -1,14 +1,14 @@
 //! One session, on the manager's side.
 
 use super::context::Context;
-use super::hub::Input;
+use super::hub::{Input, View};
+use super::seats::Ask;
 use super::wire::proto::{AskStats, Down, DownAlive, Hello, SnapshotUpdate, Up, down, up};
 use super::{ALIVE_EVERY, SILENCE, server, wire};
 use crate::certs::Subject;
 use lb_core::ids::{NodeId, TaskId};
-use lb_core::report::Stats;
-use std::collections::BTreeMap;
-use tokio::sync::{mpsc, oneshot};
+use std::collections::{BTreeMap, VecDeque};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep_until};
 use tonic::{Status, Streaming};
 
@@ -29,6 +29,7 @@ pub(super) async fn serve(
         node: subject.node.clone(),
         subscribed: false,
         sent_revision: None,
+        questions: VecDeque::new(),
         open: BTreeMap::new(),
         next_request: 0,
     };
@@ -38,8 +39,8 @@ pub(super) async fn serve(
     let mut heard = Instant::now();
     let mut life_sign_due = true;
     let end = loop {
-        let snapshot_due =
-            session.subscribed && session.sent_revision != Some(views.borrow().revision);
+        let view = views.borrow().clone();
+        let due = session.due(&view, life_sign_due);
         tokio::select! {
             message = up.message() => match message {
                 Ok(Some(message)) => {
@@ -53,33 +54,19 @@ pub(super) async fn serve(
                 Ok(None) => break None,
                 Err(status) => break Some(status),
             },
-            // Sent when there is room for it, so a slow agent gets the newest only.
-            room = down.reserve(), if snapshot_due || life_sign_due => {
-                let Ok(room) = room else { break None };
-                let view = views.borrow().clone();
-                let message = if snapshot_due {
-                    session.sent_revision = Some(view.revision);
-                    down::Kind::Snapshot(SnapshotUpdate {
-                        epoch: context.epoch,
-                        revision: view.revision,
-                        snapshot: view.encoded(),
-                    })
-                } else {
-                    life_sign_due = false;
-                    down::Kind::Alive(DownAlive { fresh: view.fresh })
-                };
-                room.send(Ok(Down { kind: Some(message) }));
+            // Said when there is room for it, so a slow agent gets the newest view only.
+            room = down.reserve(), if due.is_some() => {
+                let (Ok(room), Some(due)) = (room, due) else { break None };
+                life_sign_due &= !matches!(due, Due::LifeSign);
+                let kind = session.say(&due, &context, &view);
+                room.send(Ok(Down { kind: Some(kind) }));
             }
             changed = views.changed() => match changed {
                 // Whether this source is fresh decides whether it is the right one.
                 Ok(()) => life_sign_due = true,
                 Err(_) => break Some(Status::unavailable("this agent is stopping")),
             },
-            Some(question) = questions.recv() => {
-                let ask = session.ask(question);
-                // No room within its deadline is no answer.
-                let _ = down.try_send(Ok(Down { kind: Some(down::Kind::AskStats(ask)) }));
-            }
+            Some(question) = questions.recv() => session.questions.push_back(question),
             _ = alive.tick() => {
                 life_sign_due = true;
                 if let Err(status) = server::admit(&context, &subject) {
@@ -102,8 +89,16 @@ struct Session {
     node: NodeId,
     subscribed: bool,
     sent_revision: Option<u64>,
-    open: BTreeMap<u64, oneshot::Sender<Stats>>,
+    questions: VecDeque<Ask>,
+    open: BTreeMap<u64, Ask>,
     next_request: u64,
+}
+
+/// What to say next.
+enum Due {
+    Question,
+    View,
+    LifeSign,
 }
 
 impl Session {
@@ -144,12 +139,39 @@ impl Session {
         )
     }
 
-    fn ask(&mut self, question: oneshot::Sender<Stats>) -> AskStats {
-        self.open.retain(|_, waiting| !waiting.is_closed());
-        self.next_request += 1;
-        self.open.insert(self.next_request, question);
-        AskStats {
-            request_id: self.next_request,
+    fn due(&mut self, view: &View, life_sign: bool) -> Option<Due> {
+        // Whoever asked may have given up meanwhile.
+        self.questions.retain(|question| !question.is_closed());
+        if !self.questions.is_empty() {
+            Some(Due::Question)
+        } else if self.subscribed && self.sent_revision != Some(view.revision) {
+            Some(Due::View)
+        } else {
+            life_sign.then_some(Due::LifeSign)
+        }
+    }
+
+    fn say(&mut self, due: &Due, context: &Context, view: &View) -> down::Kind {
+        match due {
+            Due::Question => {
+                self.open.retain(|_, waiting| !waiting.is_closed());
+                self.next_request += 1;
+                if let Some(question) = self.questions.pop_front() {
+                    self.open.insert(self.next_request, question);
+                }
+                down::Kind::AskStats(AskStats {
+                    request_id: self.next_request,
+                })
+            }
+            Due::View => {
+                self.sent_revision = Some(view.revision);
+                down::Kind::Snapshot(SnapshotUpdate {
+                    epoch: context.epoch,
+                    revision: view.revision,
+                    snapshot: view.encoded(),
+                })
+            }
+            Due::LifeSign => down::Kind::Alive(DownAlive { fresh: view.fresh }),
         }
     }
 }

@@ -1,0 +1,64 @@
+//! Steps of a plan, done to the tables in memory: what `BpfKernel` does to the maps.
+
+use lb_abi::service::Slot;
+use lb_core::op::Op;
+use lb_datapath::model::Memory;
+
+/// Does one step.
+pub(crate) fn step(memory: &mut Memory, op: &Op) {
+    match op {
+        Op::PutSettings(settings) => memory.settings = Some(*settings),
+        Op::AddAddress(address) => {
+            memory.addresses.insert((*address).into());
+        }
+        Op::RemoveAddress(address) => {
+            memory.addresses.remove(&(*address).into());
+        }
+        Op::AddPeer(address) => {
+            memory.peers.insert((*address).into());
+        }
+        Op::RemovePeer(address) => {
+            memory.peers.remove(&(*address).into());
+        }
+        Op::PutBackend(key, backend) => {
+            memory.backends.insert(key.0, *backend);
+            memory.counters.get_mut().entry(key.0).or_default();
+        }
+        Op::RemoveBackend(key, _) => {
+            memory.backends.remove(&key.0);
+            memory.counters.get_mut().remove(&key.0);
+        }
+        Op::PutTable(port, table, tasks) => {
+            for (index, task) in (0..).zip(tasks) {
+                let slot = Slot {
+                    port: *port,
+                    table: *table,
+                    index,
+                };
+                memory.slots.insert(slot, task.0);
+            }
+        }
+        Op::RemoveTable(port, table, _) => {
+            memory
+                .slots
+                .retain(|slot, _| (slot.port, slot.table) != (*port, *table));
+        }
+        Op::PutFrontend(port, frontend) => {
+            memory.turns.get_mut().entry(*port).or_insert(0);
+            memory.frontends.insert(*port, *frontend);
+        }
+        Op::RemoveFrontend(port) => {
+            memory.frontends.remove(port);
+            memory.turns.get_mut().remove(port);
+        }
+        Op::Sweep => {
+            let backends = &memory.backends;
+            let flows = memory.flows.get_mut();
+            flows.retain(|_, flow| backends.contains_key(&flow.task));
+            let replies = memory.replies.get_mut();
+            replies.retain(|_, reply| backends.contains_key(&reply.task));
+        }
+        // Programs and the agent's own sums: nothing that a decision depends on.
+        Op::Attach(_) | Op::Detach(_) | Op::AddService(_) | Op::RemoveService(_) => {}
+    }
+}

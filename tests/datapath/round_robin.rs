@@ -1,0 +1,119 @@
+//! Who gets a new flow.
+
+use std::collections::BTreeSet;
+
+use lb_abi::service::Port;
+use lb_abi::{Be16, TCP};
+use lb_core::op::Op;
+use lb_core::state::State;
+use lb_datapath::Verdict;
+
+use crate::frames::{at, client, tcp};
+use crate::lab::{Lab, lab, node};
+use crate::states::{Task, address_of, here, key, publish, there};
+use crate::world::World;
+
+/// Tasks on both nodes: where they are makes no difference to their turns.
+pub(crate) fn six() -> Vec<Task> {
+    (1..=6)
+        .map(|n| {
+            if n % 2 == 0 {
+                there(n, node(2))
+            } else {
+                here(n)
+            }
+        })
+        .collect()
+}
+
+pub(crate) fn with(lab: &Lab, edit: impl FnOnce(&mut State)) -> World {
+    let mut world = World::new(lab, 1);
+    world.change(edit);
+    world
+}
+
+/// Opens a connection from each port, and says whom each went to.
+pub(crate) fn open(world: &mut World, ports: std::ops::Range<u16>) -> Vec<u64> {
+    ports
+        .map(|port| {
+            world.receive(&tcp(client(port), at(node(1), 8080), "S").frame());
+            world.tasks()[&port]
+        })
+        .collect()
+}
+
+pub(crate) fn distinct(tasks: &[u64]) -> usize {
+    tasks.iter().collect::<BTreeSet<_>>().len()
+}
+
+#[test]
+fn new_flows_reach_every_task_once_a_round() {
+    lab(|lab| {
+        let mut world = with(lab, |state| publish(state, TCP, 8080, 80, &six()));
+        let first = open(&mut world, 1000..1006);
+        assert_eq!(distinct(&first), 6);
+        assert_eq!(
+            open(&mut world, 1006..1012),
+            first,
+            "the second round is the first again"
+        );
+        for n in 1..=6 {
+            assert_eq!(world.counted(n).new, 2, "task {n}");
+        }
+        // Halfway through a round a task goes, and another comes.
+        open(&mut world, 1012..1015);
+        world.change(|state| publish(state, TCP, 8080, 80, &six()[..5]));
+        assert_eq!(distinct(&open(&mut world, 1015..1020)), 5);
+        world.change(|state| {
+            publish(
+                state,
+                TCP,
+                8080,
+                80,
+                &[six().as_slice(), &[here(7)]].concat(),
+            );
+        });
+        assert_eq!(distinct(&open(&mut world, 1020..1027)), 7);
+    });
+}
+
+#[test]
+fn a_table_is_replaced_under_traffic_step_by_step() {
+    lab(|lab| {
+        let mut world = with(lab, |state| {
+            publish(state, TCP, 8080, 80, &[here(1), here(2)]);
+        });
+        let port = Port::new(Be16::new(8080), TCP);
+        let old = world.tables().frontends[&port];
+        let (key3, backend3) = here(3);
+        let task = |world: &mut World, port| open(world, port..port + 1)[0];
+        assert_eq!(task(&mut world, 2000), key(1));
+        world.step(&Op::PutBackend(key3, backend3));
+        world.step(&Op::PutTable(port, old.table + 1, vec![key3]));
+        assert_eq!(
+            task(&mut world, 2001),
+            key(2),
+            "the new table is not in force"
+        );
+        world.step(&Op::PutFrontend(
+            port,
+            lb_abi::service::Frontend {
+                count: 1,
+                table: old.table + 1,
+                ..old
+            },
+        ));
+        assert_eq!(task(&mut world, 2002), key(3), "now it is");
+        world.step(&Op::RemoveTable(
+            port,
+            old.table,
+            vec![here(1).0, here(2).0],
+        ));
+        assert_eq!(task(&mut world, 2003), key(3));
+        world.settle();
+        // And who was connected stays connected.
+        let (verdict, frame) = world.receive(&tcp(client(2000), at(node(1), 8080), "A").frame());
+        assert_eq!(verdict, Verdict::Bridge);
+        assert_eq!(crate::read::read(&frame).to, at(address_of(1), 80));
+    });
+}

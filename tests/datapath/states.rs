@@ -1,0 +1,107 @@
+//! States of a node, in the few words that fixtures need.
+
+use std::net::Ipv4Addr;
+
+use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE};
+use lb_abi::settings::Settings;
+use lb_abi::{Be16, Be32};
+use lb_core::ids::Key;
+use lb_core::state::{Hook, HookKind, State};
+
+use crate::lab::{MTU, Net, mac, node};
+
+/// UDP port of the tunnel.
+pub(crate) const TUNNEL: u16 = 6790;
+/// A second address of every node.
+pub(crate) const SECOND: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 100);
+/// The service of all tasks.
+const SERVICE: Key = Key(0x5e41_11ce_0000_0001);
+
+/// A task: its key is the same on every node.
+pub(crate) type Task = (Key, Backend);
+
+/// Task `n` of the node itself.
+pub(crate) fn here(n: u8) -> Task {
+    task(n, address_of(n), LOCAL)
+}
+
+/// Task `n`, which runs on another node.
+pub(crate) fn there(n: u8, node: Ipv4Addr) -> Task {
+    task(n, node, REMOTE)
+}
+
+/// Where task `n` is on its node's `docker_gwbridge`.
+pub(crate) fn address_of(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(172, 18, 0, 10 + n)
+}
+
+/// The key of task `n`, different in both halves.
+pub(crate) fn key(n: u8) -> u64 {
+    0xa1b2_c3d4_0000_0000 | u64::from(n) << 36 | u64::from(n)
+}
+
+fn task(n: u8, address: Ipv4Addr, place: u32) -> Task {
+    let backend = Backend {
+        address: Be32::new(address.into()),
+        place,
+        service: SERVICE.0,
+    };
+    (Key(key(n)), backend)
+}
+
+/// Node `n` with its programs attached, and nothing published. The two nodes know each other.
+pub(crate) fn bare(net: &Net, n: u8) -> State {
+    let hook = |kind, link| Hook { kind, link };
+    State {
+        settings: Some(Settings {
+            node: Be32::new(node(n).into()),
+            tunnel_port: Be16::new(TUNNEL),
+            mac: mac(node(n)),
+            uplink: net.uplink,
+            mtu: MTU,
+            bridge: net.bridge,
+        }),
+        hooks: [
+            hook(HookKind::UplinkXdp, net.uplink),
+            hook(HookKind::UplinkTc, net.uplink),
+            hook(HookKind::BridgeTc, net.bridge),
+        ]
+        .into(),
+        addresses: [node(n), SECOND].into(),
+        peers: [node(1), node(2)]
+            .into_iter()
+            .filter(|peer| *peer != node(n))
+            .collect(),
+        services: [SERVICE].into(),
+        ..State::default()
+    }
+}
+
+/// Publishes `published` of `proto` to `target` of these tasks, as `desired` would: a
+/// changed table gets a new number.
+pub(crate) fn publish(state: &mut State, proto: u8, published: u16, target: u16, tasks: &[Task]) {
+    let port = Port::new(Be16::new(published), proto);
+    let before = state
+        .frontends
+        .get(&port)
+        .map_or(0, |frontend| frontend.table);
+    state.tables.remove(&(port, before));
+    state.backends.extend(tasks.iter().copied());
+    let table = if tasks.is_empty() { 0 } else { before + 1 };
+    let frontend = Frontend {
+        target: Be16::new(target),
+        zero: 0,
+        count: u32::try_from(tasks.len()).unwrap(),
+        table,
+    };
+    state.frontends.insert(port, frontend);
+    if !tasks.is_empty() {
+        let keys = tasks.iter().map(|(key, _)| *key).collect();
+        state.tables.insert((port, table), keys);
+    }
+}
+
+/// Takes a task away for good.
+pub(crate) fn remove(state: &mut State, (key, _): Task) {
+    state.backends.remove(&key);
+}

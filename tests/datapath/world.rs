@@ -1,0 +1,273 @@
+//! One node, twice: the plain code over tables in memory, and the programs in the
+//! kernel over their maps. Whatever happens to one happens to the other, and after
+//! every step both must hold and do the same.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use agent::kernel::bpf::{Action, Arrival, BpfKernel};
+use lb_abi::counters::{Counters, Reason};
+use lb_abi::flow::Flow;
+use lb_core::ids::Key;
+use lb_core::kernel::Kernel as _;
+use lb_core::op::Op;
+use lb_core::plan::{Gate, plan};
+use lb_core::state::{HookKind, State};
+use lb_datapath::Verdict;
+use lb_datapath::model::Memory;
+
+use crate::hooks::{Sent, action, model, taken};
+use crate::lab::{GATEWAY, Lab, Net, mac};
+use crate::memory;
+use crate::states;
+
+pub(crate) use lb_core::state::HookKind::{BridgeTc, UplinkTc, UplinkXdp};
+
+/// One node.
+pub(crate) struct World {
+    kernel: BpfKernel,
+    net: Net,
+    memory: Memory,
+    drops: BTreeMap<Reason, u64>,
+    state: State,
+    /// Is there a next hop towards whoever the frames that follow go to?
+    pub(crate) routed: bool,
+}
+
+impl World {
+    /// Node `n` with its programs attached, and nothing published.
+    pub(crate) fn new(lab: &Lab, n: u8) -> Self {
+        let mut world = Self::blank(lab, n);
+        let bare = states::bare(&world.net, n);
+        world.change(|state| *state = bare);
+        world
+    }
+
+    /// Node `n` with programs loaded, and nothing else: no settings, nothing attached.
+    pub(crate) fn blank(lab: &Lab, n: u8) -> Self {
+        let net = lab.net(n);
+        let kernel = BpfKernel::load(&net.bpffs).unwrap();
+        Self {
+            kernel,
+            net,
+            memory: Memory::default(),
+            drops: Reason::ALL.iter().map(|reason| (*reason, 0)).collect(),
+            state: State::default(),
+            routed: true,
+        }
+    }
+
+    /// The id of a program in the kernel.
+    pub(crate) fn program_id(&self, kind: HookKind) -> u32 {
+        self.kernel.program_id(kind).unwrap()
+    }
+
+    /// Instructions that the verifier walked through.
+    pub(crate) fn verified_instructions(&self, kind: HookKind) -> Option<u32> {
+        self.kernel.verified_instructions(kind).unwrap()
+    }
+
+    /// Changes what the node shall hold, by the plan from what it holds.
+    pub(crate) fn change(&mut self, edit: impl FnOnce(&mut State)) {
+        self.net.enter();
+        let before = self.kernel.observe().unwrap();
+        assert_eq!(before, self.state, "the kernel holds what it was given");
+        edit(&mut self.state);
+        for op in plan(&self.state, &before, Gate::Open) {
+            self.step(&op);
+        }
+        assert_eq!(self.kernel.observe().unwrap(), self.state);
+        self.compare("after the change");
+    }
+
+    /// Does one step of a plan: what packets meet that arrive halfway through it.
+    pub(crate) fn step(&mut self, op: &Op) {
+        self.net.enter();
+        self.kernel.apply(op).unwrap();
+        memory::step(&mut self.memory, op);
+    }
+
+    /// Says that a step was done that the state asked for does not know of.
+    pub(crate) fn settle(&mut self) {
+        self.net.enter();
+        self.state = self.kernel.observe().unwrap();
+    }
+
+    /// Sends a frame through one hook, on both sides.
+    #[track_caller]
+    pub(crate) fn send(&mut self, kind: HookKind, frame: &[u8]) -> (Verdict, Vec<u8>) {
+        let sent = Sent {
+            frame,
+            routed: self.routed,
+            segment_size: 0,
+            segments: 1,
+        };
+        self.run(kind, sent)
+    }
+
+    /// The same for what stands for several packets of `size` bytes of payload: tc only.
+    #[track_caller]
+    pub(crate) fn send_merged(
+        &mut self,
+        kind: HookKind,
+        frame: &[u8],
+        segments: u32,
+        size: u32,
+    ) -> (Verdict, Vec<u8>) {
+        let sent = Sent {
+            frame,
+            routed: self.routed,
+            segment_size: size,
+            segments,
+        };
+        self.run(kind, sent)
+    }
+
+    /// What a frame from the wire meets: XDP, and then tc if XDP lets it pass.
+    #[track_caller]
+    pub(crate) fn receive(&mut self, frame: &[u8]) -> (Verdict, Vec<u8>) {
+        let (verdict, frame) = self.send(UplinkXdp, frame);
+        if verdict == Verdict::Pass {
+            return self.send(UplinkTc, &frame);
+        }
+        (verdict, frame)
+    }
+
+    /// The frame passes both hooks of the uplink unchanged, and leaves no trace.
+    #[track_caller]
+    pub(crate) fn untouched(&mut self, what: &str, frame: &[u8]) {
+        for kind in [UplinkXdp, UplinkTc] {
+            let before = self.memory.clone();
+            let (verdict, after) = self.send(kind, frame);
+            assert_eq!(verdict, Verdict::Pass, "{what}, {}", kind.as_str());
+            assert_eq!(after, frame, "{what}, {}", kind.as_str());
+            assert!(
+                self.memory == before,
+                "{what}, {}: left a trace",
+                kind.as_str()
+            );
+        }
+    }
+
+    /// The tables in memory: the kernel's are the same.
+    pub(crate) fn tables(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The task that each flow belongs to, by the client's port.
+    pub(crate) fn tasks(&self) -> BTreeMap<u16, u64> {
+        let flows = self.memory.flows.borrow();
+        let task =
+            |(tuple, flow): (&lb_abi::flow::Tuple, &Flow)| (tuple.source_port.get(), flow.task);
+        flows.iter().map(task).collect()
+    }
+
+    /// What was counted for task `n`.
+    pub(crate) fn counted(&self, n: u8) -> Counters {
+        self.memory
+            .counters
+            .borrow()
+            .get(&states::key(n))
+            .copied()
+            .unwrap()
+    }
+
+    /// How many packets were dropped for a reason.
+    pub(crate) fn dropped(&self, reason: Reason) -> u64 {
+        self.drops[&reason]
+    }
+
+    #[track_caller]
+    fn run(&mut self, kind: HookKind, sent: Sent<'_>) -> (Verdict, Vec<u8>) {
+        let (verdict, mut expected) = match kind {
+            UplinkXdp => model::<false>(&self.memory, kind, sent),
+            UplinkTc | BridgeTc => model::<true>(&self.memory, kind, sent),
+        };
+        if let Verdict::Drop(reason) = verdict {
+            *self.drops.entry(reason).or_default() += 1;
+        }
+        if !taken(kind, sent.frame) {
+            return (verdict, expected);
+        }
+        let action = action(kind, verdict);
+        if action == Action::Transmit {
+            self.next_hop(&mut expected);
+        }
+        self.net.enter();
+        let link = match kind {
+            UplinkXdp | UplinkTc => self.net.uplink,
+            BridgeTc => self.net.bridge,
+        };
+        let arrival = Arrival {
+            link,
+            frame: sent.frame,
+            segment_size: sent.segment_size,
+            segments: if sent.segment_size == 0 {
+                0
+            } else {
+                sent.segments
+            },
+        };
+        let outcome = self.kernel.trial(kind, &arrival).unwrap();
+        let name = kind.as_str();
+        assert_eq!(
+            outcome.action, action,
+            "{name}: the kernel against {verdict:?}"
+        );
+        assert_eq!(outcome.frame, expected, "{name}: bytes after {verdict:?}");
+        self.compare(name);
+        (verdict, outcome.frame)
+    }
+
+    /// Gives the frame the MAC addresses of its way out of the uplink.
+    fn next_hop(&self, frame: &mut [u8]) {
+        let to = Ipv4Addr::from(<[u8; 4]>::try_from(&frame[30..34]).unwrap());
+        let on_link = to.octets()[..3] == GATEWAY.octets()[..3];
+        frame[..6].copy_from_slice(&mac(if on_link { to } else { GATEWAY }));
+        frame[6..12].copy_from_slice(&self.memory.settings.unwrap().mac);
+    }
+
+    #[track_caller]
+    fn compare(&self, when: &str) {
+        let turns = self.kernel.turns().unwrap();
+        assert_eq!(turns, *self.memory.turns.borrow(), "turns, {when}");
+        let timeless = |flow: Flow| Flow { seen: 0, ..flow };
+        let flows = self.kernel.flows().unwrap();
+        let flows: BTreeMap<_, _> = flows
+            .into_iter()
+            .map(|(tuple, flow)| (tuple, timeless(flow)))
+            .collect();
+        assert_eq!(flows, *self.memory.flows.borrow(), "flows, {when}");
+        assert_eq!(
+            self.kernel.replies().unwrap(),
+            *self.memory.replies.borrow(),
+            "replies, {when}"
+        );
+        assert_eq!(self.kernel.drops().unwrap(), self.drops, "drops, {when}");
+        let told = self.kernel.meter().unwrap().read().unwrap().tasks;
+        let told: BTreeMap<_, _> = told
+            .into_iter()
+            .map(|(Key(key), counters)| {
+                let lb_core::report::Counters {
+                    new,
+                    packets_in,
+                    bytes_in,
+                    packets_out,
+                    bytes_out,
+                    ..
+                } = counters;
+                (
+                    key,
+                    Counters {
+                        new,
+                        packets_in,
+                        bytes_in,
+                        packets_out,
+                        bytes_out,
+                    },
+                )
+            })
+            .collect();
+        assert_eq!(told, *self.memory.counters.borrow(), "counters, {when}");
+    }
+}
