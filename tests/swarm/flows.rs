@@ -38,7 +38,7 @@ fn datagrams_of_one_socket_stay_with_a_task_and_move_on_when_it_is_killed() {
                     match flow.ask(ANSWER).await {
                         Ok(who) => break task(&who),
                         Err(error) => {
-                            assert!(begin.elapsed() < Duration::from_secs(5), "{error:#}")
+                            assert!(begin.elapsed() < Duration::from_secs(5), "{error:#}");
                         }
                     }
                 };

@@ -6,6 +6,8 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
     reason = "helpers of tests fail the test that calls them; measurements are for who reads the output"
 )]
@@ -19,6 +21,7 @@ mod flows;
 mod health;
 mod kernel;
 mod lab;
+mod lbctl;
 mod leaving;
 mod lifecycle;
 mod obstacles;

@@ -27,6 +27,7 @@ fn a_worker_that_becomes_manager_and_back_goes_on_serving() {
         let scale = format!("{}=5", service.id);
         node2.docker(&["service", "scale", "--detach", &scale])?;
         settled(&swarm, &service, 5);
+        std::thread::sleep(Duration::from_millis(500));
         Ok(())
     };
     let ((), report) = swarm.client.during(&load(&swarm, 8160), promoted).unwrap();
@@ -39,6 +40,7 @@ fn a_worker_that_becomes_manager_and_back_goes_on_serving() {
         std::thread::sleep(Duration::from_secs(1));
         service.update(&["--replicas", "7"])?;
         settled(&swarm, &service, 7);
+        std::thread::sleep(Duration::from_millis(500));
         Ok(())
     };
     let ((), report) = swarm.client.during(&load(&swarm, 8160), demoted).unwrap();
