@@ -1,10 +1,10 @@
 //! What of swarmlb's is in a node's kernel, asked of the kernel itself.
 
-use aya::maps::{HashMap, Map, MapData};
+use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use aya::programs::{SchedClassifier, TcAttachType};
 use harness::agents::PINS;
 use harness::node::Node;
-use lb_abi::counters::Counters;
+use lb_abi::counters::{Counters, Reason};
 use lb_abi::flow::{Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use zerocopy::FromBytes as _;
@@ -103,6 +103,22 @@ pub(crate) fn counted(node: &Node) -> Vec<u64> {
     type Value = [u8; size_of::<Counters>()];
     let map = aya::maps::PerCpuHashMap::<_, u64, Value>::try_from(map).unwrap();
     map.keys().map(Result::unwrap).collect()
+}
+
+/// Packets that the programs dropped so far, with the reason, on each node that has any.
+pub(crate) fn drops(nodes: &[Node]) -> Vec<(String, Reason, u64)> {
+    let mut drops = Vec::new();
+    for node in nodes {
+        let map = Map::PerCpuArray(open(node, "LB_DROPS"));
+        let map = PerCpuArray::<_, u64>::try_from(map).unwrap();
+        for (index, reason) in (0..).zip(Reason::ALL) {
+            let count: u64 = map.get(&index, 0).unwrap().iter().sum();
+            if count > 0 {
+                drops.push((node.name.clone(), *reason, count));
+            }
+        }
+    }
+    drops
 }
 
 fn open(node: &Node, name: &str) -> MapData {
