@@ -145,6 +145,11 @@ impl Packet for XdpFrame {
     fn segments(&self) -> u32 {
         1
     }
+
+    #[inline(always)]
+    fn socket(&self) -> u64 {
+        0 // from the wire
+    }
 }
 
 const _: () = assert!(ETHERNET == size_of::<Ethernet>());

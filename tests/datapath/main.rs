@@ -23,6 +23,7 @@ mod world;
 mod changes;
 mod clamp;
 mod flows;
+mod host;
 mod local;
 mod not_ours;
 mod refused;

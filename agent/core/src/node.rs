@@ -16,6 +16,8 @@ pub struct Node {
     pub uplink: Option<Link>,
     /// `docker_gwbridge`, once Docker has made it.
     pub bridge: Option<Link>,
+    /// Cookie of the host's network namespace; 0 if the kernel has none.
+    pub network: u64,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
     /// Addresses of this node's running tasks on `docker_gwbridge`.

@@ -1,6 +1,5 @@
 use super::*;
 use crate::ids::NodeId;
-use crate::node::Link;
 use crate::plan::{Gate, plan};
 use crate::snapshot::{DesiredState, NodeState, Sign, SwarmNode, TaskState};
 use std::net::Ipv4Addr;
@@ -20,6 +19,7 @@ fn node() -> Node {
         address: Some(Ipv4Addr::new(10, 0, 0, 1)),
         uplink: Some(link("eth0", 2)),
         bridge: Some(link("docker_gwbridge", 3)),
+        network: 4711,
         addresses: [Ipv4Addr::new(10, 0, 0, 1)].into(),
         tasks: [(TaskId::from("a"), Ipv4Addr::new(172, 18, 0, 3))].into(),
     }
@@ -216,4 +216,25 @@ fn tcp_and_udp_on_one_number_are_two_frontends() {
     let (state, problems) = want(&snapshot);
     assert_eq!(state.frontends.len(), 2);
     assert_eq!(problems.len(), 1);
+}
+
+#[test]
+fn processes_on_the_node_are_served_where_its_namespace_is_known() {
+    let on_host = |state: &State| {
+        state
+            .hooks
+            .iter()
+            .filter(|hook| hook.kind.on_host())
+            .count()
+    };
+    let (state, _) = want(&snapshot());
+    assert_eq!(state.settings.map(|settings| settings.network), Some(4711));
+    assert_eq!(on_host(&state), HookKind::HOST.len());
+    let node = Node {
+        network: 0,
+        ..node()
+    };
+    let (state, problems) = desired(&snapshot(), &node, &Config::default(), &State::default());
+    assert_eq!((on_host(&state), problems), (0, vec![]));
+    assert_eq!(state.hooks.len(), 4);
 }
