@@ -22,6 +22,8 @@ pub struct Facts {
     pub uplink: Link,
     /// The bridge of the tasks, once Docker has made it.
     pub bridge: Option<Link>,
+    /// Other bridges of this host, whose containers may call.
+    pub bridges: BTreeSet<Link>,
     /// Addresses on which published ports are answered: all those of the uplink.
     pub addresses: BTreeSet<Ipv4Addr>,
 }

@@ -5,6 +5,7 @@
 //! last turn left in [`desk`].
 
 mod desk;
+mod leave;
 mod turn;
 
 use crate::cli;
@@ -14,7 +15,6 @@ use crate::sentence::causes;
 use crate::serve::{self, BindError};
 use crate::sync::{self, Feed, StartError};
 use desk::Desk;
-use lb_core::ids::ServiceId;
 use lb_core::kernel::ObserveError;
 use lb_core::node::Node;
 use lb_core::report::Problem;
@@ -115,7 +115,14 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     loop {
         tokio::select! {
             () = agent.wait(&mut feed, &mut changes) => agent.step(&mut feed).await,
-            _ = terminate.recv() => break,
+            _ = terminate.recv() => {
+                tokio::select! {
+                    () = agent.last_turns(&mut feed, &mut changes) => {}
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                break;
+            }
             _ = interrupt.recv() => break,
         }
     }
@@ -186,44 +193,6 @@ impl Agent {
             }
         }
     }
-
-    /// Was the agent's own service removed? Known from the Swarm, seconds before the signal.
-    fn removed(&self, feed: &Feed) -> bool {
-        let Some(id) = self.settings.service.as_deref().filter(|id| !id.is_empty()) else {
-            return false;
-        };
-        let snapshot = feed.snapshot.borrow();
-        snapshot.complete
-            && snapshot
-                .services
-                .get(&ServiceId::from(id))
-                .is_none_or(|service| service.removed)
-    }
-
-    fn clean(&mut self) {
-        if self.turns.take().is_none() {
-            return;
-        }
-        match BpfKernel::clean(&self.settings.bpffs.bpffs) {
-            Ok(()) => tracing::info!(
-                "swarmlb was removed from the Swarm: nothing of it is left in the kernel"
-            ),
-            Err(error) => tracing::error!(
-                error = causes(&error),
-                "clean-up failed; run `swarmlb clean`"
-            ),
-        }
-    }
-
-    /// The datapath goes on without an agent, unless the whole service is going.
-    fn leave(&mut self, feed: &Feed) {
-        if self.removed(feed) {
-            self.clean();
-        }
-        if self.turns.is_some() {
-            tracing::info!("stopping; the datapath goes on serving what it knows");
-        }
-    }
 }
 
 /// Waits until this host's engine has said who it is.
@@ -262,6 +231,7 @@ async fn node(feed: &Feed, settings: &cli::Run) -> Result<Node, LinksError> {
         uplink: Some(links.uplink),
         bridge: links.bridge,
         network: links::network(),
+        bridges: links.bridges,
         addresses: links.addresses,
         tasks: facts.tasks.clone(),
     })

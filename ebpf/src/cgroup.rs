@@ -6,7 +6,7 @@ use aya_ebpf::bindings::bpf_sock_addr;
 use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie};
 use aya_ebpf::programs::SockAddrContext;
 use lb_abi::{Be16, Be32, TCP, UDP};
-use lb_datapath::host::{Address, Caller, ipv4, mapped};
+use lb_datapath::host::{Address, Socket, ipv4, mapped};
 
 /// The address in a call of a process.
 pub(crate) struct Named {
@@ -39,9 +39,9 @@ impl Named {
         self.context.sock_addr
     }
 
-    /// Whose call it is, if it is TCP or UDP. `source` is what a datagram goes out from.
+    /// The socket, if it is TCP or UDP. `source` is what a datagram goes out from.
     #[inline(always)]
-    pub(crate) fn caller(&self, source: Be32) -> Option<Caller> {
+    pub(crate) fn calling(&self, source: Be32) -> Option<Socket> {
         let proto = match read!(self.raw(), protocol) {
             protocol if protocol == u32::from(TCP) => TCP,
             protocol if protocol == u32::from(UDP) => UDP,
@@ -49,8 +49,8 @@ impl Named {
         };
         // SAFETY: the context is the kernel's own.
         let network = unsafe { bpf_get_netns_cookie(self.context.as_ptr()) };
-        Some(Caller {
-            socket: self.socket(),
+        Some(Socket {
+            cookie: self.cookie(),
             network,
             bound: source,
             proto,
@@ -59,7 +59,7 @@ impl Named {
 
     /// Cookie of the socket.
     #[inline(always)]
-    pub(crate) fn socket(&self) -> u64 {
+    pub(crate) fn cookie(&self) -> u64 {
         // SAFETY: the context is the kernel's own.
         unsafe { bpf_get_socket_cookie(self.context.as_ptr()) }
     }

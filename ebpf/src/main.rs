@@ -35,7 +35,7 @@ pub fn lb_uplink_xdp(context: XdpContext) -> u32 {
     match uplink(&mut frame, &Maps) {
         Verdict::Uplink => frame.transmit(),
         // Only tc can hand a packet to the bridge, and the datapath knows it.
-        Verdict::Pass | Verdict::Bridge => xdp_action::XDP_PASS,
+        Verdict::Pass | Verdict::Bridge | Verdict::Container(_) => xdp_action::XDP_PASS,
         Verdict::Drop(reason) => {
             maps::count_drop(reason);
             xdp_action::XDP_DROP
@@ -76,8 +76,8 @@ const GO_ON: i32 = 1;
 pub fn lb_connect4(context: SockAddrContext) -> i32 {
     let mut named = Named::new(context);
     let source = named.bound();
-    if let Some(caller) = named.caller(source)
-        && let Some((address, port)) = connect(&Maps, &caller, named.address4(), named.port())
+    if let Some(socket) = named.calling(source)
+        && let Some((address, port)) = connect(&Maps, &socket, named.address4(), named.port())
     {
         named.rename4(mapped(address), port);
     }
@@ -89,8 +89,8 @@ pub fn lb_connect4(context: SockAddrContext) -> i32 {
 pub fn lb_connect6(context: SockAddrContext) -> i32 {
     let mut named = Named::new(context);
     let source = named.bound();
-    if let Some(caller) = named.caller(source)
-        && let Some((address, port)) = connect(&Maps, &caller, named.address6(), named.port())
+    if let Some(socket) = named.calling(source)
+        && let Some((address, port)) = connect(&Maps, &socket, named.address6(), named.port())
     {
         named.rename6(mapped(address), port);
     }
@@ -103,8 +103,8 @@ pub fn lb_connect6(context: SockAddrContext) -> i32 {
 pub fn lb_sendmsg4(context: SockAddrContext) -> i32 {
     let mut named = Named::new(context);
     let source = named.source();
-    if let Some(caller) = named.caller(source)
-        && let Some((address, port)) = send(&Maps, &caller, named.address4(), named.port())
+    if let Some(socket) = named.calling(source)
+        && let Some((address, port)) = send(&Maps, &socket, named.address4(), named.port())
     {
         named.rename4(mapped(address), port);
     }
@@ -137,7 +137,7 @@ pub fn lb_getpeername6(context: SockAddrContext) -> i32 {
 
 #[inline(always)]
 fn tell4(mut named: Named) -> i32 {
-    if let Some((address, port)) = asked(&Maps, named.socket(), named.address4(), named.port()) {
+    if let Some((address, port)) = asked(&Maps, named.cookie(), named.address4(), named.port()) {
         named.rename4(address, port);
     }
     GO_ON
@@ -145,7 +145,7 @@ fn tell4(mut named: Named) -> i32 {
 
 #[inline(always)]
 fn tell6(mut named: Named) -> i32 {
-    if let Some((address, port)) = asked(&Maps, named.socket(), named.address6(), named.port()) {
+    if let Some((address, port)) = asked(&Maps, named.cookie(), named.address6(), named.port()) {
         named.rename6(address, port);
     }
     GO_ON
@@ -157,6 +157,7 @@ fn act(frame: &mut TcFrame, verdict: Verdict) -> i32 {
         Verdict::Pass => TC_ACT_OK,
         Verdict::Uplink => frame.redirect(maps::settings().map_or(0, |settings| settings.uplink)),
         Verdict::Bridge => frame.redirect(maps::settings().map_or(0, |settings| settings.bridge)),
+        Verdict::Container(link) => frame.redirect(link),
         Verdict::Drop(reason) => {
             maps::count_drop(reason);
             TC_ACT_SHOT

@@ -14,7 +14,7 @@ use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap};
 use core::intrinsics::{AtomicOrdering, atomic_or, atomic_xadd};
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::{Counters, Reason};
-use lb_abi::flow::{Flow, Reply, Tuple, ticks};
+use lb_abi::flow::{Caller, Flow, Reply, Tuple, ticks};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::Settings;
 use lb_abi::{Be32, limits};
@@ -58,6 +58,9 @@ static LB_REPLIES: LruHashMap<Tuple, Reply> = LruHashMap::pinned(limits::FLOWS, 
 /// What processes on the node asked for, by where their sockets are pointed instead.
 #[map]
 static LB_CALLS: LruHashMap<Call, Called> = LruHashMap::pinned(limits::CALLS, 0);
+/// Containers of this node that call a published port on it, as others see them.
+#[map]
+static LB_CALLERS: LruHashMap<Tuple, Caller> = LruHashMap::pinned(limits::CALLERS, 0);
 /// Packets dropped, by [`Reason`].
 #[map]
 static LB_DROPS: PerCpuArray<u64> = PerCpuArray::pinned(Reason::ALL.len() as u32, 0);
@@ -196,6 +199,17 @@ impl Tables for Maps {
     #[inline(always)]
     fn remember_call(&self, call: &Call, called: &Called) -> bool {
         LB_CALLS.insert(call, called, 0).is_ok()
+    }
+
+    #[inline(always)]
+    fn caller(&self, tuple: &Tuple) -> Option<Caller> {
+        // SAFETY: as for replies.
+        unsafe { LB_CALLERS.get(tuple) }.copied()
+    }
+
+    #[inline(always)]
+    fn remember_caller(&self, tuple: &Tuple, caller: &Caller) -> bool {
+        LB_CALLERS.insert(tuple, caller, 0).is_ok()
     }
 
     #[inline(always)]

@@ -139,4 +139,10 @@ impl Packet for TcFrame {
         // SAFETY: the context is the kernel's own.
         unsafe { bpf_get_socket_cookie(self.context.as_ptr()) }
     }
+
+    #[inline(always)]
+    fn link(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.context.skb.skb).ifindex }
+    }
 }

@@ -150,6 +150,12 @@ impl Packet for XdpFrame {
     fn socket(&self) -> u64 {
         0 // from the wire
     }
+
+    #[inline(always)]
+    fn link(&self) -> u32 {
+        // SAFETY: reading the context's fields is what it is for.
+        unsafe { (*self.context.ctx).ingress_ifindex }
+    }
 }
 
 const _: () = assert!(ETHERNET == size_of::<Ethernet>());

@@ -18,6 +18,8 @@ pub(crate) struct Sent<'a> {
     pub(crate) routed: bool,
     pub(crate) segment_size: u32,
     pub(crate) segments: u32,
+    /// The device that it came in on.
+    pub(crate) link: u32,
 }
 
 /// The plain code's answer.
@@ -34,6 +36,7 @@ pub(crate) fn model<const DELIVERS: bool>(
         segments: sent.segments,
         // A frame in a trial has a socket of its own, which nobody knows.
         socket: 0,
+        link: sent.link,
     };
     let verdict = match kind {
         UplinkXdp | UplinkTc => uplink(&mut frame, memory),
@@ -53,10 +56,10 @@ pub(crate) fn taken(kind: HookKind, frame: &[u8]) -> bool {
 /// What a program returns for a verdict.
 pub(crate) fn action(kind: HookKind, verdict: Verdict) -> Action {
     match (kind, verdict) {
-        (_, Verdict::Pass) | (UplinkXdp, Verdict::Bridge) => Action::Pass,
+        (_, Verdict::Pass) | (UplinkXdp, Verdict::Bridge | Verdict::Container(_)) => Action::Pass,
         (_, Verdict::Drop(_)) => Action::Drop,
         (UplinkXdp, Verdict::Uplink) => Action::Transmit,
-        (_, Verdict::Uplink | Verdict::Bridge) => Action::Redirect,
+        (_, Verdict::Uplink | Verdict::Bridge | Verdict::Container(_)) => Action::Redirect,
     }
 }
 

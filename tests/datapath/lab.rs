@@ -19,6 +19,8 @@ use nix::sched::{CloneFlags, setns, unshare};
 pub(crate) const MTU: u32 = 1500;
 /// The next hop towards clients.
 pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 254);
+/// A host on another device than the uplink.
+pub(crate) const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 /// Clients, behind [`GATEWAY`].
 pub(crate) const CLIENTS: &str = "203.0.113.0/24";
 
@@ -89,7 +91,8 @@ impl Lab {
     }
 
     /// A node's devices. It reaches nodes 1 and 2, and clients through a gateway; to
-    /// node 3 it knows no neighbour, and to anything else no route.
+    /// node 3 it knows no neighbour, to [`ELSEWHERE`] another device, and to anything
+    /// else no route.
     pub(crate) fn net(&self, n: u8) -> Net {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         // The uplink forwards only where the host does.
@@ -116,6 +119,10 @@ impl Lab {
             }
         }
         lines.push(format!("route add {CLIENTS} via {GATEWAY}"));
+        lines.push("addr add 192.0.2.1/24 dev wire0".to_owned());
+        lines.push(format!(
+            "neigh add {ELSEWHERE} lladdr 02:00:00:00:02:02 dev wire0 nud permanent"
+        ));
         ip(&lines.join("\n"));
         self.made.set(self.made.get() + 1);
         let bpffs = self.bpffs.join(format!("node{}", self.made.get()));

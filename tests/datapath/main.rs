@@ -20,8 +20,10 @@ mod read;
 mod states;
 mod world;
 
+mod callers;
 mod changes;
 mod clamp;
+mod errors;
 mod flows;
 mod host;
 mod local;

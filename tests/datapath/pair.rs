@@ -55,7 +55,13 @@ impl Pair {
     #[track_caller]
     pub(crate) fn deliver(&mut self, frame: &[u8]) -> Vec<u8> {
         let tunnelled = self.enter(frame);
-        let (verdict, frame) = receive(&mut self.home, self.xdp, &tunnelled);
+        self.arrive(&tunnelled)
+    }
+
+    /// A frame out of the tunnel, on to the task's bridge.
+    #[track_caller]
+    pub(crate) fn arrive(&mut self, tunnelled: &[u8]) -> Vec<u8> {
+        let (verdict, frame) = receive(&mut self.home, self.xdp, tunnelled);
         assert_eq!(verdict, Verdict::Bridge);
         frame
     }

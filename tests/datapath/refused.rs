@@ -115,7 +115,7 @@ fn what_cannot_be_understood_inside_is_dropped() {
             ("longer than the frame", &[(64, &[0, 41])]),
             ("shorter than its headers", &[(64, &[0, 39])]),
             ("a fragment", &[(68, &[0x20, 0])]),
-            ("ICMP", &[(71, &[1])]),
+            ("GRE", &[(71, &[47])]),
             ("a short TCP header", &[(94, &[0x40])]),
         ];
         for (what, changes) in cases {
@@ -123,6 +123,19 @@ fn what_cannot_be_understood_inside_is_dropped() {
                 let frame = patched(&patched(&good, changes), &[(52, &[way])]);
                 dropped(&mut pair.home, what, &frame, Reason::BadTunnel);
             }
+        }
+    });
+}
+
+#[test]
+fn icmp_inside_that_is_no_error_is_left_to_tc_and_dropped_there() {
+    in_pair(|mut pair| {
+        let good = good(&mut pair);
+        for way in [1, 2] {
+            let frame = patched(&good, &[(71, &[1]), (52, &[way])]);
+            assert_eq!(pair.home.send(UplinkXdp, &frame).0, Verdict::Pass);
+            let (verdict, _) = pair.home.send(UplinkTc, &frame);
+            assert_eq!(verdict, Verdict::Drop(Reason::BadTunnel));
         }
     });
 }

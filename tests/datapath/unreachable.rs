@@ -7,18 +7,22 @@ use lb_abi::counters::Reason;
 use lb_datapath::Verdict;
 
 use crate::frames::{at, client, tcp, udp};
-use crate::lab::{lab, node};
+use crate::lab::{ELSEWHERE, lab, node};
 use crate::pair::{Pair, pairs};
 use crate::states::{address_of, publish, there};
 use crate::world::{BridgeTc, UplinkTc, UplinkXdp, World};
 
 /// An address to which no node has a route.
-const LOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
+const LOST: Ipv4Addr = Ipv4Addr::new(192, 0, 3, 9);
 
 #[test]
 fn without_a_next_hop_xdp_passes_and_tc_goes_on() {
     lab(|lab| {
-        for (what, home) in [("no neighbour", node(3)), ("no route", LOST)] {
+        for (what, home) in [
+            ("no neighbour", node(3)),
+            ("no route", LOST),
+            ("another device", ELSEWHERE),
+        ] {
             let mut world = World::new(lab, 1);
             world.change(|state| publish(state, TCP, 8080, 80, &[there(1, home)]));
             let syn = tcp(client(9), at(node(1), 8080), "S").frame();

@@ -106,6 +106,7 @@ impl World {
             routed: self.routed,
             segment_size: 0,
             segments: 1,
+            link: self.link(kind),
         };
         self.run(kind, sent)
     }
@@ -124,6 +125,7 @@ impl World {
             routed: self.routed,
             segment_size: size,
             segments,
+            link: self.link(kind),
         };
         self.run(kind, sent)
     }
@@ -167,6 +169,16 @@ impl World {
         flows.iter().map(task).collect()
     }
 
+    /// The number of the task that a client's port belongs to.
+    pub(crate) fn task_of(&self, port: u16, proto: u8) -> u8 {
+        let flows = self.memory.flows.borrow();
+        let (_, flow) = flows
+            .iter()
+            .find(|(tuple, _)| tuple.source_port.get() == port && tuple.proto == proto)
+            .unwrap();
+        u8::try_from(flow.task & 0xff).unwrap()
+    }
+
     /// What was counted for task `n`.
     pub(crate) fn counted(&self, n: u8) -> Counters {
         self.memory
@@ -199,12 +211,8 @@ impl World {
             self.next_hop(&mut expected);
         }
         self.net.enter();
-        let link = match kind {
-            BridgeTc => self.net.bridge,
-            _ => self.net.uplink,
-        };
         let arrival = Arrival {
-            link,
+            link: sent.link,
             frame: sent.frame,
             segment_size: sent.segment_size,
             segments: if sent.segment_size == 0 {
@@ -222,6 +230,14 @@ impl World {
         assert_eq!(outcome.frame, expected, "{name}: bytes after {verdict:?}");
         self.compare(name);
         (verdict, outcome.frame)
+    }
+
+    /// The device that a hook is on.
+    pub(crate) fn link(&self, kind: HookKind) -> u32 {
+        match kind {
+            BridgeTc => self.net.bridge,
+            _ => self.net.uplink,
+        }
     }
 
     /// Gives the frame the MAC addresses of its way out of the uplink.
@@ -247,6 +263,11 @@ impl World {
             self.kernel.replies().unwrap(),
             *self.memory.replies.borrow(),
             "replies, {when}"
+        );
+        assert_eq!(
+            self.kernel.callers().unwrap(),
+            *self.memory.callers.borrow(),
+            "callers, {when}"
         );
         assert_eq!(self.kernel.drops().unwrap(), self.drops, "drops, {when}");
         let told = self.kernel.meter().unwrap().read().unwrap().tasks;

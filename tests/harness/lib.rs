@@ -5,6 +5,7 @@
 //! has an owner that removes it: guards in a process, and [`teardown`], driven by
 //! the laboratory's directory, for what must outlive one.
 
+pub mod agents;
 pub mod cgroups;
 pub mod client;
 mod engine;

@@ -1,7 +1,7 @@
 //! One Swarm for all tests of a binary, and the right to run them.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use anyhow::Result;
 
@@ -62,37 +62,81 @@ impl TestSwarm {
     }
 }
 
-static SHARED: OnceLock<Result<Mutex<Option<TestSwarm>>, String>> = OnceLock::new();
+/// Whether a test may meet others on this machine.
+static MACHINE: RwLock<()> = RwLock::new(());
+static SHARED: OnceLock<Result<RwLock<Option<TestSwarm>>, String>> = OnceLock::new();
 
-/// The right to use the shared Swarm; one test has it at a time.
-pub struct Turn(MutexGuard<'static, Option<TestSwarm>>);
+/// The right to load this machine, alone or together with others.
+pub struct Quiet {
+    _held: Held,
+}
+
+enum Held {
+    Together(#[expect(dead_code, reason = "held")] RwLockReadGuard<'static, ()>),
+    Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
+}
+
+/// Waits until no test runs that wants to be alone.
+#[must_use]
+pub fn together() -> Quiet {
+    let held = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    Quiet {
+        _held: Held::Together(held),
+    }
+}
+
+/// Waits until no other test runs: for tests that change nodes, or measure time.
+#[must_use]
+pub fn alone() -> Quiet {
+    let held = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+    Quiet {
+        _held: Held::Alone(held),
+    }
+}
+
+/// The right to use the shared Swarm.
+pub struct Turn {
+    swarm: RwLockReadGuard<'static, Option<TestSwarm>>,
+    _quiet: Quiet,
+}
 
 impl std::ops::Deref for Turn {
     type Target = Swarm;
     fn deref(&self) -> &Swarm {
-        match &*self.0 {
+        match &*self.swarm {
             Some(test) => &test.swarm,
             None => unreachable!("emptied at exit, when no test runs"),
         }
     }
 }
 
-/// Waits for the turn on a Swarm of three nodes that the tests of this binary share.
+/// The Swarm of three nodes that the tests of this binary share, with an agent on each.
 ///
 /// # Panics
 /// Where the Swarm does not come up: then no test can run.
+#[must_use]
 #[expect(clippy::panic, reason = "fails the test that calls it")]
-pub fn turn(lab_binary: &Path) -> Turn {
+pub fn turn(lab_binary: &Path, quiet: Quiet) -> Turn {
     let shared = SHARED.get_or_init(|| {
         take_down_at_exit();
-        let test = TestSwarm::up(lab_binary, "lbswarm", 3).map_err(|error| format!("{error:#}"))?;
-        Ok(Mutex::new(Some(test)))
+        let test = with_agents(lab_binary, "lbswarm", 3).map_err(|error| format!("{error:#}"))?;
+        Ok(RwLock::new(Some(test)))
     });
     match shared {
-        // A test that failed leaves its guards' work done: services are removed.
-        Ok(swarm) => Turn(swarm.lock().unwrap_or_else(PoisonError::into_inner)),
+        Ok(swarm) => Turn {
+            swarm: swarm.read().unwrap_or_else(PoisonError::into_inner),
+            _quiet: quiet,
+        },
         Err(error) => panic!("no Swarm to test on: {error}"),
     }
+}
+
+/// A Swarm of its own, with an agent on every node.
+pub fn with_agents(lab_binary: &Path, suite: &str, nodes: u8) -> Result<TestSwarm> {
+    let test = TestSwarm::up(lab_binary, suite, nodes)?;
+    test.swarm.load_agent()?;
+    test.swarm.deploy_agents()?;
+    Ok(test)
 }
 
 /// Statics are not dropped at exit, so the C library is asked to do it.
@@ -100,7 +144,7 @@ pub fn turn(lab_binary: &Path) -> Turn {
 fn take_down_at_exit() {
     extern "C" fn take_down() {
         if let Some(Ok(shared)) = SHARED.get()
-            && let Ok(mut swarm) = shared.try_lock()
+            && let Ok(mut swarm) = shared.try_write()
         {
             swarm.take();
         }

@@ -93,11 +93,8 @@ fn hooks(node: &Node, uplink: &Link) -> BTreeSet<Hook> {
         on(HookKind::UplinkTc, uplink.index),
         on(HookKind::UplinkEgress, uplink.index),
     ]);
-    hooks.extend(
-        node.bridge
-            .as_ref()
-            .map(|bridge| on(HookKind::BridgeTc, bridge.index)),
-    );
+    let bridges = node.bridge.iter().chain(&node.bridges);
+    hooks.extend(bridges.map(|bridge| on(HookKind::BridgeTc, bridge.index)));
     // The root cgroup is that of every namespace: the host's own must be known.
     if node.network != 0 {
         hooks.extend(HookKind::HOST.map(|kind| on(kind, 0)));

@@ -18,6 +18,8 @@ pub struct Node {
     pub bridge: Option<Link>,
     /// Cookie of the host's network namespace; 0 if the kernel has none.
     pub network: u64,
+    /// Other bridges of the host: containers there call published ports, too.
+    pub bridges: BTreeSet<Link>,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
     /// Addresses of this node's running tasks on `docker_gwbridge`.

@@ -35,17 +35,14 @@ impl Backoff {
     }
 
     /// It worked for `lived`. What breaks off at once still counts as failing,
-    /// or a peer that accepts and hangs up would be dialled without pause.
-    pub fn worked(&mut self, lived: Duration) {
-        if lived >= self.ceiling {
+    /// or a peer that accepts and hangs up would be dialled without pause. Returns whether
+    /// it counted as working.
+    pub fn worked(&mut self, lived: Duration) -> bool {
+        let worked = lived >= self.ceiling;
+        if worked {
             self.failures = 0;
         }
-    }
-
-    /// Failures since it last worked.
-    #[must_use]
-    pub fn failures(&self) -> u32 {
-        self.failures
+        worked
     }
 }
 

@@ -46,7 +46,11 @@ pub(super) fn facts(
         }
     };
     let bridge = devices.iter().find(|d| d.link.name == bridge_name);
+    let others = devices
+        .iter()
+        .filter(|d| d.bridge && d.link.name != bridge_name && d.link != uplink.link);
     Ok(Facts {
+        bridges: others.map(|d| d.link.clone()).collect(),
         uplink: uplink.link.clone(),
         bridge: bridge.map(|device| device.link.clone()),
         addresses: uplink.addresses.clone(),
@@ -70,6 +74,7 @@ mod tests {
             loopback: name == "lo",
             up: true,
             enslaved: name.starts_with("veth"),
+            bridge: name.starts_with("docker"),
             addresses: addresses.iter().map(|a| Ipv4Addr::from(*a)).collect(),
         }
     }

@@ -5,7 +5,7 @@ use futures_util::TryStreamExt;
 use lb_core::node::Link;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub(super) struct Device {
     pub(super) up: bool,
     /// A port of a bridge or bond, which has the addresses in its stead.
     pub(super) enslaved: bool,
+    pub(super) bridge: bool,
     pub(super) addresses: BTreeSet<Ipv4Addr>,
 }
 
@@ -72,7 +73,8 @@ async fn dump(handle: rtnetlink::Handle) -> Result<Vec<Device>, LinksError> {
 }
 
 fn device(message: &LinkMessage) -> Option<Device> {
-    let (mut name, mut mtu, mut mac, mut enslaved) = (None, None, [0; 6], false);
+    let (mut name, mut mtu, mut mac) = (None, None, [0; 6]);
+    let (mut enslaved, mut bridge) = (false, false);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(text) => name = Some(text.clone()),
@@ -80,6 +82,9 @@ fn device(message: &LinkMessage) -> Option<Device> {
             // Devices without Ethernet have none, or one of another length.
             LinkAttribute::Address(bytes) => mac = bytes.as_slice().try_into().unwrap_or_default(),
             LinkAttribute::Controller(index) => enslaved = *index != 0,
+            LinkAttribute::LinkInfo(infos) => {
+                bridge = infos.contains(&LinkInfo::Kind(InfoKind::Bridge));
+            }
             _ => {}
         }
     }
@@ -93,6 +98,7 @@ fn device(message: &LinkMessage) -> Option<Device> {
         loopback: message.header.flags.contains(LinkFlags::Loopback),
         up: message.header.flags.contains(LinkFlags::Up),
         enslaved,
+        bridge,
         addresses: BTreeSet::new(),
     })
 }

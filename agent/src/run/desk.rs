@@ -162,9 +162,11 @@ impl Desk {
     fn hooks(&self) -> Vec<HookReport> {
         let last = self.last();
         let named = |index| {
-            [&last.node.uplink, &last.node.bridge]
+            let known = [&last.node.uplink, &last.node.bridge];
+            known
                 .into_iter()
                 .flatten()
+                .chain(&last.node.bridges)
                 .find(|link| link.index == index)
                 .map_or_else(|| format!("device {index}"), |link| link.name.clone())
         };

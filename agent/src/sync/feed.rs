@@ -96,11 +96,13 @@ pub async fn start(settings: Settings, local_stats: LocalStats) -> Result<Feed, 
     let (engine_out, engine) = mpsc::channel(4);
     tasks.spawn(swarm::follow(docker, manager, nudge.clone(), engine_out));
     let (standing_out, standing) = watch::channel(Standing::default());
-    tasks.spawn(certs::follow(
-        settings.certificates,
-        CERTIFICATES_EVERY,
-        standing_out,
-    ));
+    let mut joined = info.clone();
+    tasks.spawn(async move {
+        // Outside of a Swarm there are none, and that is not what is wrong then.
+        if joined.wait_for(|info| info.member).await.is_ok() {
+            certs::follow(settings.certificates, CERTIFICATES_EVERY, standing_out).await;
+        }
+    });
 
     let sources = Sources {
         info,

@@ -2,8 +2,10 @@
 //! tell, one thing after the other, and publishes what comes out of it.
 
 mod state;
+mod view;
 
-pub(super) use state::{Input, View};
+pub(super) use state::Input;
+pub(super) use view::View;
 
 use super::context::{Context, OwnSigns};
 use crate::watch::LocalFacts;

@@ -18,8 +18,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// Messages under way to one manager; with more than that it does not read.
 const QUEUE: usize = 64;
-/// During a start or an upgrade of the agents all over the Swarm, peers come and go.
-const FAILURES_TO_REPORT: u32 = 4;
+/// During a start, an upgrade of the agents or a promotion, peers come and go.
+const REPORT_AFTER: Duration = Duration::from_secs(3);
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +43,14 @@ pub(super) async fn keep(
 ) {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
     let mut standing = context.standing.clone();
+    let mut worked = Instant::now();
     loop {
         let began = Instant::now();
         standing.borrow_and_update();
         let ended = session(&context, &id, &host, chosen.clone()).await;
+        let mut was_up = false;
         context.peers.update(&id, |state| {
+            was_up = state.up;
             *state = PeerState {
                 host: host.clone(),
                 trouble: Some(ended.to_string()),
@@ -57,7 +60,9 @@ pub(super) async fn keep(
         backoff.worked(began.elapsed());
         let pause = backoff.failed(random());
         tracing::debug!(manager = %id, reason = %ended, retry_ms = pause.as_millis(), "session ended");
-        if backoff.failures() >= FAILURES_TO_REPORT {
+        if was_up {
+            worked = Instant::now();
+        } else if worked.elapsed() >= REPORT_AFTER {
             let problem = Some(ended.to_string());
             context.problems.set(&format!("manager {host}"), problem);
         }

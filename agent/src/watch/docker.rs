@@ -160,7 +160,7 @@ impl Docker {
             .map(move |event| {
                 event.map_err(|error| DockerError::NotAnswering {
                     socket: socket.clone(),
-                    reason: error.to_string(),
+                    reason: root_cause(&error),
                 })
             })
     }
@@ -197,7 +197,7 @@ impl Docker {
                     io::ErrorKind::PermissionDenied => DockerError::Permission(self.socket.clone()),
                     _ => self.silent(error.to_string()),
                 })?;
-        let silent = |error: hyper::Error| self.silent(error.to_string());
+        let silent = |error: hyper::Error| self.silent(root_cause(&error));
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(silent)?;
@@ -231,4 +231,13 @@ impl Docker {
             reason,
         }
     }
+}
+
+/// The innermost cause: what is wrapped around it names libraries, not what happened.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }

@@ -84,13 +84,15 @@ pub async fn follow(docker: Docker, containers: mpsc::Sender<ContainerNews>, swa
                 Meaning::Nothing => {}
             }
         };
-        backoff.worked(opened.elapsed());
+        let lasted = backoff.worked(opened.elapsed());
         let pause = backoff.failed(super::pace::random());
-        tracing::warn!(
-            reason = broken,
-            retry_ms = pause.as_millis(),
-            "event stream broke off"
-        );
+        let retry_ms = pause.as_millis();
+        // An engine that restarts is news once, not at each try.
+        if lasted {
+            tracing::warn!(reason = broken, retry_ms, "event stream broke off");
+        } else {
+            tracing::debug!(reason = broken, retry_ms, "event stream not opened");
+        }
         tokio::time::sleep(pause).await;
     }
 }

@@ -54,4 +54,6 @@ reasons! {
     NoRoom = 4, "the kernel refused to grow or shrink a packet";
     /// No memory for a flow.
     FlowTable = 5, "the flow table could not take a new flow";
+    /// No port left for a container that calls.
+    NoPort = 6, "containers of this node called it from more ports at once than there are to present them under";
 }

@@ -74,11 +74,28 @@ pub struct Flow {
     pub state: u32,
     /// When a packet was last seen, in [`ticks`].
     pub seen: u32,
+    /// The port under which this node presents a container of its own that calls; 0
+    /// for everyone else, whose address and port stay as they are.
+    pub port: Be16,
     /// Zero.
-    pub zero: u32,
+    pub zero: u16,
 }
 
 impl Flow {
+    /// A new flow to `task`; `peer` as in [`Flow::peer`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(task: u64, peer: Be32) -> Self {
+        Self {
+            task,
+            peer,
+            state: 0,
+            seen: 0,
+            port: Be16::new(0),
+            zero: 0,
+        }
+    }
+
     /// Both sides are done, or one gave up: the next SYN is a new connection.
     #[inline(always)]
     #[must_use]
@@ -112,6 +129,26 @@ pub struct Reply {
     pub peer: Be32,
     /// The port that the client spoke to.
     pub port: Be16,
+    /// 1 where the client is a container of this node: its [`Caller`] says which.
+    pub calls: u8,
     /// Zero.
-    pub zero: [u8; 6],
+    pub zero: [u8; 5],
+}
+
+/// A container of this node that calls a published port on its own node. Keyed by the
+/// [`Tuple`] under which it is presented: from this node's address.
+///
+/// Under its own address, replies would go to it directly, past the datapath; and on
+/// another node that address belongs to another container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Caller {
+    /// Its own address.
+    pub address: Be32,
+    /// Its own port.
+    pub port: Be16,
+    /// Zero.
+    pub zero: u16,
+    /// Index of the bridge that it is on.
+    pub link: u32,
 }

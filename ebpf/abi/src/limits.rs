@@ -16,3 +16,5 @@ pub const PEERS: u32 = 4_096;
 pub const CALLS: u32 = 65_536;
 /// Flows that one node remembers, each way.
 pub const FLOWS: u32 = 262_144;
+/// Connections of containers to their own node that are remembered.
+pub const CALLERS: u32 = 65_536;

@@ -1,5 +1,7 @@
 //! What tasks send out of `docker_gwbridge`: replies of our flows, and everything else they do.
 
+use crate::callers::{from_container, to_container};
+use crate::errors;
 use crate::mss;
 use crate::packet::{Packet, Tables};
 use crate::parse;
@@ -19,15 +21,25 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         _ => return Verdict::Pass,
     }
     let Some(segment) = parse::outer(packet) else {
-        return Verdict::Pass;
+        return errors::from_task(packet, tables, &settings);
     };
     let Some(reply) = tables.reply(&segment.tuple) else {
-        return Verdict::Pass;
+        return from_container(packet, tables, &settings, &segment);
     };
     let here = reply.peer.get() == 0;
     let mut client_side = segment.tuple;
     client_side.source = reply.frontend;
     client_side.source_port = reply.port;
+    if reply.calls != 0 {
+        if !rewrite(packet, &segment, End::Source, reply.frontend, reply.port) {
+            return Verdict::Drop(Reason::NoRoom);
+        }
+        let segment = parse::Segment {
+            tuple: client_side,
+            ..segment
+        };
+        return to_container(packet, tables, &segment, reply.task);
+    }
     if here {
         // The ingress node keeps the flow's state and its counters; elsewhere only
         // the time matters.

@@ -101,13 +101,7 @@ fn task<P: Packet, T: Tables>(
         None => false,
     };
     if !same {
-        let flow = Flow {
-            task: called.task,
-            peer: Be32::new(0),
-            state: 0,
-            seen: 0,
-            zero: 0,
-        };
+        let flow = Flow::new(called.task, Be32::new(0));
         if !tables.remember(&tuple, &flow) {
             return Err(Reason::FlowTable);
         }

@@ -32,16 +32,16 @@ pub fn ipv4(address: Address) -> Option<Be32> {
     (first.get() == 0 && second.get() == 0 && third.get() == 0xffff).then_some(last)
 }
 
-/// Whose call it is.
+/// The socket of a process.
 #[derive(Clone, Copy, Debug)]
-pub struct Caller {
-    /// Cookie of the socket.
-    pub socket: u64,
+pub struct Socket {
+    /// Its cookie.
+    pub cookie: u64,
     /// Cookie of its network namespace.
     pub network: u64,
     /// The IPv4 address that it is bound to; 0: any.
     pub bound: Be32,
-    /// IP protocol of the socket.
+    /// Its IP protocol.
     pub proto: u8,
 }
 
@@ -50,17 +50,17 @@ pub struct Caller {
 #[inline(always)]
 pub fn connect<T: Tables>(
     tables: &T,
-    caller: &Caller,
+    socket: &Socket,
     address: Address,
     number: Be16,
 ) -> Option<(Be32, Be16)> {
-    let (port, frontend) = frontend(tables, caller, address, number)?;
+    let (port, frontend) = frontend(tables, socket, address, number)?;
     let Scheduled::To(task, backend) = next(tables, &port, &frontend) else {
         return None;
     };
     tables.count_new(task);
     point(
-        tables, caller, address, &port, &frontend, task, &backend, None,
+        tables, socket, address, &port, &frontend, task, &backend, None,
     )
 }
 
@@ -69,18 +69,18 @@ pub fn connect<T: Tables>(
 #[inline(always)]
 pub fn send<T: Tables>(
     tables: &T,
-    caller: &Caller,
+    socket: &Socket,
     address: Address,
     number: Be16,
 ) -> Option<(Be32, Be16)> {
-    let (port, frontend) = frontend(tables, caller, address, number)?;
-    let same = Call::new(caller.socket, Be32::ZERO, number);
+    let (port, frontend) = frontend(tables, socket, address, number)?;
+    let same = Call::new(socket.cookie, Be32::ZERO, number);
     let known = tables
         .call(&same)
         .and_then(|called| Some((called.task, tables.backend(called.task)?)));
     if let Some((task, backend)) = known {
         return point(
-            tables, caller, address, &port, &frontend, task, &backend, None,
+            tables, socket, address, &port, &frontend, task, &backend, None,
         );
     }
     let Scheduled::To(task, backend) = next(tables, &port, &frontend) else {
@@ -89,7 +89,7 @@ pub fn send<T: Tables>(
     tables.count_new(task);
     point(
         tables,
-        caller,
+        socket,
         address,
         &port,
         &frontend,
@@ -115,20 +115,20 @@ pub fn asked<T: Tables>(
 #[inline(always)]
 fn frontend<T: Tables>(
     tables: &T,
-    caller: &Caller,
+    socket: &Socket,
     address: Address,
     number: Be16,
 ) -> Option<(Port, Frontend)> {
     let settings = tables.settings()?;
     // Containers and other hosts' namespaces have a 127.0.0.1 of their own.
-    if settings.network == 0 || settings.network != caller.network {
+    if settings.network == 0 || settings.network != socket.network {
         return None;
     }
     // Bound there, it can't be heard from outside the host.
-    if loopback(caller.bound) || !here(tables, address) {
+    if loopback(socket.bound) || !here(tables, address) {
         return None;
     }
-    let port = Port::new(number, caller.proto);
+    let port = Port::new(number, socket.proto);
     let frontend = tables.frontend(&port)?;
     Some((port, frontend))
 }
@@ -157,7 +157,7 @@ fn loopback(address: Be32) -> bool {
 )]
 fn point<T: Tables>(
     tables: &T,
-    caller: &Caller,
+    socket: &Socket,
     address: Address,
     port: &Port,
     frontend: &Frontend,
@@ -170,7 +170,7 @@ fn point<T: Tables>(
     } else {
         port.number
     };
-    let call = Call::new(caller.socket, backend.address, to);
+    let call = Call::new(socket.cookie, backend.address, to);
     let called = Called {
         task,
         address,

@@ -6,8 +6,9 @@
 //!                ├─ out of the tunnel, towards a task: remember the flow, to the bridge
 //!                ├─ out of the tunnel, towards a client: to the wire
 //!                └─ out of the tunnel, towards a process here: to the kernel
-//! task ────> [bridge] ── reply of a flow? rewrite ───┬─> to the wire
-//!                                                    └─> into the tunnel, to the ingress node
+//! task ────> [bridge] ─┬─ reply of a flow? rewrite ─┬─> to the wire
+//!                      │                            └─> into the tunnel, to the ingress node
+//!                      └─ calls a published port: as a client, under the node's address
 //! process ─> [host] ── own address? schedule, point its socket at the task
 //!       └──> [egress] ── to a task elsewhere: into the tunnel
 //! ```
@@ -19,9 +20,14 @@
 #![forbid(unsafe_code)]
 
 pub mod bridge;
+pub mod callers;
 pub mod checksum;
+pub mod choose;
+pub mod deliver;
 pub mod egress;
+pub mod errors;
 pub mod host;
+pub mod icmp;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod mss;

@@ -6,7 +6,7 @@ use crate::tunnel::OVERHEAD;
 use lb_abi::Be32;
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::Counters;
-use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::Settings;
 use std::cell::RefCell;
@@ -26,6 +26,8 @@ pub struct Frame<const DELIVERS: bool> {
     pub segments: u32,
     /// Cookie of the socket that sent it.
     pub socket: u64,
+    /// The device that it came in on.
+    pub link: u32,
 }
 
 impl<const DELIVERS: bool> Frame<DELIVERS> {
@@ -38,6 +40,7 @@ impl<const DELIVERS: bool> Frame<DELIVERS> {
             segment_size: 0,
             segments: 1,
             socket: 0,
+            link: 0,
         }
     }
 
@@ -130,6 +133,10 @@ impl<const DELIVERS: bool> Packet for Frame<DELIVERS> {
     fn socket(&self) -> u64 {
         self.socket
     }
+
+    fn link(&self) -> u32 {
+        self.link
+    }
 }
 
 /// All maps.
@@ -155,6 +162,8 @@ pub struct Memory {
     pub replies: RefCell<BTreeMap<Tuple, Reply>>,
     /// What processes on the node asked for.
     pub calls: RefCell<BTreeMap<Call, Called>>,
+    /// Containers of this node that call.
+    pub callers: RefCell<BTreeMap<Tuple, Caller>>,
     /// Traffic per task.
     pub counters: RefCell<BTreeMap<u64, Counters>>,
     /// What the clock of flows says.
@@ -237,6 +246,15 @@ impl Tables for Memory {
 
     fn remember_call(&self, call: &Call, called: &Called) -> bool {
         self.calls.borrow_mut().insert(*call, *called);
+        true
+    }
+
+    fn caller(&self, tuple: &Tuple) -> Option<Caller> {
+        self.callers.borrow().get(tuple).copied()
+    }
+
+    fn remember_caller(&self, tuple: &Tuple, caller: &Caller) -> bool {
+        self.callers.borrow_mut().insert(*tuple, *caller);
         true
     }
 

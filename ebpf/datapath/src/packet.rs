@@ -2,7 +2,7 @@
 
 use lb_abi::Be32;
 use lb_abi::call::{Call, Called};
-use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::Settings;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -52,6 +52,9 @@ pub trait Packet {
 
     /// Cookie of the socket on this node that sent it; 0 if none did.
     fn socket(&self) -> u64;
+
+    /// Index of the device that it came in on.
+    fn link(&self) -> u32;
 }
 
 /// A change of bytes that a TCP or UDP checksum covers.
@@ -97,6 +100,10 @@ pub trait Tables {
     fn call(&self, call: &Call) -> Option<Called>;
     /// Remembers what a process asked for.
     fn remember_call(&self, call: &Call, called: &Called) -> bool;
+    /// Who is presented under a tuple.
+    fn caller(&self, tuple: &Tuple) -> Option<Caller>;
+    /// Remembers who is presented under a tuple.
+    fn remember_caller(&self, tuple: &Tuple, caller: &Caller) -> bool;
     /// Counts a new flow of a task.
     fn count_new(&self, task: u64);
     /// Counts packets from a client to a task.

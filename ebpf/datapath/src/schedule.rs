@@ -1,6 +1,6 @@
 //! Which task a new flow goes to.
 
-use crate::packet::{Packet, Tables};
+use crate::packet::Tables;
 use crate::parse::Segment;
 use lb_abi::Be32;
 use lb_abi::counters::Reason;
@@ -19,8 +19,7 @@ pub enum Scheduled {
 
 /// Gives a new flow to the next task in turn, and remembers it.
 #[inline(always)]
-pub fn schedule<P: Packet, T: Tables>(
-    _packet: &P,
+pub fn schedule<T: Tables>(
     tables: &T,
     segment: &Segment,
     port: &Port,
@@ -30,13 +29,7 @@ pub fn schedule<P: Packet, T: Tables>(
         Scheduled::To(task, backend) => (task, backend),
         other => return other,
     };
-    let flow = Flow {
-        task,
-        peer: Be32::new(0),
-        state: 0,
-        seen: 0,
-        zero: 0,
-    };
+    let flow = Flow::new(task, Be32::new(0));
     if !tables.remember(&segment.tuple, &flow) {
         return Scheduled::Failed(Reason::FlowTable);
     }

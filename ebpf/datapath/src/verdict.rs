@@ -13,4 +13,6 @@ pub enum Verdict {
     Uplink,
     /// To the task on `docker_gwbridge` that it is now addressed to.
     Bridge,
+    /// To the container on the bridge with this index that it is now addressed to.
+    Container(u32),
 }

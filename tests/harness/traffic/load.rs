@@ -58,6 +58,8 @@ pub struct Report {
     pub answers: BTreeMap<String, u64>,
     /// When each task first answered, from the beginning of the load.
     pub first_answer: BTreeMap<String, Duration>,
+    /// When each task was last asked something that it answered, likewise.
+    pub last_asked: BTreeMap<String, Duration>,
     /// The number of failed requests.
     pub failed: u64,
     /// The first failures: when, and why.
@@ -80,6 +82,7 @@ impl Report {
                 self.first_answer
                     .entry(task.clone())
                     .or_insert_with(|| begin.elapsed());
+                self.last_asked.insert(task.clone(), asked - begin);
                 *self.answers.entry(task).or_default() += 1;
                 self.slowest = self.slowest.max(asked.elapsed());
             }
@@ -103,6 +106,10 @@ impl Report {
         for (task, first) in other.first_answer {
             let known = self.first_answer.entry(task).or_insert(first);
             *known = first.min(*known);
+        }
+        for (task, last) in other.last_asked {
+            let known = self.last_asked.entry(task).or_insert(last);
+            *known = last.max(*known);
         }
         self.failed += other.failed;
         self.failures.extend(other.failures);

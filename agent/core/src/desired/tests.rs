@@ -20,6 +20,7 @@ fn node() -> Node {
         uplink: Some(link("eth0", 2)),
         bridge: Some(link("docker_gwbridge", 3)),
         network: 4711,
+        bridges: [link("docker0", 4)].into(),
         addresses: [Ipv4Addr::new(10, 0, 0, 1)].into(),
         tasks: [(TaskId::from("a"), Ipv4Addr::new(172, 18, 0, 3))].into(),
     }
@@ -236,5 +237,25 @@ fn processes_on_the_node_are_served_where_its_namespace_is_known() {
     };
     let (state, problems) = desired(&snapshot(), &node, &Config::default(), &State::default());
     assert_eq!((on_host(&state), problems), (0, vec![]));
-    assert_eq!(state.hooks.len(), 4);
+}
+
+#[test]
+fn every_bridge_is_listened_to_and_the_uplink_both_ways() {
+    let hooks: Vec<String> = want(&snapshot())
+        .0
+        .hooks
+        .iter()
+        .filter(|hook| !hook.kind.on_host())
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        hooks,
+        [
+            "uplink-xdp-2",
+            "uplink-tc-2",
+            "bridge-tc-3",
+            "bridge-tc-4",
+            "uplink-egress-2"
+        ]
+    );
 }

@@ -13,6 +13,9 @@ use thiserror::Error;
 /// The object, as the build script made it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
 
+/// Below a BPF file system's root: everything in it is ours.
+const OURS: &str = "swarmlb";
+
 /// The kernel or the host can't do what the eBPF path needs.
 #[derive(Debug, Error)]
 pub enum LoadError {
@@ -52,7 +55,8 @@ pub enum LoadError {
     },
 }
 
-/// Loads the programs with maps pinned below `root`/swarmlb.
+/// Loads the programs with maps pinned below `root`/swarmlb. Where that fails, nothing is left of
+/// it but what an earlier agent had pinned.
 pub(crate) fn load(root: &Path) -> Result<(Ebpf, PathBuf), LoadError> {
     if !on_bpffs(root) {
         return Err(LoadError::NoBpffs {
@@ -60,12 +64,20 @@ pub(crate) fn load(root: &Path) -> Result<(Ebpf, PathBuf), LoadError> {
         });
     }
     let directory = directory(root);
-    std::fs::create_dir_all(&directory).map_err(|source| LoadError::Directory {
-        path: directory.display().to_string(),
-        source,
-    })?;
+    let adopted = directory.exists();
+    let loaded = load_into(&directory);
+    if loaded.is_err() && !adopted {
+        // The first error is the one that matters; the parent stays if it is not empty.
+        let _ = remove(&directory);
+        let _ = std::fs::remove_dir(root.join(OURS));
+    }
+    loaded.map(|ebpf| (ebpf, directory))
+}
+
+fn load_into(directory: &Path) -> Result<Ebpf, LoadError> {
+    std::fs::create_dir_all(directory).map_err(failed(directory))?;
     let mut ebpf = EbpfLoader::new()
-        .default_map_pin_directory(&directory)
+        .default_map_pin_directory(directory)
         .load(OBJECT)
         .map_err(|error| refused("the maps", error))?;
     for kind in HookKind::ALL {
@@ -84,7 +96,7 @@ pub(crate) fn load(root: &Path) -> Result<(Ebpf, PathBuf), LoadError> {
         }
         .map_err(|error| refused(name, error))?;
     }
-    Ok((ebpf, directory))
+    Ok(ebpf)
 }
 
 /// Takes the maps out of the object and adopts the links. Only after the programs
@@ -109,36 +121,41 @@ pub(crate) fn split(
 /// Removes every pin of ours below `root`, of any version: links first, so that
 /// nothing runs on maps that are going.
 pub(crate) fn clean(root: &Path) -> Result<(), LoadError> {
-    let ours = root.join("swarmlb");
-    let failed = |path: &Path| {
-        let path = path.display().to_string();
-        move |source| LoadError::Directory { path, source }
-    };
+    let ours = root.join(OURS);
     let versions = match std::fs::read_dir(&ours) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         other => other.map_err(failed(&ours))?,
     };
     for version in versions {
-        let version = version.map_err(failed(&ours))?.path();
-        let mut pins = Vec::new();
-        for pin in std::fs::read_dir(&version).map_err(failed(&version))? {
-            pins.push(pin.map_err(failed(&version))?.path());
-        }
-        // `LB_…` are maps, the rest are links.
-        pins.sort_by_key(|pin| {
-            pin.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("LB_"))
-        });
-        for pin in pins {
-            std::fs::remove_file(&pin).map_err(failed(&pin))?;
-        }
-        std::fs::remove_dir(&version).map_err(failed(&version))?;
+        remove(&version.map_err(failed(&ours))?.path())?;
     }
     std::fs::remove_dir(&ours).map_err(failed(&ours))
 }
 
+/// Removes the pins of one version.
+fn remove(version: &Path) -> Result<(), LoadError> {
+    let mut pins = Vec::new();
+    for pin in std::fs::read_dir(version).map_err(failed(version))? {
+        pins.push(pin.map_err(failed(version))?.path());
+    }
+    // `LB_…` are maps, the rest are links.
+    pins.sort_by_key(|pin| {
+        pin.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("LB_"))
+    });
+    for pin in pins {
+        std::fs::remove_file(&pin).map_err(failed(&pin))?;
+    }
+    std::fs::remove_dir(version).map_err(failed(version))
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> LoadError + use<> {
+    let path = path.display().to_string();
+    move |source| LoadError::Directory { path, source }
+}
+
 fn directory(root: &Path) -> PathBuf {
-    root.join("swarmlb").join(format!("v{}", lb_abi::VERSION))
+    root.join(OURS).join(format!("v{}", lb_abi::VERSION))
 }
 
 fn on_bpffs(path: &Path) -> bool {
@@ -175,17 +192,18 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
         flows: make(take("LB_FLOWS")?, Table::new)?,
         replies: make(take("LB_REPLIES")?, Table::new)?,
         calls: make(take("LB_CALLS")?, Table::new)?,
+        callers: make(take("LB_CALLERS")?, Table::new)?,
     })
 }
 
-/// EPERM means capabilities, whatever was tried; the rest is the kernel's age or a fault of ours.
+/// EPERM means capabilities, whatever was tried (the verifier says EACCES); the rest is the kernel's age or a fault of ours.
 fn refused(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> LoadError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(current) = cause {
         let os = current
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::raw_os_error);
-        if matches!(os, Some(nix::libc::EPERM | nix::libc::EACCES)) {
+        if matches!(os, Some(nix::libc::EPERM)) {
             return LoadError::NotAllowed {
                 what: what.to_owned(),
             };

@@ -6,7 +6,7 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuHashMap};
 use lb_abi::Be32;
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::Counters;
-use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::Settings;
 use lb_core::ids::Key;
@@ -38,6 +38,7 @@ pub(crate) struct Maps {
     pub(crate) flows: Table<Tuple, Flow>,
     pub(crate) replies: Table<Tuple, Reply>,
     pub(crate) calls: Table<Call, Called>,
+    pub(crate) callers: Table<Tuple, Caller>,
 }
 
 /// An array of one.
@@ -260,6 +261,16 @@ impl Maps {
         for (call, called) in self.calls.entries()? {
             if !alive.contains(&called.task) {
                 self.calls.remove(&call)?;
+            }
+        }
+        for (tuple, caller) in self.callers.entries()? {
+            let own = Tuple {
+                source: caller.address,
+                source_port: caller.port,
+                ..tuple
+            };
+            if self.flows.get(&own)?.is_none() {
+                self.callers.remove(&tuple)?;
             }
         }
         for key in self.counters.keys()? {

@@ -13,7 +13,7 @@ use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, Xdp};
 use aya::{TestRun, TestRunOptions};
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::Reason;
-use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::Port;
 use lb_core::kernel::ObserveError;
 use lb_core::state::HookKind;
@@ -200,6 +200,14 @@ impl BpfKernel {
     /// When the map could not be read.
     pub fn calls(&self) -> Result<BTreeMap<Call, Called>, ObserveError> {
         all(&self.maps.calls)
+    }
+
+    /// Containers of this node that call, by the tuple that they are presented under.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn callers(&self) -> Result<BTreeMap<Tuple, Caller>, ObserveError> {
+        all(&self.maps.callers)
     }
 
     /// Turns taken so far, by published port.

@@ -1,19 +1,17 @@
 //! What the keeper knows, and what follows from it. No I/O, no clock.
 
-use super::SourceState;
+use super::{SourceState, View};
 use crate::sync::context::OwnSigns;
 use crate::sync::peers::PeerState;
-use crate::sync::wire;
 use crate::watch::info::Info;
 use crate::watch::{EngineUpdate, LocalFacts, LocalUpdate};
 use lb_core::ids::{NodeId, TaskId};
 use lb_core::inbox::{Inbox, Stamp};
 use lb_core::overlay::{LocalEvent, Overlay};
 use lb_core::snapshot::{Sign, Snapshot, carry_over};
-use prost::bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the keeper is told.
@@ -29,27 +27,6 @@ pub(in crate::sync) enum Input {
     Hello(NodeId, Option<Ipv4Addr>, Vec<(TaskId, Sign)>),
     /// By a manager's agent, about the Swarm.
     Upstream(NodeId, Stamp, Snapshot),
-}
-
-/// The view in force.
-#[derive(Debug, Default)]
-pub(in crate::sync) struct View {
-    /// Grows whenever `snapshot` changes.
-    pub(in crate::sync) revision: u64,
-    /// This is a manager whose engine answers.
-    pub(in crate::sync) fresh: bool,
-    /// With signs.
-    pub(in crate::sync) snapshot: Arc<Snapshot>,
-    encoded: OnceLock<Bytes>,
-}
-
-impl View {
-    /// The snapshot on the wire, encoded once for all who want it.
-    pub(in crate::sync) fn encoded(&self) -> Bytes {
-        self.encoded
-            .get_or_init(|| wire::encode(&self.snapshot))
-            .clone()
-    }
 }
 
 #[derive(Default)]
@@ -180,12 +157,7 @@ impl State {
         } else {
             (self.published.revision + 1, Arc::new(snapshot))
         };
-        self.published = Arc::new(View {
-            revision,
-            fresh,
-            snapshot,
-            encoded: OnceLock::new(),
-        });
+        self.published = Arc::new(View::new(revision, fresh, snapshot));
         Some(self.published.clone())
     }
 

@@ -1,12 +1,14 @@
 //! Agents on loopback addresses.
 
+mod agent;
+mod knock;
+
+pub(super) use agent::Agent;
+
 use crate::certs::testing::{Authority, Role};
 use crate::certs::{self, Standing};
-use crate::sync::feed::{Feed, Sources, assemble, listen};
-use crate::sync::tls::{self, DialError};
-use crate::sync::wire::proto::{ClusterStatsRequest, Hello, Up, up};
+use crate::sync::feed::{Sources, assemble, listen};
 use crate::watch::info::Info;
-use crate::watch::{EngineUpdate, LocalUpdate};
 use lb_core::ids::NodeId;
 use lb_core::overlay::{EventKind, LocalEvent};
 use lb_core::report::{Counters, ServiceStats, Stats};
@@ -14,19 +16,14 @@ use lb_core::snapshot::{
     DesiredState, NodeState, Service, Sign, Snapshot, SwarmNode, Task, TaskState,
 };
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
-use tokio_stream::StreamExt;
 
-const SOON: Duration = Duration::from_secs(10);
 const MANAGERS: [&str; 2] = ["m1", "m2"];
 const NODES: [&str; 4] = ["m1", "m2", "w1", "w2"];
 
@@ -38,36 +35,11 @@ pub(super) struct Bench {
     made: AtomicU64,
 }
 
-/// A running agent, and the hands that feed it.
-pub(super) struct Agent {
-    pub(super) feed: Feed,
-    pub(super) address: Ipv4Addr,
-    home: TempDir,
-    id: String,
-    engine: mpsc::Sender<EngineUpdate>,
-    local: mpsc::Sender<LocalUpdate>,
-    info: watch::Sender<Arc<Info>>,
-}
-
 /// An agent behind a wire that can be cut without anyone noticing.
 pub(super) struct Frozen {
     pub(super) agent: Agent,
     cut: watch::Sender<bool>,
     _wire: JoinSet<()>,
-}
-
-/// What became of someone who came to a manager's door.
-#[derive(Debug, Default)]
-pub(super) struct Knock {
-    pub(super) dial: Option<DialError>,
-    pub(super) refusal: Option<String>,
-    pub(super) admitted: bool,
-}
-
-impl Knock {
-    pub(super) fn says(&self, words: &str) -> bool {
-        self.refusal.as_ref().is_some_and(|r| r.contains(words))
-    }
 }
 
 /// A view in which all of `tasks` run on w1.
@@ -162,10 +134,12 @@ impl Bench {
         let (info, info_in) = watch::channel(Arc::new(info));
         let (engine, engine_in) = mpsc::channel(4);
         let (local, local_in) = mpsc::channel(4);
-        let (standing_out, standing) = watch::channel(Standing::default());
+        let (standing_out, mut standing) = watch::channel(Standing::default());
         let mut tasks = JoinSet::new();
         let every = Duration::from_millis(20);
         tasks.spawn(certs::follow(home.path().to_owned(), every, standing_out));
+        let read = standing.wait_for(|standing| standing.identity.is_some());
+        read.await.unwrap();
         let sources = Sources {
             info: info_in,
             engine: engine_in,
@@ -218,66 +192,6 @@ impl Bench {
             _wire: wire,
         }
     }
-
-    /// Comes to `manager` with the certificates in `home`.
-    pub(super) async fn knock(&self, home: &TempDir, manager: &Agent) -> Knock {
-        let identity = certs::load(home.path()).unwrap();
-        let standing = Standing {
-            identity: Some(Arc::new(identity)),
-            problem: None,
-        };
-        let (_out, standing) = watch::channel(standing);
-        let host = manager.address.to_string();
-        let mut client = match tls::dial(&standing, &host, self.port).await {
-            Ok(client) => client,
-            Err(error) => {
-                return Knock {
-                    dial: Some(error),
-                    ..Knock::default()
-                };
-            }
-        };
-        let asked = client.cluster_stats(ClusterStatsRequest {}).await;
-        let hello = up::Kind::Hello(Hello::default());
-        let said = tokio_stream::iter([Up { kind: Some(hello) }]).chain(tokio_stream::pending());
-        match client.session(said).await {
-            Ok(_) => Knock {
-                admitted: asked.is_ok(),
-                ..Knock::default()
-            },
-            Err(status) => {
-                assert!(asked.is_err(), "both calls are guarded");
-                Knock {
-                    refusal: Some(status.message().to_owned()),
-                    ..Knock::default()
-                }
-            }
-        }
-    }
-
-    /// Whether `manager` hangs up on someone without a certificate.
-    pub(super) async fn knock_without_certificate(&self, manager: &Agent) -> bool {
-        use rustls::pki_types::{CertificateDer, pem::PemObject};
-        let mut roots = rustls::RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(self.authority.root().as_bytes()).unwrap();
-        roots.add(root).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let tcp = TcpStream::connect((manager.address, self.port))
-            .await
-            .unwrap();
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let name = "swarm-manager".try_into().unwrap();
-        let Ok(mut tls) = connector.connect(name, tcp).await else {
-            return true;
-        };
-        let _ = tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-        tls.read(&mut [0; 1]).await.is_err()
-    }
 }
 
 async fn cut_off(cut: &mut watch::Receiver<bool>) {
@@ -297,74 +211,6 @@ fn traffic(new: u64) -> Stats {
             total,
             ..ServiceStats::default()
         }],
-    }
-}
-
-impl Agent {
-    pub(super) async fn engine(&self, view: Snapshot) {
-        self.engine.send(EngineUpdate::View(view)).await.unwrap();
-    }
-
-    pub(super) async fn trouble(&self) {
-        let trouble = EngineUpdate::Trouble("no leader".into());
-        self.engine.send(trouble).await.unwrap();
-    }
-
-    pub(super) async fn local(&self, event: LocalEvent) {
-        self.local.send(LocalUpdate::Event(event)).await.unwrap();
-    }
-
-    pub(super) async fn until(&mut self, holds: impl Fn(&Snapshot) -> bool) {
-        let seen = self.feed.snapshot.wait_for(|snapshot| holds(snapshot));
-        timeout(SOON, seen).await.expect("in time").unwrap();
-    }
-
-    pub(super) async fn sees(&mut self, task: &str, sign: Sign) {
-        let task = task.into();
-        self.until(|s| s.tasks.get(&task).is_some_and(|task| task.sign == sign))
-            .await;
-    }
-
-    pub(super) async fn has_agents(&self, count: usize) {
-        let mut agents = self.feed.agents.clone();
-        let seen = agents.wait_for(|agents| agents.len() == count);
-        timeout(SOON, seen).await.expect("in time").unwrap();
-    }
-
-    pub(super) async fn connected(&self) {
-        let mut source = self.feed.source.clone();
-        let seen = source.wait_for(|source| source.connected);
-        timeout(SOON, seen).await.expect("in time").unwrap();
-    }
-
-    pub(super) async fn source_is(&self, address: Ipv4Addr) {
-        let mut source = self.feed.source.clone();
-        let name = format!("{address}:");
-        let seen = source.wait_for(|s| s.connected && s.name.starts_with(&name));
-        timeout(SOON, seen).await.expect("in time").unwrap();
-    }
-
-    pub(super) async fn has_trouble(&self, words: &str) {
-        let mut source = self.feed.source.clone();
-        let says = |sentence: &String| sentence.contains(words);
-        let seen = source.wait_for(|s| s.sentence.as_ref().is_some_and(says));
-        timeout(SOON, seen).await.expect("in time").unwrap();
-    }
-
-    /// As the engine does it: a new certificate, and `/info` says so.
-    pub(super) async fn promote(&self, authority: &Authority) {
-        authority.write(self.home(), &self.id, Role::Manager);
-        self.info.send_modify(|info| {
-            let promoted = Info {
-                manager: true,
-                ..Info::clone(info)
-            };
-            *info = Arc::new(promoted);
-        });
-    }
-
-    fn home(&self) -> &Path {
-        self.home.path()
     }
 }
 

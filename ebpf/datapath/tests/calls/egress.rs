@@ -1,6 +1,6 @@
 //! What the host itself sends to another node's published port.
 
-use crate::node::{HERE, THERE, be, caller, memory};
+use crate::node::{HERE, THERE, be, memory, socket};
 use etherparse::{PacketBuilder, SlicedPacket, TransportSlice};
 use lb_abi::{Be16, TCP, UDP};
 use lb_datapath::Verdict;
@@ -17,9 +17,9 @@ const ETHERNET: usize = 14;
 /// The node after task 1 had its turn, and [`SOCKET`] was connected to task 2.
 fn pointed(proto: u8) -> Memory {
     let memory = memory(proto);
-    for socket in [4, SOCKET] {
+    for cookie in [4, SOCKET] {
         let localhost = mapped(be(Ipv4Addr::LOCALHOST));
-        connect(&memory, &caller(socket, proto), localhost, Be16::new(8080)).unwrap();
+        connect(&memory, &socket(cookie, proto), localhost, Be16::new(8080)).unwrap();
     }
     memory
 }

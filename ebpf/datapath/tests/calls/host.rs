@@ -1,8 +1,8 @@
 //! Calls of processes on the node, before there is a packet.
 
-use crate::node::{HERE, HOST, TASK, THERE, be, caller, memory};
+use crate::node::{HERE, HOST, TASK, THERE, be, memory, socket};
 use lb_abi::{Be16, Be32, TCP, UDP};
-use lb_datapath::host::{Address, Caller, asked, connect, mapped, send};
+use lb_datapath::host::{Address, Socket, asked, connect, mapped, send};
 use lb_datapath::model::Memory;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -18,18 +18,18 @@ fn v6(address: Ipv6Addr) -> Address {
     [a << 16 | b, c << 16 | d, e << 16 | f, g << 16 | h].map(Be32::new)
 }
 
-fn called(memory: &Memory, socket: u64, address: Address) -> Option<(Ipv4Addr, u16)> {
-    connect(memory, &caller(socket, TCP), address, PORT)
+fn called(memory: &Memory, cookie: u64, address: Address) -> Option<(Ipv4Addr, u16)> {
+    connect(memory, &socket(cookie, TCP), address, PORT)
         .map(|(address, port)| (Ipv4Addr::from(address.get()), port.get()))
 }
 
 #[test]
 fn each_connection_goes_to_the_next_task_in_turn_and_is_counted() {
     let memory = memory(TCP);
-    for socket in [1, 3] {
-        let first = called(&memory, socket, v4(Ipv4Addr::LOCALHOST));
+    for cookie in [1, 3] {
+        let first = called(&memory, cookie, v4(Ipv4Addr::LOCALHOST));
         assert_eq!(first, Some((TASK, 80)), "here: its own address and port");
-        let second = called(&memory, socket + 1, v4(HERE));
+        let second = called(&memory, cookie + 1, v4(HERE));
         assert_eq!(second, Some((THERE, 8080)), "elsewhere: its node");
     }
     assert!(memory.counters.borrow().values().all(|task| task.new == 2));
@@ -69,30 +69,30 @@ fn what_is_not_the_hosts_own_call_is_left_alone() {
     let mut memory = memory(TCP);
     let before = memory.clone();
     let calls = [
-        Caller {
+        Socket {
             network: HOST + 1,
-            ..caller(1, TCP)
+            ..socket(1, TCP)
         },
-        Caller {
+        Socket {
             bound: be(Ipv4Addr::LOCALHOST),
-            ..caller(1, TCP)
+            ..socket(1, TCP)
         },
-        caller(1, UDP),
+        socket(1, UDP),
     ];
-    for caller in calls {
+    for socket in calls {
         for call in [connect, send] {
-            assert_eq!(call(&memory, &caller, localhost, PORT), None, "{caller:?}");
+            assert_eq!(call(&memory, &socket, localhost, PORT), None, "{socket:?}");
         }
     }
     assert_eq!(
-        connect(&memory, &caller(1, TCP), localhost, Be16::new(8081)),
+        connect(&memory, &socket(1, TCP), localhost, Be16::new(8081)),
         None
     );
     assert!(memory == before, "left a trace");
     memory.settings.as_mut().unwrap().network = 0;
-    let unknown = Caller {
+    let unknown = Socket {
         network: 0,
-        ..caller(1, TCP)
+        ..socket(1, TCP)
     };
     assert_eq!(
         connect(&memory, &unknown, localhost, PORT),
@@ -122,8 +122,8 @@ fn a_process_is_told_whom_it_asked_for() {
 #[test]
 fn datagrams_of_a_socket_stay_with_a_task_as_long_as_it_lives() {
     let mut memory = memory(UDP);
-    let to = |memory: &Memory, socket, address| {
-        let to = send(memory, &caller(socket, UDP), v4(address), PORT);
+    let to = |memory: &Memory, cookie, address| {
+        let to = send(memory, &socket(cookie, UDP), v4(address), PORT);
         to.map(|(address, _)| Ipv4Addr::from(address.get()))
     };
     let localhost = Ipv4Addr::LOCALHOST;

@@ -4,7 +4,7 @@ use lb_abi::counters::Counters;
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32};
-use lb_datapath::host::Caller;
+use lb_datapath::host::Socket;
 use lb_datapath::model::Memory;
 use std::net::Ipv4Addr;
 
@@ -61,9 +61,9 @@ pub(crate) fn memory(proto: u8) -> Memory {
 }
 
 /// A process of the host with a socket.
-pub(crate) fn caller(socket: u64, proto: u8) -> Caller {
-    Caller {
-        socket,
+pub(crate) fn socket(cookie: u64, proto: u8) -> Socket {
+    Socket {
+        cookie,
         network: HOST,
         bound: Be32::ZERO,
         proto,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::sync::wire;
 use lb_core::overlay::EventKind;
 use lb_core::snapshot::{DesiredState, NodeState, Service, SwarmNode, Task, TaskState};
 

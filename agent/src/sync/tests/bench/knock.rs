@@ -1,0 +1,88 @@
+//! Those who come to a manager's door.
+
+use super::{Agent, Bench};
+use crate::certs::{self, Standing};
+use crate::sync::tls::{self, DialError};
+use crate::sync::wire::proto::{ClusterStatsRequest, Hello, Up, up};
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_stream::StreamExt;
+
+/// What became of someone who came to a manager's door.
+#[derive(Debug, Default)]
+pub(in crate::sync::tests) struct Knock {
+    pub(in crate::sync::tests) dial: Option<DialError>,
+    pub(in crate::sync::tests) refusal: Option<String>,
+    pub(in crate::sync::tests) admitted: bool,
+}
+
+impl Knock {
+    pub(in crate::sync::tests) fn says(&self, words: &str) -> bool {
+        self.refusal.as_ref().is_some_and(|r| r.contains(words))
+    }
+}
+
+impl Bench {
+    /// Comes to `manager` with the certificates in `home`.
+    pub(in crate::sync::tests) async fn knock(&self, home: &TempDir, manager: &Agent) -> Knock {
+        let identity = certs::load(home.path()).unwrap();
+        let standing = Standing {
+            identity: Some(Arc::new(identity)),
+            problem: None,
+        };
+        let (_out, standing) = watch::channel(standing);
+        let host = manager.address.to_string();
+        let mut client = match tls::dial(&standing, &host, self.port).await {
+            Ok(client) => client,
+            Err(error) => {
+                return Knock {
+                    dial: Some(error),
+                    ..Knock::default()
+                };
+            }
+        };
+        let asked = client.cluster_stats(ClusterStatsRequest {}).await;
+        let hello = up::Kind::Hello(Hello::default());
+        let said = tokio_stream::iter([Up { kind: Some(hello) }]).chain(tokio_stream::pending());
+        match client.session(said).await {
+            Ok(_) => Knock {
+                admitted: asked.is_ok(),
+                ..Knock::default()
+            },
+            Err(status) => {
+                assert!(asked.is_err(), "both calls are guarded");
+                Knock {
+                    refusal: Some(status.message().to_owned()),
+                    ..Knock::default()
+                }
+            }
+        }
+    }
+
+    /// Whether `manager` hangs up on someone without a certificate.
+    pub(in crate::sync::tests) async fn knock_without_certificate(&self, manager: &Agent) -> bool {
+        use rustls::pki_types::{CertificateDer, pem::PemObject};
+        let mut roots = rustls::RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(self.authority.root().as_bytes()).unwrap();
+        roots.add(root).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let tcp = TcpStream::connect((manager.address, self.port))
+            .await
+            .unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let name = "swarm-manager".try_into().unwrap();
+        let Ok(mut tls) = connector.connect(name, tcp).await else {
+            return true;
+        };
+        let _ = tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        tls.read(&mut [0; 1]).await.is_err()
+    }
+}

@@ -1,0 +1,195 @@
+//! Containers of this node that call a published port on their own node.
+//!
+//! They are presented under this node's address and a port of our choosing, to tasks
+//! here and elsewhere alike, also when the answering task is the caller itself.
+
+use crate::choose::{Choice, choose};
+use crate::deliver::deliver;
+use crate::packet::{Packet, Tables};
+use crate::parse::Segment;
+use crate::rewrite::{End, rewrite};
+use crate::tunnel::{self, Way};
+use crate::verdict::Verdict;
+use lb_abi::Be16;
+use lb_abi::counters::Reason;
+use lb_abi::flow::{Caller, Flow, Tuple};
+use lb_abi::service::{LOCAL, Port};
+use lb_abi::settings::Settings;
+
+/// First port that callers are presented under: above those that Linux gives to its
+/// own sockets (`net.ipv4.ip_local_port_range` ends at 60999).
+const FIRST: u16 = 61_000;
+/// How many there are.
+const PORTS: u16 = 4_536;
+/// Ports tried before giving up.
+const TRIES: u16 = 8;
+/// From one try to the next; shares no factor with [`PORTS`].
+const STRIDE: u16 = 1_009;
+
+/// Decides about a packet of a container that is no reply.
+#[inline(always)]
+pub fn from_container<P: Packet, T: Tables>(
+    packet: &mut P,
+    tables: &T,
+    settings: &Settings,
+    segment: &Segment,
+) -> Verdict {
+    let port = Port::new(segment.tuple.destination_port, segment.tuple.proto);
+    let Some(frontend) = tables.frontend(&port) else {
+        return Verdict::Pass;
+    };
+    // A container's own packets only: what the node forwards is none of its flows.
+    if !tables.answers(segment.tuple.destination) {
+        return Verdict::Pass;
+    }
+    let (backend, mut flow) = match choose(tables, segment, &port, &frontend) {
+        Choice::Task(backend, flow) => (backend, flow),
+        Choice::None(verdict) => return verdict,
+    };
+    if flow.port.get() == 0 {
+        flow = match present(packet.link(), tables, settings, segment, &flow) {
+            Some(flow) => flow,
+            None => return Verdict::Drop(Reason::NoPort),
+        };
+    }
+    let presented = Segment {
+        tuple: under(settings, &segment.tuple, flow.port),
+        ..*segment
+    };
+    if backend.place != LOCAL && !tunnel::fits(packet, segment, settings) {
+        return Verdict::Drop(Reason::TooBig);
+    }
+    if !rewrite(
+        packet,
+        segment,
+        End::Source,
+        presented.tuple.source,
+        presented.tuple.source_port,
+    ) {
+        return Verdict::Drop(Reason::NoRoom);
+    }
+    if backend.place == LOCAL {
+        return deliver(
+            packet,
+            tables,
+            settings,
+            &presented,
+            &frontend,
+            (&backend, &flow),
+            true,
+        );
+    }
+    let segments = packet.segments();
+    tables.count_in(flow.task, u64::from(segments), segment.bytes(segments));
+    if tunnel::enter(
+        packet,
+        &presented,
+        settings,
+        backend.address,
+        Way::ToTask,
+        flow.task,
+    ) {
+        Verdict::Uplink
+    } else {
+        Verdict::Drop(Reason::NoRoom)
+    }
+}
+
+/// Hands a reply to the container that called. `segment` bears the frontend as its
+/// source already, and the address that the caller is presented under as destination.
+#[inline(always)]
+pub fn to_container<P: Packet, T: Tables>(
+    packet: &mut P,
+    tables: &T,
+    segment: &Segment,
+    task: u64,
+) -> Verdict {
+    let Some(caller) = tables.caller(&segment.tuple.reversed()) else {
+        return Verdict::Drop(Reason::UnknownTask);
+    };
+    let mut own = segment.tuple.reversed();
+    own.source = caller.address;
+    own.source_port = caller.port;
+    tables.flow(&own, segment.state_out());
+    let segments = packet.segments();
+    tables.count_out(task, u64::from(segments), segment.bytes(segments));
+    if rewrite(
+        packet,
+        segment,
+        End::Destination,
+        caller.address,
+        caller.port,
+    ) {
+        Verdict::Container(caller.link)
+    } else {
+        Verdict::Drop(Reason::NoRoom)
+    }
+}
+
+/// Finds a port to present the caller under, and remembers both.
+#[inline(always)]
+fn present<T: Tables>(
+    link: u32,
+    tables: &T,
+    settings: &Settings,
+    segment: &Segment,
+    flow: &Flow,
+) -> Option<Flow> {
+    let caller = Caller {
+        address: segment.tuple.source,
+        port: segment.tuple.source_port,
+        zero: 0,
+        link,
+    };
+    let start = segment.tuple.source_port.get() ^ low(segment.tuple.source.get());
+    for attempt in 0..TRIES {
+        let step = u32::from(start % PORTS) + u32::from(attempt) * u32::from(STRIDE);
+        let port = Be16::new(FIRST + low(step % u32::from(PORTS)));
+        let tuple = under(settings, &segment.tuple, port);
+        if taken(tables, &tuple, &caller) {
+            continue;
+        }
+        let flow = Flow { port, ..*flow };
+        let done =
+            tables.remember_caller(&tuple, &caller) && tables.remember(&segment.tuple, &flow);
+        return done.then_some(flow);
+    }
+    None
+}
+
+/// Is another caller's connection, not yet over, presented under `tuple`?
+#[inline(always)]
+fn taken<T: Tables>(tables: &T, tuple: &Tuple, caller: &Caller) -> bool {
+    let Some(holder) = tables.caller(tuple) else {
+        return false;
+    };
+    if holder == *caller {
+        return false;
+    }
+    let own = Tuple {
+        source: holder.address,
+        source_port: holder.port,
+        ..*tuple
+    };
+    match tables.flow(&own, 0) {
+        Some(flow) => flow.port == tuple.source_port && !Flow::closed(flow.state),
+        None => false,
+    }
+}
+
+/// A caller's tuple as others see it.
+#[inline(always)]
+fn under(settings: &Settings, tuple: &Tuple, port: Be16) -> Tuple {
+    Tuple {
+        source: settings.node,
+        source_port: port,
+        ..*tuple
+    }
+}
+
+/// The lower half.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "that is what is asked for")]
+fn low(value: u32) -> u16 {
+    value as u16
+}

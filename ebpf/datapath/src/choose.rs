@@ -1,0 +1,50 @@
+//! The task of a packet to a published port: the flow's, or the next one in turn.
+
+use crate::packet::Tables;
+use crate::parse::Segment;
+use crate::schedule::{Scheduled, schedule};
+use crate::verdict::Verdict;
+use lb_abi::counters::Reason;
+use lb_abi::flow::Flow;
+use lb_abi::service::{Backend, Frontend, Port};
+use lb_abi::{Be32, UDP};
+
+/// What was found.
+pub enum Choice {
+    /// This task, with what is remembered of the flow.
+    Task(Backend, Flow),
+    /// None, and what becomes of the packet.
+    None(Verdict),
+}
+
+/// Looks for the task of `segment`, which came for `frontend` on `port`.
+#[inline(always)]
+pub fn choose<T: Tables>(
+    tables: &T,
+    segment: &Segment,
+    port: &Port,
+    frontend: &Frontend,
+) -> Choice {
+    match tables.flow(&segment.tuple, segment.state_in()) {
+        Some(flow) => match tables.backend(flow.task) {
+            // A SYN on a finished connection's ports is a new connection.
+            Some(_) if segment.opens() && Flow::closed(flow.state) && flow.peer.get() == 0 => {}
+            Some(backend) => return Choice::Task(backend, flow),
+            // The task is gone. Datagrams move on; a TCP connection is lost, and the
+            // kernel's RST tells the client so.
+            None if flow.peer.get() != 0 => {
+                return Choice::None(Verdict::Drop(Reason::UnknownTask));
+            }
+            None if segment.opens() || segment.tuple.proto == UDP => {}
+            None => return Choice::None(Verdict::Pass),
+        },
+        None if !tables.answers(segment.tuple.destination) => return Choice::None(Verdict::Pass),
+        None if segment.opens() || segment.tuple.proto == UDP => {}
+        None => return Choice::None(Verdict::Pass),
+    }
+    match schedule(tables, segment, port, frontend) {
+        Scheduled::To(task, backend) => Choice::Task(backend, Flow::new(task, Be32::new(0))),
+        Scheduled::Refused => Choice::None(Verdict::Pass),
+        Scheduled::Failed(reason) => Choice::None(Verdict::Drop(reason)),
+    }
+}

@@ -1,0 +1,230 @@
+//! ICMP errors (RFC 792): each carries the head of the packet it is about.
+
+use crate::packet::{Change, Packet};
+use crate::parse::{Ipv4, Segment};
+use crate::rewrite::End;
+use lb_abi::flow::Tuple;
+use lb_abi::{Be16, Be32, TCP, UDP};
+
+/// IP protocol number of ICMP.
+const ICMP: u8 = 1;
+/// Bytes of an ICMP header.
+const HEADER: usize = 8;
+/// Bytes of TCP or UDP that an error carries at the least: both ports are in them.
+const HEAD: usize = 8;
+
+/// An ICMP error about a TCP or UDP packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Complaint {
+    /// Who complains.
+    pub source: Be32,
+    /// To whom.
+    pub destination: Be32,
+    /// 5-tuple of the packet complained about, as whoever complains saw it.
+    pub about: Tuple,
+    /// Offset of the IPv4 header in the frame.
+    l3: usize,
+    /// Offset of the ICMP header in the frame.
+    l4: usize,
+    /// Offset of the IPv4 header of the packet complained about.
+    inner: usize,
+    /// Offset of its TCP or UDP header.
+    inner_l4: usize,
+    /// Bytes of the IPv4 packet.
+    total: u16,
+    /// DSCP and ECN.
+    tos: u8,
+}
+
+impl Complaint {
+    /// The error as the tunnel sees any packet: it takes the way of the flow.
+    #[inline(always)]
+    #[must_use]
+    pub const fn segment(&self) -> Segment {
+        Segment {
+            tuple: self.about,
+            l3: self.l3,
+            l4: self.l4,
+            headers: self.l4 - self.l3 + HEADER,
+            total: self.total,
+            tos: self.tos,
+            flags: 0,
+        }
+    }
+
+    /// The same, once so many bytes before it are gone.
+    #[inline(always)]
+    #[must_use]
+    pub const fn moved(self, bytes: usize) -> Self {
+        Self {
+            l3: self.l3 - bytes,
+            l4: self.l4 - bytes,
+            inner: self.inner - bytes,
+            inner_l4: self.inner_l4 - bytes,
+            ..self
+        }
+    }
+}
+
+/// Is there an ICMP message at `l3`, of whatever kind?
+#[inline(always)]
+pub fn starts<P: Packet>(packet: &P, l3: usize) -> bool {
+    match packet.load::<Ipv4>(l3) {
+        Some(ip) => ip.proto == ICMP && ip.version_length >> 4 == 4,
+        None => false,
+    }
+}
+
+/// The error whose IPv4 header is at `l3`, if it is one about TCP or UDP.
+#[inline(always)]
+pub fn read<P: Packet>(packet: &P, l3: usize) -> Option<Complaint> {
+    let ip: Ipv4 = packet.load(l3)?;
+    let header = usize::from(ip.version_length & 0x0f) << 2;
+    if ip.proto != ICMP || ip.version_length >> 4 != 4 || header < size_of::<Ipv4>() {
+        return None;
+    }
+    if ip.fragment.get() & 0x3fff != 0 || l3 + usize::from(ip.total.get()) > packet.length() {
+        return None;
+    }
+    let l4 = l3 + header;
+    // Destination unreachable, time exceeded, parameter problem.
+    let [kind] = packet.load::<[u8; 1]>(l4)?;
+    if !matches!(kind, 3 | 11 | 12) {
+        return None;
+    }
+    let inner = l4 + HEADER;
+    let about: Ipv4 = packet.load(inner)?;
+    let inner_header = usize::from(about.version_length & 0x0f) << 2;
+    if about.version_length >> 4 != 4 || inner_header < size_of::<Ipv4>() {
+        return None;
+    }
+    // Only the first fragment has ports.
+    if about.fragment.get() & 0x1fff != 0 || !matches!(about.proto, TCP | UDP) {
+        return None;
+    }
+    if usize::from(ip.total.get()) < header + HEADER + inner_header + HEAD {
+        return None;
+    }
+    let inner_l4 = inner + inner_header;
+    let [source_port, destination_port] = packet.load::<[Be16; 2]>(inner_l4)?;
+    Some(Complaint {
+        source: ip.source,
+        destination: ip.destination,
+        about: Tuple {
+            source: about.source,
+            destination: about.destination,
+            source_port,
+            destination_port,
+            proto: about.proto,
+            zero: [0; 3],
+        },
+        l3,
+        l4,
+        inner,
+        inner_l4,
+        total: ip.total.get(),
+        tos: ip.tos,
+    })
+}
+
+/// Gives one end of the packet complained about another address and port, and the
+/// error's own other end the same address: its source if `End::Destination`.
+/// False if it could not be written.
+///
+/// The checksum of the embedded TCP header stays: it is mostly cut off, and nobody
+/// looks at it.
+#[inline(always)]
+pub fn readdress<P: Packet>(
+    packet: &mut P,
+    complaint: &Complaint,
+    end: End,
+    address: Be32,
+    port: Be16,
+) -> bool {
+    let about = &complaint.about;
+    let (old, old_port, address_at, port_at, outer_at, outer) = match end {
+        End::Source => (
+            about.source,
+            about.source_port,
+            complaint.inner + 12,
+            complaint.inner_l4,
+            complaint.l3 + 16,
+            complaint.destination,
+        ),
+        End::Destination => (
+            about.destination,
+            about.destination_port,
+            complaint.inner + 16,
+            complaint.inner_l4 + 2,
+            complaint.l3 + 12,
+            complaint.source,
+        ),
+    };
+    let sum = complaint.l4 + 2;
+    let (from, to) = (old.to_bytes(), address.to_bytes());
+    let ports = narrow(old_port.to_bytes(), port.to_bytes());
+    let embedded = [complaint.inner + 10, complaint.inner_l4 + 6];
+    let Some(before) = packet.load::<[u8; 2]>(embedded[0]) else {
+        return false;
+    };
+    let done = packet.patch_header(embedded[0], from, to)
+        && covered(packet, sum, embedded[0], before)
+        && packet.patch_transport(sum, wide(from, to))
+        && packet.store(address_at, &to)
+        && packet.patch_transport(sum, ports)
+        && packet.store(port_at, &port);
+    if !done {
+        return false;
+    }
+    if about.proto == UDP {
+        let Some(before) = packet.load::<[u8; 2]>(embedded[1]) else {
+            return false;
+        };
+        let udp = |change: Change| Change {
+            udp: true,
+            ..change
+        };
+        let done = packet.patch_transport(embedded[1], udp(wide(from, to)))
+            && packet.patch_transport(embedded[1], udp(ports))
+            && covered(packet, sum, embedded[1], before);
+        if !done {
+            return false;
+        }
+    }
+    // A router on the way complains in its own name.
+    if outer != old {
+        return true;
+    }
+    packet.patch_header(complaint.l3 + 10, from, to) && packet.store(outer_at, &to)
+}
+
+/// Adds to the error's checksum what became of an embedded one.
+#[inline(always)]
+fn covered<P: Packet>(packet: &mut P, sum: usize, at: usize, before: [u8; 2]) -> bool {
+    match packet.load::<[u8; 2]>(at) {
+        Some(after) => packet.patch_transport(sum, narrow(before, after)),
+        None => false,
+    }
+}
+
+#[inline(always)]
+const fn wide(from: [u8; 4], to: [u8; 4]) -> Change {
+    Change {
+        from,
+        to,
+        wide: true,
+        pseudo: false,
+        udp: false,
+    }
+}
+
+#[inline(always)]
+const fn narrow(from: [u8; 2], to: [u8; 2]) -> Change {
+    Change {
+        from: [from[0], from[1], 0, 0],
+        to: [to[0], to[1], 0, 0],
+        wide: false,
+        pseudo: false,
+        udp: false,
+    }
+}

@@ -1,0 +1,82 @@
+//! Who gets which flow, for any number of tasks and any order of packets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use lb_abi::service::{LOCAL, REMOTE};
+use lb_abi::{Be16, TCP};
+use lb_datapath::Verdict;
+use lb_datapath::model::{Frame, Memory};
+use lb_datapath::uplink::uplink;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::nodes::{FRONTEND, INGRESS, serving};
+use crate::packets::{Body, Transport};
+
+fn client(port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), port)
+}
+
+fn bare(transport: Transport) -> Body {
+    Body {
+        transport,
+        tos: 0,
+        ip_options: Vec::new(),
+        payload: Vec::new(),
+    }
+}
+
+/// Sends a packet under tc and says whose its flow is now.
+fn send(memory: &Memory, port: u16, transport: Transport) -> Option<u64> {
+    let frame = bare(transport).frame(client(port), FRONTEND);
+    let verdict = uplink(&mut Frame::<true>::new(frame), memory);
+    let flows = memory.flows.borrow();
+    let mut flows = flows.iter();
+    let (_, flow) = flows.find(|(tuple, _)| tuple.source_port == Be16::new(port))?;
+    assert_ne!(verdict, Verdict::Pass, "it has a flow");
+    Some(flow.task)
+}
+
+fn syn() -> Transport {
+    Transport::Tcp(0x02, Vec::new(), 7)
+}
+
+proptest! {
+    #[test]
+    fn as_many_new_flows_as_tasks_reach_each_task_once(
+        count in 1u32..80, place in prop_oneof![Just(LOCAL), Just(REMOTE)], begin in 0u64..1 << 40,
+    ) {
+        let mut memory = serving(INGRESS, place, count);
+        memory.turns.get_mut().values_mut().for_each(|turn| *turn = begin);
+        let port = |n: u32| 1000 + u16::try_from(n).unwrap();
+        for transport in [syn, || Transport::Udp(true)] {
+            memory.flows.get_mut().clear();
+            let tasks: BTreeSet<_> = (0..count).map(|n| send(&memory, port(n), transport()).unwrap()).collect();
+            prop_assert_eq!(tasks.len(), count as usize);
+        }
+    }
+
+    #[test]
+    fn a_flow_stays_with_its_task_until_it_is_over(
+        count in 1u32..9,
+        // Ports, and flags without FIN and RST.
+        packets in vec((1u16..6, prop_oneof![Just(0x02u8), Just(0x10), Just(0x18), Just(0x12)]), 1..60),
+    ) {
+        let memory = serving(INGRESS, LOCAL, count);
+        let mut tasks = BTreeMap::new();
+        for (port, flags) in packets {
+            let task = send(&memory, port, Transport::Tcp(flags, Vec::new(), 1));
+            match tasks.get(&port) {
+                Some(before) => prop_assert_eq!(task, Some(*before)),
+                None if flags == 0x02 => {
+                    tasks.insert(port, task.unwrap());
+                }
+                None => prop_assert_eq!(task, None, "only a SYN makes a flow"),
+            }
+        }
+        let turns = memory.turns.borrow();
+        let tcp = turns.iter().find(|(port, _)| port.proto == TCP).unwrap();
+        prop_assert_eq!(*tcp.1, tasks.len() as u64, "one turn for each flow");
+    }
+}

@@ -1,0 +1,127 @@
+//! What of swarmlb's is in a node's kernel, asked of the kernel itself.
+
+use aya::maps::{HashMap, Map, MapData, PerCpuArray};
+use aya::programs::{SchedClassifier, TcAttachType};
+use harness::agents::PINS;
+use harness::node::Node;
+use lb_abi::counters::{Counters, Reason};
+use lb_abi::flow::{Flow, Reply, Tuple};
+use lb_abi::service::{Backend, Frontend, Port, Slot};
+use zerocopy::FromBytes as _;
+
+/// The entries of a hash map, read as bytes: that needs nobody's promise about types.
+macro_rules! entries {
+    ($node:expr, $key:ty, $value:ty, $name:literal) => {{
+        let map = Map::HashMap(open($node, $name));
+        type Key = [u8; size_of::<$key>()];
+        type Value = [u8; size_of::<$value>()];
+        let map = HashMap::<_, Key, Value>::try_from(map).unwrap();
+        let entries = map.iter().map(Result::unwrap);
+        entries
+            .map(|(key, value)| {
+                let key = <$key>::read_from_bytes(&key).unwrap();
+                (key, <$value>::read_from_bytes(&value).unwrap())
+            })
+            .collect::<Vec<_>>()
+    }};
+}
+
+/// Pinned objects, by their paths below the directory of pins.
+pub(crate) fn pins(node: &Node) -> Vec<String> {
+    let found = node.exec("find", &[PINS, "-mindepth", "1"]);
+    found
+        .map(|list| list.lines().map(str::to_owned).collect())
+        // There is no such directory.
+        .unwrap_or_default()
+}
+
+/// Programs attached to the links of a node's namespace: `eth0 xdp`, `eth0 tcx`.
+pub(crate) fn attached(node: &Node) -> Vec<String> {
+    let shown = node.netns.ip("-d -o link show").unwrap();
+    let mut attached = Vec::new();
+    for line in shown.lines() {
+        let name = line.split(':').nth(1).unwrap();
+        let name = name.trim().split('@').next().unwrap().to_owned();
+        if line.contains("prog/xdp") {
+            attached.push(format!("{name} xdp"));
+        }
+        let programs = node
+            .netns
+            .run(|| SchedClassifier::query_tcx(&name, TcAttachType::Ingress))
+            .unwrap();
+        attached.extend(programs.unwrap().1.iter().map(|_| format!("{name} tcx")));
+    }
+    attached.sort();
+    attached
+}
+
+/// What the maps hold of the service with this key and these published ports.
+pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
+    let own = |port: u16| ports.contains(&port);
+    let mut found = Vec::new();
+    for (port, frontend) in entries!(node, Port, Frontend, "LB_FRONTENDS") {
+        if own(port.number.get()) {
+            found.push(format!("{port:?}: {frontend:?}"));
+        }
+    }
+    for (port, turn) in entries!(node, Port, u64, "LB_TURNS") {
+        if own(port.number.get()) {
+            found.push(format!("{port:?}: turn {turn}"));
+        }
+    }
+    for (slot, task) in entries!(node, Slot, u64, "LB_SLOTS") {
+        if own(slot.port.number.get()) {
+            found.push(format!("{slot:?}: {task:x}"));
+        }
+    }
+    for (task, backend) in entries!(node, u64, Backend, "LB_BACKENDS") {
+        if backend.service == service {
+            found.push(format!("{task:x}: {backend:?}"));
+        }
+    }
+    for (key, counters) in entries!(node, u64, Counters, "LB_RETIRED") {
+        if key == service {
+            found.push(format!("{counters:?}"));
+        }
+    }
+    for (tuple, flow) in entries!(node, Tuple, Flow, "LB_FLOWS") {
+        if own(tuple.destination_port.get()) {
+            found.push(format!("{tuple:?}: {flow:?}"));
+        }
+    }
+    for (tuple, reply) in entries!(node, Tuple, Reply, "LB_REPLIES") {
+        if own(reply.port.get()) {
+            found.push(format!("{tuple:?}: {reply:?}"));
+        }
+    }
+    found
+}
+
+/// Tasks that the node counts traffic of.
+pub(crate) fn counted(node: &Node) -> Vec<u64> {
+    let map = Map::PerCpuHashMap(open(node, "LB_COUNTERS"));
+    type Value = [u8; size_of::<Counters>()];
+    let map = aya::maps::PerCpuHashMap::<_, u64, Value>::try_from(map).unwrap();
+    map.keys().map(Result::unwrap).collect()
+}
+
+/// Packets that the programs dropped so far, with the reason, on each node that has any.
+pub(crate) fn drops(nodes: &[Node]) -> Vec<(String, Reason, u64)> {
+    let mut drops = Vec::new();
+    for node in nodes {
+        let map = Map::PerCpuArray(open(node, "LB_DROPS"));
+        let map = PerCpuArray::<_, u64>::try_from(map).unwrap();
+        for (index, reason) in (0..).zip(Reason::ALL) {
+            let count: u64 = map.get(&index, 0).unwrap().iter().sum();
+            if count > 0 {
+                drops.push((node.name.clone(), *reason, count));
+            }
+        }
+    }
+    drops
+}
+
+fn open(node: &Node, name: &str) -> MapData {
+    let path = node.path(&format!("{PINS}/v{}/{name}", lb_abi::VERSION));
+    MapData::from_pin(path.unwrap()).unwrap()
+}

@@ -1,0 +1,102 @@
+//! `lbctl` on any node, on the host and in the agent's container.
+
+use harness::node::Node;
+use harness::service::ServiceSpec;
+use harness::wait;
+use lb_core::report::{Check, Nodes, Services, Status};
+use serde::de::DeserializeOwned;
+
+use crate::tools::served;
+use crate::{TASKS, turn};
+
+#[test]
+fn lbctl_tells_people_and_scripts_alike_on_any_node() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("told").replicas(3).publish("8203:80");
+    let (service, _) = served(&swarm, &spec, 3);
+    for node in &swarm.nodes {
+        swarm.client.sequential((node.addr, 8203), 3).unwrap();
+        let status: Status = json(node, &["status"]);
+        assert_eq!(status.hostname, node.name);
+        assert_eq!(status.address, Some(node.addr));
+        assert!(
+            status.connected && status.in_sync && status.hooks.len() == 3,
+            "{status:?}"
+        );
+        let nodes: Nodes = json(node, &["nodes"]);
+        let names: Vec<_> = nodes.nodes.iter().map(|n| n.hostname.as_str()).collect();
+        assert_eq!(names, ["node1", "node2", "node3"]);
+        let services: Services = json(node, &["services"]);
+        let told = services.services.iter().find(|s| s.name == "told").unwrap();
+        assert_eq!((told.id.0.as_str(), told.ready), (service.id.as_str(), 3));
+
+        assert!(table(node, &["status"]).contains("eth0 xdp (native)"));
+        assert!(table(node, &["services"]).contains("told"));
+        assert!(table(node, &["nodes"]).contains(&format!("{} *", node.name)));
+        let stats = table(node, &["stats", "--service", "told"]);
+        for word in [
+            "NEW",
+            "BYTES OUT",
+            "8203/tcp",
+            "3 running",
+            "told.1",
+            "node3",
+        ] {
+            assert!(stats.contains(word), "no {word} in\n{stats}");
+        }
+    }
+}
+
+#[test]
+fn lbctls_exit_codes_say_whether_all_is_well() {
+    let Some(swarm) = turn() else { return };
+    let manager = swarm.manager().unwrap();
+    let code = |node: &Node, args: &[&str]| node.lbctl(args).unwrap().status.code();
+    for node in &swarm.nodes {
+        assert_eq!(code(node, &["status"]), Some(0));
+        assert_eq!(
+            code(node, &["check"]),
+            Some(0),
+            "{}",
+            table(node, &["check"])
+        );
+        assert_eq!(code(node, &["stats", "--service", "no-such"]), Some(1));
+        assert_eq!(code(node, &["stats", "--no-such-flag"]), Some(2));
+        assert_eq!(
+            code(node, &["--socket", "/nowhere.sock", "status"]),
+            Some(3)
+        );
+    }
+    // What cannot be served is said by name, on every node, and does not hinder the rest.
+    let spec = ServiceSpec::named("old-telephone")
+        .publish("published=8204,target=80,protocol=sctp")
+        .publish("8205:80");
+    let (telephone, _) = served(&swarm, &spec, 1);
+    for node in &swarm.nodes {
+        wait::until("the problem", TASKS, || {
+            Ok((code(node, &["check"]) == Some(1)).then_some(()))
+        })
+        .unwrap();
+        let check: Check = json(node, &["check"]);
+        let problem = check.problems.first().unwrap();
+        assert!(problem.object.contains("old-telephone"), "{problem:?}");
+        assert!(problem.sentence.contains("8204/sctp"), "{problem:?}");
+        swarm.client.who((node.addr, 8205)).unwrap();
+    }
+    drop(telephone);
+    wait::until("no problem", TASKS, || {
+        Ok((code(manager, &["check"]) == Some(0)).then_some(()))
+    })
+    .unwrap();
+}
+
+/// What `lbctl --json` says on the host.
+pub(crate) fn json<T: DeserializeOwned>(node: &Node, args: &[&str]) -> T {
+    serde_json::from_value(node.report(args).unwrap()).unwrap()
+}
+
+/// What `lbctl` shows in the agent's container.
+fn table(node: &Node, args: &[&str]) -> String {
+    let output = node.lbctl_inside(args).unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}

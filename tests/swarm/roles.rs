@@ -1,0 +1,71 @@
+//! A worker becomes a manager and a worker again.
+
+use std::time::Duration;
+
+use harness::node::Node;
+use harness::service::ServiceSpec;
+use harness::swarm::Swarm;
+use harness::wait;
+
+use crate::tools::{assert_unharmed, load, served, settled};
+use crate::{TASKS, alone};
+
+#[test]
+fn a_worker_that_becomes_manager_and_back_goes_on_serving() {
+    let Some(swarm) = alone() else { return };
+    let manager = swarm.manager().unwrap();
+    let node2 = swarm.node("node2").unwrap();
+    let _worker = Worker(&swarm);
+    let spec = ServiceSpec::named("roles").replicas(3).publish("8160:80");
+    let (service, _) = served(&swarm, &spec, 3);
+
+    let promoted = || {
+        manager.docker(&["node", "promote", "node2"])?;
+        source(node2, |source| source == "docker")?;
+        std::thread::sleep(Duration::from_secs(1));
+        // Asked of the new manager, and seen by all.
+        let scale = format!("{}=5", service.id);
+        node2.docker(&["service", "scale", "--detach", &scale])?;
+        settled(&swarm, &service, 5);
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(())
+    };
+    let ((), report) = swarm.client.during(&load(&swarm, 8160), promoted).unwrap();
+    assert_unharmed("promotion of node2", &report);
+    assert_eq!(report.answers.len(), 5);
+
+    let demoted = || {
+        manager.docker(&["node", "demote", "node2"])?;
+        source(node2, |source| source.starts_with("10.77.0.1"))?;
+        std::thread::sleep(Duration::from_secs(1));
+        service.update(&["--replicas", "7"])?;
+        settled(&swarm, &service, 7);
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(())
+    };
+    let ((), report) = swarm.client.during(&load(&swarm, 8160), demoted).unwrap();
+    assert_unharmed("demotion of node2", &report);
+    assert_eq!(report.answers.len(), 7);
+}
+
+/// Waits until the agent gets its view from where it should, and is connected to it.
+fn source(node: &Node, expected: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    let mut last = serde_json::Value::Null;
+    let found = wait::until("another source of the view", TASKS, || {
+        last = node.report(&["status"])?;
+        let connected = last.get("connected") == Some(&true.into());
+        let source = last.get("source").and_then(serde_json::Value::as_str);
+        Ok((connected && source.is_some_and(&expected)).then_some(()))
+    });
+    found.map_err(|error| error.context(format!("{last}\n{}", node.agent_log())))
+}
+
+struct Worker<'a>(&'a Swarm);
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        let manager = self.0.manager();
+        let _ = manager.and_then(|node| node.docker(&["node", "demote", "node2"]));
+        let _ = self.0.wait_for_agents();
+    }
+}

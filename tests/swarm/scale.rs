@@ -1,0 +1,101 @@
+//! Scaling under load: new tasks are used at once, and nobody notices those that go.
+
+use std::time::{Duration, SystemTime};
+
+use harness::service::ServiceSpec;
+use harness::swarm::Swarm;
+use harness::traffic::http;
+
+use crate::alone;
+use crate::tools::{answered, assert_unharmed, everywhere, ids, load, served, settled};
+
+#[test]
+fn scaling_up_and_down_under_load_fails_no_request_and_uses_new_tasks() {
+    let Some(swarm) = alone() else { return };
+    let spec = ServiceSpec::named("scale").replicas(6).publish("8130:80");
+    let (service, six) = served(&swarm, &spec, 6);
+    let load = load(&swarm, 8130);
+    let steps = || {
+        service.update(&["--replicas", "12"])?;
+        let twelve = settled(&swarm, &service, 12);
+        std::thread::sleep(Duration::from_millis(500));
+        service.update(&["--replicas", "3"])?;
+        let three = settled(&swarm, &service, 3);
+        std::thread::sleep(Duration::from_millis(500));
+        Ok((twelve, three))
+    };
+    let ((twelve, three), report) = swarm.client.during(&load, steps).unwrap();
+    assert_unharmed("6 to 12 to 3", &report);
+    assert_eq!(answered(&report), ids(&twelve));
+    assert!(ids(&six).is_subset(&ids(&twelve)));
+    for node in &swarm.nodes {
+        let answers = swarm.client.sequential((node.addr, 8130), 6).unwrap();
+        let twos = ids(&three).into_iter().map(|task| (task, 2)).collect();
+        assert_eq!(crate::tools::tally(&answers), twos, "{}", node.name);
+    }
+}
+
+/// From the moment that the engine started a task to its first connection through each node.
+#[test]
+fn a_task_is_reached_through_every_node_as_soon_as_it_runs() {
+    let Some(turn) = alone() else { return };
+    let swarm: &Swarm = &turn;
+    let mut delays = Vec::new();
+    for round in 0..5 {
+        let name = format!("soon{round}");
+        let port = 8131 + round;
+        let spec = ServiceSpec::named(&name).publish(&format!("{port}:80"));
+        let service = swarm.service_create(&spec).unwrap();
+        let first: Vec<_> = std::thread::scope(|scope| {
+            let asking: Vec<_> = everywhere(swarm, port)
+                .into_iter()
+                .map(|peer| scope.spawn(move || first_answer(swarm, peer)))
+                .collect();
+            asking
+                .into_iter()
+                .map(|asked| asked.join().unwrap())
+                .collect()
+        });
+        let task = service.wait_for_tasks(1, crate::TASKS).unwrap().remove(0);
+        let started = started(swarm, &task.node, task.container.as_deref().unwrap());
+        for answered in first {
+            delays.push(answered.duration_since(started).unwrap_or_default());
+        }
+    }
+    delays.sort();
+    println!("task start to first answer, 5 tasks through 3 nodes: {delays:?}");
+    let median = delays.get(delays.len() / 2).unwrap();
+    println!("median {median:?}");
+    // The goal is 100 ms at the median; a busy machine gets some slack.
+    assert!(*median < Duration::from_millis(300), "{delays:?}");
+}
+
+/// When a peer first answered.
+fn first_answer(swarm: &Swarm, peer: std::net::SocketAddr) -> SystemTime {
+    let patience = Duration::from_secs(20);
+    let asking = async move {
+        tokio::time::timeout(patience, async {
+            loop {
+                if http::who(peer, Duration::from_secs(1)).await.is_ok() {
+                    return SystemTime::now();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .map_err(anyhow::Error::from)
+    };
+    swarm.client.block_on(asking).unwrap()
+}
+
+/// When the engine started a container; all share this machine's clock.
+fn started(swarm: &Swarm, node: &str, container: &str) -> SystemTime {
+    let format = "{{.State.StartedAt}}";
+    let node = swarm.node(node).unwrap();
+    let said = node
+        .docker(&["inspect", "--format", format, container])
+        .unwrap();
+    let date = harness::shell::run(&format!("date --utc --date {} +%s%N", said.trim()));
+    let nanoseconds: u64 = date.unwrap().trim().parse().unwrap();
+    SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds)
+}
