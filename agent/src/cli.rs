@@ -71,6 +71,9 @@ pub struct Run {
     /// Network device towards the other nodes [default: the one with this node's Swarm address]
     #[arg(long, value_name = "DEVICE", env = "SWARMLB_UPLINK")]
     pub uplink: Option<String>,
+    /// The host's root cgroup, version 2 [default: /sys/fs/cgroup or /sys/fs/cgroup/unified]
+    #[arg(long, value_name = "DIR", env = "SWARMLB_CGROUP")]
+    pub cgroup: Option<PathBuf>,
     /// Id of the agent's own service: when that is removed, so is everything of swarmlb's on the node
     #[arg(long, value_name = "ID", env = "SWARMLB_SERVICE")]
     pub service: Option<String>,

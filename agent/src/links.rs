@@ -5,8 +5,10 @@
 mod changes;
 mod choose;
 mod dump;
+mod network;
 
 pub use changes::{Changes, changes};
+pub use network::network;
 
 use lb_core::node::Link;
 use std::collections::BTreeSet;

@@ -88,7 +88,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     first_facts(&mut feed).await?;
     let node = node(&feed, &settings).await?;
     let listener = serve::bind(&settings.socket).await?;
-    let kernel = BpfKernel::load(&settings.bpffs.bpffs)?;
+    let kernel = BpfKernel::load(&settings.bpffs.bpffs, settings.cgroup.clone())?;
     desk.open(&feed, kernel.meter()?);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -230,6 +230,7 @@ async fn node(feed: &Feed, settings: &cli::Run) -> Result<Node, LinksError> {
         address: address.or_else(|| links.addresses.first().copied()),
         uplink: Some(links.uplink),
         bridge: links.bridge,
+        network: links::network(),
         bridges: links.bridges,
         addresses: links.addresses,
         tasks: facts.tasks.clone(),

@@ -9,16 +9,20 @@
 #![feature(core_intrinsics, adt_const_params)]
 #![allow(missing_docs, reason = "the macros generate undocumented items")]
 
+mod cgroup;
 mod license;
 mod maps;
 mod tc;
 mod xdp;
 
 use aya_ebpf::bindings::{TC_ACT_OK, TC_ACT_SHOT, xdp_action};
-use aya_ebpf::macros::{classifier, xdp};
-use aya_ebpf::programs::{TcContext, XdpContext};
+use aya_ebpf::macros::{cgroup_sock_addr, classifier, xdp};
+use aya_ebpf::programs::{SockAddrContext, TcContext, XdpContext};
+use cgroup::Named;
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
+use lb_datapath::egress::egress;
+use lb_datapath::host::{asked, connect, mapped, send};
 use lb_datapath::uplink::uplink;
 use maps::Maps;
 use tc::TcFrame;
@@ -54,6 +58,97 @@ pub fn lb_bridge_tc(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
     let verdict = bridge(&mut frame, &Maps);
     act(&mut frame, verdict)
+}
+
+/// What the host itself sends out of an uplink.
+#[classifier]
+pub fn lb_uplink_egress(context: TcContext) -> i32 {
+    let mut frame = TcFrame::new(context);
+    let verdict = egress(&mut frame, &Maps);
+    act(&mut frame, verdict)
+}
+
+/// What the hooks of cgroups return: the call goes on.
+const GO_ON: i32 = 1;
+
+/// A process connects a socket, TCP or UDP.
+#[cgroup_sock_addr(connect4)]
+pub fn lb_connect4(context: SockAddrContext) -> i32 {
+    let mut named = Named::new(context);
+    let source = named.bound();
+    if let Some(socket) = named.calling(source)
+        && let Some((address, port)) = connect(&Maps, &socket, named.address4(), named.port())
+    {
+        named.rename4(mapped(address), port);
+    }
+    GO_ON
+}
+
+/// The same for IPv6 sockets, which speak IPv4 too: `::1`, `::ffff:127.0.0.1`.
+#[cgroup_sock_addr(connect6)]
+pub fn lb_connect6(context: SockAddrContext) -> i32 {
+    let mut named = Named::new(context);
+    let source = named.bound();
+    if let Some(socket) = named.calling(source)
+        && let Some((address, port)) = connect(&Maps, &socket, named.address6(), named.port())
+    {
+        named.rename6(mapped(address), port);
+    }
+    GO_ON
+}
+
+/// A process sends a datagram to an address that it names. IPv6 sockets come here
+/// too with `::ffff:127.0.0.1`.
+#[cgroup_sock_addr(sendmsg4)]
+pub fn lb_sendmsg4(context: SockAddrContext) -> i32 {
+    let mut named = Named::new(context);
+    let source = named.source();
+    if let Some(socket) = named.calling(source)
+        && let Some((address, port)) = send(&Maps, &socket, named.address4(), named.port())
+    {
+        named.rename4(mapped(address), port);
+    }
+    GO_ON
+}
+
+/// A process learns where a datagram came from.
+#[cgroup_sock_addr(recvmsg4)]
+pub fn lb_recvmsg4(context: SockAddrContext) -> i32 {
+    tell4(Named::new(context))
+}
+
+/// The same for IPv6 sockets.
+#[cgroup_sock_addr(recvmsg6)]
+pub fn lb_recvmsg6(context: SockAddrContext) -> i32 {
+    tell6(Named::new(context))
+}
+
+/// A process asks what a socket is connected to.
+#[cgroup_sock_addr(getpeername4)]
+pub fn lb_getpeername4(context: SockAddrContext) -> i32 {
+    tell4(Named::new(context))
+}
+
+/// The same for IPv6 sockets.
+#[cgroup_sock_addr(getpeername6)]
+pub fn lb_getpeername6(context: SockAddrContext) -> i32 {
+    tell6(Named::new(context))
+}
+
+#[inline(always)]
+fn tell4(mut named: Named) -> i32 {
+    if let Some((address, port)) = asked(&Maps, named.cookie(), named.address4(), named.port()) {
+        named.rename4(address, port);
+    }
+    GO_ON
+}
+
+#[inline(always)]
+fn tell6(mut named: Named) -> i32 {
+    if let Some((address, port)) = asked(&Maps, named.cookie(), named.address6(), named.port()) {
+        named.rename6(address, port);
+    }
+    GO_ON
 }
 
 #[inline(always)]

@@ -12,6 +12,7 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap};
 use core::intrinsics::{AtomicOrdering, atomic_or, atomic_xadd};
+use lb_abi::call::{Call, Called};
 use lb_abi::counters::{Counters, Reason};
 use lb_abi::flow::{Caller, Flow, Reply, Tuple, ticks};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
@@ -54,6 +55,9 @@ static LB_FLOWS: LruHashMap<Tuple, Flow> = LruHashMap::pinned(limits::FLOWS, 0);
 /// Flows as tasks see them.
 #[map]
 static LB_REPLIES: LruHashMap<Tuple, Reply> = LruHashMap::pinned(limits::FLOWS, 0);
+/// What processes on the node asked for, by where their sockets are pointed instead.
+#[map]
+static LB_CALLS: LruHashMap<Call, Called> = LruHashMap::pinned(limits::CALLS, 0);
 /// Containers of this node that call a published port on it, as others see them.
 #[map]
 static LB_CALLERS: LruHashMap<Tuple, Caller> = LruHashMap::pinned(limits::CALLERS, 0);
@@ -184,6 +188,17 @@ impl Tables for Maps {
     #[inline(always)]
     fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool {
         LB_REPLIES.insert(tuple, reply, 0).is_ok()
+    }
+
+    #[inline(always)]
+    fn call(&self, call: &Call) -> Option<Called> {
+        // SAFETY: as for flows; calls are never written in place.
+        unsafe { LB_CALLS.get(call) }.copied()
+    }
+
+    #[inline(always)]
+    fn remember_call(&self, call: &Call, called: &Called) -> bool {
+        LB_CALLS.insert(call, called, 0).is_ok()
     }
 
     #[inline(always)]

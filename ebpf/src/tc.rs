@@ -1,11 +1,12 @@
 //! A packet as tc sees it: possibly several merged into one, its checksum possibly left to the hardware.
 #![expect(unsafe_code, reason = "some fields and helpers have no safe wrapper")]
 
+use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{
     BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
     BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, bpf_adj_room_mode,
 };
-use aya_ebpf::helpers::generated::bpf_redirect_neigh;
+use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_redirect_neigh};
 use aya_ebpf::programs::TcContext;
 use lb_abi::Be32;
 use lb_datapath::Packet;
@@ -131,6 +132,12 @@ impl Packet for TcFrame {
         // SAFETY: as above. Zero means that it was never merged.
         let segments = unsafe { (*self.context.skb.skb).gso_segs };
         if segments == 0 { 1 } else { segments }
+    }
+
+    #[inline(always)]
+    fn socket(&self) -> u64 {
+        // SAFETY: the context is the kernel's own.
+        unsafe { bpf_get_socket_cookie(self.context.as_ptr()) }
     }
 
     #[inline(always)]

@@ -147,6 +147,11 @@ impl Packet for XdpFrame {
     }
 
     #[inline(always)]
+    fn socket(&self) -> u64 {
+        0 // from the wire
+    }
+
+    #[inline(always)]
     fn link(&self) -> u32 {
         // SAFETY: reading the context's fields is what it is for.
         unsafe { (*self.context.ctx).ingress_ifindex }

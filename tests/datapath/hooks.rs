@@ -2,9 +2,10 @@
 //! what the program there has to return for that.
 
 use agent::kernel::bpf::Action;
-use lb_core::state::HookKind::{self, BridgeTc, UplinkTc, UplinkXdp};
+use lb_core::state::HookKind::{self, BridgeTc, UplinkEgress, UplinkTc, UplinkXdp};
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
+use lb_datapath::egress::egress;
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::uplink::uplink;
 
@@ -33,11 +34,15 @@ pub(crate) fn model<const DELIVERS: bool>(
         routed: DELIVERS || sent.routed,
         segment_size: sent.segment_size,
         segments: sent.segments,
+        // A frame in a trial has a socket of its own, which nobody knows.
+        socket: 0,
         link: sent.link,
     };
     let verdict = match kind {
         UplinkXdp | UplinkTc => uplink(&mut frame, memory),
         BridgeTc => bridge(&mut frame, memory),
+        UplinkEgress => egress(&mut frame, memory),
+        other => panic!("{} sees no frames", other.as_str()),
     };
     (verdict, frame.bytes)
 }
@@ -54,9 +59,7 @@ pub(crate) fn action(kind: HookKind, verdict: Verdict) -> Action {
         (_, Verdict::Pass) | (UplinkXdp, Verdict::Bridge | Verdict::Container(_)) => Action::Pass,
         (_, Verdict::Drop(_)) => Action::Drop,
         (UplinkXdp, Verdict::Uplink) => Action::Transmit,
-        (UplinkTc | BridgeTc, Verdict::Uplink | Verdict::Bridge | Verdict::Container(_)) => {
-            Action::Redirect
-        }
+        (_, Verdict::Uplink | Verdict::Bridge | Verdict::Container(_)) => Action::Redirect,
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Net {
     pub(crate) uplink: u32,
     /// Index of the device that stands for `docker_gwbridge`.
     pub(crate) bridge: u32,
+    /// Its cookie.
+    pub(crate) cookie: u64,
 }
 
 /// The address of node `n`: `198.51.100.n`.
@@ -130,6 +132,7 @@ impl Lab {
             bpffs,
             uplink: if_nametoindex("up0").unwrap(),
             bridge: if_nametoindex("docker_gwbridge").unwrap(),
+            cookie: agent::links::network(),
         }
     }
 }

@@ -25,6 +25,7 @@ mod changes;
 mod clamp;
 mod errors;
 mod flows;
+mod host;
 mod local;
 mod not_ours;
 mod refused;

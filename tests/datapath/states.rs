@@ -60,10 +60,12 @@ pub(crate) fn bare(net: &Net, n: u8) -> State {
             uplink: net.uplink,
             mtu: MTU,
             bridge: net.bridge,
+            network: net.cookie,
         }),
         hooks: [
             hook(HookKind::UplinkXdp, net.uplink),
             hook(HookKind::UplinkTc, net.uplink),
+            hook(HookKind::UplinkEgress, net.uplink),
             hook(HookKind::BridgeTc, net.bridge),
         ]
         .into(),

@@ -18,7 +18,7 @@ const INNER: usize = 14 + 48;
 
 /// Checks every field of a tunnelled frame; returns the outer source port and the packet inside.
 #[track_caller]
-fn open(frame: &[u8], from: u8, to: u8, way: u8, tos: u8) -> (u16, &[u8]) {
+pub(crate) fn open(frame: &[u8], from: u8, to: u8, way: u8, tos: u8) -> (u16, &[u8]) {
     let inner = &frame[INNER..];
     let length = u16::try_from(inner.len()).unwrap();
     let outer = read(frame); // the IPv4 checksum is right

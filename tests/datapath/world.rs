@@ -21,7 +21,7 @@ use crate::lab::{GATEWAY, Lab, Net, mac};
 use crate::memory;
 use crate::states;
 
-pub(crate) use lb_core::state::HookKind::{BridgeTc, UplinkTc, UplinkXdp};
+pub(crate) use lb_core::state::HookKind::{BridgeTc, UplinkEgress, UplinkTc, UplinkXdp};
 
 /// One node.
 pub(crate) struct World {
@@ -46,7 +46,7 @@ impl World {
     /// Node `n` with programs loaded, and nothing else: no settings, nothing attached.
     pub(crate) fn blank(lab: &Lab, n: u8) -> Self {
         let net = lab.net(n);
-        let kernel = BpfKernel::load(&net.bpffs).unwrap();
+        let kernel = BpfKernel::load(&net.bpffs, None).unwrap();
         Self {
             kernel,
             net,
@@ -55,6 +55,11 @@ impl World {
             state: State::default(),
             routed: true,
         }
+    }
+
+    /// The side in the kernel, for what only happens there.
+    pub(crate) fn kernel(&self) -> &BpfKernel {
+        &self.kernel
     }
 
     /// The id of a program in the kernel.
@@ -193,7 +198,7 @@ impl World {
     fn run(&mut self, kind: HookKind, sent: Sent<'_>) -> (Verdict, Vec<u8>) {
         let (verdict, mut expected) = match kind {
             UplinkXdp => model::<false>(&self.memory, kind, sent),
-            UplinkTc | BridgeTc => model::<true>(&self.memory, kind, sent),
+            _ => model::<true>(&self.memory, kind, sent),
         };
         if let Verdict::Drop(reason) = verdict {
             *self.drops.entry(reason).or_default() += 1;
@@ -230,8 +235,8 @@ impl World {
     /// The device that a hook is on.
     pub(crate) fn link(&self, kind: HookKind) -> u32 {
         match kind {
-            UplinkXdp | UplinkTc => self.net.uplink,
             BridgeTc => self.net.bridge,
+            _ => self.net.uplink,
         }
     }
 

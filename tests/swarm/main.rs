@@ -20,6 +20,7 @@ mod crash;
 mod drain;
 mod flows;
 mod health;
+mod host_callers;
 mod kernel;
 mod lab;
 mod lbctl;

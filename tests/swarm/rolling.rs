@@ -61,7 +61,7 @@ fn rolls(order: &str, port: u16) {
 }
 
 /// Waits until the Swarm calls the update complete.
-fn complete(swarm: &Swarm, service: &Service<'_>) {
+pub(crate) fn complete(swarm: &Swarm, service: &Service<'_>) {
     wait::until("the update's end", UPDATE, || {
         let service = swarm.manager()?.api(&format!("/services/{}", service.id))?;
         let state = service.pointer("/UpdateStatus/State");

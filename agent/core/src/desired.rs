@@ -2,14 +2,14 @@
 
 use crate::config::Config;
 use crate::ids::{Key, ServiceId, TaskId};
-use crate::node::Node;
+use crate::node::{Link, Node};
 use crate::report::Problem;
 use crate::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot, Task};
 use crate::state::{Hook, HookKind, State};
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP, UDP};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The state that serves `snapshot` on `node`, and what in it can't be served.
 ///
@@ -37,21 +37,9 @@ pub fn desired(
         uplink: uplink.index,
         mtu: uplink.mtu,
         bridge: node.bridge.as_ref().map_or(0, |bridge| bridge.index),
+        network: node.network,
     });
-    want.hooks.insert(Hook {
-        kind: HookKind::UplinkXdp,
-        link: uplink.index,
-    });
-    want.hooks.insert(Hook {
-        kind: HookKind::UplinkTc,
-        link: uplink.index,
-    });
-    for bridge in node.bridge.iter().chain(&node.bridges) {
-        want.hooks.insert(Hook {
-            kind: HookKind::BridgeTc,
-            link: bridge.index,
-        });
-    }
+    want.hooks = hooks(node, uplink);
     want.addresses.clone_from(&node.addresses);
     want.peers = snapshot
         .nodes
@@ -95,6 +83,23 @@ pub fn desired(
         }
     }
     (want, problems)
+}
+
+/// What is attached where.
+fn hooks(node: &Node, uplink: &Link) -> BTreeSet<Hook> {
+    let on = |kind, link| Hook { kind, link };
+    let mut hooks = BTreeSet::from([
+        on(HookKind::UplinkXdp, uplink.index),
+        on(HookKind::UplinkTc, uplink.index),
+        on(HookKind::UplinkEgress, uplink.index),
+    ]);
+    let bridges = node.bridge.iter().chain(&node.bridges);
+    hooks.extend(bridges.map(|bridge| on(HookKind::BridgeTc, bridge.index)));
+    // The root cgroup is that of every namespace: the host's own must be known.
+    if node.network != 0 {
+        hooks.extend(HookKind::HOST.map(|kind| on(kind, 0)));
+    }
+    hooks
 }
 
 /// The ports that every node answers, as the datapath knows them.

@@ -16,6 +16,8 @@ pub struct Node {
     pub uplink: Option<Link>,
     /// `docker_gwbridge`, once Docker has made it.
     pub bridge: Option<Link>,
+    /// Cookie of the host's network namespace; 0 if the kernel has none.
+    pub network: u64,
     /// Other bridges of the host: containers there call published ports, too.
     pub bridges: BTreeSet<Link>,
     /// Addresses on which published ports are answered.

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 pub struct State {
     /// Facts about the node, for the programs.
     pub settings: Option<Settings>,
-    /// Programs attached to devices.
+    /// Programs that are attached.
     pub hooks: BTreeSet<Hook>,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
@@ -28,12 +28,12 @@ pub struct State {
     pub frontends: BTreeMap<Port, Frontend>,
 }
 
-/// A program on a device.
+/// A program on a device, or on the root cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hook {
     /// Which program, and where it is attached.
     pub kind: HookKind,
-    /// Index of the device.
+    /// Index of the device; 0 for the root cgroup.
     pub link: u32,
 }
 
@@ -46,11 +46,57 @@ pub enum HookKind {
     UplinkTc,
     /// tc ingress on `docker_gwbridge`.
     BridgeTc,
+    /// tc egress on an uplink: what the host itself sends.
+    UplinkEgress,
+    /// Root cgroup: a process with an IPv4 socket learns who sent a datagram.
+    HostReceive4,
+    /// Root cgroup: a process with an IPv6 socket learns who sent a datagram.
+    HostReceive6,
+    /// Root cgroup: a process asks what its IPv4 socket is connected to.
+    HostPeer4,
+    /// Root cgroup: a process asks what its IPv6 socket is connected to.
+    HostPeer6,
+    /// Root cgroup: a process connects an IPv4 socket.
+    HostConnect4,
+    /// Root cgroup: a process connects an IPv6 socket.
+    HostConnect6,
+    /// Root cgroup: a process sends a datagram.
+    HostSend4,
 }
 
 impl HookKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::UplinkXdp, Self::UplinkTc, Self::BridgeTc];
+    pub const ALL: [Self; 11] = [
+        Self::UplinkXdp,
+        Self::UplinkTc,
+        Self::BridgeTc,
+        Self::UplinkEgress,
+        Self::HostReceive4,
+        Self::HostReceive6,
+        Self::HostPeer4,
+        Self::HostPeer6,
+        Self::HostConnect4,
+        Self::HostConnect6,
+        Self::HostSend4,
+    ];
+
+    /// Those on the host's root cgroup, for processes on the node. Nobody is
+    /// redirected before the hooks are there that hide it: their order is that of steps.
+    pub const HOST: [Self; 7] = [
+        Self::HostReceive4,
+        Self::HostReceive6,
+        Self::HostPeer4,
+        Self::HostPeer6,
+        Self::HostConnect4,
+        Self::HostConnect6,
+        Self::HostSend4,
+    ];
+
+    /// Is it on the root cgroup, and not on a device?
+    #[must_use]
+    pub fn on_host(self) -> bool {
+        Self::HOST.contains(&self)
+    }
 
     /// A name for files and people.
     #[must_use]
@@ -59,6 +105,14 @@ impl HookKind {
             Self::UplinkXdp => "uplink-xdp",
             Self::UplinkTc => "uplink-tc",
             Self::BridgeTc => "bridge-tc",
+            Self::UplinkEgress => "uplink-egress",
+            Self::HostConnect4 => "host-connect4",
+            Self::HostConnect6 => "host-connect6",
+            Self::HostSend4 => "host-sendmsg4",
+            Self::HostReceive4 => "host-recvmsg4",
+            Self::HostReceive6 => "host-recvmsg6",
+            Self::HostPeer4 => "host-getpeername4",
+            Self::HostPeer6 => "host-getpeername6",
         }
     }
 }

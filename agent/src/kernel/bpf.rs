@@ -3,6 +3,7 @@
 //! Everything lives in one directory of a BPF file system, named after the layout's
 //! version: it outlives the agent, and the next one adopts it.
 
+mod cgroup;
 mod hooks;
 mod load;
 mod maps;
@@ -22,7 +23,7 @@ use lb_core::op::Op;
 use lb_core::state::{Hook, State};
 use maps::{Maps, observe_error};
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Handles to all objects of ours in the kernel.
@@ -58,6 +59,14 @@ pub(crate) enum Failure {
         /// Name of the device.
         link: String,
     },
+    /// Nowhere to see what processes on the node call.
+    #[error(
+        "published ports are not answered to processes on this node itself: {tried} is not the host's root cgroup (version 2); bind the host's /sys/fs/cgroup into the agent's container, or name it with --cgroup"
+    )]
+    NoCgroup {
+        /// Where it was looked for.
+        tried: String,
+    },
     /// The device is gone.
     #[error("no device has index {0}")]
     NoDevice(u32),
@@ -74,12 +83,13 @@ pub(crate) enum Failure {
 
 impl BpfKernel {
     /// Loads the programs, and adopts maps and links that an earlier agent left in `directory`.
+    /// `cgroup` is the host's root cgroup; without it, the usual places are tried.
     ///
     /// # Errors
     /// When the kernel or the file system can't do what is needed; nothing is attached then.
-    pub fn load(directory: &Path) -> Result<Self, LoadError> {
+    pub fn load(directory: &Path, cgroup: Option<PathBuf>) -> Result<Self, LoadError> {
         let (ebpf, directory) = load::load(directory)?;
-        let (hooks, maps) = load::split(ebpf, directory)?;
+        let (hooks, maps) = load::split(ebpf, directory, cgroup)?;
         Ok(Self { hooks, maps })
     }
 

@@ -176,9 +176,16 @@ impl Desk {
                 let (place, mode) = match hook.kind {
                     HookKind::UplinkXdp => ("xdp", "native"),
                     HookKind::UplinkTc | HookKind::BridgeTc => ("tc-ingress", "tcx"),
+                    HookKind::UplinkEgress => ("tc-egress", "tcx"),
+                    kind => (kind.as_str(), "cgroup"),
+                };
+                let link = if hook.kind.on_host() {
+                    "root cgroup".to_owned()
+                } else {
+                    named(hook.link)
                 };
                 HookReport {
-                    link: named(hook.link),
+                    link,
                     hook: place.to_owned(),
                     mode: mode.to_owned(),
                 }

@@ -95,7 +95,12 @@ impl Turns {
             );
         }
         let in_sync = errors.iter().all(|error| optional(&error.op));
+        let mut host = false;
         for error in &errors {
+            // Those on the root cgroup fail for one reason, which is told once.
+            if on_host(&error.op) && std::mem::replace(&mut host, true) {
+                continue;
+            }
             problems.push(Problem {
                 object: error.op.to_string(),
                 sentence: causes(error),
@@ -124,5 +129,10 @@ impl Turns {
 
 /// Steps without which everything is still served.
 fn optional(op: &Op) -> bool {
-    matches!(op, Op::Attach(hook) if hook.kind == HookKind::UplinkXdp)
+    matches!(op, Op::Attach(hook) if hook.kind == HookKind::UplinkXdp) || on_host(op)
+}
+
+/// A step that serves processes on the node itself.
+fn on_host(op: &Op) -> bool {
+    matches!(op, Op::Attach(hook) if hook.kind.on_host())
 }

@@ -7,6 +7,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod call;
 pub mod counters;
 pub mod flow;
 pub mod limits;

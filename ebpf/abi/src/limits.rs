@@ -12,6 +12,8 @@ pub const SERVICES: u32 = 16_384;
 pub const ADDRESSES: u32 = 1_024;
 /// Nodes.
 pub const PEERS: u32 = 4_096;
+/// Far ends that sockets of the node itself are pointed at.
+pub const CALLS: u32 = 65_536;
 /// Flows that one node remembers, each way.
 pub const FLOWS: u32 = 262_144;
 /// Connections of containers to their own node that are remembered.

@@ -32,4 +32,6 @@ pub struct Settings {
     pub mtu: u32,
     /// Index of `docker_gwbridge`; 0 while there is none.
     pub bridge: u32,
+    /// Cookie of the host's network namespace: whose sockets' calls are answered. 0: nobody's.
+    pub network: u64,
 }

@@ -101,8 +101,9 @@ pub fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opene
     if flow.task != opened.task || flow.peer.get() != 0 {
         return Verdict::Drop(Reason::UnknownTask);
     }
+    let here = tables.answers(complaint.destination);
     if packet.shrink() {
-        Verdict::Uplink
+        if here { Verdict::Pass } else { Verdict::Uplink }
     } else {
         Verdict::Drop(Reason::NoRoom)
     }

@@ -4,10 +4,13 @@
 //! client ──> [uplink] ── known flow? else schedule ──┬─> task here: rewrite, to the bridge
 //!                │                                   └─> task elsewhere: into the tunnel
 //!                ├─ out of the tunnel, towards a task: remember the flow, to the bridge
-//!                └─ out of the tunnel, towards a client: to the wire
+//!                ├─ out of the tunnel, towards a client: to the wire
+//!                └─ out of the tunnel, towards a process here: to the kernel
 //! task ────> [bridge] ─┬─ reply of a flow? rewrite ─┬─> to the wire
 //!                      │                            └─> into the tunnel, to the ingress node
 //!                      └─ calls a published port: as a client, under the node's address
+//! process ─> [host] ── own address? schedule, point its socket at the task
+//!       └──> [egress] ── to a task elsewhere: into the tunnel
 //! ```
 //!
 //! The same code runs under XDP, under tc and in ordinary tests: it sees packets
@@ -21,7 +24,9 @@ pub mod callers;
 pub mod checksum;
 pub mod choose;
 pub mod deliver;
+pub mod egress;
 pub mod errors;
+pub mod host;
 pub mod icmp;
 #[cfg(feature = "model")]
 pub mod model;

@@ -4,6 +4,7 @@ use crate::checksum;
 use crate::packet::{Change, ETHERNET, Packet, Tables};
 use crate::tunnel::OVERHEAD;
 use lb_abi::Be32;
+use lb_abi::call::{Call, Called};
 use lb_abi::counters::Counters;
 use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
@@ -23,6 +24,8 @@ pub struct Frame<const DELIVERS: bool> {
     pub segment_size: u32,
     /// Packets on the wire.
     pub segments: u32,
+    /// Cookie of the socket that sent it.
+    pub socket: u64,
     /// The device that it came in on.
     pub link: u32,
 }
@@ -36,6 +39,7 @@ impl<const DELIVERS: bool> Frame<DELIVERS> {
             routed: true,
             segment_size: 0,
             segments: 1,
+            socket: 0,
             link: 0,
         }
     }
@@ -126,6 +130,10 @@ impl<const DELIVERS: bool> Packet for Frame<DELIVERS> {
         self.segments
     }
 
+    fn socket(&self) -> u64 {
+        self.socket
+    }
+
     fn link(&self) -> u32 {
         self.link
     }
@@ -152,6 +160,8 @@ pub struct Memory {
     pub flows: RefCell<BTreeMap<Tuple, Flow>>,
     /// What replies become.
     pub replies: RefCell<BTreeMap<Tuple, Reply>>,
+    /// What processes on the node asked for.
+    pub calls: RefCell<BTreeMap<Call, Called>>,
     /// Containers of this node that call.
     pub callers: RefCell<BTreeMap<Tuple, Caller>>,
     /// Traffic per task.
@@ -227,6 +237,15 @@ impl Tables for Memory {
 
     fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool {
         self.replies.borrow_mut().insert(*tuple, *reply);
+        true
+    }
+
+    fn call(&self, call: &Call) -> Option<Called> {
+        self.calls.borrow().get(call).copied()
+    }
+
+    fn remember_call(&self, call: &Call, called: &Called) -> bool {
+        self.calls.borrow_mut().insert(*call, *called);
         true
     }
 

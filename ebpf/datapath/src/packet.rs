@@ -1,6 +1,7 @@
 //! What the datapath asks of a packet and of the maps; each hook answers in its own way.
 
 use lb_abi::Be32;
+use lb_abi::call::{Call, Called};
 use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::Settings;
@@ -49,6 +50,9 @@ pub trait Packet {
     /// How many packets on the wire this is.
     fn segments(&self) -> u32;
 
+    /// Cookie of the socket on this node that sent it; 0 if none did.
+    fn socket(&self) -> u64;
+
     /// Index of the device that it came in on.
     fn link(&self) -> u32;
 }
@@ -92,6 +96,10 @@ pub trait Tables {
     fn reply(&self, tuple: &Tuple) -> Option<Reply>;
     /// Remembers what a task's packets become.
     fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool;
+    /// What the process asked for whose socket is pointed there.
+    fn call(&self, call: &Call) -> Option<Called>;
+    /// Remembers what a process asked for.
+    fn remember_call(&self, call: &Call, called: &Called) -> bool;
     /// Who is presented under a tuple.
     fn caller(&self, tuple: &Tuple) -> Option<Caller>;
     /// Remembers who is presented under a tuple.

@@ -18,9 +18,6 @@ pub enum Scheduled {
 }
 
 /// Gives a new flow to the next task in turn, and remembers it.
-///
-/// The turn is one atomic counter per frontend that only new flows touch, so N
-/// new connections to N tasks reach N different tasks, on however many CPUs.
 #[inline(always)]
 pub fn schedule<T: Tables>(
     tables: &T,
@@ -28,23 +25,9 @@ pub fn schedule<T: Tables>(
     port: &Port,
     frontend: &Frontend,
 ) -> Scheduled {
-    if frontend.count == 0 {
-        return Scheduled::Refused;
-    }
-    let Some(turn) = tables.turn(port) else {
-        return Scheduled::Failed(Reason::NoSlot);
-    };
-    let (task, backend) = match place(tables, port, frontend, turn) {
-        Some(found) => found,
-        // The agent put a new table in place between two look-ups: its number is in
-        // the frontend by now.
-        None => match tables.frontend(port) {
-            Some(again) if again.count != 0 => match place(tables, port, &again, turn) {
-                Some(found) => found,
-                None => return Scheduled::Failed(Reason::NoSlot),
-            },
-            _ => return Scheduled::Refused,
-        },
+    let (task, backend) = match next(tables, port, frontend) {
+        Scheduled::To(task, backend) => (task, backend),
+        other => return other,
     };
     let flow = Flow::new(task, Be32::new(0));
     if !tables.remember(&segment.tuple, &flow) {
@@ -52,6 +35,32 @@ pub fn schedule<T: Tables>(
     }
     tables.count_new(task);
     Scheduled::To(task, backend)
+}
+
+/// The next task in turn, which is taken.
+///
+/// The turn is one atomic counter per frontend that only new flows touch, so N
+/// new connections to N tasks reach N different tasks, on however many CPUs.
+#[inline(always)]
+pub fn next<T: Tables>(tables: &T, port: &Port, frontend: &Frontend) -> Scheduled {
+    if frontend.count == 0 {
+        return Scheduled::Refused;
+    }
+    let Some(turn) = tables.turn(port) else {
+        return Scheduled::Failed(Reason::NoSlot);
+    };
+    if let Some((task, backend)) = place(tables, port, frontend, turn) {
+        return Scheduled::To(task, backend);
+    }
+    // The agent put a new table in place between two look-ups: its number is in
+    // the frontend by now.
+    match tables.frontend(port) {
+        Some(again) if again.count != 0 => match place(tables, port, &again, turn) {
+            Some((task, backend)) => Scheduled::To(task, backend),
+            None => Scheduled::Failed(Reason::NoSlot),
+        },
+        _ => Scheduled::Refused,
+    }
 }
 
 #[inline(always)]

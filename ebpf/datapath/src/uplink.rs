@@ -164,13 +164,15 @@ fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opened) -
     if flow.task != opened.task || flow.peer.get() != 0 {
         return Verdict::Drop(Reason::UnknownTask);
     }
-    if !packet.route(inner.tuple.source, inner.tuple.destination) {
+    // A process on this node called: its socket gets it from the kernel.
+    let here = tables.answers(inner.tuple.destination);
+    if !here && !packet.route(inner.tuple.source, inner.tuple.destination) {
         return Verdict::Pass;
     }
     let segments = packet.segments();
     tables.count_out(flow.task, u64::from(segments), inner.bytes(segments));
     if packet.shrink() {
-        Verdict::Uplink
+        if here { Verdict::Pass } else { Verdict::Uplink }
     } else {
         Verdict::Drop(Reason::NoRoom)
     }

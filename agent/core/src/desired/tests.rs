@@ -1,6 +1,5 @@
 use super::*;
 use crate::ids::NodeId;
-use crate::node::Link;
 use crate::plan::{Gate, plan};
 use crate::snapshot::{DesiredState, NodeState, Sign, SwarmNode, TaskState};
 use std::net::Ipv4Addr;
@@ -20,6 +19,7 @@ fn node() -> Node {
         address: Some(Ipv4Addr::new(10, 0, 0, 1)),
         uplink: Some(link("eth0", 2)),
         bridge: Some(link("docker_gwbridge", 3)),
+        network: 4711,
         bridges: [link("docker0", 4)].into(),
         addresses: [Ipv4Addr::new(10, 0, 0, 1)].into(),
         tasks: [(TaskId::from("a"), Ipv4Addr::new(172, 18, 0, 3))].into(),
@@ -220,15 +220,42 @@ fn tcp_and_udp_on_one_number_are_two_frontends() {
 }
 
 #[test]
-fn every_bridge_is_listened_to_and_the_uplink_twice() {
+fn processes_on_the_node_are_served_where_its_namespace_is_known() {
+    let on_host = |state: &State| {
+        state
+            .hooks
+            .iter()
+            .filter(|hook| hook.kind.on_host())
+            .count()
+    };
+    let (state, _) = want(&snapshot());
+    assert_eq!(state.settings.map(|settings| settings.network), Some(4711));
+    assert_eq!(on_host(&state), HookKind::HOST.len());
+    let node = Node {
+        network: 0,
+        ..node()
+    };
+    let (state, problems) = desired(&snapshot(), &node, &Config::default(), &State::default());
+    assert_eq!((on_host(&state), problems), (0, vec![]));
+}
+
+#[test]
+fn every_bridge_is_listened_to_and_the_uplink_both_ways() {
     let hooks: Vec<String> = want(&snapshot())
         .0
         .hooks
         .iter()
+        .filter(|hook| !hook.kind.on_host())
         .map(ToString::to_string)
         .collect();
     assert_eq!(
         hooks,
-        ["uplink-xdp-2", "uplink-tc-2", "bridge-tc-3", "bridge-tc-4"]
+        [
+            "uplink-xdp-2",
+            "uplink-tc-2",
+            "bridge-tc-3",
+            "bridge-tc-4",
+            "uplink-egress-2"
+        ]
     );
 }

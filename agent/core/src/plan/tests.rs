@@ -72,6 +72,7 @@ fn state() -> impl Strategy<Value = State> {
                 })
                 .collect();
             state.settings = known.then(|| Settings {
+                network: 0,
                 node: Be32::new(1),
                 tunnel_port: Be16::new(6081),
                 mac: [2; 6],

@@ -1,11 +1,11 @@
-//! Attaching programs to devices, through links that are pinned and adopted.
+//! Attaching programs, through links that are pinned and adopted.
 
-use super::Failure;
+use super::{Failure, cgroup};
 use aya::Ebpf;
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::tc::TcAttachOptions;
 use aya::programs::xdp::XdpMode;
-use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp};
+use aya::programs::{CgroupSockAddr, LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp};
 use lb_core::state::{Hook, HookKind};
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -15,6 +15,8 @@ use std::path::PathBuf;
 pub(crate) struct Hooks {
     pub(crate) ebpf: Ebpf,
     pub(crate) directory: PathBuf,
+    /// The host's root cgroup, where the operator named it.
+    pub(crate) cgroup: Option<PathBuf>,
 }
 
 /// Name of the program for a hook, in the object.
@@ -23,6 +25,14 @@ pub(crate) const fn program(kind: HookKind) -> &'static str {
         HookKind::UplinkXdp => "lb_uplink_xdp",
         HookKind::UplinkTc => "lb_uplink_tc",
         HookKind::BridgeTc => "lb_bridge_tc",
+        HookKind::UplinkEgress => "lb_uplink_egress",
+        HookKind::HostConnect4 => "lb_connect4",
+        HookKind::HostConnect6 => "lb_connect6",
+        HookKind::HostSend4 => "lb_sendmsg4",
+        HookKind::HostReceive4 => "lb_recvmsg4",
+        HookKind::HostReceive6 => "lb_recvmsg6",
+        HookKind::HostPeer4 => "lb_getpeername4",
+        HookKind::HostPeer6 => "lb_getpeername6",
     }
 }
 
@@ -31,7 +41,7 @@ impl Hooks {
     /// Links of devices that are gone are forgotten.
     pub(crate) fn adopt(&mut self) -> Result<(), Failure> {
         for hook in self.pinned()? {
-            if device(hook.link).is_err() || self.update(hook).is_err() {
+            if !exists(hook) || self.update(hook).is_err() {
                 self.detach(hook)?;
             }
         }
@@ -41,22 +51,20 @@ impl Hooks {
     /// Where programs are attached now.
     pub(crate) fn attached(&self) -> Result<BTreeSet<Hook>, Failure> {
         let pinned = self.pinned()?;
-        Ok(pinned
-            .into_iter()
-            .filter(|hook| device(hook.link).is_ok())
-            .collect())
+        Ok(pinned.into_iter().filter(|hook| exists(*hook)).collect())
     }
 
     /// Attaches a program and pins the link.
     pub(crate) fn attach(&mut self, hook: Hook) -> Result<(), Failure> {
-        let name = device(hook.link)?;
+        let link: FdLink = match hook.kind {
+            kind if kind.on_host() => self.link_cgroup(hook)?,
+            HookKind::UplinkXdp => self.link_xdp(hook)?,
+            HookKind::UplinkEgress => self.link_tc(hook, TcAttachType::Egress)?,
+            _ => self.link_tc(hook, TcAttachType::Ingress)?,
+        };
         let path = self.path(hook);
         // Left from a device that had this index before.
         let _ = std::fs::remove_file(&path);
-        let link: FdLink = match hook.kind {
-            HookKind::UplinkXdp => self.link_xdp(hook, &name)?,
-            HookKind::UplinkTc | HookKind::BridgeTc => self.link_tc(hook, &name)?,
-        };
         link.pin(&path)
             .map(drop)
             .map_err(|error| attach_error(hook, error))
@@ -75,6 +83,10 @@ impl Hooks {
     }
 
     fn update(&mut self, hook: Hook) -> Result<(), Box<dyn Error + Send + Sync>> {
+        if hook.kind.on_host() {
+            // Beside the old one for a moment: what that has changed, this leaves alone.
+            return Ok(self.attach(hook)?);
+        }
         let link = FdLink::from(PinnedLink::from_pin(self.path(hook))?);
         match hook.kind {
             HookKind::UplinkXdp => {
@@ -82,7 +94,7 @@ impl Hooks {
                 let id = xdp.attach_to_link(link.try_into()?)?;
                 xdp.take_link(id).map(drop_handle)?;
             }
-            HookKind::UplinkTc | HookKind::BridgeTc => {
+            _ => {
                 let tc: &mut SchedClassifier = self.program(hook.kind)?.try_into()?;
                 let id = tc.attach_to_link(link.try_into()?)?;
                 tc.take_link(id).map(drop_handle)?;
@@ -91,7 +103,17 @@ impl Hooks {
         Ok(())
     }
 
-    fn link_xdp(&mut self, hook: Hook, name: &str) -> Result<FdLink, Failure> {
+    fn link_cgroup(&mut self, hook: Hook) -> Result<FdLink, Failure> {
+        let cgroup = self.cgroup.clone();
+        let program: &mut CgroupSockAddr = self
+            .program(hook.kind)
+            .and_then(|program| Ok(program.try_into()?))
+            .map_err(|source| Failure::Attach { hook, source })?;
+        cgroup::link(program, hook, cgroup.as_deref())
+    }
+
+    fn link_xdp(&mut self, hook: Hook) -> Result<FdLink, Failure> {
+        let name = device(hook.link)?;
         let xdp: &mut Xdp = self
             .program(hook.kind)
             .and_then(|program| Ok(program.try_into()?))
@@ -100,9 +122,7 @@ impl Hooks {
         let id =
             xdp.attach_to_if_index(hook.link, XdpMode::Driver)
                 .map_err(|error| match occupied(&error) {
-                    true => Failure::Foreign {
-                        link: name.to_owned(),
-                    },
+                    true => Failure::Foreign { link: name.clone() },
                     false => attach_error(hook, error),
                 })?;
         let link = xdp
@@ -111,14 +131,15 @@ impl Hooks {
         link.try_into().map_err(|error| attach_error(hook, error))
     }
 
-    fn link_tc(&mut self, hook: Hook, name: &str) -> Result<FdLink, Failure> {
+    fn link_tc(&mut self, hook: Hook, way: TcAttachType) -> Result<FdLink, Failure> {
+        let name = device(hook.link)?;
         let tc: &mut SchedClassifier = self
             .program(hook.kind)
             .and_then(|program| Ok(program.try_into()?))
             .map_err(|source| Failure::Attach { hook, source })?;
         let options = TcAttachOptions::TcxOrder(LinkOrder::default());
         let id = tc
-            .attach_with_options(name, TcAttachType::Ingress, options)
+            .attach_with_options(&name, way, options)
             .map_err(|error| attach_error(hook, error))?;
         let link = tc
             .take_link(id)
@@ -167,13 +188,18 @@ fn parse(name: &str) -> Option<Hook> {
     })
 }
 
+/// Is what the hook is on still there?
+fn exists(hook: Hook) -> bool {
+    hook.kind.on_host() || device(hook.link).is_ok()
+}
+
 /// Name of the device with an index.
 fn device(index: u32) -> Result<String, Failure> {
     let name = nix::net::if_::if_indextoname(index).map_err(|_| Failure::NoDevice(index))?;
     name.into_string().map_err(|_| Failure::NoDevice(index))
 }
 
-fn attach_error(hook: Hook, source: impl Error + Send + Sync + 'static) -> Failure {
+pub(super) fn attach_error(hook: Hook, source: impl Error + Send + Sync + 'static) -> Failure {
     Failure::Attach {
         hook,
         source: source.into(),

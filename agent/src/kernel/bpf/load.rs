@@ -4,7 +4,7 @@ use super::Failure;
 use super::hooks::{Hooks, program};
 use super::maps::{Maps, One, PerCpu, Table};
 use aya::maps::Map;
-use aya::programs::{SchedClassifier, Xdp};
+use aya::programs::{CgroupSockAddr, SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use lb_core::state::HookKind;
 use std::path::{Path, PathBuf};
@@ -89,9 +89,10 @@ fn load_into(directory: &Path) -> Result<Ebpf, LoadError> {
         let program = ebpf.program_mut(name).ok_or_else(missing)?;
         match kind {
             HookKind::UplinkXdp => <&mut Xdp>::try_from(program).and_then(Xdp::load),
-            HookKind::UplinkTc | HookKind::BridgeTc => {
-                <&mut SchedClassifier>::try_from(program).and_then(SchedClassifier::load)
+            kind if kind.on_host() => {
+                <&mut CgroupSockAddr>::try_from(program).and_then(CgroupSockAddr::load)
             }
+            _ => <&mut SchedClassifier>::try_from(program).and_then(SchedClassifier::load),
         }
         .map_err(|error| refused(name, error))?;
     }
@@ -100,9 +101,17 @@ fn load_into(directory: &Path) -> Result<Ebpf, LoadError> {
 
 /// Takes the maps out of the object and adopts the links. Only after the programs
 /// were loaded: they refer to the maps' handles.
-pub(crate) fn split(mut ebpf: Ebpf, directory: PathBuf) -> Result<(Hooks, Maps), LoadError> {
+pub(crate) fn split(
+    mut ebpf: Ebpf,
+    directory: PathBuf,
+    cgroup: Option<PathBuf>,
+) -> Result<(Hooks, Maps), LoadError> {
     let maps = open_maps(&mut ebpf).map_err(|error| refused("the maps", error))?;
-    let mut hooks = Hooks { ebpf, directory };
+    let mut hooks = Hooks {
+        ebpf,
+        directory,
+        cgroup,
+    };
     hooks
         .adopt()
         .map_err(|error| refused("adopting links", error))?;
@@ -182,6 +191,7 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
         retired: make(take("LB_RETIRED")?, Table::new)?,
         flows: make(take("LB_FLOWS")?, Table::new)?,
         replies: make(take("LB_REPLIES")?, Table::new)?,
+        calls: make(take("LB_CALLS")?, Table::new)?,
         callers: make(take("LB_CALLERS")?, Table::new)?,
     })
 }

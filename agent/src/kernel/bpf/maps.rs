@@ -4,6 +4,7 @@ use super::Failure;
 use super::wire::Wire;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuHashMap};
 use lb_abi::Be32;
+use lb_abi::call::{Call, Called};
 use lb_abi::counters::Counters;
 use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
@@ -36,6 +37,7 @@ pub(crate) struct Maps {
     pub(crate) retired: Table<u64, Counters>,
     pub(crate) flows: Table<Tuple, Flow>,
     pub(crate) replies: Table<Tuple, Reply>,
+    pub(crate) calls: Table<Call, Called>,
     pub(crate) callers: Table<Tuple, Caller>,
 }
 
@@ -254,6 +256,11 @@ impl Maps {
         for (tuple, reply) in self.replies.entries()? {
             if !alive.contains(&reply.task) {
                 self.replies.remove(&tuple)?;
+            }
+        }
+        for (call, called) in self.calls.entries()? {
+            if !alive.contains(&called.task) {
+                self.calls.remove(&call)?;
             }
         }
         for (tuple, caller) in self.callers.entries()? {

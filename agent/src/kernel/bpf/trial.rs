@@ -11,6 +11,7 @@ use super::{BpfKernel, Failure};
 use aya::maps::{MapError, PerCpuArray};
 use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, Xdp};
 use aya::{TestRun, TestRunOptions};
+use lb_abi::call::{Call, Called};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::Port;
@@ -81,6 +82,9 @@ pub enum TrialError {
     /// The object lacks it.
     #[error("there is no program {0}")]
     NoProgram(&'static str),
+    /// It is on the root cgroup, and sees system calls.
+    #[error("{0} does not work on frames")]
+    NoFrames(&'static str),
     /// The kernel says nothing about it.
     #[error("the kernel could not be asked about {program}")]
     Unknown {
@@ -131,7 +135,8 @@ impl BpfKernel {
                 let xdp: &Xdp = loaded.try_into().map_err(refused)?;
                 (xdp.test_run(options), xdp_action)
             }
-            HookKind::UplinkTc | HookKind::BridgeTc => {
+            kind if kind.on_host() => return Err(TrialError::NoFrames(name)),
+            _ => {
                 let context = TcContext::of(arrival);
                 options.ctx_in = Some(context.as_bytes());
                 let tc: &SchedClassifier = loaded.try_into().map_err(refused)?;
@@ -187,6 +192,14 @@ impl BpfKernel {
     /// When the map could not be read.
     pub fn replies(&self) -> Result<BTreeMap<Tuple, Reply>, ObserveError> {
         all(&self.maps.replies)
+    }
+
+    /// What processes on the node asked for.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn calls(&self) -> Result<BTreeMap<Call, Called>, ObserveError> {
+        all(&self.maps.calls)
     }
 
     /// Containers of this node that call, by the tuple that they are presented under.

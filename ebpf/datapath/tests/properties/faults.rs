@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use lb_abi::Be32;
+use lb_abi::call::{Call, Called};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
@@ -79,6 +80,12 @@ impl Tables for Faulty {
     fn remember_caller(&self, tuple: &Tuple, caller: &Caller) -> bool {
         self.memory.remember_caller(tuple, caller)
     }
+    fn call(&self, call: &Call) -> Option<Called> {
+        self.memory.call(call)
+    }
+    fn remember_call(&self, call: &Call, called: &Called) -> bool {
+        self.memory.remember_call(call, called)
+    }
     fn count_new(&self, task: u64) {
         self.memory.count_new(task);
     }
@@ -126,6 +133,9 @@ impl<const DELIVERS: bool> Packet for Stiff<DELIVERS> {
         1
     }
     fn link(&self) -> u32 {
+        0
+    }
+    fn socket(&self) -> u64 {
         0
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn node(address: Ipv4Addr) -> Memory {
             uplink: 2,
             mtu: 1500,
             bridge: 3,
+            network: 0,
         }),
         addresses: [address.into()].into(),
         peers: [INGRESS.into(), HOME.into()].into(),

@@ -1,0 +1,169 @@
+//! What the host itself sends to another node's published port.
+
+use crate::node::{HERE, THERE, be, memory, socket};
+use etherparse::{PacketBuilder, SlicedPacket, TransportSlice};
+use lb_abi::{Be16, TCP, UDP};
+use lb_datapath::Verdict;
+use lb_datapath::egress::egress;
+use lb_datapath::host::{connect, mapped};
+use lb_datapath::model::{Frame, Memory};
+use lb_datapath::tunnel::{INNER, OVERHEAD, Way, open};
+use std::net::Ipv4Addr;
+
+/// The socket whose calls are task 2's.
+const SOCKET: u64 = 5;
+const ETHERNET: usize = 14;
+
+/// The node after task 1 had its turn, and [`SOCKET`] was connected to task 2.
+fn pointed(proto: u8) -> Memory {
+    let memory = memory(proto);
+    for cookie in [4, SOCKET] {
+        let localhost = mapped(be(Ipv4Addr::LOCALHOST));
+        connect(&memory, &socket(cookie, proto), localhost, Be16::new(8080)).unwrap();
+    }
+    memory
+}
+
+fn tcp(
+    from: (Ipv4Addr, u16),
+    to: (Ipv4Addr, u16),
+    syn: bool,
+    fin: bool,
+    payload: usize,
+) -> Vec<u8> {
+    let mut builder = PacketBuilder::ethernet2([2; 6], [3; 6])
+        .ipv4(from.0.octets(), to.0.octets(), 64)
+        .tcp(from.1, to.1, 1, 1000);
+    builder = if syn { builder.syn() } else { builder.ack(1) };
+    if fin {
+        builder = builder.fin();
+    }
+    if syn {
+        builder = builder.options_raw(&[2, 4, 5, 0xb4]).unwrap();
+    }
+    let mut frame = Vec::new();
+    builder.write(&mut frame, &vec![7; payload]).unwrap();
+    frame
+}
+
+fn sent(memory: &Memory, frame: &[u8], socket: u64) -> (Verdict, Vec<u8>) {
+    let mut frame = Frame::<true> {
+        socket,
+        ..Frame::new(frame.to_vec())
+    };
+    let verdict = egress(&mut frame, memory);
+    (verdict, frame.bytes)
+}
+
+#[track_caller]
+fn untouched(memory: &Memory, frame: &[u8], socket: u64) {
+    let (verdict, after) = sent(memory, frame, socket);
+    assert_eq!(verdict, Verdict::Pass);
+    assert!(after == frame, "changed");
+}
+
+#[test]
+fn a_connection_to_a_task_elsewhere_goes_through_the_tunnel_from_its_syn_on() {
+    let memory = pointed(TCP);
+    let (from, to) = ((HERE, 40_000), (THERE, 8080));
+    let syn = tcp(from, to, true, false, 0);
+    let ack = tcp(from, to, false, false, 100);
+    let fin = tcp(from, to, false, true, 0);
+    // The last ones are sent by the kernel, when the socket is gone.
+    for (frame, socket) in [(&syn, SOCKET), (&ack, SOCKET), (&fin, SOCKET), (&ack, 0)] {
+        let (verdict, after) = sent(&memory, frame, socket);
+        assert_eq!(verdict, Verdict::Pass);
+        assert_eq!(after.len(), frame.len() + OVERHEAD);
+        assert_eq!(after[..ETHERNET], frame[..ETHERNET], "the next hop");
+        let opened = open(&Frame::<true>::new(after.clone())).unwrap();
+        assert_eq!(
+            (opened.sender, opened.way, opened.task),
+            (be(HERE), Way::ToTask, 2)
+        );
+        let outer = SlicedPacket::from_ethernet(&after).unwrap();
+        let Some(TransportSlice::Udp(udp)) = outer.transport else {
+            panic!("not in the tunnel")
+        };
+        assert_eq!(udp.destination_port(), 6081);
+        if frame != &syn {
+            assert_eq!(after[INNER..], frame[ETHERNET..], "the packet itself");
+        }
+    }
+    let counted = memory.counters.borrow()[&2];
+    assert_eq!((counted.new, counted.packets_in), (1, 4));
+    let lengths: usize = [&syn, &ack, &fin, &ack]
+        .map(|f| f.len() - ETHERNET)
+        .iter()
+        .sum();
+    assert_eq!(counted.bytes_in, lengths as u64);
+}
+
+#[test]
+fn the_syn_announces_what_the_tunnel_can_carry() {
+    let memory = pointed(TCP);
+    let syn = tcp((HERE, 40_000), (THERE, 8080), true, false, 0);
+    let (_, after) = sent(&memory, &syn, SOCKET);
+    let inner = SlicedPacket::from_ip(&after[INNER..]).unwrap();
+    let Some(TransportSlice::Tcp(tcp)) = inner.transport else {
+        panic!("no TCP inside")
+    };
+    assert_eq!(tcp.options(), [2, 4, 0x05, 0x84]); // 1500 less 48 and 40
+    let right = tcp
+        .calc_checksum_ipv4(HERE.octets(), THERE.octets())
+        .unwrap();
+    assert_eq!(tcp.checksum(), right);
+}
+
+#[test]
+fn calls_that_nobody_pointed_there_are_left_to_the_other_node() {
+    let memory = pointed(TCP);
+    let before = memory.clone();
+    let to = (THERE, 8080);
+    for socket in [0, 4, 99] {
+        untouched(&memory, &tcp((HERE, 40_000), to, true, false, 0), socket);
+        untouched(&memory, &tcp((HERE, 40_000), to, false, false, 9), socket);
+    }
+    for (from, to) in [
+        ((HERE, 40_000), (THERE, 8081)),
+        ((HERE, 40_000), (Ipv4Addr::new(10, 0, 0, 3), 8080)),
+        ((Ipv4Addr::new(172, 18, 0, 1), 40_000), (THERE, 8080)),
+    ] {
+        untouched(&memory, &tcp(from, to, true, false, 0), SOCKET);
+    }
+    assert!(memory == before, "left a trace");
+}
+
+#[test]
+fn a_new_connection_on_the_same_ports_is_not_the_old_one() {
+    let memory = pointed(TCP);
+    let (from, to) = ((HERE, 40_000), (THERE, 8080));
+    sent(&memory, &tcp(from, to, true, false, 0), SOCKET);
+    untouched(&memory, &tcp(from, to, true, false, 0), 99);
+}
+
+#[test]
+fn what_does_not_fit_the_tunnel_goes_as_it_is() {
+    let memory = pointed(TCP);
+    let (from, to) = ((HERE, 40_000), (THERE, 8080));
+    let fits = 1500 - OVERHEAD - 40;
+    let (_, after) = sent(&memory, &tcp(from, to, false, false, fits), SOCKET);
+    assert_eq!(after.len(), ETHERNET + 1500);
+    untouched(&memory, &tcp(from, to, false, false, fits + 1), SOCKET);
+}
+
+#[test]
+fn a_task_that_is_gone_is_left_to_its_node() {
+    let mut memory = pointed(UDP);
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2([2; 6], [3; 6])
+        .ipv4(HERE.octets(), THERE.octets(), 64)
+        .udp(40_000, 8080)
+        .write(&mut frame, b"question")
+        .unwrap();
+    assert_eq!(
+        sent(&memory, &frame, SOCKET).1.len(),
+        frame.len() + OVERHEAD
+    );
+    memory.backends.remove(&2);
+    untouched(&memory, &frame, SOCKET);
+}

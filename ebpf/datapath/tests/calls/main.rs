@@ -1,0 +1,9 @@
+//! Processes on the node itself that call published ports: from the system call to the wire.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test that calls them"
+)]
+
+mod egress;
+mod host;
+mod node;

@@ -1,0 +1,167 @@
+//! Processes on the nodes themselves: `curl localhost:8080` on any of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
+
+use harness::client::PATIENCE;
+use harness::image::WHOAMI_NEXT;
+use harness::node::Node;
+use harness::pattern;
+use harness::service::ServiceSpec;
+use harness::traffic::load::Load;
+use harness::who::Who;
+
+use crate::rolling::complete;
+use crate::tools::{answered, assert_unharmed, ids, load, served, tally, task};
+use crate::{TASKS, alone, turn};
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// What a process on a node may call the node.
+fn names(node: &Node) -> [IpAddr; 3] {
+    [
+        LOCALHOST,
+        IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V4(node.addr),
+    ]
+}
+
+#[test]
+fn six_requests_of_a_process_reach_six_tasks_by_every_name_of_its_node() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("home").replicas(6).publish("8180:80");
+    let (_service, tasks) = served(&swarm, &spec, 6);
+    for node in &swarm.nodes {
+        for name in names(node) {
+            let answers = node.client().sequential((name, 8180), 12).unwrap();
+            let order: Vec<_> = answers.iter().map(task).collect();
+            assert_eq!(order[..6], order[6..], "{name} on {}", node.name);
+            let twice = ids(&tasks).into_iter().map(|task| (task, 2)).collect();
+            assert_eq!(tally(&answers), twice, "{name} on {}", node.name);
+            for who in answers {
+                let here = who.node.as_deref() == Some(node.name.as_str());
+                // To a task here, the process speaks from the bridge.
+                assert!(here || who.peer.ip() == node.addr, "{who:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn processes_and_clients_outside_take_turns() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("turns").replicas(6).publish("8181:80");
+    let (_service, tasks) = served(&swarm, &spec, 6);
+    for node in &swarm.nodes {
+        let mut answers = Vec::new();
+        for _ in 0..3 {
+            answers.push(node.client().who((LOCALHOST, 8181)).unwrap());
+            answers.push(swarm.client.who((node.addr, 8181)).unwrap());
+        }
+        let once = ids(&tasks).into_iter().map(|task| (task, 1)).collect();
+        assert_eq!(tally(&answers), once, "on {}", node.name);
+    }
+}
+
+#[test]
+fn datagrams_of_processes_are_answered_each_socket_by_the_next_task() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("ask").replicas(6).publish("8182:80/udp");
+    let (_service, tasks) = served(&swarm, &spec, 6);
+    let once: BTreeMap<_, _> = ids(&tasks).into_iter().map(|task| (task, 1)).collect();
+    for node in &swarm.nodes {
+        for name in names(node) {
+            let answers: Vec<_> = (0..6)
+                .map(|_| node.client().udp((name, 8182), PATIENCE).unwrap())
+                .collect();
+            assert_eq!(tally(&answers), once, "{name} on {}", node.name);
+        }
+        // Not connected: whoever answers must seem to be whom was asked.
+        let answers: Vec<_> = (0..6).map(|_| sent_and_answered(node)).collect();
+        let distinct: BTreeSet<_> = answers.into_iter().collect();
+        assert_eq!(distinct, ids(&tasks), "sendto on {}", node.name);
+    }
+}
+
+/// Three datagrams from one socket that is never connected; the task that answered all.
+fn sent_and_answered(node: &Node) -> String {
+    let to: SocketAddr = (LOCALHOST, 8182).into();
+    let three = async move {
+        let socket = tokio::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
+        let mut tasks = BTreeSet::new();
+        for _ in 0..3 {
+            socket.send_to(b"who", to).await?;
+            let mut answer = [0; 2048];
+            let (length, from) =
+                tokio::time::timeout(PATIENCE, socket.recv_from(&mut answer)).await??;
+            assert_eq!(from, to);
+            let who: Who = serde_json::from_slice(&answer[..length])?;
+            tasks.insert(task(&who));
+        }
+        Ok(tasks)
+    };
+    let tasks = node.block_on(three).unwrap();
+    assert_eq!(tasks.len(), 1, "{tasks:?}");
+    tasks.into_iter().next().unwrap()
+}
+
+#[test]
+fn a_hundred_megabytes_arrive_intact_both_ways_from_a_task_elsewhere() {
+    const LENGTH: u64 = 100 << 20;
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("haul")
+        .on_node("node2")
+        .publish("8183:80");
+    let (_service, _) = served(&swarm, &spec, 1);
+    let client = swarm.node("node1").unwrap().client();
+    let begin = Instant::now();
+    let down = client.download((LOCALHOST, 8183), LENGTH).unwrap();
+    let between = Instant::now();
+    let up = client.upload((LOCALHOST, 8183), LENGTH).unwrap();
+    println!(
+        "100 MB from a process to a task elsewhere: down {:?}, up {:?}",
+        between - begin,
+        between.elapsed()
+    );
+    let expected = pattern::sha256(LENGTH);
+    assert_eq!((down.bytes, &down.sha256), (LENGTH, &expected));
+    assert_eq!((up.bytes, &up.sha256), (LENGTH, &expected));
+}
+
+#[test]
+fn a_rolling_update_fails_no_request_of_a_process() {
+    let Some(swarm) = alone() else { return };
+    let spec = ServiceSpec::named("renew")
+        .replicas(6)
+        .option("--update-parallelism", "2")
+        .option("--update-delay", "1s")
+        .option("--update-order", "start-first")
+        .publish("8184:80");
+    let (service, _) = served(&swarm, &spec, 6);
+    let update = || {
+        service.update(&["--image", WHOAMI_NEXT])?;
+        complete(&swarm, &service);
+        service.wait_for_tasks(6, TASKS)
+    };
+    let calls = Load {
+        peers: vec![(LOCALHOST, 8184).into()],
+        ..load(&swarm, 8184)
+    };
+    let process = swarm.nodes[0].client();
+    let (_, report) = process.during(&calls, update).unwrap();
+    assert_unharmed("an update, called from a node", &report);
+    assert_eq!(answered(&report).len(), 12);
+}
+
+#[test]
+fn the_loopback_of_another_namespace_is_not_the_nodes() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("apart").publish("8185:80");
+    let (_service, _) = served(&swarm, &spec, 1);
+    for node in &swarm.nodes {
+        node.client().who((LOCALHOST, 8185)).unwrap();
+    }
+    let refused = swarm.client.who((LOCALHOST, 8185)).unwrap_err();
+    assert!(format!("{refused:#}").contains("refused"), "{refused:#}");
+}
