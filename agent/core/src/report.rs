@@ -2,6 +2,10 @@
 //!
 //! Fields are only ever added: scripts depend on them.
 
+mod drops;
+
+pub use drops::{DropReport, Drops};
+
 use crate::ids::{NodeId, ServiceId, TaskId};
 use crate::snapshot::{NodeState, Proto};
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,10 @@
 //! then slot). Only services that this load balancer answers for are told:
 //! those with a TCP or UDP port published on every node.
 
+mod drops;
+
+pub use drops::{drops, reason_name};
+
 use crate::ids::{Key, NodeId, TaskId};
 use crate::node::Node;
 use crate::report::{

@@ -60,6 +60,13 @@ pub(crate) enum Verb {
     /// Traffic per service and task: the sum over all nodes.
     #[command(after_help = EXIT_CODES)]
     Stats(StatsArgs),
+    /// Packets that this node dropped, by reason.
+    #[command(after_help = EXIT_CODES)]
+    Drops {
+        /// Also reasons that never applied.
+        #[arg(long, short)]
+        all: bool,
+    },
     /// What cannot be served as asked, and what to do about it.
     #[command(after_help = EXIT_CODES)]
     Check,

@@ -3,6 +3,7 @@
 //! Everything lives in one directory of a BPF file system, named after the layout's
 //! version: it outlives the agent, and the next one adopts it.
 
+mod drops;
 mod hooks;
 mod load;
 mod maps;

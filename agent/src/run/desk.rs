@@ -1,5 +1,7 @@
 //! What the last turn left, for whoever asks: the operator's socket and other agents.
 
+mod looks;
+
 use super::turn::Outcome;
 use crate::kernel::bpf::{Meter, Traffic};
 use crate::sentence::causes;
@@ -10,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lb_core::ids::NodeId;
 use lb_core::node::Node;
-use lb_core::report::{Check, HookReport, Nodes, Problem, Scope, Services, Stats, Status};
+use lb_core::report::{Check, Drops, HookReport, Nodes, Problem, Scope, Services, Stats, Status};
 use lb_core::snapshot::Snapshot;
 use lb_core::state::HookKind;
 use lb_core::tell;
@@ -252,5 +254,9 @@ impl Source for Desk {
             }
         }
         .boxed()
+    }
+
+    fn drops(&self) -> BoxFuture<'_, Result<Drops, Unanswered>> {
+        self.look_at_drops().boxed()
     }
 }

@@ -4,7 +4,7 @@ use crate::swarm::{Swarm, swarm};
 use agent::serve::{self, Source, Unanswered};
 use futures_util::future::BoxFuture;
 use lb_core::ids::NodeId;
-use lb_core::report::{Check, Nodes, Scope, Services, Stats, Status};
+use lb_core::report::{Check, Drops, Nodes, Scope, Services, Stats, Status};
 use lb_core::tell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,9 @@ impl Source for Shared {
     }
     fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, Unanswered>> {
         Box::pin(async move { self.with(|swarm| swarm.stats(scope)) })
+    }
+    fn drops(&self) -> BoxFuture<'_, Result<Drops, Unanswered>> {
+        Box::pin(async move { self.with(|swarm| tell::drops(&swarm.drops)) })
     }
 }
 

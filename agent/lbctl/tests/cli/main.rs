@@ -8,6 +8,8 @@ mod answers;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod looks;
+#[cfg(test)]
 mod socket;
 #[cfg(test)]
 mod swarm;

@@ -1,5 +1,6 @@
 //! The Swarm behind the tests' server: three nodes, three services, five tasks.
 
+use lb_abi::counters::Reason;
 use lb_core::ids::{Key, NodeId, TaskId};
 use lb_core::node::Node;
 use lb_core::report::{Check, Counters, HookReport, Problem, Scope, Stats, Status};
@@ -17,6 +18,7 @@ pub(crate) struct Swarm {
     pub(crate) status: Status,
     pub(crate) check: Check,
     pub(crate) missing: BTreeSet<NodeId>,
+    pub(crate) drops: BTreeMap<Reason, u64>,
     /// Counters of each task, made anew for each question.
     pub(crate) counters: Box<dyn FnMut(&str) -> Counters + Send>,
 }
@@ -140,6 +142,7 @@ pub(crate) fn swarm() -> Swarm {
         snapshot,
         check: Check::default(),
         missing: BTreeSet::new(),
+        drops: BTreeMap::new(),
         counters: Box::new(|id| match id {
             "t1" => traffic(10),
             "t2" => traffic(1_234),

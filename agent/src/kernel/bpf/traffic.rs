@@ -1,9 +1,10 @@
 //! What clients did through this node: counters of tasks, and flows that are open now.
 
 use super::Failure;
+use super::drops::Drops;
 use super::maps::{Maps, PerCpu, Table, observe_error, pinned};
 use aya::maps::Map;
-use lb_abi::counters::Counters;
+use lb_abi::counters::{Counters, Reason};
 use lb_abi::flow::{ANSWERED, Flow, Tuple, ticks};
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
@@ -24,8 +25,9 @@ pub struct Traffic {
     pub retired: BTreeMap<Key, report::Counters>,
 }
 
-/// Reads the counters and the flow table.
+/// Reads what the programs count and remember.
 pub struct Meter {
+    drops: Drops,
     counters: PerCpu<u64, Counters>,
     retired: Table<u64, Counters>,
     flows: Table<Tuple, Flow>,
@@ -35,6 +37,7 @@ impl Meter {
     /// Opens the maps pinned in `directory`.
     pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
         Ok(Self {
+            drops: Drops::open(directory)?,
             counters: PerCpu::new(
                 "LB_COUNTERS",
                 pinned(directory, "LB_COUNTERS", Map::PerCpuHashMap)?,
@@ -50,6 +53,14 @@ impl Meter {
     /// When a map could not be read.
     pub fn read(&self) -> Result<Traffic, ObserveError> {
         self.all().map_err(observe_error)
+    }
+
+    /// Packets dropped on this node so far, by reason.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn drops(&self) -> Result<BTreeMap<Reason, u64>, ObserveError> {
+        self.drops.read().map_err(observe_error)
     }
 
     fn all(&self) -> Result<Traffic, Failure> {
