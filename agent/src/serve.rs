@@ -11,7 +11,8 @@ mod socket;
 pub use socket::{BindError, Listener, bind};
 
 use futures_util::future::BoxFuture;
-use lb_core::report::{Check, Drops, Nodes, Scope, Services, Stats, Status};
+use lb_core::report::{Check, Drops, Flows, Nodes, Scope, Services, Stats, Status};
+use lb_core::tell::FlowsAsked;
 
 /// Where the answers come from. Called for every request: answer from memory.
 pub trait Source: Send + Sync + 'static {
@@ -28,6 +29,8 @@ pub trait Source: Send + Sync + 'static {
     fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, Unanswered>>;
     /// Packets dropped on this node.
     fn drops(&self) -> BoxFuture<'_, Result<Drops, Unanswered>>;
+    /// Flows that this node remembers.
+    fn flows(&self, asked: FlowsAsked) -> BoxFuture<'_, Result<Flows, Unanswered>>;
 }
 
 /// Why a question has no answer.

@@ -3,8 +3,10 @@
 //! Fields are only ever added: scripts depend on them.
 
 mod drops;
+mod flows;
 
 pub use drops::{DropReport, Drops};
+pub use flows::{DEFAULT_FLOWS, FlowReport, FlowState, Flows};
 
 use crate::ids::{NodeId, ServiceId, TaskId};
 use crate::snapshot::{NodeState, Proto};

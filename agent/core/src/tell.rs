@@ -5,8 +5,10 @@
 //! those with a TCP or UDP port published on every node.
 
 mod drops;
+mod flows;
 
 pub use drops::{drops, reason_name};
+pub use flows::{FlowTable, FlowsAsked, QUIET_TICKS, flow_state, flows, idle_ticks, node_at};
 
 use crate::ids::{Key, NodeId, TaskId};
 use crate::node::Node;

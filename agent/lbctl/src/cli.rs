@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use lb_core::report::{DEFAULT_SOCKET, Scope};
+use lb_core::report::{DEFAULT_FLOWS, DEFAULT_SOCKET, Scope};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,6 +60,9 @@ pub(crate) enum Verb {
     /// Traffic per service and task: the sum over all nodes.
     #[command(after_help = EXIT_CODES)]
     Stats(StatsArgs),
+    /// Flows that this node remembers: which client talks to which task.
+    #[command(after_help = EXIT_CODES)]
+    Flows(FlowsArgs),
     /// Packets that this node dropped, by reason.
     #[command(after_help = EXIT_CODES)]
     Drops {
@@ -109,6 +112,29 @@ impl StatsArgs {
             Scope::Cluster
         };
         let mut path = format!("/v1/stats?scope={}", scope.as_str());
+        if let Some(service) = &self.service {
+            path.push_str("&service=");
+            path.extend(utf8_percent_encode(service, NON_ALPHANUMERIC));
+        }
+        path
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FlowsArgs {
+    /// Only flows of this service, by name or id.
+    #[arg(long, short, value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+
+    /// At most so many, the most recently used ones.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = DEFAULT_FLOWS)]
+    pub(crate) limit: usize,
+}
+
+impl FlowsArgs {
+    /// What to ask the agent for.
+    pub(crate) fn path(&self) -> String {
+        let mut path = format!("/v1/flows?limit={}", self.limit);
         if let Some(service) = &self.service {
             path.push_str("&service=");
             path.extend(utf8_percent_encode(service, NON_ALPHANUMERIC));

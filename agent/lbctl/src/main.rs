@@ -16,7 +16,7 @@ use ask::Agent;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Verb};
 use failure::Failure;
-use lb_core::report::{Check, Drops, Nodes, Services, Stats, Status};
+use lb_core::report::{Check, Drops, Flows, Nodes, Services, Stats, Status};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -72,6 +72,10 @@ async fn run(cli: &Cli) -> Result<Found, Failure> {
                 })?;
             }
         },
+        Verb::Flows(asked) => {
+            let flows: Flows = agent.ask(&asked.path()).await?;
+            tell(cli, &flows, |flows| show::flows::text(flows, out::width()))?;
+        }
         Verb::Drops { all } => {
             let drops: Drops = agent.ask("/v1/drops").await?;
             tell(cli, &drops, |drops| show::drops::text(drops, *all))?;

@@ -12,10 +12,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lb_core::ids::NodeId;
 use lb_core::node::Node;
-use lb_core::report::{Check, Drops, HookReport, Nodes, Problem, Scope, Services, Stats, Status};
+use lb_core::report::{
+    Check, Drops, Flows, HookReport, Nodes, Problem, Scope, Services, Stats, Status,
+};
 use lb_core::snapshot::Snapshot;
 use lb_core::state::HookKind;
-use lb_core::tell;
+use lb_core::tell::{self, FlowsAsked};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -258,5 +260,9 @@ impl Source for Desk {
 
     fn drops(&self) -> BoxFuture<'_, Result<Drops, Unanswered>> {
         self.look_at_drops().boxed()
+    }
+
+    fn flows(&self, asked: FlowsAsked) -> BoxFuture<'_, Result<Flows, Unanswered>> {
+        self.look_at_flows(asked).boxed()
     }
 }

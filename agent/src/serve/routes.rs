@@ -1,5 +1,6 @@
 //! Paths, queries and status codes.
 
+mod flows;
 mod names;
 
 use super::{Source, Unanswered};
@@ -42,6 +43,7 @@ pub(super) fn routes(source: Arc<dyn Source>) -> Router {
             "/v1/drops",
             get(async |State(source): Shared| answer(source.drops().await)),
         )
+        .route("/v1/flows", get(flows::flows))
         .fallback(unknown)
         .method_not_allowed_fallback(async || {
             refuse(

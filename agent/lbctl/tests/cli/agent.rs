@@ -4,8 +4,8 @@ use crate::swarm::{Swarm, swarm};
 use agent::serve::{self, Source, Unanswered};
 use futures_util::future::BoxFuture;
 use lb_core::ids::NodeId;
-use lb_core::report::{Check, Drops, Nodes, Scope, Services, Stats, Status};
-use lb_core::tell;
+use lb_core::report::{Check, Drops, Flows, Nodes, Scope, Services, Stats, Status};
+use lb_core::tell::{self, FlowsAsked};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -44,6 +44,9 @@ impl Source for Shared {
     }
     fn drops(&self) -> BoxFuture<'_, Result<Drops, Unanswered>> {
         Box::pin(async move { self.with(|swarm| tell::drops(&swarm.drops)) })
+    }
+    fn flows(&self, asked: FlowsAsked) -> BoxFuture<'_, Result<Flows, Unanswered>> {
+        Box::pin(async move { self.with(|swarm| swarm.flows(&asked)) })
     }
 }
 

@@ -35,6 +35,12 @@ fn refusals_have_fitting_codes_and_a_sentence() {
             400,
             "use scope=node or scope=cluster",
         ),
+        (
+            "GET",
+            "/v1/flows?limit=-1",
+            400,
+            "use service=NAME and limit",
+        ),
         ("GET", "/v2/status", 404, "knows no /v2/status"),
         ("POST", "/v1/status", 405, "only GET is answered here"),
         ("DELETE", "/v1/services", 405, "only GET is answered here"),

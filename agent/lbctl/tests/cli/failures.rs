@@ -96,7 +96,7 @@ fn nothing_known_yet() {
     let agent = Agent::start();
     *agent.source.0.lock().unwrap() = None;
     let sentence = "nothing is known of the Swarm yet: waiting for a manager";
-    for verb in ["services", "nodes", "stats", "drops", "check"] {
+    for verb in ["services", "nodes", "stats", "drops", "flows", "check"] {
         fails(&agent.lbctl(&[verb]), 1, sentence);
     }
 }

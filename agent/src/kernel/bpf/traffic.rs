@@ -9,12 +9,9 @@ use lb_abi::flow::{ANSWERED, Flow, Tuple, ticks};
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
 use lb_core::report;
+use lb_core::tell::{FlowTable, QUIET_TICKS, idle_ticks};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// Without a packet for so many ticks of 1.07 s, a UDP flow no longer counts as open,
-/// nor does a TCP connection that was never answered.
-const QUIET: u32 = 60;
 
 /// Counters of this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +50,16 @@ impl Meter {
     /// When a map could not be read.
     pub fn read(&self) -> Result<Traffic, ObserveError> {
         self.all().map_err(observe_error)
+    }
+
+    /// The flows that this node remembers.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn flows(&self) -> Result<FlowTable, ObserveError> {
+        let now = now();
+        let flows = self.flows.walk(|_| true).map_err(observe_error)?;
+        Ok(FlowTable { now, flows })
     }
 
     /// Packets dropped on this node so far, by reason.
@@ -114,9 +121,10 @@ fn told(counters: &Counters) -> report::Counters {
     }
 }
 
-/// Is it an open connection of a client of this node?
+/// Is it an open connection of a client of this node? A TCP connection that was never
+/// answered is none once it is quiet.
 fn open(tuple: &Tuple, flow: &Flow, now: u32) -> bool {
-    let quiet = now.wrapping_sub(flow.seen) > QUIET && now.wrapping_sub(flow.seen) < u32::MAX / 2;
+    let quiet = idle_ticks(now, flow.seen) > QUIET_TICKS;
     let lives = if tuple.proto == lb_abi::TCP {
         !Flow::closed(flow.state) && (flow.state & ANSWERED != 0 || !quiet)
     } else {

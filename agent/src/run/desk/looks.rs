@@ -5,14 +5,22 @@ use super::Desk;
 use crate::kernel::bpf::Meter;
 use crate::serve::Unanswered;
 use lb_core::kernel::ObserveError;
-use lb_core::report::Drops;
-use lb_core::tell;
+use lb_core::report::{Drops, Flows};
+use lb_core::tell::{self, FlowsAsked};
 use std::sync::Arc;
 
 impl Desk {
     pub(super) async fn look_at_drops(&self) -> Result<Drops, Unanswered> {
         let counted = self.look(Meter::drops).await?;
         Ok(tell::drops(&counted))
+    }
+
+    pub(super) async fn look_at_flows(&self, asked: FlowsAsked) -> Result<Flows, Unanswered> {
+        let snapshot = self.known()?;
+        let node = self.last().node.clone();
+        // Sorting a full table takes time as well.
+        self.look(move |meter| Ok(tell::flows(&snapshot, &node, &meter.flows()?, &asked)))
+            .await
     }
 
     async fn look<T: Send + 'static>(
