@@ -23,6 +23,7 @@ mod world;
 mod callers;
 mod changes;
 mod clamp;
+mod explain;
 mod flows;
 mod local;
 mod not_ours;

@@ -57,6 +57,11 @@ impl World {
         }
     }
 
+    /// The kernel's side alone.
+    pub(crate) fn kernel(&self) -> &BpfKernel {
+        &self.kernel
+    }
+
     /// The id of a program in the kernel.
     pub(crate) fn program_id(&self, kind: HookKind) -> u32 {
         self.kernel.program_id(kind).unwrap()

@@ -249,7 +249,7 @@ fn task_stats(
 }
 
 /// The node's host name, or its id where nothing else is known of it.
-fn hostname(snapshot: &Snapshot, id: &NodeId) -> String {
+pub(crate) fn hostname(snapshot: &Snapshot, id: &NodeId) -> String {
     snapshot
         .nodes
         .get(id)
@@ -258,4 +258,4 @@ fn hostname(snapshot: &Snapshot, id: &NodeId) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod drops;
+pub(crate) mod explanation;
 pub(crate) mod flows;
 pub(crate) mod nodes;
 pub(crate) mod services;

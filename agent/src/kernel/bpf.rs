@@ -4,6 +4,7 @@
 //! version: it outlives the agent, and the next one adopts it.
 
 mod drops;
+mod dump;
 mod hooks;
 mod load;
 mod maps;

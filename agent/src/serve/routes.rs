@@ -1,5 +1,6 @@
 //! Paths, queries and status codes.
 
+mod explain;
 mod flows;
 mod names;
 
@@ -44,6 +45,7 @@ pub(super) fn routes(source: Arc<dyn Source>) -> Router {
             get(async |State(source): Shared| answer(source.drops().await)),
         )
         .route("/v1/flows", get(flows::flows))
+        .route("/v1/explain", get(explain::explain))
         .fallback(unknown)
         .method_not_allowed_fallback(async || {
             refuse(
@@ -112,6 +114,7 @@ impl IntoResponse for Unanswered {
     fn into_response(self) -> Response {
         let status = match self {
             Self::NothingKnown { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Question(_) => StatusCode::BAD_REQUEST,
             Self::Counters(_) | Self::Maps(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         refuse(status, self.to_string())

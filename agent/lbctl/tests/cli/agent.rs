@@ -3,8 +3,9 @@
 use crate::swarm::{Swarm, swarm};
 use agent::serve::{self, Source, Unanswered};
 use futures_util::future::BoxFuture;
+use lb_core::explain::{ClientAsked, FrontendAsked};
 use lb_core::ids::NodeId;
-use lb_core::report::{Check, Drops, Flows, Nodes, Scope, Services, Stats, Status};
+use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Scope, Services, Stats, Status};
 use lb_core::tell::{self, FlowsAsked};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,13 @@ impl Source for Shared {
     }
     fn flows(&self, asked: FlowsAsked) -> BoxFuture<'_, Result<Flows, Unanswered>> {
         Box::pin(async move { self.with(|swarm| swarm.flows(&asked)) })
+    }
+    fn explain(
+        &self,
+        client: ClientAsked,
+        frontend: FrontendAsked,
+    ) -> BoxFuture<'_, Result<Explanation, Unanswered>> {
+        Box::pin(async move { Ok(self.with(|swarm| swarm.explain(client, frontend))??) })
     }
 }
 

@@ -41,6 +41,18 @@ fn refusals_have_fitting_codes_and_a_sentence() {
             400,
             "use service=NAME and limit",
         ),
+        (
+            "GET",
+            "/v1/explain?client=203.0.113.7",
+            400,
+            "missing field `frontend`",
+        ),
+        (
+            "GET",
+            "/v1/explain?client=x&frontend=alpha:80",
+            400,
+            "x is no client",
+        ),
         ("GET", "/v2/status", 404, "knows no /v2/status"),
         ("POST", "/v1/status", 405, "only GET is answered here"),
         ("DELETE", "/v1/services", 405, "only GET is answered here"),

@@ -6,6 +6,8 @@ mod agent;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod looks;

@@ -1,14 +1,18 @@
 //! The Swarm behind the tests' server: three nodes, three services, five tasks.
 
 use lb_abi::counters::Reason;
+use lb_core::explain::{ClientAsked, FrontendAsked, QuestionError, explain};
 use lb_core::ids::{Key, NodeId, TaskId};
 use lb_core::node::Node;
-use lb_core::report::{Check, Counters, Flows, HookReport, Problem, Scope, Stats, Status};
+use lb_core::report::{
+    Check, Counters, Explanation, Flows, HookReport, Problem, Scope, Stats, Status,
+};
 use lb_core::snapshot::{
     DesiredState, NodeState, Proto, PublishMode, PublishedPort, Service, Sign, Snapshot, SwarmNode,
     Task, TaskState,
 };
 use lb_core::tell::{self, FlowTable, FlowsAsked};
+use lb_datapath::model::Memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
@@ -20,6 +24,7 @@ pub(crate) struct Swarm {
     pub(crate) missing: BTreeSet<NodeId>,
     pub(crate) drops: BTreeMap<Reason, u64>,
     pub(crate) flows: FlowTable,
+    pub(crate) memory: Memory,
     /// Counters of each task, made anew for each question.
     pub(crate) counters: Box<dyn FnMut(&str) -> Counters + Send>,
 }
@@ -43,6 +48,15 @@ impl Swarm {
 
     pub(crate) fn flows(&self, asked: &FlowsAsked) -> Flows {
         tell::flows(&self.snapshot, &this(), &self.flows, asked)
+    }
+
+    pub(crate) fn explain(
+        &self,
+        client: ClientAsked,
+        frontend: FrontendAsked,
+    ) -> Result<Explanation, QuestionError> {
+        let question = frontend.resolve(client, &self.snapshot, &this())?;
+        Ok(explain(&self.snapshot, &this(), &self.memory, &question))
     }
 }
 
@@ -154,6 +168,7 @@ pub(crate) fn swarm() -> Swarm {
         missing: BTreeSet::new(),
         drops: BTreeMap::new(),
         flows: FlowTable::default(),
+        memory: Memory::default(),
         counters: Box::new(|id| match id {
             "t1" => traffic(10),
             "t2" => traffic(1_234),

@@ -2,15 +2,19 @@
 
 use super::Failure;
 use super::drops::Drops;
+use super::dump::Dump;
 use super::maps::{Maps, PerCpu, Table, observe_error, pinned};
 use aya::maps::Map;
 use lb_abi::counters::{Counters, Reason};
 use lb_abi::flow::{ANSWERED, Flow, Tuple, ticks};
+use lb_abi::service::Port;
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
 use lb_core::report;
 use lb_core::tell::{FlowTable, QUIET_TICKS, idle_ticks};
+use lb_datapath::model::Memory;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 /// Counters of this node.
@@ -25,6 +29,7 @@ pub struct Traffic {
 /// Reads what the programs count and remember.
 pub struct Meter {
     drops: Drops,
+    dump: Dump,
     counters: PerCpu<u64, Counters>,
     retired: Table<u64, Counters>,
     flows: Table<Tuple, Flow>,
@@ -35,6 +40,7 @@ impl Meter {
     pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
         Ok(Self {
             drops: Drops::open(directory)?,
+            dump: Dump::open(directory)?,
             counters: PerCpu::new(
                 "LB_COUNTERS",
                 pinned(directory, "LB_COUNTERS", Map::PerCpuHashMap)?,
@@ -60,6 +66,16 @@ impl Meter {
         let now = now();
         let flows = self.flows.walk(|_| true).map_err(observe_error)?;
         Ok(FlowTable { now, flows })
+    }
+
+    /// A copy of what the programs decide by, as far as packets of `client` to the
+    /// published port `port` are concerned.
+    ///
+    /// # Errors
+    /// When a map could not be read.
+    pub fn memory(&self, client: Ipv4Addr, port: &Port) -> Result<Memory, ObserveError> {
+        let copy = self.dump.read(client, port, now());
+        copy.map_err(observe_error)
     }
 
     /// Packets dropped on this node so far, by reason.
