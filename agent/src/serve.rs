@@ -11,7 +11,9 @@ mod socket;
 pub use socket::{BindError, Listener, bind};
 
 use futures_util::future::BoxFuture;
-use lb_core::report::{Check, Nodes, Scope, Services, Stats, Status};
+use lb_core::explain::{ClientAsked, FrontendAsked, QuestionError};
+use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Scope, Services, Stats, Status};
+use lb_core::tell::FlowsAsked;
 
 /// Where the answers come from. Called for every request: answer from memory.
 pub trait Source: Send + Sync + 'static {
@@ -26,6 +28,16 @@ pub trait Source: Send + Sync + 'static {
     /// Traffic of all services. Reads counters, and for [`Scope::Cluster`] asks other
     /// agents, so it takes time; nodes that do not answer go into `Stats::missing`.
     fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, Unanswered>>;
+    /// Packets dropped on this node.
+    fn drops(&self) -> BoxFuture<'_, Result<Drops, Unanswered>>;
+    /// Flows that this node remembers.
+    fn flows(&self, asked: FlowsAsked) -> BoxFuture<'_, Result<Flows, Unanswered>>;
+    /// What would happen to a packet of `client` to `frontend` that arrives on this node.
+    fn explain(
+        &self,
+        client: ClientAsked,
+        frontend: FrontendAsked,
+    ) -> BoxFuture<'_, Result<Explanation, Unanswered>>;
 }
 
 /// Why a question has no answer.
@@ -40,4 +52,10 @@ pub enum Unanswered {
     /// The kernel did not give the counters.
     #[error("the counters cannot be read: {0}")]
     Counters(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The kernel did not give what it holds.
+    #[error("the datapath's maps cannot be read: {0}")]
+    Maps(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The question names something that is not there.
+    #[error(transparent)]
+    Question(#[from] QuestionError),
 }

@@ -24,6 +24,7 @@ mod callers;
 mod changes;
 mod clamp;
 mod errors;
+mod explain;
 mod flows;
 mod host;
 mod local;

@@ -57,7 +57,7 @@ impl World {
         }
     }
 
-    /// The side in the kernel, for what only happens there.
+    /// The kernel's side alone.
     pub(crate) fn kernel(&self) -> &BpfKernel {
         &self.kernel
     }

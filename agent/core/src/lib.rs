@@ -11,6 +11,7 @@
 
 pub mod config;
 pub mod desired;
+pub mod explain;
 pub mod ids;
 pub mod inbox;
 pub mod kernel;

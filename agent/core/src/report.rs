@@ -2,6 +2,14 @@
 //!
 //! Fields are only ever added: scripts depend on them.
 
+mod drops;
+mod explanation;
+mod flows;
+
+pub use drops::{DropReport, Drops};
+pub use explanation::{Explanation, Fate, Published, Rule};
+pub use flows::{DEFAULT_FLOWS, FlowReport, FlowState, Flows};
+
 use crate::ids::{NodeId, ServiceId, TaskId};
 use crate::snapshot::{NodeState, Proto};
 use serde::{Deserialize, Serialize};

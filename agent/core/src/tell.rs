@@ -4,6 +4,12 @@
 //! then slot). Only services that this load balancer answers for are told:
 //! those with a TCP or UDP port published on every node.
 
+mod drops;
+mod flows;
+
+pub use drops::{drops, reason_name};
+pub use flows::{FlowTable, FlowsAsked, QUIET_TICKS, flow_state, flows, idle_ticks, node_at};
+
 use crate::ids::{Key, NodeId, TaskId};
 use crate::node::Node;
 use crate::report::{
@@ -243,7 +249,7 @@ fn task_stats(
 }
 
 /// The node's host name, or its id where nothing else is known of it.
-fn hostname(snapshot: &Snapshot, id: &NodeId) -> String {
+pub(crate) fn hostname(snapshot: &Snapshot, id: &NodeId) -> String {
     snapshot
         .nodes
         .get(id)
@@ -252,4 +258,4 @@ fn hostname(snapshot: &Snapshot, id: &NodeId) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

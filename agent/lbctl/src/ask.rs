@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::header::{HOST, SERVER};
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use lb_core::report::Refusal;
 use serde::de::DeserializeOwned;
@@ -27,7 +27,7 @@ pub(crate) struct Agent {
 
 /// An answer that came in whole.
 struct Answer {
-    ok: bool,
+    status: StatusCode,
     /// Version of the agent, if it is one.
     version: Option<String>,
     body: Bytes,
@@ -48,11 +48,14 @@ impl Agent {
                 path: self.socket.clone(),
                 after: PATIENCE,
             })??;
-        if answer.ok {
+        if answer.status.is_success() {
             return serde_json::from_slice(&answer.body)
                 .map_err(|error| self.stranger(answer.version, &error.to_string()));
         }
         match serde_json::from_slice::<Refusal>(&answer.body) {
+            Ok(refusal) if answer.status == StatusCode::BAD_REQUEST => {
+                Err(Failure::Misunderstood(refusal.error))
+            }
             Ok(refusal) => Err(Failure::Refused(refusal.error)),
             Err(_) => Err(self.stranger(answer.version, "it refuses without a reason")),
         }
@@ -79,7 +82,7 @@ impl Agent {
     }
 
     async fn whole(&self, response: Response<Incoming>) -> Result<Answer, Failure> {
-        let ok = response.status().is_success();
+        let status = response.status();
         let version = response
             .headers()
             .get(SERVER)
@@ -91,7 +94,11 @@ impl Agent {
             .await
             .map_err(|error| self.stranger(None, &error.to_string()))?
             .to_bytes();
-        Ok(Answer { ok, version, body })
+        Ok(Answer {
+            status,
+            version,
+            body,
+        })
     }
 
     fn no_connection(&self, source: io::Error) -> Failure {

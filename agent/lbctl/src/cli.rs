@@ -2,21 +2,25 @@
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use lb_core::report::{DEFAULT_SOCKET, Scope};
+use lb_core::explain::{ClientAsked, FrontendAsked};
+use lb_core::report::{DEFAULT_FLOWS, DEFAULT_SOCKET, Scope};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Exit code when something is found wrong, or the agent refuses.
 pub(crate) const PROBLEMS: u8 = 1;
+/// Exit code when the question makes no sense; clap's own for arguments.
+pub(crate) const WRONG_USAGE: u8 = 2;
 /// Exit code when the agent cannot be reached.
 pub(crate) const UNREACHABLE: u8 = 3;
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well
-  1  problems were found (check; status when not connected or not in sync),
-     or the agent cannot answer what was asked
+  1  problems were found (check; status when not connected or not in sync;
+     explain when no task would get the packet), or the agent cannot answer
+     what was asked
   2  the command line is wrong
   3  no agent can be reached, or not one of this version";
 
@@ -60,6 +64,21 @@ pub(crate) enum Verb {
     /// Traffic per service and task: the sum over all nodes.
     #[command(after_help = EXIT_CODES)]
     Stats(StatsArgs),
+    /// Flows that this node remembers: which client talks to which task.
+    #[command(after_help = EXIT_CODES)]
+    Flows(FlowsArgs),
+    /// What would happen to a client's packet that arrives on this node now, and why.
+    ///
+    /// Nothing is sent and nothing changed: no connection is opened, no turn taken.
+    #[command(after_help = EXIT_CODES)]
+    Explain(ExplainArgs),
+    /// Packets that this node dropped, by reason.
+    #[command(after_help = EXIT_CODES)]
+    Drops {
+        /// Also reasons that never applied.
+        #[arg(long, short)]
+        all: bool,
+    },
     /// What cannot be served as asked, and what to do about it.
     #[command(after_help = EXIT_CODES)]
     Check,
@@ -102,6 +121,50 @@ impl StatsArgs {
             Scope::Cluster
         };
         let mut path = format!("/v1/stats?scope={}", scope.as_str());
+        if let Some(service) = &self.service {
+            path.push_str("&service=");
+            path.extend(utf8_percent_encode(service, NON_ALPHANUMERIC));
+        }
+        path
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The client's IPv4 address, and its port if you know it.
+    #[arg(value_name = "CLIENT[:PORT]")]
+    pub(crate) client: ClientAsked,
+
+    /// What it calls: address or host name of the node, and published port.
+    #[arg(value_name = "NODE:PORT[/tcp|udp]")]
+    pub(crate) frontend: FrontendAsked,
+}
+
+impl ExplainArgs {
+    /// What to ask the agent for.
+    pub(crate) fn path(&self) -> String {
+        let encoded = |text: String| utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string();
+        let client = encoded(self.client.to_string());
+        let frontend = encoded(self.frontend.to_string());
+        format!("/v1/explain?client={client}&frontend={frontend}")
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FlowsArgs {
+    /// Only flows of this service, by name or id.
+    #[arg(long, short, value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+
+    /// At most so many, the most recently used ones.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = DEFAULT_FLOWS)]
+    pub(crate) limit: usize,
+}
+
+impl FlowsArgs {
+    /// What to ask the agent for.
+    pub(crate) fn path(&self) -> String {
+        let mut path = format!("/v1/flows?limit={}", self.limit);
         if let Some(service) = &self.service {
             path.push_str("&service=");
             path.extend(utf8_percent_encode(service, NON_ALPHANUMERIC));

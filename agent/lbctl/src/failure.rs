@@ -1,6 +1,6 @@
 //! Why there is nothing to show: one sentence each, and the exit code.
 
-use crate::cli::{PROBLEMS, UNREACHABLE};
+use crate::cli::{PROBLEMS, UNREACHABLE, WRONG_USAGE};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +33,9 @@ pub(crate) enum Failure {
     /// The agent's own sentence.
     #[error("{0}")]
     Refused(String),
+    /// The agent's own sentence on what was asked.
+    #[error("{0}")]
+    Misunderstood(String),
     #[error("cannot write the answer: {0}")]
     Write(#[source] io::Error),
     /// Whoever read the output has enough: no error, but the end.
@@ -44,6 +47,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::NobodyReads => 0,
+            Self::Misunderstood(_) => WRONG_USAGE,
             Self::Refused(_) | Self::Write(_) => PROBLEMS,
             Self::NoAgent { .. }
             | Self::Denied { .. }

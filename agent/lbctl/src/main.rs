@@ -16,7 +16,7 @@ use ask::Agent;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Verb};
 use failure::Failure;
-use lb_core::report::{Check, Nodes, Services, Stats, Status};
+use lb_core::report::{Check, Drops, Explanation, Fate, Flows, Nodes, Services, Stats, Status};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -72,6 +72,21 @@ async fn run(cli: &Cli) -> Result<Found, Failure> {
                 })?;
             }
         },
+        Verb::Flows(asked) => {
+            let flows: Flows = agent.ask(&asked.path()).await?;
+            tell(cli, &flows, |flows| show::flows::text(flows, out::width()))?;
+        }
+        Verb::Explain(asked) => {
+            let explanation: Explanation = agent.ask(&asked.path()).await?;
+            tell(cli, &explanation, show::explanation::text)?;
+            if !matches!(explanation.fate, Fate::Here | Fate::Elsewhere) {
+                return Ok(Found::Problems);
+            }
+        }
+        Verb::Drops { all } => {
+            let drops: Drops = agent.ask("/v1/drops").await?;
+            tell(cli, &drops, |drops| show::drops::text(drops, *all))?;
+        }
         Verb::Check => {
             let check: Check = agent.ask("/v1/check").await?;
             tell(cli, &check, show::check::text)?;

@@ -1,6 +1,9 @@
 //! Reports in words: one file per report, each a pure function to text.
 
 pub(crate) mod check;
+pub(crate) mod drops;
+pub(crate) mod explanation;
+pub(crate) mod flows;
 pub(crate) mod nodes;
 pub(crate) mod services;
 pub(crate) mod stats;

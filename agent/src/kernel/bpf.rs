@@ -4,6 +4,8 @@
 //! version: it outlives the agent, and the next one adopts it.
 
 mod cgroup;
+mod drops;
+mod dump;
 mod hooks;
 mod load;
 mod maps;

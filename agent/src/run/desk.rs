@@ -1,19 +1,23 @@
 //! What the last turn left, for whoever asks: the operator's socket and other agents.
 
+mod looks;
+
 use super::turn::Outcome;
-use crate::kernel::bpf::{Meter, Traffic};
-use crate::sentence::causes;
+use crate::kernel::bpf::Meter;
 use crate::serve::{Source, Unanswered};
-use crate::sync::{Feed, LocalStats, SourceState};
+use crate::sync::{Feed, SourceState};
 use crate::watch::LocalFacts;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use lb_core::explain::{ClientAsked, FrontendAsked};
 use lb_core::ids::NodeId;
 use lb_core::node::Node;
-use lb_core::report::{Check, HookReport, Nodes, Problem, Scope, Services, Stats, Status};
+use lb_core::report::{
+    Check, Drops, Explanation, Flows, HookReport, Nodes, Problem, Scope, Services, Stats, Status,
+};
 use lb_core::snapshot::Snapshot;
 use lb_core::state::HookKind;
-use lb_core::tell;
+use lb_core::tell::{self, FlowsAsked};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -84,43 +88,6 @@ impl Desk {
             .problems
             .retain(|known| known.object != problem.object);
         last.outcome.problems.push(problem);
-    }
-
-    /// Reads this node's traffic, for other agents.
-    pub(super) fn local_stats(desk: &Arc<Self>) -> LocalStats {
-        let desk = Arc::clone(desk);
-        Arc::new(move || {
-            let desk = Arc::clone(&desk);
-            async move {
-                desk.node_stats().await.unwrap_or_else(|error| {
-                    tracing::warn!(error = causes(&error), "counters can't be read");
-                    Stats::default()
-                })
-            }
-            .boxed()
-        })
-    }
-
-    async fn node_stats(&self) -> Result<Stats, Unanswered> {
-        let traffic = match self.live.get() {
-            Some(live) => {
-                let meter = Arc::clone(&live.meter);
-                let read = tokio::task::spawn_blocking(move || meter.read()).await;
-                read.map_err(|error| Unanswered::Counters(error.into()))?
-                    .map_err(|error| Unanswered::Counters(error.into()))?
-            }
-            None => Traffic::default(),
-        };
-        let last = self.last();
-        let missing = BTreeSet::new();
-        Ok(tell::stats(
-            &last.snapshot,
-            &last.node,
-            Scope::Node,
-            &traffic.tasks,
-            &traffic.retired,
-            &missing,
-        ))
     }
 
     /// A writer that panicked would have taken the process along; the values are whole.
@@ -259,5 +226,21 @@ impl Source for Desk {
             }
         }
         .boxed()
+    }
+
+    fn drops(&self) -> BoxFuture<'_, Result<Drops, Unanswered>> {
+        self.look_at_drops().boxed()
+    }
+
+    fn flows(&self, asked: FlowsAsked) -> BoxFuture<'_, Result<Flows, Unanswered>> {
+        self.look_at_flows(asked).boxed()
+    }
+
+    fn explain(
+        &self,
+        client: ClientAsked,
+        frontend: FrontendAsked,
+    ) -> BoxFuture<'_, Result<Explanation, Unanswered>> {
+        self.try_out(client, frontend).boxed()
     }
 }

@@ -1,12 +1,17 @@
 //! Paths, queries and status codes.
 
+mod explain;
+mod flows;
+mod names;
+
 use super::{Source, Unanswered};
 use axum::extract::{Query, State, rejection::QueryRejection};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use lb_core::report::{Refusal, Scope, ServiceStats, Stats};
+use lb_core::report::{Refusal, Scope};
+use names::{is, no_such_service};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -35,6 +40,12 @@ pub(super) fn routes(source: Arc<dyn Source>) -> Router {
             get(async |State(source): Shared| answer(source.check())),
         )
         .route("/v1/stats", get(stats))
+        .route(
+            "/v1/drops",
+            get(async |State(source): Shared| answer(source.drops().await)),
+        )
+        .route("/v1/flows", get(flows::flows))
+        .route("/v1/explain", get(explain::explain))
         .fallback(unknown)
         .method_not_allowed_fallback(async || {
             refuse(
@@ -76,10 +87,11 @@ async fn stats(State(source): Shared, asked: Result<Query<Asked>, QueryRejection
         Err(why) => return why.into_response(),
     };
     if let Some(wanted) = asked.service {
-        if !stats.services.iter().any(|s| is(s, &wanted)) {
-            return refuse(StatusCode::NOT_FOUND, no_such_service(&wanted, &stats));
+        if !stats.services.iter().any(|s| is(&wanted, &s.name, &s.id)) {
+            let names = stats.services.iter().map(|s| s.name.as_str());
+            return refuse(StatusCode::NOT_FOUND, no_such_service(&wanted, names));
         }
-        stats.services.retain(|s| is(s, &wanted));
+        stats.services.retain(|s| is(&wanted, &s.name, &s.id));
     }
     Json(stats).into_response()
 }
@@ -102,7 +114,8 @@ impl IntoResponse for Unanswered {
     fn into_response(self) -> Response {
         let status = match self {
             Self::NothingKnown { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Counters(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Question(_) => StatusCode::BAD_REQUEST,
+            Self::Counters(_) | Self::Maps(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         refuse(status, self.to_string())
     }
@@ -110,95 +123,4 @@ impl IntoResponse for Unanswered {
 
 fn refuse(status: StatusCode, error: String) -> Response {
     (status, Json(Refusal { error })).into_response()
-}
-
-/// Docker takes names and ids alike.
-fn is(service: &ServiceStats, wanted: &str) -> bool {
-    service.name == wanted || service.id.0 == wanted
-}
-
-/// Says which names were probably meant, or which there are.
-fn no_such_service(wanted: &str, stats: &Stats) -> String {
-    const FEW: usize = 8;
-    let names: Vec<&str> = stats.services.iter().map(|s| s.name.as_str()).collect();
-    let start = format!("no service with a published port is called {wanted}");
-    if names.is_empty() {
-        return format!("{start}: no service has a published port");
-    }
-    let mut close: Vec<(f64, &str)> = names
-        .iter()
-        .map(|name| (likeness(wanted, name), *name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .collect();
-    close.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    if !close.is_empty() {
-        let close: Vec<&str> = close.into_iter().take(3).map(|(_, name)| name).collect();
-        return format!("{start}: did you mean {}?", close.join(" or "));
-    }
-    let few = names
-        .iter()
-        .take(FEW)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(FEW) {
-        0 => format!("{start}: there are {few}"),
-        more => format!("{start}: there are {few} and {more} more"),
-    }
-}
-
-/// From 0 to 1. Services of stacks are called STACK_NAME, and people forget the stack.
-fn likeness(wanted: &str, name: &str) -> f64 {
-    let (wanted, name) = (wanted.to_lowercase(), name.to_lowercase());
-    let within = wanted.len() > 2 && name.contains(&wanted);
-    if within {
-        0.95
-    } else {
-        strsim::jaro_winkler(&wanted, &name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(wanted: &str, names: &[&str]) -> String {
-        let services = names
-            .iter()
-            .map(|name| ServiceStats {
-                name: (*name).to_owned(),
-                ..ServiceStats::default()
-            })
-            .collect();
-        let stats = Stats {
-            services,
-            ..Stats::default()
-        };
-        no_such_service(wanted, &stats)
-    }
-
-    #[test]
-    fn close_names_are_offered() {
-        let names = ["shop_vote", "shop_result", "metrics"];
-        assert_eq!(
-            refusal("vote", &names),
-            "no service with a published port is called vote: did you mean shop_vote?"
-        );
-        assert_eq!(
-            refusal("metrisc", &names),
-            "no service with a published port is called metrisc: did you mean metrics?"
-        );
-    }
-
-    #[test]
-    fn else_the_names_there_are() {
-        assert_eq!(
-            refusal("x", &["vote", "result"]),
-            "no service with a published port is called x: there are vote, result"
-        );
-        let many: Vec<String> = (0..20).map(|n| format!("vote{n}")).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(refusal("x", &many).ends_with("vote6, vote7 and 12 more"));
-        assert!(refusal("x", &[]).ends_with(": no service has a published port"));
-    }
 }

@@ -44,7 +44,7 @@ fn task(service: &str, node: &str, slot: u64) -> Task {
 }
 
 /// Ids run against the order of names, so that nothing is in order by luck.
-fn swarm() -> Snapshot {
+pub(crate) fn swarm() -> Snapshot {
     use PublishMode::{Host, Ingress};
     let mut snapshot = Snapshot {
         complete: true,
@@ -74,7 +74,7 @@ fn swarm() -> Snapshot {
     snapshot
 }
 
-fn this() -> Node {
+pub(crate) fn this() -> Node {
     Node {
         id: "z".into(),
         tasks: BTreeMap::from([(TaskId::from("t9"), Ipv4Addr::new(172, 18, 0, 3))]),

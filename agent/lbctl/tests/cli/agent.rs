@@ -3,9 +3,10 @@
 use crate::swarm::{Swarm, swarm};
 use agent::serve::{self, Source, Unanswered};
 use futures_util::future::BoxFuture;
+use lb_core::explain::{ClientAsked, FrontendAsked};
 use lb_core::ids::NodeId;
-use lb_core::report::{Check, Nodes, Scope, Services, Stats, Status};
-use lb_core::tell;
+use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Scope, Services, Stats, Status};
+use lb_core::tell::{self, FlowsAsked};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -41,6 +42,19 @@ impl Source for Shared {
     }
     fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, Unanswered>> {
         Box::pin(async move { self.with(|swarm| swarm.stats(scope)) })
+    }
+    fn drops(&self) -> BoxFuture<'_, Result<Drops, Unanswered>> {
+        Box::pin(async move { self.with(|swarm| tell::drops(&swarm.drops)) })
+    }
+    fn flows(&self, asked: FlowsAsked) -> BoxFuture<'_, Result<Flows, Unanswered>> {
+        Box::pin(async move { self.with(|swarm| swarm.flows(&asked)) })
+    }
+    fn explain(
+        &self,
+        client: ClientAsked,
+        frontend: FrontendAsked,
+    ) -> BoxFuture<'_, Result<Explanation, Unanswered>> {
+        Box::pin(async move { Ok(self.with(|swarm| swarm.explain(client, frontend))??) })
     }
 }
 

@@ -96,7 +96,9 @@ fn nothing_known_yet() {
     let agent = Agent::start();
     *agent.source.0.lock().unwrap() = None;
     let sentence = "nothing is known of the Swarm yet: waiting for a manager";
-    for verb in ["services", "nodes", "stats", "check"] {
+    let explain = ["explain", "203.0.113.7", "alpha:80"];
+    fails(&agent.lbctl(&explain), 1, sentence);
+    for verb in ["services", "nodes", "stats", "drops", "flows", "check"] {
         fails(&agent.lbctl(&[verb]), 1, sentence);
     }
 }

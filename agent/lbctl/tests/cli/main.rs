@@ -6,7 +6,11 @@ mod agent;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod failures;
+#[cfg(test)]
+mod looks;
 #[cfg(test)]
 mod socket;
 #[cfg(test)]

@@ -1,13 +1,18 @@
 //! The Swarm behind the tests' server: three nodes, three services, five tasks.
 
+use lb_abi::counters::Reason;
+use lb_core::explain::{ClientAsked, FrontendAsked, QuestionError, explain};
 use lb_core::ids::{Key, NodeId, TaskId};
 use lb_core::node::Node;
-use lb_core::report::{Check, Counters, HookReport, Problem, Scope, Stats, Status};
+use lb_core::report::{
+    Check, Counters, Explanation, Flows, HookReport, Problem, Scope, Stats, Status,
+};
 use lb_core::snapshot::{
     DesiredState, NodeState, Proto, PublishMode, PublishedPort, Service, Sign, Snapshot, SwarmNode,
     Task, TaskState,
 };
-use lb_core::tell;
+use lb_core::tell::{self, FlowTable, FlowsAsked};
+use lb_datapath::model::Memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
@@ -17,17 +22,15 @@ pub(crate) struct Swarm {
     pub(crate) status: Status,
     pub(crate) check: Check,
     pub(crate) missing: BTreeSet<NodeId>,
+    pub(crate) drops: BTreeMap<Reason, u64>,
+    pub(crate) flows: FlowTable,
+    pub(crate) memory: Memory,
     /// Counters of each task, made anew for each question.
     pub(crate) counters: Box<dyn FnMut(&str) -> Counters + Send>,
 }
 
 impl Swarm {
     pub(crate) fn stats(&mut self, scope: Scope) -> Stats {
-        let this = Node {
-            id: "n1".into(),
-            tasks: BTreeMap::from([(TaskId::from("t1"), Ipv4Addr::new(172, 18, 0, 3))]),
-            ..Node::default()
-        };
         let tasks = self.snapshot.tasks.keys();
         let tasks = tasks
             .map(|id| (Key::from(id), (self.counters)(&id.0)))
@@ -35,12 +38,35 @@ impl Swarm {
         let retired = BTreeMap::from([(Key::of("s1"), traffic(100))]);
         tell::stats(
             &self.snapshot,
-            &this,
+            &this(),
             scope,
             &tasks,
             &retired,
             &self.missing,
         )
+    }
+
+    pub(crate) fn flows(&self, asked: &FlowsAsked) -> Flows {
+        tell::flows(&self.snapshot, &this(), &self.flows, asked)
+    }
+
+    pub(crate) fn explain(
+        &self,
+        client: ClientAsked,
+        frontend: FrontendAsked,
+    ) -> Result<Explanation, QuestionError> {
+        let question = frontend.resolve(client, &self.snapshot, &this())?;
+        Ok(explain(&self.snapshot, &this(), &self.memory, &question))
+    }
+}
+
+/// Node n1, on which the agent runs.
+pub(crate) fn this() -> Node {
+    Node {
+        id: "n1".into(),
+        address: Some(Ipv4Addr::new(192, 0, 2, 1)),
+        tasks: BTreeMap::from([(TaskId::from("t1"), Ipv4Addr::new(172, 18, 0, 3))]),
+        ..Node::default()
     }
 }
 
@@ -140,6 +166,9 @@ pub(crate) fn swarm() -> Swarm {
         snapshot,
         check: Check::default(),
         missing: BTreeSet::new(),
+        drops: BTreeMap::new(),
+        flows: FlowTable::default(),
+        memory: Memory::default(),
         counters: Box::new(|id| match id {
             "t1" => traffic(10),
             "t2" => traffic(1_234),

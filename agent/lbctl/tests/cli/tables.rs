@@ -7,7 +7,7 @@ use lb_core::tell;
 use serde::de::DeserializeOwned;
 
 #[track_caller]
-fn shows(ran: &Ran, code: i32, text: &str) {
+pub(crate) fn shows(ran: &Ran, code: i32, text: &str) {
     assert_eq!(ran.out, text, "the output was\n{}", ran.out);
     assert_eq!((ran.code, ran.err.as_str()), (Some(code), ""));
 }
@@ -154,7 +154,7 @@ fn a_service_can_be_picked_by_name_and_id() {
 }
 
 #[track_caller]
-fn json<T: DeserializeOwned>(agent: &Agent, arguments: &[&str]) -> T {
+pub(crate) fn json<T: DeserializeOwned>(agent: &Agent, arguments: &[&str]) -> T {
     let ran = agent.lbctl(arguments);
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
     serde_json::from_str(&ran.out).unwrap()

@@ -1,5 +1,7 @@
 //! Typed handles to the maps, and the state that they hold together.
 
+mod walk;
+
 use super::Failure;
 use super::wire::Wire;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuHashMap};

@@ -1,19 +1,21 @@
 //! What clients did through this node: counters of tasks, and flows that are open now.
 
 use super::Failure;
+use super::drops::Drops;
+use super::dump::Dump;
 use super::maps::{Maps, PerCpu, Table, observe_error, pinned};
 use aya::maps::Map;
-use lb_abi::counters::Counters;
+use lb_abi::counters::{Counters, Reason};
 use lb_abi::flow::{ANSWERED, Flow, Tuple, ticks};
+use lb_abi::service::Port;
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
 use lb_core::report;
+use lb_core::tell::{FlowTable, QUIET_TICKS, idle_ticks};
+use lb_datapath::model::Memory;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
-
-/// Without a packet for so many ticks of 1.07 s, a UDP flow no longer counts as open,
-/// nor does a TCP connection that was never answered.
-const QUIET: u32 = 60;
 
 /// Counters of this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,8 +26,10 @@ pub struct Traffic {
     pub retired: BTreeMap<Key, report::Counters>,
 }
 
-/// Reads the counters and the flow table.
+/// Reads what the programs count and remember.
 pub struct Meter {
+    drops: Drops,
+    dump: Dump,
     counters: PerCpu<u64, Counters>,
     retired: Table<u64, Counters>,
     flows: Table<Tuple, Flow>,
@@ -35,6 +39,8 @@ impl Meter {
     /// Opens the maps pinned in `directory`.
     pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
         Ok(Self {
+            drops: Drops::open(directory)?,
+            dump: Dump::open(directory)?,
             counters: PerCpu::new(
                 "LB_COUNTERS",
                 pinned(directory, "LB_COUNTERS", Map::PerCpuHashMap)?,
@@ -50,6 +56,34 @@ impl Meter {
     /// When a map could not be read.
     pub fn read(&self) -> Result<Traffic, ObserveError> {
         self.all().map_err(observe_error)
+    }
+
+    /// The flows that this node remembers.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn flows(&self) -> Result<FlowTable, ObserveError> {
+        let now = now();
+        let flows = self.flows.walk(|_| true).map_err(observe_error)?;
+        Ok(FlowTable { now, flows })
+    }
+
+    /// A copy of what the programs decide by, as far as packets of `client` to the
+    /// published port `port` are concerned.
+    ///
+    /// # Errors
+    /// When a map could not be read.
+    pub fn memory(&self, client: Ipv4Addr, port: &Port) -> Result<Memory, ObserveError> {
+        let copy = self.dump.read(client, port, now());
+        copy.map_err(observe_error)
+    }
+
+    /// Packets dropped on this node so far, by reason.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn drops(&self) -> Result<BTreeMap<Reason, u64>, ObserveError> {
+        self.drops.read().map_err(observe_error)
     }
 
     fn all(&self) -> Result<Traffic, Failure> {
@@ -103,9 +137,10 @@ fn told(counters: &Counters) -> report::Counters {
     }
 }
 
-/// Is it an open connection of a client of this node?
+/// Is it an open connection of a client of this node? A TCP connection that was never
+/// answered is none once it is quiet.
 fn open(tuple: &Tuple, flow: &Flow, now: u32) -> bool {
-    let quiet = now.wrapping_sub(flow.seen) > QUIET && now.wrapping_sub(flow.seen) < u32::MAX / 2;
+    let quiet = idle_ticks(now, flow.seen) > QUIET_TICKS;
     let lives = if tuple.proto == lb_abi::TCP {
         !Flow::closed(flow.state) && (flow.state & ANSWERED != 0 || !quiet)
     } else {

@@ -1,0 +1,225 @@
+//! An explanation in words: who sends what, what decides, what becomes of it.
+
+use super::told::find;
+use super::trial::Trial;
+use crate::ids::Key;
+use crate::node::Node;
+use crate::report::{Explanation, Fate, FlowState, Rule};
+use crate::snapshot::{Proto, Snapshot};
+use crate::tell::{hostname, node_at, task_name};
+use lb_datapath::model::Memory;
+use std::net::Ipv4Addr;
+
+/// Addresses named at most.
+const FEW: usize = 4;
+
+/// All that sentences are made of.
+pub(super) struct Scene<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) this: &'a Node,
+    pub(super) memory: &'a Memory,
+    pub(super) trial: &'a Trial,
+    pub(super) told: &'a Explanation,
+}
+
+pub(super) fn sentences(scene: &Scene<'_>) -> Vec<String> {
+    let mut all = scene.packet();
+    all.extend(scene.rule());
+    all.push(scene.fate());
+    all
+}
+
+impl Scene<'_> {
+    fn packet(&self) -> Vec<String> {
+        let told = self.told;
+        let kind = match told.proto {
+            Proto::Udp => "datagram",
+            Proto::Tcp | Proto::Sctp => "SYN",
+        };
+        let mut all = vec![format!(
+            "{} sends a {kind} to {}, and it arrives on the uplink of {}.",
+            told.client,
+            self.frontend(),
+            hostname(self.snapshot, &self.this.id)
+        )];
+        if told.client_port_assumed {
+            all.push(format!(
+                "No port of the client's was given: {} is assumed, from which it has no flow.",
+                told.client.port()
+            ));
+        }
+        let client = *told.client.ip();
+        if client.is_loopback() || self.memory.addresses.contains(&client.into()) {
+            all.push(format!(
+                "{client} is this node itself: what its own processes send does not arrive on the uplink."
+            ));
+        }
+        all
+    }
+
+    fn rule(&self) -> Vec<String> {
+        match self.told.rule {
+            Rule::NotReady => vec![
+                "The programs in the kernel have not been told about this node yet (see: lbctl check)."
+                    .to_owned(),
+            ],
+            Rule::NotOurAddress => vec![self.not_ours()],
+            Rule::NotPublished => vec![self.not_published()],
+            Rule::NoReadyTask => {
+                let port = self.port();
+                vec![match &self.told.service {
+                    Some(service) => format!(
+                        "{service} publishes {port}, and no task of it takes new connections."
+                    ),
+                    None => format!("No task takes new connections to {port}."),
+                }]
+            }
+            Rule::KnownFlow => self.known(),
+            Rule::NextInTurn => self.turn(),
+        }
+    }
+
+    fn not_ours(&self) -> String {
+        let address = *self.told.frontend.ip();
+        let name = node_at(self.snapshot, address);
+        if name != address.to_string() {
+            return format!("{address} is the address of {name}, not of this node: ask there.");
+        }
+        let own: Vec<String> = self
+            .memory
+            .addresses
+            .iter()
+            .take(FEW)
+            .map(|own| Ipv4Addr::from(*own).to_string())
+            .collect();
+        format!(
+            "{address} is no address on which this node answers: that is {}.",
+            if own.is_empty() {
+                "none yet".to_owned()
+            } else {
+                own.join(", ")
+            }
+        )
+    }
+
+    fn not_published(&self) -> String {
+        let port = self.port();
+        if let Some(service) = &self.told.service {
+            return format!(
+                "{service} publishes {port}, but this node does not have it yet (see: lbctl check)."
+            );
+        }
+        let close: Vec<String> = self
+            .told
+            .close
+            .iter()
+            .map(|close| {
+                let (service, port) = (&close.service, &close.port);
+                let proto = port.proto.as_str();
+                format!("{}->{}/{proto} ({service})", port.published, port.target)
+            })
+            .collect();
+        if close.is_empty() {
+            return format!("No service publishes {port}, or any other port.");
+        }
+        format!(
+            "No service publishes {port}. What comes closest: {}.",
+            close.join(", ")
+        )
+    }
+
+    fn known(&self) -> Vec<String> {
+        let state = self.told.flow.map_or("open", FlowState::as_str);
+        let mut all = vec![format!(
+            "The client has a flow here, which is {state}: it belongs to {}.",
+            self.task(self.trial.known.map(|flow| flow.task))
+        )];
+        let peer = self.trial.known.map_or(0, |flow| flow.peer.get());
+        if peer != 0 {
+            let peer = node_at(self.snapshot, Ipv4Addr::from(peer));
+            all.push(format!("It came here through the tunnel, from {peer}."));
+        }
+        all
+    }
+
+    fn turn(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if let Some(known) = self.trial.known {
+            let earlier = self.task(Some(known.task));
+            let over = if self.memory.backends.contains_key(&known.task) {
+                "is closed"
+            } else {
+                "has lost its task"
+            };
+            all.push(format!(
+                "The client's flow with {earlier} {over}, so this opens a new one."
+            ));
+        }
+        let ready = self.told.ready.unwrap_or_default();
+        let service = self.told.service.as_deref().unwrap_or("A service");
+        let tasks = if ready == 1 {
+            "task of it takes"
+        } else {
+            "tasks of it take"
+        };
+        all.push(format!(
+            "{service} publishes {}, and {ready} {tasks} new connections.",
+            self.port()
+        ));
+        if let (Some(turn), true) = (self.told.turn, self.trial.task.is_some()) {
+            let place = turn.checked_rem(ready.into()).unwrap_or_default() + 1;
+            all.push(format!(
+                "It is the turn of {} (turn {turn}, place {place} of {ready}).",
+                self.task(self.trial.task)
+            ));
+        }
+        all
+    }
+
+    fn fate(&self) -> String {
+        let task = self.task(self.trial.task);
+        let to = self.told.to.map(|to| to.to_string()).unwrap_or_default();
+        match self.told.fate {
+            Fate::Here => format!(
+                "{task} runs on this node: the packet is addressed to {to} and handed to docker_gwbridge."
+            ),
+            Fate::Elsewhere => {
+                let node = self.told.node.as_deref().unwrap_or("another node");
+                format!(
+                    "{task} runs on {node}: the packet goes there unchanged, through the tunnel to {to}."
+                )
+            }
+            Fate::Dropped => {
+                let sentence = self.trial.reason.map_or("", |reason| reason.sentence());
+                let name = self.told.reason.as_deref().unwrap_or_default();
+                format!("The packet is dropped: {sentence} ({name}).")
+            }
+            Fate::Passed if self.trial.task.is_some() => format!(
+                "{task} runs on this node, but docker_gwbridge is not known: the packet is left to the kernel."
+            ),
+            Fate::Passed if self.told.rule == Rule::NoReadyTask => {
+                "The packet is left to the kernel, which refuses it.".to_owned()
+            }
+            Fate::Passed => "The packet is left to the kernel, unchanged.".to_owned(),
+        }
+    }
+
+    fn task(&self, key: Option<u64>) -> String {
+        match key {
+            Some(key) => match find(self.snapshot, key) {
+                Some(task) => task_name(self.snapshot, task),
+                None => format!("a task that the Swarm does not know (key {})", Key(key)),
+            },
+            None => "the task".to_owned(),
+        }
+    }
+
+    fn port(&self) -> String {
+        let told = self.told;
+        format!("{}/{}", told.frontend.port(), told.proto.as_str())
+    }
+
+    fn frontend(&self) -> String {
+        format!("{}/{}", self.told.frontend, self.told.proto.as_str())
+    }
+}

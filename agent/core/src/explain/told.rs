@@ -1,0 +1,79 @@
+//! What was done, with the Swarm's names for it.
+
+use super::Question;
+use super::close::close;
+use super::sentences::{Scene, sentences};
+use super::trial::trial;
+use crate::ids::Key;
+use crate::node::Node;
+use crate::report::{Explanation, Rule};
+use crate::snapshot::{Service, Snapshot, Task};
+use crate::tell::{flow_state, hostname, idle_ticks, ports, reason_name, task_name};
+use lb_datapath::model::Memory;
+
+/// `GET /v1/explain`. `memory` is what the maps hold, as far as the client and the
+/// published port that `question` names are concerned.
+#[must_use]
+pub fn explain(
+    snapshot: &Snapshot,
+    this: &Node,
+    memory: &Memory,
+    question: &Question,
+) -> Explanation {
+    let trial = trial(memory, question);
+    let task = trial.task.and_then(|key| find(snapshot, key));
+    let service = match task {
+        Some(task) => snapshot.services.get(&task.service),
+        None => publisher(snapshot, question),
+    };
+    let mut explanation = Explanation {
+        client: trial.client,
+        client_port_assumed: question.client.port.is_none(),
+        frontend: question.frontend,
+        proto: question.proto,
+        rule: trial.rule,
+        fate: trial.fate,
+        reason: trial.reason.map(reason_name),
+        flow: trial.known.map(|flow| {
+            let idle = idle_ticks(memory.now, flow.seen);
+            flow_state(question.port().proto, &flow, idle)
+        }),
+        turn: trial.turn,
+        ready: trial.frontend.map(|frontend| frontend.count),
+        service: service.map(|service| service.name.clone()),
+        task: task.map(|task| task_name(snapshot, task)),
+        node: task.map(|task| hostname(snapshot, &task.node)),
+        to: trial.to,
+        close: if trial.rule == Rule::NotPublished {
+            close(snapshot, question.frontend.port(), question.proto)
+        } else {
+            Vec::new()
+        },
+        sentences: Vec::new(),
+    };
+    explanation.sentences = sentences(&Scene {
+        snapshot,
+        this,
+        memory,
+        trial: &trial,
+        told: &explanation,
+    });
+    explanation
+}
+
+/// The task with a key.
+pub(super) fn find(snapshot: &Snapshot, key: u64) -> Option<&Task> {
+    let mut tasks = snapshot.tasks.iter();
+    tasks
+        .find(|(id, _)| Key::from(*id).0 == key)
+        .map(|(_, task)| task)
+}
+
+/// The service that publishes what is asked for.
+fn publisher<'a>(snapshot: &'a Snapshot, question: &Question) -> Option<&'a Service> {
+    snapshot.services.values().find(|service| {
+        ports(service)
+            .iter()
+            .any(|port| port.published == question.frontend.port() && port.proto == question.proto)
+    })
+}

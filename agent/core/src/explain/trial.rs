@@ -1,0 +1,137 @@
+//! The datapath's own code on the client's frame, and what it did, by what changed.
+
+use super::Question;
+use super::frame::frame;
+use crate::report::{Fate, Rule};
+use lb_abi::counters::Reason;
+use lb_abi::flow::{Flow, Tuple};
+use lb_abi::service::{Backend, Frontend, LOCAL, Port};
+use lb_abi::{Be16, Be32};
+use lb_datapath::Verdict;
+use lb_datapath::model::{Frame, Memory};
+use lb_datapath::{parse, uplink::uplink};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// Ports that clients' systems give out (RFC 6335, section 6).
+const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_152..=65_535;
+
+/// What was done with the packet.
+pub(super) struct Trial {
+    pub(super) client: SocketAddrV4,
+    pub(super) rule: Rule,
+    pub(super) fate: Fate,
+    pub(super) reason: Option<Reason>,
+    /// What is published there.
+    pub(super) frontend: Option<Frontend>,
+    /// The flow that was there before.
+    pub(super) known: Option<Flow>,
+    /// The task that was chosen.
+    pub(super) task: Option<u64>,
+    /// The turn that was taken.
+    pub(super) turn: Option<u64>,
+    /// The destination that the packet then bears.
+    pub(super) to: Option<SocketAddrV4>,
+}
+
+/// Lets the packet arrive from the uplink, as tc sees it, on a copy of `before`.
+pub(super) fn trial(before: &Memory, question: &Question) -> Trial {
+    let port = question.port();
+    let number = port.proto;
+    let client = client(before, question, number);
+    let tuple = tuple(client, question.frontend, number);
+    let mac = before.settings.map_or([0; 6], |settings| settings.mac);
+    let bytes = frame(mac, client, question.frontend, number);
+    let mut packet = Frame::<true>::new(bytes);
+    let after = before.clone();
+    let verdict = uplink(&mut packet, &after);
+
+    let turn_of = |memory: &Memory| memory.turns.borrow().get(&port).copied();
+    let turn = turn_of(before).filter(|turn| turn_of(&after) != Some(*turn));
+    let known = before.flows.borrow().get(&tuple).copied();
+    let (fate, reason) = match verdict {
+        Verdict::Pass => (Fate::Passed, None),
+        Verdict::Drop(reason) => (Fate::Dropped, Some(reason)),
+        Verdict::Uplink => (Fate::Elsewhere, None),
+        Verdict::Bridge | Verdict::Container(_) => (Fate::Here, None),
+    };
+    let rule = rule(before, question, &port, known.as_ref(), turn, fate);
+    let decided = matches!(rule, Rule::KnownFlow | Rule::NextInTurn);
+    let chosen = after.flows.borrow().get(&tuple).map(|flow| flow.task);
+    let sent = matches!(fate, Fate::Here | Fate::Elsewhere);
+    Trial {
+        client,
+        rule,
+        fate,
+        reason,
+        frontend: before.frontends.get(&port).copied(),
+        known,
+        task: chosen.filter(|_| decided && reason != Some(Reason::NoSlot)),
+        turn,
+        to: parse::outer(&packet)
+            .filter(|_| sent)
+            .map(|segment| destination(&segment.tuple)),
+    }
+}
+
+/// What decided. Where nothing was done, what was missing for it.
+fn rule(
+    before: &Memory,
+    question: &Question,
+    port: &Port,
+    known: Option<&Flow>,
+    turn: Option<u64>,
+    fate: Fate,
+) -> Rule {
+    let Some(settings) = before.settings else {
+        return Rule::NotReady;
+    };
+    // What is dropped without a flow failed to get one.
+    if turn.is_some() || (known.is_none() && fate == Fate::Dropped) {
+        return Rule::NextInTurn;
+    }
+    // Without a bridge, a task here is left to the kernel.
+    let unreachable = settings.bridge == 0
+        && known.is_some_and(|flow| {
+            let local = |backend: &Backend| backend.place == LOCAL;
+            before.backends.get(&flow.task).is_some_and(local) && !Flow::closed(flow.state)
+        });
+    if known.is_some() && (fate != Fate::Passed || unreachable) {
+        return Rule::KnownFlow;
+    }
+    let address = u32::from(*question.frontend.ip());
+    if !before.addresses.contains(&address) {
+        return Rule::NotOurAddress;
+    }
+    match before.frontends.get(port) {
+        None => Rule::NotPublished,
+        Some(_) => Rule::NoReadyTask,
+    }
+}
+
+/// The client, with a port from which it has no flow if none was given.
+fn client(before: &Memory, question: &Question, proto: u8) -> SocketAddrV4 {
+    let at = |port| SocketAddrV4::new(question.client.address, port);
+    if let Some(port) = question.client.port {
+        return at(port);
+    }
+    let flows = before.flows.borrow();
+    let free = |port: &u16| !flows.contains_key(&tuple(at(*port), question.frontend, proto));
+    let port = EPHEMERAL.clone().find(free);
+    at(port.unwrap_or(*EPHEMERAL.start()))
+}
+
+fn tuple(client: SocketAddrV4, frontend: SocketAddrV4, proto: u8) -> Tuple {
+    Tuple {
+        source: Be32::new((*client.ip()).into()),
+        destination: Be32::new((*frontend.ip()).into()),
+        source_port: Be16::new(client.port()),
+        destination_port: Be16::new(frontend.port()),
+        proto,
+        zero: [0; 3],
+    }
+}
+
+fn destination(tuple: &Tuple) -> SocketAddrV4 {
+    let address = Ipv4Addr::from(tuple.destination.get());
+    SocketAddrV4::new(address, tuple.destination_port.get())
+}

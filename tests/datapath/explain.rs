@@ -1,0 +1,260 @@
+//! What `lbctl explain`, `flows` and `drops` say of a node, against what its programs
+//! then do with the packet that was asked about.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
+
+use lb_abi::counters::Reason;
+use lb_abi::flow::{Flow, Tuple};
+use lb_abi::service::Port;
+use lb_abi::{Be16, TCP, UDP};
+use lb_core::explain::{ClientAsked, Question, explain};
+use lb_core::node::Node;
+use lb_core::report::{Explanation, Fate, FlowState, Rule};
+use lb_core::snapshot::{Proto, Snapshot};
+use lb_core::tell::{self, FlowsAsked};
+use lb_datapath::Verdict;
+
+use crate::frames::{at, client, tcp, udp};
+use crate::lab::{Lab, lab, node};
+use crate::pair::{Pair, pairs};
+use crate::states::{TUNNEL, address_of, here, key, publish, remove, there};
+use crate::world::{BridgeTc, UplinkTc, World};
+
+/// Tasks 1 and 3 here, 2 and 4 on node 2; behind 8080/tcp and 5353/udp.
+fn serving(lab: &Lab) -> World {
+    let mut world = World::new(lab, 1);
+    let tasks = [here(1), there(2, node(2)), here(3), there(4, node(2))];
+    world.change(|state| {
+        publish(state, TCP, 8080, 80, &tasks);
+        publish(state, UDP, 5353, 53, &tasks);
+        publish(state, TCP, 8081, 80, &[]);
+    });
+    world
+}
+
+/// All that packets can change.
+fn traces(world: &World) -> (BTreeMap<Port, u64>, BTreeMap<Tuple, Flow>, usize, usize) {
+    let kernel = world.kernel();
+    (
+        kernel.turns().unwrap(),
+        kernel.flows().unwrap(),
+        kernel.replies().unwrap().len(),
+        kernel.callers().unwrap().len(),
+    )
+}
+
+/// The Swarm's names do not matter here: the one that is asked knows none.
+#[track_caller]
+fn ask(world: &World, from: SocketAddrV4, to: SocketAddrV4, proto: Proto) -> Explanation {
+    let question = Question {
+        client: ClientAsked {
+            address: *from.ip(),
+            port: Some(from.port()),
+        },
+        frontend: to,
+        proto,
+    };
+    let before = traces(world);
+    let meter = world.kernel().meter().unwrap();
+    let memory = meter.memory(*from.ip(), &question.port()).unwrap();
+    let told = explain(&Snapshot::default(), &Node::default(), &memory, &question);
+    assert_eq!(traces(world), before, "asking leaves no trace");
+    told
+}
+
+/// Asks, then sends; the explanation is right about task, way and destination.
+#[track_caller]
+fn right(world: &mut World, from: SocketAddrV4, to: SocketAddrV4, proto: Proto) -> Explanation {
+    let told = ask(world, from, to, proto);
+    let frame = match proto {
+        Proto::Udp => udp(from, to).payload(b"").frame(),
+        _ => tcp(from, to, "S").frame(),
+    };
+    let (verdict, after) = world.send(UplinkTc, &frame);
+    let fate = match verdict {
+        Verdict::Pass => Fate::Passed,
+        Verdict::Drop(_) => Fate::Dropped,
+        Verdict::Uplink => Fate::Elsewhere,
+        Verdict::Bridge | Verdict::Container(_) => Fate::Here,
+    };
+    assert_eq!(told.fate, fate, "{told:#?}");
+    if let Verdict::Drop(reason) = verdict {
+        assert_eq!(told.reason, Some(tell::reason_name(reason)));
+    }
+    let sent = matches!(fate, Fate::Here | Fate::Elsewhere);
+    assert_eq!(told.to, sent.then(|| bears(&after)), "{told:#?}");
+    if sent {
+        let named = format!("(key {:016x})", world.tasks()[&from.port()]);
+        let last = told.sentences.last().unwrap();
+        assert!(last.contains(&named), "{named}: {told:#?}");
+    }
+    told
+}
+
+/// The outermost destination of a frame without IPv4 options.
+fn bears(frame: &[u8]) -> SocketAddrV4 {
+    let address = <[u8; 4]>::try_from(&frame[30..34]).unwrap();
+    let port = <[u8; 2]>::try_from(&frame[36..38]).unwrap();
+    at(address.into(), u16::from_be_bytes(port))
+}
+
+#[test]
+fn an_explanation_is_what_then_happens_and_changes_nothing() {
+    lab(|lab| {
+        let mut world = serving(lab);
+        for (proto, port) in [(Proto::Tcp, 8080), (Proto::Udp, 5353)] {
+            let to = at(node(1), port);
+            for turn in 0..8 {
+                let from = client(1_000 + port + turn);
+                let told = right(&mut world, from, to, proto);
+                assert_eq!(
+                    (told.rule, told.turn),
+                    (Rule::NextInTurn, Some(turn.into()))
+                );
+                let on_node_2 = turn % 2 == 1;
+                let expected = match (on_node_2, turn % 4, proto) {
+                    (true, ..) => at(node(2), TUNNEL),
+                    (_, 0, Proto::Udp) => at(address_of(1), 53),
+                    (_, 0, _) => at(address_of(1), 80),
+                    (_, _, Proto::Udp) => at(address_of(3), 53),
+                    _ => at(address_of(3), 80),
+                };
+                assert_eq!(told.to, Some(expected));
+                // The same again is the same flow, which takes no turn.
+                let again = right(&mut world, from, to, proto);
+                assert_eq!((again.rule, again.turn), (Rule::KnownFlow, None));
+                assert_eq!(again.to, told.to);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_reaches_no_task_is_explained_as_it_happens() {
+    lab(|lab| {
+        let mut world = serving(lab);
+        let from = client(40_000);
+        for (to, rule) in [
+            (at(node(1), 8082), Rule::NotPublished),
+            (at(node(1), 8081), Rule::NoReadyTask),
+            (at(node(2), 8080), Rule::NotOurAddress),
+        ] {
+            let told = right(&mut world, from, to, Proto::Tcp);
+            assert_eq!((told.rule, told.fate), (rule, Fate::Passed));
+        }
+        assert_eq!(
+            ask(&world, from, at(node(1), 5353), Proto::Tcp).rule,
+            Rule::NotPublished
+        );
+        let unknown = World::blank(lab, 1);
+        let told = ask(&unknown, from, at(node(1), 8080), Proto::Tcp);
+        assert_eq!((told.rule, told.fate), (Rule::NotReady, Fate::Passed));
+    });
+}
+
+#[test]
+fn an_explanation_follows_the_life_of_a_flow() {
+    lab(|lab| {
+        let mut world = serving(lab);
+        let (from, to) = (client(40_000), at(node(1), 8080));
+        let task = at(address_of(1), 80);
+        let state = |world: &World| ask(world, from, to, Proto::Tcp).flow;
+        right(&mut world, from, to, Proto::Tcp);
+        assert_eq!(state(&world), Some(FlowState::Opening));
+        world.send(BridgeTc, &tcp(task, from, "SA").frame());
+        assert_eq!(state(&world), Some(FlowState::Open));
+        world.send(UplinkTc, &tcp(from, to, "FA").frame());
+        assert_eq!(state(&world), Some(FlowState::Closing));
+        world.send(BridgeTc, &tcp(task, from, "FA").frame());
+        let told = right(&mut world, from, to, Proto::Tcp);
+        assert_eq!(told.flow, Some(FlowState::Closed));
+        assert_eq!((told.rule, told.turn), (Rule::NextInTurn, Some(1)));
+        // Its task goes away: the next SYN is a new flow.
+        world.change(|state| remove(state, there(2, node(2))));
+        let told = ask(&world, from, to, Proto::Tcp);
+        assert_eq!((told.rule, told.turn), (Rule::NextInTurn, Some(2)));
+    });
+}
+
+#[test]
+fn flows_and_drops_are_told_as_the_maps_hold_them() {
+    lab(|lab| {
+        pairs(lab, |mut pair: Pair| {
+            let asked = FlowsAsked {
+                service: None,
+                limit: 10,
+            };
+            let names = (Snapshot::default(), Node::default());
+            let flows = |world: &World| {
+                let table = world.kernel().meter().unwrap().flows().unwrap();
+                tell::flows(&names.0, &names.1, &table, &asked)
+            };
+            assert_eq!(flows(&pair.ingress).flows, []);
+            let (from, to) = (client(40_000), at(node(1), 8080));
+            pair.deliver(&tcp(from, to, "S").frame());
+            let told = flows(&pair.ingress).flows;
+            assert_eq!(told.len(), 1);
+            assert_eq!((told[0].client, told[0].frontend), (from, to));
+            assert_eq!(
+                (told[0].state, told[0].through.as_deref()),
+                (FlowState::Opening, None)
+            );
+            assert!(told[0].idle_s < 60, "{}", told[0].idle_s);
+            let told = flows(&pair.home).flows;
+            assert_eq!(told.len(), 1);
+            let ingress = node(1).to_string();
+            assert_eq!(
+                (told[0].client, told[0].state, told[0].through.as_ref()),
+                (from, FlowState::Open, Some(&ingress))
+            );
+
+            // The ingress node sends on what the task's node no longer knows.
+            pair.home.change(|state| {
+                publish(state, TCP, 8080, 80, &[]);
+                publish(state, UDP, 5353, 53, &[]);
+                remove(state, here(1));
+            });
+            let lost = pair.enter(&tcp(from, to, "A").frame());
+            let (verdict, _) = pair.home.send(UplinkTc, &lost);
+            assert_eq!(verdict, Verdict::Drop(Reason::UnknownTask));
+            let drops = pair.home.kernel().meter().unwrap().drops().unwrap();
+            assert_eq!(drops, pair.home.kernel().drops().unwrap());
+            let told = tell::drops(&drops).drops;
+            let counted: Vec<_> = told.iter().filter(|drop| drop.packets > 0).collect();
+            assert_eq!(counted.len(), 1);
+            assert_eq!(
+                (counted[0].reason.as_str(), counted[0].packets),
+                ("unknown-task", 1)
+            );
+        });
+    });
+}
+
+#[test]
+fn a_copy_has_what_concerns_the_client_and_its_port() {
+    lab(|lab| {
+        let mut world = serving(lab);
+        let to = at(node(1), 8080);
+        for last in [7, 8] {
+            let from = at([203, 0, 113, last].into(), 40_000);
+            world.send(UplinkTc, &tcp(from, to, "S").frame());
+        }
+        let meter = world.kernel().meter().unwrap();
+        let port = Port::new(Be16::new(8080), TCP);
+        let copy = meter.memory(*client(1).ip(), &port).unwrap();
+        let whole = world.tables();
+        assert_eq!(copy.settings, whole.settings);
+        assert_eq!(copy.frontends, whole.frontends);
+        assert_eq!(copy.turns, whole.turns);
+        assert_eq!(copy.backends, whole.backends);
+        assert_eq!(copy.addresses, whole.addresses);
+        assert_eq!(copy.peers, whole.peers);
+        let slots: Vec<u64> = copy.slots.values().copied().collect();
+        assert_eq!(slots, [1, 2, 3, 4].map(key));
+        let flows = copy.flows.borrow();
+        assert_eq!(flows.len(), 1);
+        assert!(flows.values().all(|flow| flow.task == key(1)));
+        assert_eq!(copy.replies.borrow().len(), 1);
+    });
+}
