@@ -204,6 +204,23 @@ mod tests {
     }
 
     #[test]
+    fn questions_are_asked_as_they_were_understood() {
+        let asked = FlowsArgs {
+            service: Some("a&limit=1".to_owned()),
+            limit: 7,
+        };
+        assert_eq!(asked.path(), "/v1/flows?limit=7&service=a%26limit%3D1");
+        let asked = ExplainArgs {
+            client: "203.0.113.7".parse().unwrap(),
+            frontend: "a&client=b:53/udp".parse().unwrap(),
+        };
+        assert_eq!(
+            asked.path(),
+            "/v1/explain?client=203%2E0%2E113%2E7&frontend=a%26client%3Db%3A53%2Fudp"
+        );
+    }
+
+    #[test]
     fn intervals_are_bounded() {
         assert_eq!(seconds("0.5").unwrap(), Duration::from_millis(500));
         for bad in ["0", "-1", "NaN", "inf", "1e9", "soon"] {

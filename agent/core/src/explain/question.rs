@@ -226,3 +226,6 @@ impl fmt::Display for FrontendAsked {
         write!(f, ":{}/{}", self.port, self.proto.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests;

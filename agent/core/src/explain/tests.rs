@@ -1,105 +1,13 @@
-use super::*;
-use crate::ids::{Key, TaskId};
-use crate::node::Node;
+mod fixtures;
+
 use crate::report::{Explanation, Fate, FlowState, Rule};
 use crate::snapshot::Proto;
-use crate::tell::tests::{swarm, this};
+use fixtures::{ask, be, flow, memory};
 use lb_abi::counters::Reason;
-use lb_abi::flow::{ANSWERED, FIN_IN, FIN_OUT, Flow, Tuple};
-use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
-use lb_abi::settings::Settings;
-use lb_abi::{Be16, Be32, TCP, UDP};
+use lb_abi::flow::{ANSWERED, FIN_IN, FIN_OUT};
+use lb_abi::service::Port;
+use lb_abi::{Be16, Be32, TCP};
 use lb_datapath::model::Memory;
-use std::net::Ipv4Addr;
-use zerocopy::FromZeros;
-
-fn be(last: u8) -> Be32 {
-    Be32::new(Ipv4Addr::new(192, 0, 2, last).into())
-}
-
-fn key(task: &str) -> u64 {
-    Key::from(&TaskId::from(task)).0
-}
-
-/// On node alpha: vote's first task is here, its second on beta; the turn is at 7.
-fn memory() -> Memory {
-    let mut settings = Settings::new_zeroed();
-    settings.node = be(1);
-    settings.tunnel_port = Be16::new(6081);
-    settings.mac = [2, 0, 0, 0, 0, 9];
-    (settings.uplink, settings.mtu, settings.bridge) = (2, 1500, 3);
-    let mut memory = Memory {
-        settings: Some(settings),
-        addresses: [be(1).get()].into(),
-        peers: [be(2).get()].into(),
-        now: 1_000,
-        ..Memory::default()
-    };
-    for (number, proto) in [(8080, TCP), (9000, UDP)] {
-        let port = Port::new(Be16::new(number), proto);
-        memory.frontends.insert(
-            port,
-            Frontend {
-                target: Be16::new(80),
-                zero: 0,
-                count: 2,
-                table: 4,
-            },
-        );
-        memory.turns.get_mut().insert(port, 7);
-        for (index, task) in (0..).zip(["t9", "t7"]) {
-            let slot = Slot {
-                port,
-                table: 4,
-                index,
-            };
-            memory.slots.insert(slot, key(task));
-        }
-    }
-    let here = Ipv4Addr::new(172, 18, 0, 3);
-    for (task, address, place) in [("t9", Be32::new(here.into()), LOCAL), ("t7", be(2), REMOTE)] {
-        let backend = Backend {
-            address,
-            place,
-            service: Key::of("a").0,
-        };
-        memory.backends.insert(key(task), backend);
-    }
-    memory
-}
-
-/// From 203.0.113.7:`port` to 192.0.2.1:8080/tcp.
-fn flow(memory: &mut Memory, port: u16, task: &str, state: u32, peer: Be32) {
-    let tuple = Tuple {
-        source: Be32::new(Ipv4Addr::new(203, 0, 113, 7).into()),
-        destination: be(1),
-        source_port: Be16::new(port),
-        destination_port: Be16::new(8080),
-        proto: TCP,
-        zero: [0; 3],
-    };
-    let flow = Flow {
-        state,
-        seen: 990,
-        ..Flow::new(key(task), peer)
-    };
-    memory.flows.get_mut().insert(tuple, flow);
-}
-
-fn ask(memory: &Memory, client: &str, frontend: &str) -> Explanation {
-    let this = Node {
-        address: Some(Ipv4Addr::new(192, 0, 2, 1)),
-        ..this()
-    };
-    let before = memory.clone();
-    let frontend: FrontendAsked = frontend.parse().unwrap();
-    let question = frontend
-        .resolve(client.parse().unwrap(), &swarm(), &this)
-        .unwrap();
-    let told = explain(&swarm(), &this, memory, &question);
-    assert_eq!(*memory, before, "an explanation changes nothing");
-    told
-}
 
 /// Everything but the sentences that begin and end every explanation alike.
 #[track_caller]
@@ -268,12 +176,12 @@ fn what_fails_is_not_given_a_task() {
     let told = ask(&memory, "203.0.113.7:5", "alpha:8080");
     assert_eq!((told.rule, told.fate), (Rule::NextInTurn, Fate::Dropped));
     assert_eq!((told.reason.as_deref(), told.task), (Some("no-slot"), None));
-    memory = self::memory();
+    memory = fixtures::memory();
     memory.turns.get_mut().clear();
     let told = ask(&memory, "203.0.113.7:5", "alpha:8080");
     assert_eq!((told.rule, told.fate), (Rule::NextInTurn, Fate::Dropped));
     // Without a bridge, a task here is out of reach; one elsewhere is not.
-    memory = self::memory();
+    memory = fixtures::memory();
     memory.settings.as_mut().unwrap().bridge = 0;
     let port = Port::new(Be16::new(8080), TCP);
     memory.turns.get_mut().insert(port, 8);
@@ -318,45 +226,5 @@ fn a_call_of_the_node_itself_is_another_matter() {
     for client in ["127.0.0.1:5", "192.0.2.1:5"] {
         let told = ask(&memory(), client, "alpha:8080");
         assert!(told.sentences[1].ends_with("does not arrive on the uplink."));
-    }
-}
-
-#[test]
-fn questions_that_make_no_sense_get_one_sentence() {
-    let client = |text: &str| text.parse::<ClientAsked>().unwrap_err().to_string();
-    assert!(client("").starts_with(" is no client: give its IPv4 address"));
-    assert!(client("beta").starts_with("beta is no client"));
-    assert!(client("203.0.113.7:0").starts_with("0 is no port"));
-    assert!(client("203.0.113.7:70000").starts_with("70000 is no port"));
-    assert!(client("[2001:db8::1]:80").contains("IPv6 address, which is not served"));
-    assert!(client("2001:db8::1").contains("IPv6 address, which is not served"));
-    let frontend = |text: &str| text.parse::<FrontendAsked>().unwrap_err().to_string();
-    for text in ["8080", "192.0.2.1", ":8080", "192.0.2:8080", "a:b:80", ""] {
-        assert!(
-            frontend(text).contains("no published port of a node"),
-            "{text}"
-        );
-    }
-    assert!(frontend("alpha:http").starts_with("http is no port"));
-    assert!(frontend("alpha:80/sctp").starts_with("sctp is not served"));
-    assert!(frontend("[::1]:80").contains("IPv6 address"));
-    let asked: FrontendAsked = "gamma:80".parse().unwrap();
-    let client: ClientAsked = "203.0.113.7".parse().unwrap();
-    assert_eq!(
-        asked
-            .resolve(client, &swarm(), &this())
-            .unwrap_err()
-            .to_string(),
-        "no node of the Swarm with a known address is called gamma: there are alpha, beta"
-    );
-}
-
-#[test]
-fn a_question_is_said_again_as_it_was_understood() {
-    for text in ["203.0.113.7", "203.0.113.7:40000"] {
-        assert_eq!(text.parse::<ClientAsked>().unwrap().to_string(), text);
-    }
-    for text in ["alpha:8080/udp", "192.0.2.1:53/tcp"] {
-        assert_eq!(text.parse::<FrontendAsked>().unwrap().to_string(), text);
     }
 }
