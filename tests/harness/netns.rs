@@ -38,6 +38,15 @@ impl Netns {
         Ok(guard)
     }
 
+    /// Names the namespace of a process. The name goes when the guard does.
+    pub fn of_process(name: &str, pid: u32) -> Result<NetnsGuard> {
+        shell::run(&format!("ip netns attach {name} {pid}"))?;
+        Ok(NetnsGuard {
+            netns: Self::named(name),
+            kept: false,
+        })
+    }
+
     /// All named namespaces of this machine whose name begins so.
     #[must_use]
     pub fn with_prefix(prefix: &str) -> Vec<Self> {

@@ -36,9 +36,18 @@ fn draining_a_node_and_activating_it_under_load_fails_no_request() {
     assert_unharmed("drain of node2", &report);
     assert_eq!(crate::tools::tally(&through.unwrap()).len(), 6);
 
+    let node2 = swarm.node("node2").unwrap();
+    let leaving = node2.agent_pid().unwrap();
     let activated = || {
         manager.docker(&["node", "update", "--availability", "active", "node2"])?;
-        swarm.wait_for_agents()?;
+        // The old agent goes, the Swarm starts another one.
+        wait::until("another agent", TASKS, || {
+            let another = node2
+                .agent_pid()
+                .is_ok_and(|pid| pid != leaving && pid != 0);
+            let serves = another && node2.lbctl(&["status", "--quiet"])?.status.success();
+            Ok(serves.then_some(()))
+        })?;
         std::thread::sleep(Duration::from_secs(1));
         Ok(())
     };

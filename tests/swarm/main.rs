@@ -14,6 +14,7 @@
 
 mod balance;
 mod bulk;
+mod callers;
 mod cli;
 mod crash;
 mod drain;
