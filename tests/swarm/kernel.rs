@@ -45,11 +45,16 @@ pub(crate) fn attached(node: &Node) -> Vec<String> {
         if line.contains("prog/xdp") {
             attached.push(format!("{name} xdp"));
         }
-        let programs = node
-            .netns
-            .run(|| SchedClassifier::query_tcx(&name, TcAttachType::Ingress))
-            .unwrap();
-        attached.extend(programs.unwrap().1.iter().map(|_| format!("{name} tcx")));
+        for (way, hook) in [
+            (TcAttachType::Ingress, "tcx"),
+            (TcAttachType::Egress, "tcx egress"),
+        ] {
+            let programs = node
+                .netns
+                .run(|| SchedClassifier::query_tcx(&name, way))
+                .unwrap();
+            attached.extend(programs.unwrap().1.iter().map(|_| format!("{name} {hook}")));
+        }
     }
     attached.sort();
     attached

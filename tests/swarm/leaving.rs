@@ -23,7 +23,13 @@ fn a_removed_stack_leaves_no_pin_and_no_program_on_any_node() {
     let (_service, _) = served(swarm, &spec, 3);
     for node in &swarm.nodes {
         assert!(pins(node).len() > 10, "{:?}", pins(node));
-        let programs = ["docker_gwbridge tcx", "eth0 tcx", "eth0 xdp"];
+        let programs = [
+            "docker0 tcx",
+            "docker_gwbridge tcx",
+            "eth0 tcx",
+            "eth0 tcx egress",
+            "eth0 xdp",
+        ];
         assert_eq!(attached(node), programs, "{}", node.name);
         swarm.client.who((node.addr, 8180)).unwrap();
     }
