@@ -54,7 +54,7 @@ pub struct Status {
 pub struct HookReport {
     /// Name of the device.
     pub link: String,
-    /// `xdp` or `tc-ingress`.
+    /// `xdp`, `tc-ingress`, `tc-egress`, or `sockets` for calls of processes on the node.
     pub hook: String,
     /// How: `native`, `tcx`, `clsact`.
     pub mode: String,

@@ -137,27 +137,25 @@ impl Desk {
                 .find(|link| link.index == index)
                 .map_or_else(|| format!("device {index}"), |link| link.name.clone())
         };
-        let hooks = last.outcome.state.hooks.iter();
+        let mut hooks: Vec<HookReport> = Vec::new();
+        for hook in &last.outcome.state.hooks {
+            let (link, place, mode) = match hook.kind {
+                HookKind::UplinkXdp => (named(hook.link), "xdp", "native"),
+                HookKind::UplinkTc | HookKind::BridgeTc => (named(hook.link), "tc-ingress", "tcx"),
+                HookKind::UplinkEgress => (named(hook.link), "tc-egress", "tcx"),
+                // Seven programs, one thing: calls of processes on the node.
+                _ => ("root cgroup".to_owned(), "sockets", "cgroup"),
+            };
+            let report = HookReport {
+                link,
+                hook: place.to_owned(),
+                mode: mode.to_owned(),
+            };
+            if hooks.last() != Some(&report) {
+                hooks.push(report);
+            }
+        }
         hooks
-            .map(|hook| {
-                let (place, mode) = match hook.kind {
-                    HookKind::UplinkXdp => ("xdp", "native"),
-                    HookKind::UplinkTc | HookKind::BridgeTc => ("tc-ingress", "tcx"),
-                    HookKind::UplinkEgress => ("tc-egress", "tcx"),
-                    kind => (kind.as_str(), "cgroup"),
-                };
-                let link = if hook.kind.on_host() {
-                    "root cgroup".to_owned()
-                } else {
-                    named(hook.link)
-                };
-                HookReport {
-                    link,
-                    hook: place.to_owned(),
-                    mode: mode.to_owned(),
-                }
-            })
-            .collect()
     }
 }
 
