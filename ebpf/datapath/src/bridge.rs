@@ -65,16 +65,12 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         tuple: client_side,
         ..segment
     };
-    if tunnel::enter(
+    tunnel::send(
         packet,
         &segment,
         &settings,
         reply.peer,
         Way::ToClient,
         reply.task,
-    ) {
-        Verdict::Uplink
-    } else {
-        Verdict::Drop(Reason::NoRoom)
-    }
+    )
 }

@@ -81,18 +81,14 @@ pub fn from_container<P: Packet, T: Tables>(
     }
     let segments = packet.segments();
     tables.count_in(flow.task, u64::from(segments), segment.bytes(segments));
-    if tunnel::enter(
+    tunnel::send(
         packet,
         &presented,
         settings,
         backend.address,
         Way::ToTask,
         flow.task,
-    ) {
-        Verdict::Uplink
-    } else {
-        Verdict::Drop(Reason::NoRoom)
-    }
+    )
 }
 
 /// Hands a reply to the container that called. `segment` bears the frontend as its

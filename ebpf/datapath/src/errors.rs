@@ -39,18 +39,14 @@ pub fn from_client<P: Packet, T: Tables>(
     if !tunnel::fits(packet, &segment, settings) {
         return Verdict::Drop(Reason::TooBig);
     }
-    if tunnel::enter(
+    tunnel::send(
         packet,
         &segment,
         settings,
         backend.address,
         Way::ToTask,
         flow.task,
-    ) {
-        Verdict::Uplink
-    } else {
-        Verdict::Drop(Reason::NoRoom)
-    }
+    )
 }
 
 /// Out of the tunnel, for a task of this node.
@@ -146,20 +142,17 @@ pub fn from_task<P: Packet, T: Tables>(packet: &mut P, tables: &T, settings: &Se
     ) {
         return Verdict::Drop(Reason::NoRoom);
     }
-    if here
-        || tunnel::enter(
-            packet,
-            &segment,
-            settings,
-            reply.peer,
-            Way::ToClient,
-            reply.task,
-        )
-    {
-        Verdict::Uplink
-    } else {
-        Verdict::Drop(Reason::NoRoom)
+    if here {
+        return Verdict::Uplink;
     }
+    tunnel::send(
+        packet,
+        &segment,
+        settings,
+        reply.peer,
+        Way::ToClient,
+        reply.task,
+    )
 }
 
 /// The flow that a client's side complains about, and its task.

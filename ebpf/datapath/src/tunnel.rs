@@ -7,6 +7,8 @@
 use crate::checksum;
 use crate::packet::{ETHERNET, Packet};
 use crate::parse::{IPV4, Ipv4, Segment};
+use crate::verdict::Verdict;
+use lb_abi::counters::Reason;
 use lb_abi::flow::Tuple;
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, UDP};
@@ -174,6 +176,23 @@ pub fn enter<P: Packet>(
         },
     };
     packet.grow(keep_segments) && packet.store(ETHERNET, &header)
+}
+
+/// Sends the packet through the tunnel to `node`, out of the uplink.
+#[inline(always)]
+pub fn send<P: Packet>(
+    packet: &mut P,
+    segment: &Segment,
+    settings: &Settings,
+    node: Be32,
+    way: Way,
+    task: u64,
+) -> Verdict {
+    if enter(packet, segment, settings, node, way, task) {
+        Verdict::Uplink
+    } else {
+        Verdict::Drop(Reason::NoRoom)
+    }
 }
 
 /// Checksum of an IPv4 header without options whose checksum field is zero.

@@ -81,18 +81,14 @@ fn from_client<P: Packet, T: Tables>(
     }
     let segments = packet.segments();
     tables.count_in(flow.task, u64::from(segments), segment.bytes(segments));
-    if tunnel::enter(
+    tunnel::send(
         packet,
         segment,
         settings,
         backend.address,
         Way::ToTask,
         flow.task,
-    ) {
-        Verdict::Uplink
-    } else {
-        Verdict::Drop(Reason::NoRoom)
-    }
+    )
 }
 
 /// Out of the tunnel, for a task of this node.
