@@ -21,6 +21,20 @@ pub struct Counters {
     pub bytes_out: u64,
 }
 
+impl Counters {
+    /// The sum of both; wraps as each of them does.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            new: self.new.wrapping_add(other.new),
+            packets_in: self.packets_in.wrapping_add(other.packets_in),
+            bytes_in: self.bytes_in.wrapping_add(other.bytes_in),
+            packets_out: self.packets_out.wrapping_add(other.packets_out),
+            bytes_out: self.bytes_out.wrapping_add(other.bytes_out),
+        }
+    }
+}
+
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])* $name:ident = $code:literal, $sentence:literal;)*) => {
         /// Why a packet was dropped. Each is counted.

@@ -132,13 +132,7 @@ impl PerCpu<u64, Counters> {
         Ok(values.map(|values| {
             values
                 .iter()
-                .fold(Counters::default(), |sum, Wire(one)| Counters {
-                    new: sum.new.wrapping_add(one.new),
-                    packets_in: sum.packets_in.wrapping_add(one.packets_in),
-                    bytes_in: sum.bytes_in.wrapping_add(one.bytes_in),
-                    packets_out: sum.packets_out.wrapping_add(one.packets_out),
-                    bytes_out: sum.bytes_out.wrapping_add(one.bytes_out),
-                })
+                .fold(Counters::default(), |sum, Wire(one)| sum.plus(one))
         }))
     }
 

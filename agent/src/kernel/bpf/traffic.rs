@@ -114,14 +114,7 @@ pub(crate) fn retire(maps: &mut Maps, task: Key, service: Key) -> Result<(), Fai
         return Ok(());
     };
     if let Some(sum) = maps.retired.get(&service.0)? {
-        let sum = Counters {
-            new: sum.new.wrapping_add(last.new),
-            packets_in: sum.packets_in.wrapping_add(last.packets_in),
-            bytes_in: sum.bytes_in.wrapping_add(last.bytes_in),
-            packets_out: sum.packets_out.wrapping_add(last.packets_out),
-            bytes_out: sum.bytes_out.wrapping_add(last.bytes_out),
-        };
-        maps.retired.insert(service.0, sum)?;
+        maps.retired.insert(service.0, sum.plus(&last))?;
     }
     maps.counters.remove(task.0)
 }
