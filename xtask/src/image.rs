@@ -62,7 +62,7 @@ pub(crate) fn whoami() -> Result<PathBuf> {
 }
 
 /// Where the results are.
-fn dist_dir() -> PathBuf {
+pub(crate) fn dist_dir() -> PathBuf {
     target_dir().join("dist")
 }
 

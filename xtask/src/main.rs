@@ -9,6 +9,7 @@ mod process;
 mod setup;
 mod test;
 mod tidy;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,8 @@ enum Verb {
     Lab(lab::Args),
     /// Show swarmlb at work on such a Swarm
     Demo(demo::Args),
+    /// Run commands in a virtual machine with another kernel: up, run, down
+    Vm(vm::Args),
 }
 
 fn main() -> ExitCode {
@@ -48,9 +51,14 @@ fn main() -> ExitCode {
         Verb::Image(args) => image::run_verb(&args),
         Verb::Lab(args) => lab::run_verb(&args),
         Verb::Demo(args) => demo::run_verb(&args),
+        Verb::Vm(args) => return code(vm::run_verb(&args)),
     };
+    code(done.map(|()| ExitCode::SUCCESS))
+}
+
+fn code(done: anyhow::Result<ExitCode>) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // All causes in one line; a backtrace through this program helps nobody.
             process::say(format_args!("error: {error:#}"));

@@ -67,7 +67,12 @@ pub(crate) fn tests() -> Result<()> {
 
 /// Prepares the lab.
 pub(crate) fn lab() -> Result<()> {
-    packages::ensure()
+    packages::ensure(&packages::LAB)
+}
+
+/// Prepares the virtual machine.
+pub(crate) fn vm() -> Result<()> {
+    packages::ensure(&packages::VM)
 }
 
 /// The compiler that rust-toolchain.toml names.
@@ -94,7 +99,7 @@ impl Toolchain {
 }
 
 /// Where fetched things are kept between runs.
-fn cache_dir() -> Result<PathBuf> {
+pub(crate) fn cache_dir() -> Result<PathBuf> {
     let base = match (env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
         (Some(dir), _) if !dir.is_empty() => PathBuf::from(dir),
         (_, Some(home)) => PathBuf::from(home).join(".cache"),

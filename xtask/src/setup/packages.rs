@@ -1,5 +1,5 @@
-//! The system's packages that a Swarm on one machine needs: Docker's engine and
-//! the tools that build its network. Installed as root on Debian and Ubuntu;
+//! The system's packages that a Swarm on one machine needs, Docker's engine and the
+//! tools that build its network, and those of a virtual machine. Installed as root on Debian and Ubuntu;
 //! elsewhere the missing ones are named.
 
 use std::fs;
@@ -11,20 +11,43 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{find, is_root, run, say};
 
-/// Program, and the packages that may bring it, newest naming first.
-const NEEDED: &[(&str, &[&str])] = &[
-    ("dockerd", &["docker.io"]),
-    ("docker", &["docker-cli", "docker.io"]),
-    ("ip", &["iproute2"]),
-    ("iptables", &["iptables"]),
-    ("nft", &["nftables"]),
-    ("ethtool", &["ethtool"]),
-    ("nsenter", &["util-linux"]),
-    ("curl", &["curl"]),
-];
+/// Programs that belong together.
+pub(super) struct Needed {
+    /// Who needs them.
+    who: &'static str,
+    /// Program, and the packages that may bring it, newest naming first.
+    programs: &'static [Need],
+}
 
-pub(super) fn ensure() -> Result<()> {
-    let missing = missing(|program| find(program).is_some());
+/// For a Swarm on this machine.
+pub(super) const LAB: Needed = Needed {
+    who: "the lab",
+    programs: &[
+        ("dockerd", &["docker.io"]),
+        ("docker", &["docker-cli", "docker.io"]),
+        ("ip", &["iproute2"]),
+        ("iptables", &["iptables"]),
+        ("nft", &["nftables"]),
+        ("ethtool", &["ethtool"]),
+        ("nsenter", &["util-linux"]),
+        ("curl", &["curl"]),
+    ],
+};
+
+/// For a virtual machine with another kernel.
+pub(super) const VM: Needed = Needed {
+    who: "the virtual machine",
+    programs: &[
+        ("qemu-system-x86_64", &["qemu-system-x86"]),
+        ("debootstrap", &["debootstrap"]),
+        ("mke2fs", &["e2fsprogs"]),
+        ("ssh", &["openssh-client"]),
+    ],
+};
+
+pub(super) fn ensure(needed: &Needed) -> Result<()> {
+    let who = needed.who;
+    let missing = missing(needed, |program| find(program).is_some());
     if missing.is_empty() {
         return Ok(());
     }
@@ -32,17 +55,17 @@ pub(super) fn ensure() -> Result<()> {
     let names = names.join(", ");
     if find("apt-get").is_none() {
         bail!(
-            "the lab needs {names}: install Docker's engine and the network tools by your system's packages"
+            "{who} needs {names}: install Docker's engine and the network tools by your system's packages"
         );
     }
     if !is_root() {
         bail!(
-            "the lab needs {names}: run `sudo apt-get install {}`",
+            "{who} needs {names}: run `sudo apt-get install {}`",
             first_choices(&missing).join(" ")
         );
     }
     say(format_args!(
-        "Installing what the lab needs and is not here: {names}."
+        "Installing what {who} needs and is not here: {names}."
     ));
     let _no_engine = NoServiceStarts::begin()?;
     // A foreign source that does not answer is no reason to stop: the install tells.
@@ -61,8 +84,8 @@ pub(super) fn ensure() -> Result<()> {
     run(apt()
         .args(["install", "--yes", "--no-install-recommends"])
         .args(&packages))
-    .with_context(|| format!("the lab needs {names}"))?;
-    match missing_now() {
+    .with_context(|| format!("{who} needs {names}"))?;
+    match missing_now(needed) {
         still if still.is_empty() => Ok(()),
         still => bail!(
             "{} installed, but still without {}",
@@ -74,16 +97,17 @@ pub(super) fn ensure() -> Result<()> {
 
 type Need = (&'static str, &'static [&'static str]);
 
-fn missing(is_there: impl Fn(&str) -> bool) -> Vec<Need> {
-    NEEDED
+fn missing(needed: &Needed, is_there: impl Fn(&str) -> bool) -> Vec<Need> {
+    needed
+        .programs
         .iter()
         .filter(|(program, _)| !is_there(program))
         .copied()
         .collect()
 }
 
-fn missing_now() -> Vec<&'static str> {
-    missing(|program| find(program).is_some())
+fn missing_now(needed: &Needed) -> Vec<&'static str> {
+    missing(needed, |program| find(program).is_some())
         .iter()
         .map(|(program, _)| *program)
         .collect()
@@ -149,12 +173,12 @@ mod tests {
 
     #[test]
     fn one_package_that_brings_two_programs_is_named_once() {
-        let missing = missing(|program| !program.starts_with("docker"));
+        let missing = missing(&LAB, |program| !program.starts_with("docker"));
         assert_eq!(first_choices(&missing), ["docker.io"]);
     }
 
     #[test]
     fn nothing_is_missing_where_all_is_there() {
-        assert!(missing(|_| true).is_empty());
+        assert!(missing(&LAB, |_| true).is_empty());
     }
 }

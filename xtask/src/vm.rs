@@ -1,0 +1,79 @@
+//! `cargo xtask vm …`: a virtual machine with another kernel and another engine, for what
+//! this machine's kernel may not have: IPVS, and with it the stock mesh.
+//!
+//! Emulated, so it runs wherever qemu does, some 20 times slower than the machine itself:
+//! figures taken there are compared with each other only.
+
+mod guest;
+mod machine;
+mod rootfs;
+mod state;
+mod words;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+
+use crate::process::{is_root, say};
+use crate::{image, setup};
+use guest::Guest;
+use machine::Machine;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Boot a virtual machine; the first time, install its system
+    Up {
+        /// Which release of Debian
+        #[arg(long, value_enum, default_value_t = Guest::Bookworm)]
+        guest: Guest,
+    },
+    /// Run a command in it as root, in this directory, with its exit code
+    Run {
+        /// The command, after --
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+    /// End it; what was written outside this repository is lost
+    Down,
+}
+
+/// The verb.
+pub(crate) fn run_verb(args: &Args) -> Result<ExitCode> {
+    if !is_root() {
+        bail!("the virtual machine shares files by a server that needs root: run it as root");
+    }
+    match &args.verb {
+        Verb::Up { guest } => up(*guest)?,
+        Verb::Run { command } => return Machine::running()?.run(command),
+        Verb::Down => match Machine::running() {
+            Ok(machine) => machine.stop()?,
+            Err(_) => say("No virtual machine is running: nothing to do."),
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn up(guest: Guest) -> Result<()> {
+    if let Ok(machine) = Machine::running() {
+        bail!(
+            "a virtual machine with {} is running already: end it with `cargo xtask vm down`",
+            machine.guest()
+        );
+    }
+    setup::vm()?;
+    let system = rootfs::ensure(guest)?;
+    // The same binaries as here: built once, by this machine.
+    image::agent()?;
+    image::whoami()?;
+    Machine::boot(guest, &system)?;
+    say("Go on with: cargo xtask vm run -- COMMAND, then cargo xtask vm down");
+    Ok(())
+}
