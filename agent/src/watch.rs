@@ -22,6 +22,7 @@ pub mod signals;
 pub mod swarm;
 
 use lb_core::ids::{NodeId, TaskId};
+use lb_core::node::TaskAddress;
 use lb_core::overlay::LocalEvent;
 use lb_core::snapshot::Snapshot;
 use std::collections::BTreeMap;
@@ -40,7 +41,7 @@ pub enum EngineUpdate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LocalUpdate {
     /// Addresses of the running tasks on `docker_gwbridge`. Tasks without one are not listed.
-    Tasks(BTreeMap<TaskId, Ipv4Addr>),
+    Tasks(BTreeMap<TaskId, TaskAddress>),
     /// Something happened to a task's container.
     Event(LocalEvent),
 }
@@ -59,7 +60,7 @@ pub struct LocalFacts {
     /// A member of a Swarm?
     pub member: bool,
     /// Its running tasks' addresses on `docker_gwbridge`.
-    pub tasks: BTreeMap<TaskId, Ipv4Addr>,
+    pub tasks: BTreeMap<TaskId, TaskAddress>,
     /// Why the agent has nothing to do here at present, if so.
     pub sentence: Option<String>,
 }

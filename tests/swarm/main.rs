@@ -23,6 +23,7 @@ mod health;
 mod host_callers;
 mod kernel;
 mod lab;
+mod labels;
 mod lbctl;
 mod leaving;
 mod lifecycle;

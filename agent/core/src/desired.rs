@@ -2,11 +2,13 @@
 
 use crate::config::Config;
 use crate::ids::{Key, ServiceId, TaskId};
-use crate::node::{Link, Node};
+use crate::labels::{self, Local, Policy, Wishes};
+use crate::maglev;
+use crate::node::{Bridge, DEFAULT_BRIDGE, Link, Node};
 use crate::report::Problem;
 use crate::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot, Task};
 use crate::state::{Hook, HookKind, State};
-use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE};
+use lb_abi::service::{Backend, Frontend, LOCAL, PICK_FLOW, PICK_SOURCE, PICK_TURN, Port, REMOTE};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,11 +54,14 @@ pub fn desired(
     for (id, task) in &snapshot.tasks {
         tasks.entry(&task.service).or_default().push((id, task));
     }
+    // What Swarm publishes is Swarm's to give away; labels come after.
+    let mut taken = holders(snapshot);
     for (id, service) in &snapshot.services {
         let ports = served(service, &mut problems);
         if ports.is_empty() {
             continue;
         }
+        let (wishes, _) = labels::read(service);
         let key = Key::from(id);
         want.services.insert(key);
         let mut ready = Vec::new();
@@ -69,7 +74,7 @@ pub fn desired(
                 Ok(backend) => {
                     want.backends.insert(Key::from(*task_id), backend);
                     if eligible {
-                        ready.push(Key::from(*task_id));
+                        ready.push((Key::from(*task_id), backend.place));
                     }
                 }
                 // Before it runs, a task need not have an address yet.
@@ -77,9 +82,24 @@ pub fn desired(
                 Err(_) => {}
             }
         }
-        ready.sort_unstable();
+        let table = places(ready, &wishes);
         for port in ports {
-            publish(&mut want, have, port, &ready);
+            let frontend = (port.published, port.proto);
+            let holder = *taken.entry(frontend).or_insert(id);
+            if holder == id {
+                publish(&mut want, have, &port, wishes.policy, &table);
+                continue;
+            }
+            let holder = snapshot.services.get(holder);
+            problems.push(Problem {
+                object: format!("service {}", service.name),
+                sentence: format!(
+                    "port {}/{} is not served: service {} has it; choose another one",
+                    port.published,
+                    port.proto.as_str(),
+                    holder.map_or("?", |holder| holder.name.as_str()),
+                ),
+            });
         }
     }
     (want, problems)
@@ -103,25 +123,51 @@ fn hooks(node: &Node, uplink: &Link) -> BTreeSet<Hook> {
 }
 
 /// The ports that every node answers, as the datapath knows them.
-fn served<'a>(service: &'a Service, problems: &mut Vec<Problem>) -> Vec<&'a PublishedPort> {
-    let mut ports = Vec::new();
-    for port in &service.ports {
-        if port.mode != PublishMode::Ingress || port.published == 0 {
-            continue; // Docker itself answers mode=host ports, on the task's node
-        }
-        if port.proto == Proto::Sctp {
-            problems.push(Problem {
-                object: format!("service {}", service.name),
-                sentence: format!(
-                    "port {}/sctp is not served: SCTP is not supported",
-                    port.published
-                ),
-            });
-        } else {
-            ports.push(port);
+fn served(service: &Service, problems: &mut Vec<Problem>) -> Vec<PublishedPort> {
+    let (wishes, complaints) = labels::read(service);
+    problems.extend(complaints);
+    let sctp = |port: &&PublishedPort| {
+        wishes.enabled && port.proto == Proto::Sctp && port.mode == PublishMode::Ingress
+    };
+    problems.extend(service.ports.iter().filter(sctp).map(|port| Problem {
+        object: format!("service {}", service.name),
+        sentence: format!(
+            "port {}/sctp is not served: SCTP is not supported",
+            port.published
+        ),
+    }));
+    labels::ports(service)
+}
+
+/// Whose each port is that Swarm itself publishes on every node. Swarm gives no port away
+/// twice, but a removed service may still have connections on one that is another's by now.
+fn holders(snapshot: &Snapshot) -> BTreeMap<(u16, Proto), &ServiceId> {
+    let mut holders = BTreeMap::new();
+    for removed in [false, true] {
+        let services = snapshot.services.iter();
+        for (id, service) in services.filter(|(_, service)| service.removed == removed) {
+            let enabled = !labels::ports(service).is_empty();
+            let ports = service.ports.iter().filter(|_| enabled);
+            for port in ports.filter(|port| port.mode == PublishMode::Ingress) {
+                holders.entry((port.published, port.proto)).or_insert(id);
+            }
         }
     }
-    ports
+    holders
+}
+
+/// The table of a service whose tasks take new flows, each with its place in the Swarm.
+fn places(mut ready: Vec<(Key, u32)>, wishes: &Wishes) -> Vec<Key> {
+    let here = ready.iter().any(|(_, place)| *place == LOCAL);
+    if wishes.local == Local::Only || (wishes.local == Local::Prefer && here) {
+        ready.retain(|(_, place)| *place == LOCAL);
+    }
+    let mut tasks: Vec<Key> = ready.into_iter().map(|(task, _)| task).collect();
+    tasks.sort_unstable();
+    match wishes.policy {
+        Policy::RoundRobin => tasks,
+        Policy::SourceHash | Policy::Maglev => maglev::table(&tasks),
+    }
 }
 
 /// Where packets of a task are sent.
@@ -137,12 +183,23 @@ fn place(
         .get(&task.service)
         .map_or("?", |service| service.name.as_str());
     let object = format!("task {id} of service {service_name}");
-    let (place, address) = if task.node == node.id {
-        let address = node.tasks.get(id).ok_or_else(|| Problem {
+    let (place, address, link) = if task.node == node.id {
+        let at = node.tasks.get(id).ok_or_else(|| Problem {
             object: object.clone(),
-            sentence: "it has no address on docker_gwbridge, so this node can't reach it; is it attached to the ingress network?".to_owned(),
+            sentence: "it has no address on docker_gwbridge or docker0, so this node can't reach it; does it use the host's network?".to_owned(),
         })?;
-        (LOCAL, *address)
+        let link = match at.bridge {
+            Bridge::Gateway => 0,
+            Bridge::Default => {
+                let mut bridges = node.bridges.iter();
+                let bridge = bridges.find(|bridge| bridge.name == DEFAULT_BRIDGE);
+                bridge.map(|bridge| bridge.index).ok_or_else(|| Problem {
+                    object: object.clone(),
+                    sentence: format!("it is on {DEFAULT_BRIDGE}, which this host does not have; attach its service to an overlay network"),
+                })?
+            }
+        };
+        (LOCAL, at.address, link)
     } else {
         let peer = snapshot.nodes.get(&task.node);
         let address = peer.and_then(|peer| peer.address).ok_or_else(|| Problem {
@@ -152,17 +209,25 @@ fn place(
                 peer.map_or(task.node.0.as_str(), |peer| peer.hostname.as_str())
             ),
         })?;
-        (REMOTE, address)
+        (REMOTE, address, 0)
     };
     Ok(Backend {
         address: Be32::new(address.into()),
         place,
+        link,
+        zero: 0,
         service: service.0,
     })
 }
 
 /// One frontend with its table, under the number it has if it is there already.
-fn publish(want: &mut State, have: &State, published: &PublishedPort, ready: &[Key]) {
+fn publish(
+    want: &mut State,
+    have: &State,
+    published: &PublishedPort,
+    policy: Policy,
+    ready: &[Key],
+) {
     let proto = if published.proto == Proto::Udp {
         UDP
     } else {
@@ -189,7 +254,11 @@ fn publish(want: &mut State, have: &State, published: &PublishedPort, ready: &[K
         port,
         Frontend {
             target: Be16::new(published.target),
-            zero: 0,
+            pick: match policy {
+                Policy::RoundRobin => PICK_TURN,
+                Policy::SourceHash => PICK_SOURCE,
+                Policy::Maglev => PICK_FLOW,
+            },
             count,
             table,
         },

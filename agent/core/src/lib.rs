@@ -15,6 +15,8 @@ pub mod explain;
 pub mod ids;
 pub mod inbox;
 pub mod kernel;
+pub mod labels;
+pub mod maglev;
 pub mod merge;
 pub mod node;
 pub mod op;

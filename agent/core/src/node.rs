@@ -22,9 +22,41 @@ pub struct Node {
     pub bridges: BTreeSet<Link>,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
-    /// Addresses of this node's running tasks on `docker_gwbridge`.
-    pub tasks: BTreeMap<TaskId, Ipv4Addr>,
+    /// Where this node's running tasks are reached.
+    pub tasks: BTreeMap<TaskId, TaskAddress>,
 }
+
+/// A task's address on a bridge of its own node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskAddress {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The bridge.
+    pub bridge: Bridge,
+}
+
+impl TaskAddress {
+    /// `address` on `docker_gwbridge`.
+    #[must_use]
+    pub fn gateway(address: Ipv4Addr) -> Self {
+        Self {
+            address,
+            bridge: Bridge::Gateway,
+        }
+    }
+}
+
+/// A bridge through which a task reaches the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bridge {
+    /// `docker_gwbridge`: every task on an overlay network, so with a port that Swarm publishes.
+    Gateway,
+    /// `docker0`: tasks on no other network.
+    Default,
+}
+
+/// Device of [`Bridge::Default`].
+pub const DEFAULT_BRIDGE: &str = "docker0";
 
 /// A network device of the host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

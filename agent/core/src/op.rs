@@ -126,7 +126,7 @@ impl fmt::Display for Op {
             Self::PutTable(port, table, tasks) => {
                 write!(
                     f,
-                    "table {table} of {}: {} tasks",
+                    "table {table} of {}: {} places",
                     port_name(port),
                     tasks.len()
                 )
@@ -136,7 +136,7 @@ impl fmt::Display for Op {
             }
             Self::PutFrontend(port, frontend) => write!(
                 f,
-                "publish {} to port {} of {} tasks, table {}",
+                "publish {} to port {} of tasks, {} places, table {}",
                 port_name(port),
                 frontend.target.get(),
                 frontend.count,

@@ -11,14 +11,13 @@ pub use drops::{drops, reason_name};
 pub use flows::{FlowTable, FlowsAsked, QUIET_TICKS, flow_state, flows, idle_ticks, node_at};
 
 use crate::ids::{Key, NodeId, TaskId};
+use crate::labels;
 use crate::node::Node;
 use crate::report::{
     Counters, NodeReport, Nodes, PortReport, Scope, ServiceReport, ServiceStats, Services, Stats,
     TaskStats,
 };
-use crate::snapshot::{
-    DesiredState, NodeState, Proto, PublishMode, Service, Sign, Snapshot, Task, TaskState,
-};
+use crate::snapshot::{DesiredState, NodeState, Service, Sign, Snapshot, Task, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counters as the kernel keeps them: by task or by service.
@@ -179,11 +178,8 @@ pub fn task_name(snapshot: &Snapshot, task: &Task) -> String {
 /// The ports of `service` that every node answers.
 #[must_use]
 pub fn ports(service: &Service) -> Vec<PortReport> {
-    let mut ports: Vec<PortReport> = service
-        .ports
-        .iter()
-        .filter(|port| port.mode == PublishMode::Ingress && port.published != 0)
-        .filter(|port| matches!(port.proto, Proto::Tcp | Proto::Udp))
+    let mut ports: Vec<PortReport> = labels::ports(service)
+        .into_iter()
         .map(|port| PortReport {
             proto: port.proto,
             published: port.published,
@@ -234,7 +230,7 @@ fn task_stats(
     counters: Counters,
 ) -> TaskStats {
     let address = if task.node == this.id {
-        this.tasks.get(id).copied()
+        this.tasks.get(id).map(|task| task.address)
     } else {
         snapshot.nodes.get(&task.node).and_then(|node| node.address)
     };

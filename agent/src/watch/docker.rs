@@ -130,8 +130,8 @@ impl Docker {
     }
 
     /// Who is attached to `docker_gwbridge`; nobody where Docker has not made it yet.
-    pub(super) async fn gateway_bridge(&self) -> Result<model::Network, DockerError> {
-        match self.get("/networks/docker_gwbridge").await {
+    pub(super) async fn network(&self, name: &str) -> Result<model::Network, DockerError> {
+        match self.get(&format!("/networks/{name}")).await {
             Err(DockerError::Refused { status: 404, .. }) => Ok(model::Network::default()),
             other => other,
         }

@@ -1,15 +1,15 @@
-//! This host's own tasks: which run, and where on `docker_gwbridge`.
+//! This host's own tasks: which run, and where on `docker_gwbridge` or `docker0`.
 //!
-//! No event tells of an attachment to that bridge, but it is made before the container
-//! starts; so it is inspected after each start and each end, and now and then.
+//! No event tells of an attachment to those bridges, but it is made before the container
+//! starts; so they are inspected after each start and each end, and now and then.
 
 use super::docker::{Docker, DockerError};
 use super::events::ContainerNews;
 use super::{LocalUpdate, model};
 use lb_core::ids::TaskId;
+use lb_core::node::{Bridge, TaskAddress};
 use lb_core::overlay::{EventKind, LocalEvent};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ const TASK_ID: &str = "com.docker.swarm.task.id";
 /// A running container of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Running {
-    address: Option<Ipv4Addr>,
+    address: Option<TaskAddress>,
     health: Option<EventKind>,
 }
 
@@ -36,7 +36,7 @@ pub async fn follow(
     let mut known = BTreeMap::new();
     let mut next = Instant::now();
     // Nothing is said before something was read: "no tasks" would be wrong.
-    let mut told: Option<BTreeMap<TaskId, Ipv4Addr>> = None;
+    let mut told: Option<BTreeMap<TaskId, TaskAddress>> = None;
     loop {
         let (look, soon) = tokio::select! {
             news = news.recv() => match news {
@@ -69,7 +69,7 @@ pub async fn follow(
             }
         }
         known = running;
-        let tasks: BTreeMap<TaskId, Ipv4Addr> = known
+        let tasks: BTreeMap<TaskId, TaskAddress> = known
             .iter()
             .filter_map(|(task, running)| Some((task.clone(), running.address?)))
             .collect();
@@ -83,19 +83,30 @@ pub async fn follow(
 }
 
 async fn read(docker: &Docker) -> Result<BTreeMap<TaskId, Running>, DockerError> {
-    let (containers, bridge) = tokio::try_join!(docker.task_containers(), docker.gateway_bridge())?;
-    Ok(running(&containers, &bridge))
+    let (containers, gateway, default) = tokio::try_join!(
+        docker.task_containers(),
+        docker.network("docker_gwbridge"),
+        docker.network("bridge")
+    )?;
+    Ok(running(&containers, &gateway, &default))
 }
 
-fn running(containers: &[model::Container], bridge: &model::Network) -> BTreeMap<TaskId, Running> {
+fn running(
+    containers: &[model::Container],
+    gateway: &model::Network,
+    default: &model::Network,
+) -> BTreeMap<TaskId, Running> {
+    let on = |network: &model::Network, container: &str, bridge| {
+        let attachment = network.containers.get(container)?;
+        let address = attachment.ipv4.split('/').next()?.parse().ok()?;
+        Some(TaskAddress { address, bridge })
+    };
     containers
         .iter()
         .filter_map(|container| {
             let task = container.labels.get(TASK_ID).filter(|id| !id.is_empty())?;
-            let address = bridge
-                .containers
-                .get(&container.id)
-                .and_then(|attachment| attachment.ipv4.split('/').next()?.parse().ok());
+            let address = on(gateway, &container.id, Bridge::Gateway)
+                .or_else(|| on(default, &container.id, Bridge::Default));
             // The list has no field for it before engine 29, only this sentence.
             let health = if container.status.ends_with("(unhealthy)") {
                 Some(EventKind::Unhealthy)
@@ -142,7 +153,15 @@ mod tests {
         .unwrap()
     }
 
-    fn bridge() -> model::Network {
+    fn default() -> model::Network {
+        serde_json::from_str(
+            r#"{"Name":"bridge","Containers":{"c1":{"IPv4Address":"172.17.0.9/16"},
+                "c3":{"Name":"task3","IPv4Address":"172.17.0.2/16","IPv6Address":""}}}"#,
+        )
+        .unwrap()
+    }
+
+    fn gateway() -> model::Network {
         serde_json::from_str(
             r#"{"Name":"docker_gwbridge","Containers":{"ingress-sbox":{"IPv4Address":"172.18.0.2/16"},
                 "c1":{"Name":"gateway_abc","IPv4Address":"172.18.0.3/16","IPv6Address":""},"c2":{"IPv4Address":""}}}"#,
@@ -151,12 +170,16 @@ mod tests {
     }
 
     #[test]
-    fn addresses_come_from_the_bridge_and_health_from_the_list() {
-        let running = running(&containers(), &bridge());
+    fn addresses_come_from_the_bridges_and_health_from_the_list() {
+        let running = running(&containers(), &gateway(), &default());
         assert_eq!(running.len(), 3);
+        let at = |address: [u8; 4], bridge| {
+            let address = address.into();
+            Some(TaskAddress { address, bridge })
+        };
         assert_eq!(
             running[&"t1".into()].address,
-            Some(Ipv4Addr::new(172, 18, 0, 3))
+            at([172, 18, 0, 3], Bridge::Gateway)
         );
         assert_eq!(running[&"t1".into()].health, Some(EventKind::Healthy));
         assert_eq!(running[&"t2".into()].address, None);
@@ -164,7 +187,7 @@ mod tests {
         assert_eq!(
             running[&"t3".into()],
             Running {
-                address: None,
+                address: at([172, 17, 0, 2], Bridge::Default),
                 health: None
             }
         );
@@ -172,11 +195,11 @@ mod tests {
 
     #[test]
     fn what_the_stream_missed_is_made_up_for() {
-        let before = running(&containers(), &bridge());
+        let before = running(&containers(), &gateway(), &default());
         let mut later = containers();
         later.remove(0);
         later[0].status = "Up 9 seconds (healthy)".into();
-        let after = running(&later, &bridge());
+        let after = running(&later, &gateway(), &default());
         let events: Vec<_> = missed(&before, &after)
             .map(|e| (e.task.0, e.kind))
             .collect();

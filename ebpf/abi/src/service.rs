@@ -44,15 +44,22 @@ impl Port {
     }
 }
 
+/// [`Frontend::pick`]: one place after the other.
+pub const PICK_TURN: u16 = 0;
+/// [`Frontend::pick`]: by the client's address, the same on every node.
+pub const PICK_SOURCE: u16 = 1;
+/// [`Frontend::pick`]: by the client's address and port, the same on every node.
+pub const PICK_FLOW: u16 = 2;
+
 /// What stands behind a [`Port`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Frontend {
     /// Port in the containers.
     pub target: Be16,
-    /// Zero.
-    pub zero: u16,
-    /// Number of tasks that take new flows; 0: the port is refused.
+    /// How a new flow finds its place in the table: [`PICK_TURN`] and so on.
+    pub pick: u16,
+    /// Places in the table; 0: the port is refused.
     pub count: u32,
     /// Which table holds them.
     pub table: u32,
@@ -83,7 +90,7 @@ pub struct Slot {
     pub index: u32,
 }
 
-/// [`Backend::place`]: the task runs on this node, at its address on `docker_gwbridge`.
+/// [`Backend::place`]: the task runs on this node, at its address on one of its bridges.
 pub const LOCAL: u32 = 0;
 /// [`Backend::place`]: the task runs on another node, whose address this is.
 pub const REMOTE: u32 = 1;
@@ -109,6 +116,10 @@ pub struct Backend {
     pub address: Be32,
     /// [`LOCAL`] or [`REMOTE`].
     pub place: u32,
+    /// [`LOCAL`]: index of the bridge that it is on, where that is not `docker_gwbridge`; else 0.
+    pub link: u32,
+    /// Zero.
+    pub zero: u32,
     /// Key of its service.
     pub service: u64,
 }

@@ -1,12 +1,12 @@
-//! The task of a packet to a published port: the flow's, or the next one in turn.
+//! The task of a packet to a published port: the flow's, or the one that a new flow gets.
 
 use crate::packet::Tables;
 use crate::parse::Segment;
 use crate::schedule::{Scheduled, schedule};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
-use lb_abi::flow::Flow;
-use lb_abi::service::{Backend, Frontend, Port};
+use lb_abi::flow::{Flow, RESET};
+use lb_abi::service::{Backend, Frontend, PICK_TURN, Port};
 use lb_abi::{Be32, UDP};
 
 /// What was found.
@@ -40,6 +40,8 @@ pub fn choose<T: Tables>(
         },
         None if !tables.answers(segment.tuple.destination) => return Choice::None(Verdict::Pass),
         None if segment.opens() || segment.tuple.proto == UDP => {}
+        // By hash, every node finds the task of a connection that another one began.
+        None if frontend.pick != PICK_TURN && segment.state_in() & RESET == 0 => {}
         None => return Choice::None(Verdict::Pass),
     }
     match schedule(tables, segment, port, frontend) {

@@ -24,7 +24,7 @@ pub fn deliver<P: Packet, T: Tables>(
     (backend, flow): (&Backend, &Flow),
     calls: bool,
 ) -> Verdict {
-    if !P::DELIVERS || settings.bridge == 0 {
+    if !P::DELIVERS || (settings.bridge | backend.link) == 0 {
         return Verdict::Pass;
     }
     let mut back = segment.tuple.reversed();
@@ -54,8 +54,18 @@ pub fn deliver<P: Packet, T: Tables>(
         backend.address,
         frontend.target,
     ) {
-        Verdict::Bridge
+        to_bridge(backend)
     } else {
         Verdict::Drop(Reason::NoRoom)
+    }
+}
+
+/// The bridge that the task is on.
+#[inline(always)]
+#[must_use]
+pub(crate) fn to_bridge(backend: &Backend) -> Verdict {
+    match backend.link {
+        0 => Verdict::Bridge,
+        link => Verdict::Container(link),
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Errors are rare, and two headers of any length deep: XDP leaves them to tc.
 
+use crate::deliver::to_bridge;
 use crate::icmp::{self, Complaint};
 use crate::packet::{ETHERNET, Packet, Tables};
 use crate::rewrite::End;
@@ -177,7 +178,7 @@ fn deliver<P: Packet, T: Tables>(
     complaint: &Complaint,
     backend: &Backend,
 ) -> Verdict {
-    if settings.bridge == 0 {
+    if (settings.bridge | backend.link) == 0 {
         return Verdict::Pass;
     }
     let port = Port::new(complaint.about.source_port, complaint.about.proto);
@@ -191,7 +192,7 @@ fn deliver<P: Packet, T: Tables>(
         backend.address,
         frontend.target,
     ) {
-        Verdict::Bridge
+        to_bridge(backend)
     } else {
         Verdict::Drop(Reason::NoRoom)
     }

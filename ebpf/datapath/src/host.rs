@@ -54,8 +54,8 @@ pub fn connect<T: Tables>(
     address: Address,
     number: Be16,
 ) -> Option<(Be32, Be16)> {
-    let (port, frontend) = frontend(tables, socket, address, number)?;
-    let Scheduled::To(task, backend) = next(tables, &port, &frontend) else {
+    let (port, frontend, client) = frontend(tables, socket, address, number)?;
+    let Scheduled::To(task, backend) = next(tables, &port, &frontend, client) else {
         return None;
     };
     tables.count_new(task);
@@ -73,7 +73,7 @@ pub fn send<T: Tables>(
     address: Address,
     number: Be16,
 ) -> Option<(Be32, Be16)> {
-    let (port, frontend) = frontend(tables, socket, address, number)?;
+    let (port, frontend, client) = frontend(tables, socket, address, number)?;
     let same = Call::new(socket.cookie, Be32::ZERO, number);
     let known = tables
         .call(&same)
@@ -83,7 +83,7 @@ pub fn send<T: Tables>(
             tables, socket, address, &port, &frontend, task, &backend, None,
         );
     }
-    let Scheduled::To(task, backend) = next(tables, &port, &frontend) else {
+    let Scheduled::To(task, backend) = next(tables, &port, &frontend, client) else {
         return None;
     };
     tables.count_new(task);
@@ -111,14 +111,14 @@ pub fn asked<T: Tables>(
     Some((called.address, called.port))
 }
 
-/// The frontend that is called, if this call is ours to answer.
+/// The frontend that is called, and by whom, if this call is ours to answer.
 #[inline(always)]
 fn frontend<T: Tables>(
     tables: &T,
     socket: &Socket,
     address: Address,
     number: Be16,
-) -> Option<(Port, Frontend)> {
+) -> Option<(Port, Frontend, (Be32, Be16))> {
     let settings = tables.settings()?;
     // Containers and other hosts' namespaces have a 127.0.0.1 of their own.
     if settings.network == 0 || settings.network != socket.network {
@@ -130,7 +130,10 @@ fn frontend<T: Tables>(
     }
     let port = Port::new(number, socket.proto);
     let frontend = tables.frontend(&port)?;
-    Some((port, frontend))
+    // It has no port of its own yet; its cookie tells it from others as well.
+    #[expect(clippy::cast_possible_truncation, reason = "some bits that differ")]
+    let client = (settings.node, Be16::new(socket.cookie as u16));
+    Some((port, frontend, client))
 }
 
 /// Is it an address of this node on which published ports are answered? "Any

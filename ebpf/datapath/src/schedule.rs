@@ -1,11 +1,14 @@
 //! Which task a new flow goes to.
+//!
+//! The table has the tasks; what differs between policies is how a flow finds its
+//! place in it: by turn, or by a hash that is the same on every node.
 
 use crate::packet::Tables;
 use crate::parse::Segment;
-use lb_abi::Be32;
 use lb_abi::counters::Reason;
 use lb_abi::flow::Flow;
-use lb_abi::service::{Backend, Frontend, Port, Slot};
+use lb_abi::service::{Backend, Frontend, PICK_FLOW, PICK_SOURCE, Port, Slot};
+use lb_abi::{Be16, Be32, UDP};
 
 /// Where a new flow goes.
 pub enum Scheduled {
@@ -17,7 +20,7 @@ pub enum Scheduled {
     Failed(Reason),
 }
 
-/// Gives a new flow to the next task in turn, and remembers it.
+/// Gives a new flow to a task, and remembers it.
 #[inline(always)]
 pub fn schedule<T: Tables>(
     tables: &T,
@@ -25,7 +28,8 @@ pub fn schedule<T: Tables>(
     port: &Port,
     frontend: &Frontend,
 ) -> Scheduled {
-    let (task, backend) = match next(tables, port, frontend) {
+    let client = (segment.tuple.source, segment.tuple.source_port);
+    let (task, backend) = match next(tables, port, frontend, client) {
         Scheduled::To(task, backend) => (task, backend),
         other => return other,
     };
@@ -33,20 +37,28 @@ pub fn schedule<T: Tables>(
     if !tables.remember(&segment.tuple, &flow) {
         return Scheduled::Failed(Reason::FlowTable);
     }
-    tables.count_new(task);
+    // By hash, the middle of a connection that another node began finds its task, too.
+    if segment.opens() || segment.tuple.proto == UDP {
+        tables.count_new(task);
+    }
     Scheduled::To(task, backend)
 }
 
-/// The next task in turn, which is taken.
+/// The task that a flow of `client` (address, port) gets.
 ///
 /// The turn is one atomic counter per frontend that only new flows touch, so N
 /// new connections to N tasks reach N different tasks, on however many CPUs.
 #[inline(always)]
-pub fn next<T: Tables>(tables: &T, port: &Port, frontend: &Frontend) -> Scheduled {
+pub fn next<T: Tables>(
+    tables: &T,
+    port: &Port,
+    frontend: &Frontend,
+    client: (Be32, Be16),
+) -> Scheduled {
     if frontend.count == 0 {
         return Scheduled::Refused;
     }
-    let Some(turn) = tables.turn(port) else {
+    let Some(turn) = turn(tables, port, frontend, client) else {
         return Scheduled::Failed(Reason::NoSlot);
     };
     if let Some((task, backend)) = place(tables, port, frontend, turn) {
@@ -61,6 +73,35 @@ pub fn next<T: Tables>(tables: &T, port: &Port, frontend: &Frontend) -> Schedule
         },
         _ => Scheduled::Refused,
     }
+}
+
+/// A number whose remainder is the place in the table: the turn, or the client's hash.
+#[inline(always)]
+fn turn<T: Tables>(
+    tables: &T,
+    port: &Port,
+    frontend: &Frontend,
+    (address, number): (Be32, Be16),
+) -> Option<u64> {
+    let address = u64::from(address.get()) << 32;
+    match frontend.pick {
+        PICK_SOURCE => Some(mixed(address)),
+        PICK_FLOW => {
+            let ports = u64::from(number.get()) << 16 | u64::from(port.number.get());
+            Some(mixed(address | ports))
+        }
+        _ => tables.turn(port),
+    }
+}
+
+/// Spreads the bits of `value` over all bits (the finalizer of SplitMix64: Steele et
+/// al., OOPSLA 2014). The same on every node and in every version.
+#[inline(always)]
+#[must_use]
+pub const fn mixed(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
 }
 
 #[inline(always)]

@@ -13,6 +13,7 @@ pub enum Verdict {
     Uplink,
     /// To the task on `docker_gwbridge` that it is now addressed to.
     Bridge,
-    /// To the container on the bridge with this index that it is now addressed to.
+    /// To the container on another bridge, with this index, that it is now addressed to: one
+    /// that called, or a task that is not on `docker_gwbridge`.
     Container(u32),
 }

@@ -1,5 +1,8 @@
+mod labels;
+
 use super::*;
 use crate::ids::NodeId;
+use crate::node::TaskAddress;
 use crate::plan::{Gate, plan};
 use crate::snapshot::{DesiredState, NodeState, Sign, SwarmNode, TaskState};
 use std::net::Ipv4Addr;
@@ -22,7 +25,11 @@ fn node() -> Node {
         network: 4711,
         bridges: [link("docker0", 4)].into(),
         addresses: [Ipv4Addr::new(10, 0, 0, 1)].into(),
-        tasks: [(TaskId::from("a"), Ipv4Addr::new(172, 18, 0, 3))].into(),
+        tasks: [(
+            TaskId::from("a"),
+            TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, 3)),
+        )]
+        .into(),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::node::Node;
 use crate::report::{Explanation, Fate, FlowState, Rule};
 use crate::snapshot::{Proto, Snapshot};
 use crate::tell::{hostname, node_at, task_name};
+use lb_abi::service::PICK_SOURCE;
 use lb_datapath::model::Memory;
 use std::net::Ipv4Addr;
 
@@ -75,7 +76,7 @@ impl Scene<'_> {
                 }]
             }
             Rule::KnownFlow => self.known(),
-            Rule::NextInTurn => self.turn(),
+            Rule::NextInTurn | Rule::ByHash => self.turn(),
         }
     }
 
@@ -170,6 +171,18 @@ impl Scene<'_> {
             let place = turn.checked_rem(ready.into()).unwrap_or_default() + 1;
             all.push(format!(
                 "It is the turn of {} (turn {turn}, place {place} of {ready}).",
+                self.task(self.trial.task)
+            ));
+        }
+        if self.told.rule == Rule::ByHash && self.trial.task.is_some() {
+            let pick = self.trial.frontend.map(|frontend| frontend.pick);
+            let what = if pick == Some(PICK_SOURCE) {
+                "address"
+            } else {
+                "address and port"
+            };
+            all.push(format!(
+                "By the hash of the client's {what} it goes to {}, on every node.",
                 self.task(self.trial.task)
             ));
         }

@@ -9,7 +9,9 @@ use crate::node::Node;
 use crate::report::{Explanation, Rule};
 use crate::snapshot::{Service, Snapshot, Task};
 use crate::tell::{flow_state, hostname, idle_ticks, ports, reason_name, task_name};
+use lb_abi::service::Frontend;
 use lb_datapath::model::Memory;
+use std::collections::BTreeSet;
 
 /// `GET /v1/explain`. `memory` is what the maps hold, as far as the client and the
 /// published port that `question` names are concerned.
@@ -39,7 +41,9 @@ pub fn explain(
             flow_state(question.port().proto, &flow, idle)
         }),
         turn: trial.turn,
-        ready: trial.frontend.map(|frontend| frontend.count),
+        ready: trial
+            .frontend
+            .map(|frontend| ready(memory, question, &frontend)),
         service: service.map(|service| service.name.clone()),
         task: task.map(|task| task_name(snapshot, task)),
         node: task.map(|task| hostname(snapshot, &task.node)),
@@ -59,6 +63,17 @@ pub fn explain(
         told: &explanation,
     });
     explanation
+}
+
+/// How many tasks take new flows: each may have many places in the table.
+fn ready(memory: &Memory, question: &Question, frontend: &Frontend) -> u32 {
+    let port = question.port();
+    let slots = memory.slots.iter();
+    let tasks: BTreeSet<u64> = slots
+        .filter(|(slot, _)| slot.port == port && slot.table == frontend.table)
+        .map(|(_, task)| *task)
+        .collect();
+    u32::try_from(tasks.len()).unwrap_or(u32::MAX)
 }
 
 /// The task with a key.

@@ -5,7 +5,7 @@ use super::frame::frame;
 use crate::report::{Fate, Rule};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{Flow, Tuple};
-use lb_abi::service::{Backend, Frontend, LOCAL, Port};
+use lb_abi::service::{Backend, Frontend, LOCAL, PICK_TURN, Port};
 use lb_abi::{Be16, Be32};
 use lb_datapath::Verdict;
 use lb_datapath::model::{Frame, Memory};
@@ -54,8 +54,9 @@ pub(super) fn trial(before: &Memory, question: &Question) -> Trial {
         Verdict::Uplink => (Fate::Elsewhere, None),
         Verdict::Bridge | Verdict::Container(_) => (Fate::Here, None),
     };
-    let rule = rule(before, question, &port, known.as_ref(), turn, fate);
-    let decided = matches!(rule, Rule::KnownFlow | Rule::NextInTurn);
+    let new = new_by(before, &port, known.as_ref(), turn, fate);
+    let rule = new.unwrap_or_else(|| rule(before, question, &port, known.as_ref(), fate));
+    let decided = matches!(rule, Rule::KnownFlow | Rule::NextInTurn | Rule::ByHash);
     let chosen = after.flows.borrow().get(&tuple).map(|flow| flow.task);
     let sent = matches!(fate, Fate::Here | Fate::Elsewhere);
     Trial {
@@ -73,22 +74,39 @@ pub(super) fn trial(before: &Memory, question: &Question) -> Trial {
     }
 }
 
-/// What decided. Where nothing was done, what was missing for it.
+/// How the packet's new flow got its task, if it opened one.
+fn new_by(
+    before: &Memory,
+    port: &Port,
+    known: Option<&Flow>,
+    turn: Option<u64>,
+    fate: Fate,
+) -> Option<Rule> {
+    let lives = |flow: &Flow| !Flow::closed(flow.state) && before.backends.contains_key(&flow.task);
+    let new = match fate {
+        Fate::Here | Fate::Elsewhere => !known.is_some_and(lives),
+        // What is dropped without a flow failed to get one.
+        Fate::Dropped => known.is_none() && before.settings.is_some(),
+        Fate::Passed => false,
+    };
+    let pick = before.frontends.get(port).map(|frontend| frontend.pick);
+    match pick {
+        Some(PICK_TURN) => (new || turn.is_some()).then_some(Rule::NextInTurn),
+        _ => new.then_some(Rule::ByHash),
+    }
+}
+
+/// What decided, where no flow was opened; where nothing was done, what was missing for it.
 fn rule(
     before: &Memory,
     question: &Question,
     port: &Port,
     known: Option<&Flow>,
-    turn: Option<u64>,
     fate: Fate,
 ) -> Rule {
     let Some(settings) = before.settings else {
         return Rule::NotReady;
     };
-    // What is dropped without a flow failed to get one.
-    if turn.is_some() || (known.is_none() && fate == Fate::Dropped) {
-        return Rule::NextInTurn;
-    }
     // Without a bridge, a task here is left to the kernel.
     let unreachable = settings.bridge == 0
         && known.is_some_and(|flow| {

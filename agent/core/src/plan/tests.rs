@@ -3,7 +3,7 @@ use crate::ids::Key;
 use crate::kernel::Kernel;
 use crate::kernel::fake::FakeKernel;
 use crate::state::{Hook, HookKind};
-use lb_abi::service::{Backend, Frontend};
+use lb_abi::service::{Backend, Frontend, PICK_TURN};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -37,6 +37,8 @@ fn state() -> impl Strategy<Value = State> {
                     Backend {
                         address: Be32::new(address),
                         place,
+                        link: 0,
+                        zero: 0,
                         service,
                     },
                 );
@@ -53,7 +55,7 @@ fn state() -> impl Strategy<Value = State> {
                     port,
                     Frontend {
                         target: Be16::new(target),
-                        zero: 0,
+                        pick: PICK_TURN,
                         count,
                         table,
                     },

@@ -58,6 +58,8 @@ pub enum Rule {
     KnownFlow,
     /// It opens a flow, which goes to the task whose turn it is.
     NextInTurn,
+    /// It goes to the task that the hash of the client names.
+    ByHash,
 }
 
 /// What becomes of a packet.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ids::ServiceId;
-use crate::snapshot::{PublishedPort, SwarmNode};
+use crate::snapshot::{Proto, PublishMode, PublishedPort, SwarmNode};
 use std::net::Ipv4Addr;
 
 fn node(hostname: &str, last: u8) -> SwarmNode {
@@ -77,7 +77,10 @@ pub(crate) fn swarm() -> Snapshot {
 pub(crate) fn this() -> Node {
     Node {
         id: "z".into(),
-        tasks: BTreeMap::from([(TaskId::from("t9"), Ipv4Addr::new(172, 18, 0, 3))]),
+        tasks: BTreeMap::from([(
+            TaskId::from("t9"),
+            crate::node::TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, 3)),
+        )]),
         ..Node::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::agent::Agent;
 use crate::tables::{json, shows};
-use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
+use lb_abi::service::{Backend, Frontend, LOCAL, PICK_TURN, Port, REMOTE, Slot};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP};
 use lb_core::ids::Key;
@@ -23,7 +23,7 @@ fn memory() -> Memory {
     let port = Port::new(Be16::new(8080), TCP);
     let frontend = Frontend {
         target: Be16::new(80),
-        zero: 0,
+        pick: PICK_TURN,
         count: 2,
         table: 1,
     };
@@ -35,6 +35,8 @@ fn memory() -> Memory {
     let backend = |address, place| Backend {
         address: be(address),
         place,
+        link: 0,
+        zero: 0,
         service: Key::of("s1").0,
     };
     let [first, second] = ["t1", "t2"].map(|task| Key::of(task).0);

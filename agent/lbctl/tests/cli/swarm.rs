@@ -65,7 +65,10 @@ pub(crate) fn this() -> Node {
     Node {
         id: "n1".into(),
         address: Some(Ipv4Addr::new(192, 0, 2, 1)),
-        tasks: BTreeMap::from([(TaskId::from("t1"), Ipv4Addr::new(172, 18, 0, 3))]),
+        tasks: BTreeMap::from([(
+            TaskId::from("t1"),
+            lb_core::node::TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, 3)),
+        )]),
         ..Node::default()
     }
 }

@@ -7,6 +7,7 @@ use crate::watch::info::Info;
 use crate::watch::{EngineUpdate, LocalFacts, LocalUpdate};
 use lb_core::ids::{NodeId, TaskId};
 use lb_core::inbox::{Inbox, Stamp};
+use lb_core::node::TaskAddress;
 use lb_core::overlay::{LocalEvent, Overlay};
 use lb_core::snapshot::{Sign, Snapshot, carry_over};
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ pub(super) struct State {
     /// Addresses that agents told of their own nodes.
     addresses: BTreeMap<NodeId, Ipv4Addr>,
     /// Own tasks on docker_gwbridge.
-    tasks: BTreeMap<TaskId, Ipv4Addr>,
+    tasks: BTreeMap<TaskId, TaskAddress>,
     inbox: Inbox,
     chosen: Option<NodeId>,
     /// Whether anything came from the chosen source yet.

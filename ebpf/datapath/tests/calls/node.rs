@@ -1,7 +1,7 @@
 //! A node in memory: 10.0.0.1, with tasks here and on 10.0.0.2.
 
 use lb_abi::counters::Counters;
-use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
+use lb_abi::service::{Backend, Frontend, LOCAL, PICK_TURN, Port, REMOTE, Slot};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32};
 use lb_datapath::host::Socket;
@@ -36,6 +36,8 @@ pub(crate) fn memory(proto: u8) -> Memory {
         let backend = Backend {
             address: be(address),
             place,
+            link: 0,
+            zero: 0,
             service: 9,
         };
         memory.backends.insert(task, backend);
@@ -49,7 +51,7 @@ pub(crate) fn memory(proto: u8) -> Memory {
     }
     let frontend = Frontend {
         target: Be16::new(80),
-        zero: 0,
+        pick: PICK_TURN,
         count: 2,
         table: 1,
     };

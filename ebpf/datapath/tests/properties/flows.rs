@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use lb_abi::service::{LOCAL, REMOTE};
+use lb_abi::service::{LOCAL, PICK_FLOW, PICK_SOURCE, PICK_TURN, REMOTE};
 use lb_abi::{Be16, TCP};
 use lb_datapath::Verdict;
 use lb_datapath::model::{Frame, Memory};
@@ -79,4 +79,74 @@ proptest! {
         let tcp = turns.iter().find(|(port, _)| port.proto == TCP).unwrap();
         prop_assert_eq!(*tcp.1, tasks.len() as u64, "one turn for each flow");
     }
+}
+
+/// The same table with another way into it.
+fn picking(pick: u16, count: u32) -> Memory {
+    let mut memory = serving(INGRESS, LOCAL, count);
+    memory
+        .frontends
+        .values_mut()
+        .for_each(|frontend| frontend.pick = pick);
+    memory
+}
+
+fn ack() -> Transport {
+    Transport::Tcp(0x10, Vec::new(), 7)
+}
+
+proptest! {
+    #[test]
+    fn by_hash_every_node_sends_a_client_to_the_same_task(count in 1u32..80, port in 1000u16..) {
+        for pick in [PICK_SOURCE, PICK_FLOW] {
+            let first = send(&picking(pick, count), port, syn());
+            prop_assert!(first.is_some());
+            // Another node, which sees the connection's middle first: a node went away.
+            let other = picking(pick, count);
+            prop_assert_eq!(send(&other, port, ack()), first);
+            let counted: u64 = other.counters.borrow().values().map(|task| task.new).sum();
+            prop_assert_eq!(counted, 0, "it is no new connection");
+            // And another connection of the same client.
+            if pick == PICK_SOURCE {
+                prop_assert_eq!(send(&other, port ^ 1, syn()), first);
+            }
+        }
+    }
+}
+
+#[test]
+fn by_the_hash_of_ports_a_clients_connections_reach_all_tasks() {
+    let memory = picking(PICK_FLOW, 6);
+    let tasks: BTreeSet<_> = (0..100)
+        .map(|n| send(&memory, 2000 + n, syn()).unwrap())
+        .collect();
+    assert_eq!(tasks.len(), 6);
+}
+
+#[test]
+fn in_turn_the_middle_of_a_connection_is_nobodys_and_a_reset_opens_nothing() {
+    let reset = || Transport::Tcp(0x04, Vec::new(), 7);
+    for (pick, transport) in [
+        (PICK_TURN, ack()),
+        (PICK_TURN, reset()),
+        (PICK_SOURCE, reset()),
+    ] {
+        let memory = picking(pick, 6);
+        let frame = bare(transport).frame(client(1000), FRONTEND);
+        let verdict = uplink(&mut Frame::<true>::new(frame), &memory);
+        assert_eq!(verdict, Verdict::Pass);
+        assert!(memory.flows.borrow().is_empty());
+    }
+}
+
+#[test]
+fn a_task_on_another_bridge_is_handed_to_that_bridge() {
+    let mut memory = serving(INGRESS, LOCAL, 1);
+    memory
+        .backends
+        .values_mut()
+        .for_each(|backend| backend.link = 44);
+    let frame = bare(syn()).frame(client(1000), FRONTEND);
+    let verdict = uplink(&mut Frame::<true>::new(frame), &memory);
+    assert_eq!(verdict, Verdict::Container(44));
 }

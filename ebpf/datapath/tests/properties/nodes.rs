@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
+use lb_abi::service::{Backend, Frontend, LOCAL, PICK_TURN, Port, REMOTE, Slot};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
@@ -52,6 +52,8 @@ pub(crate) fn serving(address: Ipv4Addr, place: u32, count: u32) -> Memory {
         let backend = Backend {
             address: Be32::new(address.into()),
             place,
+            link: 0,
+            zero: 0,
             service: 1,
         };
         memory.backends.insert(key(n), backend);
@@ -64,7 +66,7 @@ pub(crate) fn serving(address: Ipv4Addr, place: u32, count: u32) -> Memory {
         let port = Port::new(Be16::new(FRONTEND.port()), proto);
         let frontend = Frontend {
             target: Be16::new(task(0).port()),
-            zero: 0,
+            pick: PICK_TURN,
             count,
             table: 1,
         };

@@ -6,7 +6,7 @@ use crate::node::Node;
 use crate::report::Explanation;
 use crate::tell::tests::{swarm, this};
 use lb_abi::flow::{Flow, Tuple};
-use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
+use lb_abi::service::{Backend, Frontend, LOCAL, PICK_TURN, Port, REMOTE, Slot};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
@@ -41,7 +41,7 @@ pub(super) fn memory() -> Memory {
             port,
             Frontend {
                 target: Be16::new(80),
-                zero: 0,
+                pick: PICK_TURN,
                 count: 2,
                 table: 4,
             },
@@ -61,6 +61,8 @@ pub(super) fn memory() -> Memory {
         let backend = Backend {
             address,
             place,
+            link: 0,
+            zero: 0,
             service: Key::of("a").0,
         };
         memory.backends.insert(key(task), backend);

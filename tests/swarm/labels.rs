@@ -1,0 +1,122 @@
+//! What a service asks for by labels.
+
+use std::collections::BTreeSet;
+
+use harness::service::ServiceSpec;
+use harness::topology::CLIENT;
+use harness::wait;
+
+use crate::tools::{ids, served, tally};
+use crate::{TASKS, turn};
+
+/// Scenario 11: tasks that Docker publishes on their own nodes only, on whatever port.
+#[test]
+fn a_label_publishes_tasks_with_host_ports_on_every_node() {
+    let Some(swarm) = turn() else { return };
+    // No overlay network: these tasks are on docker0 alone.
+    let spec = ServiceSpec::named("hosted")
+        .option("--mode", "global")
+        .publish("mode=host,target=80")
+        .label("swarmlb.publish", "8081:80");
+    let (_service, tasks) = served(&swarm, &spec, 3);
+    let each = ids(&tasks).into_iter().map(|task| (task, 2)).collect();
+    for node in &swarm.nodes {
+        let peer = (node.addr, 8081);
+        wait::until("the label's port", TASKS, || {
+            Ok(swarm.client.who(peer).is_ok().then_some(()))
+        })
+        .unwrap();
+        let answers = swarm.client.sequential(peer, 6).unwrap();
+        assert_eq!(tally(&answers), each, "through {}", node.name);
+        let clients: BTreeSet<_> = answers
+            .iter()
+            .map(|who| who.peer.ip().to_string())
+            .collect();
+        assert_eq!(
+            clients,
+            [CLIENT.to_string()].into(),
+            "through {}",
+            node.name
+        );
+        // And for processes of the node itself.
+        let url = "http://127.0.0.1:8081/";
+        let mut curl = node.command("curl").unwrap();
+        let status = curl
+            .args(["-fsS", "--max-time", "5", "-o", "/dev/null", url])
+            .status();
+        assert!(status.unwrap().success(), "on {}", node.name);
+    }
+}
+
+#[test]
+fn by_source_hash_a_client_has_one_task_through_every_node() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("sticky")
+        .replicas(4)
+        .publish("8082:80")
+        .label("swarmlb.policy", "source-hash");
+    let (service, _tasks) = served(&swarm, &spec, 4);
+    let mut seen = BTreeSet::new();
+    for node in &swarm.nodes {
+        let answers = swarm.client.sequential((node.addr, 8082), 4).unwrap();
+        seen.extend(tally(&answers).into_keys());
+    }
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    // Without the label they go round again, with no restart of anything.
+    service.update(&["--label-rm", "swarmlb.policy"]).unwrap();
+    let peer = (swarm.nodes[0].addr, 8082);
+    wait::until("all tasks in turn", TASKS, || {
+        let answers = swarm.client.sequential(peer, 4)?;
+        Ok((tally(&answers).len() == 4).then_some(()))
+    })
+    .unwrap();
+}
+
+#[test]
+fn with_local_only_a_node_uses_its_own_tasks_or_refuses() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("near")
+        .replicas(2)
+        .on_node("node2")
+        .publish("8083:80")
+        .label("swarmlb.local", "only");
+    let (_service, tasks) = served(&swarm, &spec, 2);
+    let peer = (swarm.nodes[1].addr, 8083);
+    wait::until("both tasks of node2", TASKS, || {
+        let answers = swarm.client.sequential(peer, 4);
+        Ok(answers
+            .is_ok_and(|answers| tally(&answers).len() == tasks.len())
+            .then_some(()))
+    })
+    .unwrap();
+    for node in [&swarm.nodes[0], &swarm.nodes[2]] {
+        let refused = swarm.client.who((node.addr, 8083));
+        assert!(refused.is_err(), "{} answered: {refused:?}", node.name);
+    }
+}
+
+#[test]
+fn a_service_can_be_left_to_docker() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("left")
+        .publish("8084:80")
+        .label("swarmlb.enable", "false");
+    // Not served, so it can't be waited for as the others are.
+    let service = swarm.service_create(&spec).unwrap();
+    service.wait_for_tasks(1, TASKS).unwrap();
+    // There is no stock mesh on this kernel: who does not answer has not taken it.
+    for node in &swarm.nodes {
+        assert!(
+            swarm.client.who((node.addr, 8084)).is_err(),
+            "{}",
+            node.name
+        );
+    }
+    service.update(&["--label-rm", "swarmlb.enable"]).unwrap();
+    wait::until("the port", TASKS, || {
+        let all = swarm.nodes.iter();
+        let mut answers = all.map(|node| swarm.client.who((node.addr, 8084)));
+        Ok(answers.all(|answer| answer.is_ok()).then_some(()))
+    })
+    .unwrap();
+}
