@@ -38,7 +38,9 @@ pub fn choose<T: Tables>(
             None if segment.opens() || segment.tuple.proto == UDP => {}
             None => return Choice::None(Verdict::Pass),
         },
-        None if !tables.answers(segment.tuple.destination) => return Choice::None(Verdict::Pass),
+        None if !tables.answers(segment.tuple.destination) || !answerable(segment.tuple.source) => {
+            return Choice::None(Verdict::Pass);
+        }
         None if segment.opens() || segment.tuple.proto == UDP => {}
         // By hash, every node finds the task of a connection that another one began.
         None if frontend.pick != PICK_TURN && segment.state_in() & RESET == 0 => {}
@@ -49,4 +51,12 @@ pub fn choose<T: Tables>(
         Scheduled::Refused => Choice::None(Verdict::Pass),
         Scheduled::Failed(reason) => Choice::None(Verdict::Drop(reason)),
     }
+}
+
+/// Could an answer to `source` reach it? Not where the sender claims to be a
+/// loopback, nobody, or many: the kernel drops such packets (RFC 1122, section 3.2.1.3).
+#[inline(always)]
+const fn answerable(source: Be32) -> bool {
+    let first = source.get() >> 24;
+    first != 0 && first != 127 && first < 224
 }

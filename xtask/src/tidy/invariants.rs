@@ -2,7 +2,8 @@
 //! test that exists, and each decision that a file refers to is written down once.
 //!
 //! An invariant is one list item: `- **I3** what holds (test: path/of/file.rs::name)`,
-//! several tests separated by commas; it may go on over indented lines.
+//! several tests separated by commas; it may go on over indented lines. Every test that
+//! docs/odd-packets.md names is there, too.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use super::Complaint;
 use super::source::Source;
 
 const DOCUMENT: &str = "ARCHITECTURE.md";
+const ODD_PACKETS: &str = "docs/odd-packets.md";
 const DECISIONS: &str = "docs/adr/";
 
 pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
@@ -21,8 +23,32 @@ pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
             "is missing: it holds the invariants".to_owned(),
         )],
     };
+    let odd = files.iter().filter(|file| file.path == ODD_PACKETS);
+    all.extend(odd.flat_map(|document| cases(document, files)));
     all.extend(decisions(files));
     all
+}
+
+/// Tests that a table names anywhere in its cells.
+fn cases(document: &Source, files: &[Source]) -> Vec<Complaint> {
+    let words = |line: &str| -> Vec<String> {
+        let end = |c: char| c.is_whitespace() || matches!(c, ',' | ':' | '|' | '`' | '.');
+        line.split_whitespace()
+            .filter(|word| word.contains(".rs::"))
+            .map(|word| word.trim_matches(end).to_owned())
+            .collect()
+    };
+    let mut complaints = Vec::new();
+    for (line, at) in document.text.lines().zip(1..) {
+        for test in words(line).iter().filter(|test| !exists(test, files)) {
+            complaints.push(complaint(
+                ODD_PACKETS,
+                at,
+                format!("there is no test {test}"),
+            ));
+        }
+    }
+    complaints
 }
 
 fn invariants(document: &Source, files: &[Source]) -> Vec<Complaint> {

@@ -150,3 +150,25 @@ fn a_task_on_another_bridge_is_handed_to_that_bridge() {
     let verdict = uplink(&mut Frame::<true>::new(frame), &memory);
     assert_eq!(verdict, Verdict::Container(44));
 }
+
+#[test]
+fn what_nobody_can_answer_opens_no_flow() {
+    let nobodys = [
+        Ipv4Addr::LOCALHOST,
+        Ipv4Addr::UNSPECIFIED,
+        Ipv4Addr::new(0, 1, 2, 3),
+        Ipv4Addr::new(224, 0, 0, 1),
+        Ipv4Addr::BROADCAST,
+    ];
+    for source in nobodys {
+        for transport in [syn(), Transport::Udp(true)] {
+            let memory = serving(INGRESS, LOCAL, 2);
+            let before = memory.clone();
+            let frame = bare(transport).frame(SocketAddrV4::new(source, 1000), FRONTEND);
+            let mut packet = Frame::<true>::new(frame.clone());
+            assert_eq!(uplink(&mut packet, &memory), Verdict::Pass, "{source}");
+            assert_eq!(packet.bytes, frame, "{source}");
+            assert!(memory == before, "{source} left a trace");
+        }
+    }
+}
