@@ -112,6 +112,8 @@ impl ServiceSpec {
 pub struct Task {
     /// The task's id.
     pub id: String,
+    /// Its number within the service; 0 for global services.
+    pub slot: u64,
     /// The host name of its node; empty until it is assigned to one.
     pub node: String,
     /// The id of its container, once there is one.
@@ -142,6 +144,8 @@ pub(crate) struct ApiTask {
     pub(crate) service: String,
     #[serde(rename = "NodeID", default)]
     pub(crate) node: String,
+    #[serde(default)]
+    slot: u64,
     desired_state: String,
     status: ApiStatus,
 }
@@ -169,6 +173,7 @@ impl ApiTask {
         let container = self.status.container_status.map(|container| container.id);
         Task {
             id: self.id,
+            slot: self.slot,
             node,
             container: container.filter(|id| !id.is_empty()),
             state: self.status.state,

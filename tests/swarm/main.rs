@@ -27,6 +27,7 @@ mod labels;
 mod lbctl;
 mod leaving;
 mod lifecycle;
+mod looks;
 mod obstacles;
 mod others;
 mod ports;

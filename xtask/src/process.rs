@@ -85,6 +85,16 @@ fn line(command: &Command) -> String {
         .join(" ")
 }
 
+/// Removes a directory with all that is in it, if it is there.
+pub(crate) fn remove_tree(directory: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", directory.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether this process may change the machine.
 pub(crate) fn is_root() -> bool {
     // The owner of a process's own directory in /proc is its effective user.

@@ -1,16 +1,19 @@
 //! What the kernel shall hold, given what the Swarm says and what the node is.
 
+mod ports;
+
 use crate::config::Config;
 use crate::ids::{Key, ServiceId, TaskId};
 use crate::labels::{self, Local, Policy, Wishes};
 use crate::maglev;
 use crate::node::{Bridge, DEFAULT_BRIDGE, Link, Node};
 use crate::report::Problem;
-use crate::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot, Task};
+use crate::snapshot::{Proto, PublishedPort, Snapshot, Task};
 use crate::state::{Hook, HookKind, State};
 use lb_abi::service::{Backend, Frontend, LOCAL, PICK_FLOW, PICK_SOURCE, PICK_TURN, Port, REMOTE};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP, UDP};
+use ports::{denied, holders, served};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The state that serves `snapshot` on `node`, and what in it can't be served.
@@ -54,8 +57,7 @@ pub fn desired(
     for (id, task) in &snapshot.tasks {
         tasks.entry(&task.service).or_default().push((id, task));
     }
-    // What Swarm publishes is Swarm's to give away; labels come after.
-    let mut taken = holders(snapshot);
+    let holders = holders(snapshot);
     for (id, service) in &snapshot.services {
         let ports = served(service, &mut problems);
         if ports.is_empty() {
@@ -84,22 +86,21 @@ pub fn desired(
         }
         let table = places(ready, &wishes);
         for port in ports {
-            let frontend = (port.published, port.proto);
-            let holder = *taken.entry(frontend).or_insert(id);
-            if holder == id {
+            let tunnel = port.proto == Proto::Udp && port.published == config.port;
+            let holder = holders.get(&(port.published, port.proto));
+            if tunnel {
+                problems.push(denied(
+                    &port,
+                    service,
+                    "it is the port of the tunnel between nodes",
+                ));
+            } else if holder == Some(&id) {
                 publish(&mut want, have, &port, wishes.policy, &table);
-                continue;
+            } else if !service.removed {
+                let holder = holder.and_then(|holder| snapshot.services.get(*holder));
+                let holder = holder.map_or("?", |holder| holder.name.as_str());
+                problems.push(denied(&port, service, &format!("service {holder} has it")));
             }
-            let holder = snapshot.services.get(holder);
-            problems.push(Problem {
-                object: format!("service {}", service.name),
-                sentence: format!(
-                    "port {}/{} is not served: service {} has it; choose another one",
-                    port.published,
-                    port.proto.as_str(),
-                    holder.map_or("?", |holder| holder.name.as_str()),
-                ),
-            });
         }
     }
     (want, problems)
@@ -120,40 +121,6 @@ fn hooks(node: &Node, uplink: &Link) -> BTreeSet<Hook> {
         hooks.extend(HookKind::HOST.map(|kind| on(kind, 0)));
     }
     hooks
-}
-
-/// The ports that every node answers, as the datapath knows them.
-fn served(service: &Service, problems: &mut Vec<Problem>) -> Vec<PublishedPort> {
-    let (wishes, complaints) = labels::read(service);
-    problems.extend(complaints);
-    let sctp = |port: &&PublishedPort| {
-        wishes.enabled && port.proto == Proto::Sctp && port.mode == PublishMode::Ingress
-    };
-    problems.extend(service.ports.iter().filter(sctp).map(|port| Problem {
-        object: format!("service {}", service.name),
-        sentence: format!(
-            "port {}/sctp is not served: SCTP is not supported",
-            port.published
-        ),
-    }));
-    labels::ports(service)
-}
-
-/// Whose each port is that Swarm itself publishes on every node. Swarm gives no port away
-/// twice, but a removed service may still have connections on one that is another's by now.
-fn holders(snapshot: &Snapshot) -> BTreeMap<(u16, Proto), &ServiceId> {
-    let mut holders = BTreeMap::new();
-    for removed in [false, true] {
-        let services = snapshot.services.iter();
-        for (id, service) in services.filter(|(_, service)| service.removed == removed) {
-            let enabled = !labels::ports(service).is_empty();
-            let ports = service.ports.iter().filter(|_| enabled);
-            for port in ports.filter(|port| port.mode == PublishMode::Ingress) {
-                holders.entry((port.published, port.proto)).or_insert(id);
-            }
-        }
-    }
-    holders
 }
 
 /// The table of a service whose tasks take new flows, each with its place in the Swarm.

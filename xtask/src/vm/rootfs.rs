@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use super::guest::Guest;
-use crate::process::{find, run, say};
+use crate::process::{find, remove_tree, run, say};
 use crate::setup;
 
 const INIT: &str = include_str!("init.sh");
@@ -42,13 +42,13 @@ pub(super) fn ensure(guest: Guest) -> Result<System> {
         "Installing Debian {guest} for the virtual machine; this takes some minutes."
     ));
     let making = directory.with_extension("new");
-    remove(&making)?;
+    remove_tree(&making)?;
     let root = making.join("root");
     fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
     install(guest, &root)
         .and_then(|()| pack(&making, &root))
         // Half a system must not be found by the next run, nor lie around.
-        .inspect_err(|_| drop(remove(&making)))?;
+        .inspect_err(|_| drop(remove_tree(&making)))?;
     fs::rename(&making, &directory)
         .with_context(|| format!("cannot put {} in place", directory.display()))?;
     Ok(system)
@@ -91,7 +91,7 @@ fn install(guest: Guest, root: &Path) -> Result<()> {
     fs::write(&init, INIT).context("cannot write the guest's init")?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
     let archives = root.join("var/cache/apt/archives");
-    remove(&archives)
+    remove_tree(&archives)
 }
 
 /// Makes a disk of the tree; kernel and initrd go beside it.
@@ -107,7 +107,7 @@ fn pack(making: &Path, root: &Path) -> Result<()> {
         .arg(root)
         .arg(making.join("disk"))
         .arg(SIZE))?;
-    remove(root)
+    remove_tree(root)
 }
 
 fn newest(directory: &Path, prefix: &str) -> Result<PathBuf> {
@@ -123,15 +123,6 @@ fn newest(directory: &Path, prefix: &str) -> Result<PathBuf> {
     names
         .pop()
         .with_context(|| format!("the guest has no {prefix}*: was its kernel installed?"))
-}
-
-fn remove(directory: &Path) -> Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", directory.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

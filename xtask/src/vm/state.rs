@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::process::{read, target_dir};
+use crate::process::{read, remove_tree, target_dir};
 
 const FILE: &str = "machine.json";
 
@@ -84,12 +84,7 @@ pub(super) fn remove(directory: &Path) -> Result<()> {
             sleep(Duration::from_millis(50));
         }
     }
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", directory.display()))
-        }
-        _ => Ok(()),
-    }
+    remove_tree(directory)
 }
 
 #[cfg(test)]

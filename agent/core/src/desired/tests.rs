@@ -4,7 +4,7 @@ use super::*;
 use crate::ids::NodeId;
 use crate::node::TaskAddress;
 use crate::plan::{Gate, plan};
-use crate::snapshot::{DesiredState, NodeState, Sign, SwarmNode, TaskState};
+use crate::snapshot::{DesiredState, NodeState, PublishMode, Service, Sign, SwarmNode, TaskState};
 use std::net::Ipv4Addr;
 
 const HERE: &str = "here";

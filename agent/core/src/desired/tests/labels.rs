@@ -93,3 +93,29 @@ fn a_port_has_one_holder_and_the_other_is_told() {
         }]
     );
 }
+
+#[test]
+fn a_removed_service_gives_its_port_to_who_asks_for_it_next() {
+    let mut snapshot = labelled(&[("swarmlb.publish", "8081:80")]);
+    let mut next = snapshot.services[&"vote".into()].clone();
+    next.name = "next".into();
+    // Only the label's port is the same, and the old one's id comes first.
+    next.ports.clear();
+    snapshot.services.insert("x-next".into(), next);
+    snapshot.services.get_mut(&"vote".into()).unwrap().removed = true;
+    let (state, problems) = want(&snapshot);
+    assert_eq!(problems, vec![], "there is nothing to do about it");
+    let port = Port::new(Be16::new(8081), TCP);
+    assert_eq!(state.frontends[&port].count, 0, "it has no task yet");
+}
+
+#[test]
+fn the_tunnels_own_port_is_nobodys() {
+    let label = format!("{0}:53/udp,{0}:53/tcp", Config::default().port);
+    let (state, problems) = want(&labelled(&[("swarmlb.publish", &label)]));
+    assert_eq!((state.frontends.len(), problems.len()), (2, 1));
+    assert_eq!(
+        problems[0].sentence,
+        "port 6081/udp is not served: it is the port of the tunnel between nodes; choose another one"
+    );
+}
