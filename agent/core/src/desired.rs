@@ -66,9 +66,12 @@ pub fn desired(
         let (wishes, _) = labels::read(service);
         let key = Key::from(id);
         want.services.insert(key);
+        let datagrams = ports.iter().any(|port| port.proto == Proto::Udp);
         let mut ready = Vec::new();
         for (task_id, task) in tasks.get(id).into_iter().flatten() {
-            if !snapshot.alive(task) {
+            // Where the node is only said to be lost, a connection may go on, and its end is
+            // the client's to notice; datagrams move on, as nobody would notice.
+            if !snapshot.alive(task) || (datagrams && snapshot.lost(task)) {
                 continue;
             }
             let eligible = snapshot.eligible(task);

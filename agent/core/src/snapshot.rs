@@ -204,10 +204,14 @@ impl Snapshot {
             task.state,
             TaskState::Running | TaskState::Starting | TaskState::Unknown
         ) && task.sign != Sign::Dead
-            && self
-                .nodes
-                .get(&task.node)
-                .is_none_or(|node| node.state != NodeState::Down)
+    }
+
+    /// Do the managers take `task`'s node for lost? They may be wrong: a node that is
+    /// promoted can miss its heartbeats, while its tasks answer as before.
+    #[must_use]
+    pub fn lost(&self, task: &Task) -> bool {
+        let node = self.nodes.get(&task.node);
+        node.is_some_and(|node| node.state == NodeState::Down)
     }
 }
 

@@ -266,3 +266,20 @@ fn every_bridge_is_listened_to_and_the_uplink_both_ways() {
         ]
     );
 }
+
+#[test]
+fn connections_to_a_node_that_is_said_to_be_lost_go_on_and_datagrams_move() {
+    for (proto, keeps) in [(Proto::Tcp, true), (Proto::Udp, false)] {
+        let mut snapshot = snapshot();
+        snapshot.nodes.get_mut(&NodeId::from(THERE)).unwrap().state = NodeState::Down;
+        let service = snapshot.services.get_mut(&"vote".into()).unwrap();
+        service.ports[0].proto = proto;
+        let (state, _) = want(&snapshot);
+        assert_eq!(ready(&state), 1, "no new one");
+        assert_eq!(
+            state.backends.contains_key(&Key::of("b")),
+            keeps,
+            "{proto:?}"
+        );
+    }
+}
