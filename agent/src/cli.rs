@@ -3,6 +3,8 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lb_core::config::{Config, DEFAULT_PORT};
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 /// Ingress load balancer for Docker Swarm: answers every published port on this node from the kernel.
 #[derive(Debug, Parser)]
@@ -77,9 +79,56 @@ pub struct Run {
     /// Id of the agent's own service: when that is removed, so is everything of swarmlb's on the node
     #[arg(long, value_name = "ID", env = "SWARMLB_SERVICE")]
     pub service: Option<String>,
+    /// For how long the datapath takes new connections without an agent: SECONDS, never (no
+    /// limit), or auto (300 where the stock mesh could take over, else no limit)
+    #[arg(
+        long,
+        value_name = "LEASE",
+        env = "SWARMLB_LEASE",
+        default_value = "auto"
+    )]
+    pub lease: Lease,
     /// How to write logs
     #[arg(long, value_enum, env = "SWARMLB_LOG_FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// For how long the datapath takes new connections without an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// [`Lease::USUAL`] where somebody else could take them then.
+    Auto,
+    /// For ever.
+    Never,
+    /// So long.
+    For(Duration),
+}
+
+impl Lease {
+    /// What `auto` means where the stock mesh could take over.
+    pub const USUAL: Duration = Duration::from_secs(300);
+    /// Shorter, and a busy machine would lose connections; the agent renews it every second.
+    const SHORTEST: u64 = 5;
+}
+
+impl FromStr for Lease {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "auto" => Ok(Self::Auto),
+            "never" => Ok(Self::Never),
+            seconds => match seconds.parse() {
+                Ok(seconds) if seconds >= Self::SHORTEST => {
+                    Ok(Self::For(Duration::from_secs(seconds)))
+                }
+                _ => Err(format!(
+                    "it is auto, never, or a number of seconds from {} up",
+                    Self::SHORTEST
+                )),
+            },
+        }
+    }
 }
 
 /// How to write logs.
@@ -119,8 +168,8 @@ mod tests {
             panic!("not run")
         };
         assert_eq!(
-            (run.config(), run.log_format),
-            (Config::default(), LogFormat::Text)
+            (run.config(), run.lease, run.log_format),
+            (Config::default(), Lease::Auto, LogFormat::Text)
         );
     }
 
@@ -129,6 +178,8 @@ mod tests {
         for line in [
             ["swarmlb", "run", "--port", "0"],
             ["swarmlb", "run", "--port", "65536"],
+            ["swarmlb", "run", "--lease", "4"],
+            ["swarmlb", "run", "--lease", "5m"],
         ] {
             assert!(Cli::try_parse_from(line).is_err(), "{line:?}");
         }

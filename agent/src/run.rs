@@ -4,6 +4,7 @@
 //! look at what shall be and what is, take the steps between. Others read what the
 //! last turn left in [`desk`].
 
+mod beat;
 mod desk;
 mod leave;
 mod turn;
@@ -110,11 +111,12 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
         turns: Some(Turns::new(kernel)),
         next: Instant::now(),
         look: Instant::now(),
+        beat: Instant::now(),
     };
     let mut changes = links::changes()?;
     loop {
         tokio::select! {
-            () = agent.wait(&mut feed, &mut changes) => agent.step(&mut feed).await,
+            wake = agent.wait(&mut feed, &mut changes) => agent.act(wake, &mut feed).await,
             _ = terminate.recv() => {
                 tokio::select! {
                     () = agent.last_turns(&mut feed, &mut changes) => {}
@@ -141,17 +143,46 @@ struct Agent {
     next: Instant,
     /// When to look at the kernel instead of trusting memory.
     look: Instant,
+    /// When to let the datapath know that the agent lives.
+    beat: Instant,
+}
+
+/// Why the loop goes round.
+enum Wake {
+    /// It is time for [`beat::beat`].
+    Beat,
+    /// There are news, or it is time to look without.
+    News,
 }
 
 impl Agent {
-    async fn wait(&self, feed: &mut Feed, changes: &mut Changes) {
+    async fn act(&mut self, wake: Wake, feed: &mut Feed) {
+        match wake {
+            Wake::Beat => self.beat(),
+            Wake::News => self.step(feed).await,
+        }
+    }
+
+    fn beat(&mut self) {
+        self.beat = Instant::now() + beat::EVERY;
+        let Some(turns) = &mut self.turns else { return };
+        if let Err(error) = turns.beat(self.settings.lease) {
+            tracing::warn!(error = causes(&error), "the lease could not be renewed");
+        }
+    }
+
+    /// News are taken note of only once this returns: whoever waits for it must not let go
+    /// of it for something that is not the end.
+    async fn wait(&self, feed: &mut Feed, changes: &mut Changes) -> Wake {
         tokio::select! {
             _ = feed.snapshot.changed() => {}
             _ = feed.local.changed() => {}
             () = changes.next() => {}
-            () = sleep_until(self.next) => return,
+            () = sleep_until(self.next) => return Wake::News,
+            () = sleep_until(self.beat) => return Wake::Beat,
         }
         tokio::time::sleep(COALESCE).await;
+        Wake::News
     }
 
     async fn step(&mut self, feed: &mut Feed) {

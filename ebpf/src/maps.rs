@@ -10,12 +10,13 @@
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use aya_ebpf::macros::map;
+use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap};
 use core::intrinsics::{AtomicOrdering, atomic_or, atomic_xadd};
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::{Counters, Reason};
-use lb_abi::flow::{Caller, Flow, Reply, Tuple, ticks};
-use lb_abi::service::{Backend, Frontend, Port, Slot};
+use lb_abi::flow::{Caller, Flow, OPENING, Reply, Tuple, ticks};
+use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
 use lb_abi::settings::Settings;
 use lb_abi::{Be32, limits};
 use lb_datapath::Tables;
@@ -49,12 +50,30 @@ static LB_COUNTERS: PerCpuHashMap<u64, Counters> =
 /// Traffic of tasks that are gone, per service; written by the agent only.
 #[map]
 static LB_RETIRED: HashMap<u64, Counters> = HashMap::pinned(limits::SERVICES, BPF_F_NO_PREALLOC);
-/// Flows as clients see them.
+/// One entry: until when the agent's lease lasts, in nanoseconds of the monotonic clock; 0: for ever.
+#[map]
+static LB_LEASE: Array<u64> = Array::pinned(1, 0);
+/// Networks of clients that restricted ports are open to. The value is unused.
+#[map]
+static LB_ALLOWED: LpmTrie<Source, u32> = LpmTrie::pinned(limits::ALLOWED, BPF_F_NO_PREALLOC);
+/// Clients that stay with their tasks.
+#[map]
+static LB_KEPT: LruHashMap<Client, Kept> = LruHashMap::pinned(limits::KEPT, 0);
+/// Flows of tasks: counted by the agent now and then, and on from there.
+#[map]
+static LB_LOADS: HashMap<u64, u64> = HashMap::pinned(limits::BACKENDS, BPF_F_NO_PREALLOC);
+/// Flows as clients see them, whose clients have proved to be there.
 #[map]
 static LB_FLOWS: LruHashMap<Tuple, Flow> = LruHashMap::pinned(limits::FLOWS, 0);
+/// Flows whose clients have not: apart, so that a flood of them takes no room from the others.
+#[map]
+static LB_OPENING: LruHashMap<Tuple, Flow> = LruHashMap::pinned(limits::OPENING, 0);
 /// Flows as tasks see them.
 #[map]
 static LB_REPLIES: LruHashMap<Tuple, Reply> = LruHashMap::pinned(limits::FLOWS, 0);
+/// The same, of those that are opening.
+#[map]
+static LB_ANSWERING: LruHashMap<Tuple, Reply> = LruHashMap::pinned(limits::OPENING, 0);
 /// What processes on the node asked for, by where their sockets are pointed instead.
 #[map]
 static LB_CALLS: LruHashMap<Call, Called> = LruHashMap::pinned(limits::CALLS, 0);
@@ -89,9 +108,22 @@ pub(crate) fn count_drop(reason: Reason) {
 }
 
 #[inline(always)]
-fn now() -> u32 {
+fn nanoseconds() -> u64 {
     // SAFETY: the helper takes nothing and is there since Linux 5.11.
-    ticks(unsafe { bpf_ktime_get_coarse_ns() })
+    unsafe { bpf_ktime_get_coarse_ns() }
+}
+
+#[inline(always)]
+fn now() -> u32 {
+    ticks(nanoseconds())
+}
+
+#[inline(always)]
+fn found(tuple: &Tuple) -> Option<*mut Flow> {
+    match LB_FLOWS.get_ptr_mut(tuple) {
+        Some(flow) => Some(flow),
+        None => LB_OPENING.get_ptr_mut(tuple),
+    }
 }
 
 #[inline(always)]
@@ -146,7 +178,7 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn flow(&self, tuple: &Tuple, state: u32) -> Option<Flow> {
-        let flow = LB_FLOWS.get_ptr_mut(tuple)?;
+        let flow = found(tuple)?;
         // SAFETY: the kernel keeps the element's memory until the program ends; its
         // task and peer are written before it is found. An LRU element may be given
         // to another tuple meanwhile: the worst outcome is one packet astray.
@@ -166,27 +198,91 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    fn peek(&self, tuple: &Tuple) -> Option<Flow> {
+        let flow = found(tuple)?;
+        // SAFETY: as for flows; only read.
+        Some(unsafe { *flow })
+    }
+
+    #[inline(always)]
+    fn now(&self) -> u32 {
+        now()
+    }
+
+    #[inline(always)]
+    fn leased(&self) -> bool {
+        match LB_LEASE.get(0) {
+            Some(&until) => until == 0 || nanoseconds() < until,
+            None => true,
+        }
+    }
+
+    #[inline(always)]
+    fn allowed(&self, source: &Source) -> bool {
+        let bits = (size_of::<Source>() * 8) as u32;
+        LB_ALLOWED.get(&Key::new(bits, *source)).is_some()
+    }
+
+    #[inline(always)]
+    fn kept(&self, client: &Client) -> Option<Kept> {
+        // SAFETY: as for replies.
+        unsafe { LB_KEPT.get(client) }.copied()
+    }
+
+    #[inline(always)]
+    fn keep(&self, client: &Client, kept: &Kept) {
+        // Without memory for it the client goes on as if it were new.
+        let _ = LB_KEPT.insert(client, kept, 0);
+    }
+
+    #[inline(always)]
+    fn load(&self, task: u64) -> u64 {
+        match LB_LOADS.get_ptr(task) {
+            // SAFETY: 8 aligned bytes, read in one go.
+            Some(load) => unsafe { *load },
+            None => 0,
+        }
+    }
+
+    #[inline(always)]
+    fn add_load(&self, task: u64) {
+        if let Some(load) = LB_LOADS.get_ptr_mut(task) {
+            // SAFETY: map values are 8-byte aligned, and programs touch this one atomically.
+            unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::AcqRel }>(load, 1) };
+        }
+    }
+
+    #[inline(always)]
     fn remember(&self, tuple: &Tuple, flow: &Flow) -> bool {
-        LB_FLOWS
-            .insert(
-                tuple,
-                Flow {
-                    seen: now(),
-                    ..*flow
-                },
-                0,
-            )
-            .is_ok()
+        let flow = Flow {
+            seen: now(),
+            ..*flow
+        };
+        if flow.state & OPENING != 0 {
+            return LB_OPENING.insert(tuple, flow, 0).is_ok();
+        }
+        // Once a connection: else an older one would be found there when this one is gone.
+        let _ = LB_OPENING.remove(tuple);
+        LB_FLOWS.insert(tuple, flow, 0).is_ok()
     }
 
     #[inline(always)]
     fn reply(&self, tuple: &Tuple) -> Option<Reply> {
         // SAFETY: as for flows; replies are never written in place.
-        unsafe { LB_REPLIES.get(tuple) }.copied()
+        match unsafe { LB_REPLIES.get(tuple) } {
+            Some(reply) => Some(*reply),
+            // SAFETY: the same.
+            None => unsafe { LB_ANSWERING.get(tuple) }.copied(),
+        }
     }
 
     #[inline(always)]
     fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool {
+        if reply.opening != 0 {
+            return LB_ANSWERING.insert(tuple, reply, 0).is_ok();
+        }
+        // As for flows.
+        let _ = LB_ANSWERING.remove(tuple);
         LB_REPLIES.insert(tuple, reply, 0).is_ok()
     }
 

@@ -16,16 +16,22 @@ use crate::states::{address_of, here, publish};
 use crate::world::{BridgeTc, UplinkTc, UplinkXdp, World};
 
 /// A router between the client and the node.
-const ROUTER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 254);
+pub(crate) const ROUTER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 254);
 /// Fragmentation needed, next hop's MTU 1300.
-const TOO_BIG: [u8; 8] = [3, 4, 0, 0, 0, 0, 0x05, 0x14];
+pub(crate) const TOO_BIG: [u8; 8] = [3, 4, 0, 0, 0, 0, 0x05, 0x14];
 /// Port unreachable.
-const UNREACHABLE: [u8; 8] = [3, 3, 0, 0, 0, 0, 0, 0];
+pub(crate) const UNREACHABLE: [u8; 8] = [3, 3, 0, 0, 0, 0, 0, 0];
 /// Time exceeded in transit.
 const EXCEEDED: [u8; 8] = [11, 0, 0, 0, 0, 0, 0, 0];
 
 /// An ICMP error about a frame, of which it carries `bytes` from the IPv4 header on.
-fn error(from: Ipv4Addr, to: Ipv4Addr, header: [u8; 8], about: &[u8], bytes: usize) -> Vec<u8> {
+pub(crate) fn error(
+    from: Ipv4Addr,
+    to: Ipv4Addr,
+    header: [u8; 8],
+    about: &[u8],
+    bytes: usize,
+) -> Vec<u8> {
     let mut icmp = header.to_vec();
     icmp.extend(&about[14..(14 + bytes).min(about.len())]);
     let sum = full(&icmp).to_be_bytes();

@@ -157,18 +157,3 @@ fn one_client_port_to_two_addresses_of_a_node_makes_two_flows() {
         assert_eq!(flows[&tuple(SECOND)].task, key(2));
     });
 }
-
-/// A task can't tell the two connections apart: they have one 4-tuple at its end. What
-/// it answers goes to the address that the client spoke to last.
-#[test]
-fn one_client_port_to_two_addresses_and_the_same_task_is_answered_from_the_later_one() {
-    lab(|lab| {
-        let mut world = with(lab, |state| publish(state, TCP, 8080, 80, &[here(1)]));
-        let reply = tcp(at(address_of(1), 80), client(7001), "SA").frame();
-        for address in [node(1), SECOND, node(1)] {
-            world.receive(&tcp(client(7001), at(address, 8080), "S").frame());
-            let (_, reply) = world.send(BridgeTc, &reply);
-            assert_eq!(crate::read::read(&reply).from, at(address, 8080));
-        }
-    });
-}

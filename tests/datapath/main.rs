@@ -20,6 +20,7 @@ mod read;
 mod states;
 mod world;
 
+mod aliases;
 mod callers;
 mod changes;
 mod clamp;
@@ -29,8 +30,10 @@ mod flows;
 mod host;
 mod local;
 mod not_ours;
+mod opening;
 mod refused;
 mod round_robin;
 mod tunnel;
 mod unreachable;
 mod verifier;
+mod wishes;

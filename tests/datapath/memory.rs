@@ -1,6 +1,8 @@
 //! Steps of a plan, done to the tables in memory: what `BpfKernel` does to the maps.
 
-use lb_abi::service::Slot;
+use ipnet::Ipv4Net;
+use lb_abi::Be32;
+use lb_abi::service::{Port, Slot, Source};
 use lb_core::op::Op;
 use lb_datapath::model::Memory;
 
@@ -22,10 +24,12 @@ pub(crate) fn step(memory: &mut Memory, op: &Op) {
         }
         Op::PutBackend(key, backend) => {
             memory.backends.insert(key.0, *backend);
+            memory.loads.get_mut().entry(key.0).or_insert(0);
             memory.counters.get_mut().entry(key.0).or_default();
         }
         Op::RemoveBackend(key, _) => {
             memory.backends.remove(&key.0);
+            memory.loads.get_mut().remove(&key.0);
             memory.counters.get_mut().remove(&key.0);
         }
         Op::PutTable(port, table, tasks) => {
@@ -43,6 +47,12 @@ pub(crate) fn step(memory: &mut Memory, op: &Op) {
                 .slots
                 .retain(|slot, _| (slot.port, slot.table) != (*port, *table));
         }
+        Op::Allow(port, network) => {
+            memory.allowed.insert(allowed(*port, network));
+        }
+        Op::Disallow(port, network) => {
+            memory.allowed.remove(&allowed(*port, network));
+        }
         Op::PutFrontend(port, frontend) => {
             memory.turns.get_mut().entry(*port).or_insert(0);
             memory.frontends.insert(*port, *frontend);
@@ -57,8 +67,15 @@ pub(crate) fn step(memory: &mut Memory, op: &Op) {
             flows.retain(|_, flow| backends.contains_key(&flow.task));
             let replies = memory.replies.get_mut();
             replies.retain(|_, reply| backends.contains_key(&reply.task));
+            let kept = memory.kept.get_mut();
+            kept.retain(|_, kept| backends.contains_key(&kept.task));
         }
         // Programs and the agent's own sums: nothing that a decision depends on.
         Op::Attach(_) | Op::Detach(_) | Op::AddService(_) | Op::RemoveService(_) => {}
     }
+}
+
+fn allowed(port: Port, network: &Ipv4Net) -> (Source, u32) {
+    let address = Be32::new(network.network().into());
+    (Source { port, address }, u32::from(network.prefix_len()))
 }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use lb_abi::service::{Backend, Frontend, LOCAL, PICK_TURN, Port, REMOTE};
+use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32};
 use lb_core::ids::Key;
@@ -41,13 +41,7 @@ pub(crate) fn key(n: u8) -> u64 {
 }
 
 fn task(n: u8, address: Ipv4Addr, place: u32) -> Task {
-    let backend = Backend {
-        address: Be32::new(address.into()),
-        place,
-        link: 0,
-        zero: 0,
-        service: SERVICE.0,
-    };
+    let backend = Backend::new(Be32::new(address.into()), place, SERVICE.0);
     (Key(key(n)), backend)
 }
 
@@ -92,12 +86,12 @@ pub(crate) fn publish(state: &mut State, proto: u8, published: u16, target: u16,
     state.tables.remove(&(port, before));
     state.backends.extend(tasks.iter().copied());
     let table = if tasks.is_empty() { 0 } else { before + 1 };
-    let frontend = Frontend {
-        target: Be16::new(target),
-        pick: PICK_TURN,
-        count: u32::try_from(tasks.len()).unwrap(),
+    let frontend = Frontend::new(
+        Be16::new(target),
+        u32::try_from(tasks.len()).unwrap(),
         table,
-    };
+        SERVICE.0,
+    );
     state.frontends.insert(port, frontend);
     if !tasks.is_empty() {
         let keys = tasks.iter().map(|(key, _)| *key).collect();

@@ -203,22 +203,3 @@ fn the_tasks_node_hands_tc_the_clients_own_packet() {
         assert_eq!(pair.home.send(UplinkTc, &frame).0, Verdict::Bridge);
     });
 }
-
-#[test]
-fn one_client_port_through_two_nodes_makes_two_flows_at_the_task() {
-    lab(|lab| {
-        let mut pair = Pair::new(lab, true);
-        let (first, second) = (at(node(1), 8080), at(node(2), 8080));
-        let task = at(address_of(1), 80);
-        pair.deliver(&tcp(client(9), first, "S").frame());
-        let direct = tcp(client(9), second, "S").with_mac(mac(node(2))).frame();
-        assert_eq!(pair.home.receive(&direct).0, Verdict::Bridge);
-        assert_eq!(pair.home.tables().flows.borrow().len(), 2);
-        // One 4-tuple for the task: it answers whoever spoke last.
-        let answer = tcp(task, client(9), "SA").frame();
-        let (verdict, frame) = pair.home.send(crate::world::BridgeTc, &answer);
-        assert_eq!((verdict, read(&frame).from), (Verdict::Uplink, second));
-        pair.deliver(&tcp(client(9), first, "S").frame());
-        assert_eq!(read(&pair.reply(&answer)).from, first);
-    });
-}

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use agent::kernel::bpf::{Action, Arrival, BpfKernel};
 use lb_abi::counters::{Counters, Reason};
@@ -90,6 +91,26 @@ impl World {
         self.net.enter();
         self.kernel.apply(op).unwrap();
         memory::step(&mut self.memory, op);
+    }
+
+    /// Lets so many ticks of the flows' clock pass, on both sides.
+    pub(crate) fn pass(&mut self, ticks: u32) {
+        std::thread::sleep(Duration::from_nanos(u64::from(ticks) << 30));
+        self.memory.now += ticks;
+    }
+
+    /// The agent's lease has run out, or has not.
+    pub(crate) fn expire(&mut self, expired: bool) {
+        let lasts = if expired { Some(Duration::ZERO) } else { None };
+        self.kernel.lease(lasts).unwrap();
+        self.memory.expired = expired;
+    }
+
+    /// Gives task `n` so many flows that nobody sees.
+    pub(crate) fn load(&mut self, n: u8, flows: u64) {
+        let task = states::key(n);
+        self.kernel.set_load(Key(task), flows).unwrap();
+        self.memory.loads.get_mut().insert(task, flows);
     }
 
     /// Says that a step was done that the state asked for does not know of.
@@ -258,7 +279,11 @@ impl World {
             .into_iter()
             .map(|(tuple, flow)| (tuple, timeless(flow)))
             .collect();
-        assert_eq!(flows, *self.memory.flows.borrow(), "flows, {when}");
+        let expected = self.memory.flows.borrow();
+        let expected = expected
+            .iter()
+            .map(|(tuple, flow)| (*tuple, timeless(*flow)));
+        assert_eq!(flows, expected.collect(), "flows, {when}");
         assert_eq!(
             self.kernel.replies().unwrap(),
             *self.memory.replies.borrow(),

@@ -89,14 +89,24 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
             found.push(format!("{counters:?}"));
         }
     }
-    for (tuple, flow) in entries!(node, Tuple, Flow, "LB_FLOWS") {
-        if own(tuple.destination_port.get()) {
-            found.push(format!("{tuple:?}: {flow:?}"));
+    for flows in [
+        entries!(node, Tuple, Flow, "LB_FLOWS"),
+        entries!(node, Tuple, Flow, "LB_OPENING"),
+    ] {
+        for (tuple, flow) in flows {
+            if own(tuple.destination_port.get()) {
+                found.push(format!("{tuple:?}: {flow:?}"));
+            }
         }
     }
-    for (tuple, reply) in entries!(node, Tuple, Reply, "LB_REPLIES") {
-        if own(reply.port.get()) {
-            found.push(format!("{tuple:?}: {reply:?}"));
+    for replies in [
+        entries!(node, Tuple, Reply, "LB_REPLIES"),
+        entries!(node, Tuple, Reply, "LB_ANSWERING"),
+    ] {
+        for (tuple, reply) in replies {
+            if own(reply.port.get()) {
+                found.push(format!("{tuple:?}: {reply:?}"));
+            }
         }
     }
     found

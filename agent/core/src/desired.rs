@@ -10,7 +10,10 @@ use crate::node::{Bridge, DEFAULT_BRIDGE, Link, Node};
 use crate::report::Problem;
 use crate::snapshot::{Proto, PublishedPort, Snapshot, Task};
 use crate::state::{Hook, HookKind, State};
-use lb_abi::service::{Backend, Frontend, LOCAL, PICK_FLOW, PICK_SOURCE, PICK_TURN, Port, REMOTE};
+use lb_abi::service::{
+    Backend, DIRECT, Frontend, LOCAL, PICK_FLOW, PICK_LEAST, PICK_SOURCE, PICK_TURN, Port, REMOTE,
+    RESTRICTED,
+};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use ports::{denied, holders, served};
@@ -88,6 +91,11 @@ pub fn desired(
             }
         }
         let table = places(ready, &wishes);
+        for task in &table {
+            if let Some(backend) = want.backends.get_mut(task) {
+                backend.takes = 1;
+            }
+        }
         for port in ports {
             let tunnel = port.proto == Proto::Udp && port.published == config.port;
             let holder = holders.get(&(port.published, port.proto));
@@ -98,7 +106,7 @@ pub fn desired(
                     "it is the port of the tunnel between nodes",
                 ));
             } else if holder == Some(&id) {
-                publish(&mut want, have, &port, wishes.policy, &table);
+                publish(&mut want, have, &port, &wishes, &table, key);
             } else if !service.removed {
                 let holder = holder.and_then(|holder| snapshot.services.get(*holder));
                 let holder = holder.map_or("?", |holder| holder.name.as_str());
@@ -135,7 +143,7 @@ fn places(mut ready: Vec<(Key, u32)>, wishes: &Wishes) -> Vec<Key> {
     let mut tasks: Vec<Key> = ready.into_iter().map(|(task, _)| task).collect();
     tasks.sort_unstable();
     match wishes.policy {
-        Policy::RoundRobin => tasks,
+        Policy::RoundRobin | Policy::LeastConn => tasks,
         Policy::SourceHash | Policy::Maglev => maglev::table(&tasks),
     }
 }
@@ -185,7 +193,7 @@ fn place(
         address: Be32::new(address.into()),
         place,
         link,
-        zero: 0,
+        takes: 0,
         service: service.0,
     })
 }
@@ -195,8 +203,9 @@ fn publish(
     want: &mut State,
     have: &State,
     published: &PublishedPort,
-    policy: Policy,
+    wishes: &Wishes,
     ready: &[Key],
+    service: Key,
 ) {
     let proto = if published.proto == Proto::Udp {
         UDP
@@ -223,19 +232,33 @@ fn publish(
     want.frontends.insert(
         port,
         Frontend {
-            target: Be16::new(published.target),
-            pick: match policy {
+            pick: match wishes.policy {
                 Policy::RoundRobin => PICK_TURN,
+                Policy::LeastConn => PICK_LEAST,
                 Policy::SourceHash => PICK_SOURCE,
                 Policy::Maglev => PICK_FLOW,
             },
-            count,
-            table,
+            flags: if wishes.direct { DIRECT } else { 0 }
+                | if wishes.allow.is_some() {
+                    RESTRICTED
+                } else {
+                    0
+                },
+            keep: ticks_of(wishes.affinity_s),
+            ..Frontend::new(Be16::new(published.target), count, table, service.0)
         },
     );
+    let allow = wishes.allow.iter().flatten();
+    want.allowed.extend(allow.map(|network| (port, *network)));
     if count != 0 {
         want.tables.insert((port, table), ready.to_vec());
     }
+}
+
+/// Seconds as ticks of the flows' clock, rounded up.
+fn ticks_of(seconds: u32) -> u32 {
+    let nanoseconds = u64::from(seconds) * 1_000_000_000;
+    lb_abi::flow::ticks(nanoseconds + (1 << 30) - 1)
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! What a service asks of this load balancer by its labels.
 //!
 //! A label that can't be served is told as a problem and is as good as absent; the rest of
-//! the service works. The one exception is a label that restricts who may call: where that
-//! can't be kept, the service is not published at all.
+//! the service works. The one exception is a label that restricts who may call: of that, what
+//! can't be understood allows nobody.
 
 use crate::report::Problem;
 use crate::snapshot::{Proto, PublishMode, PublishedPort, Service};
+use ipnet::{IpNet, Ipv4Net};
+use std::net::IpAddr;
 
 /// All labels of ours begin so.
 pub const PREFIX: &str = "swarmlb.";
+
+/// The longest affinity, in seconds: a week.
+const LONGEST_S: u32 = 604_800;
 
 /// How a new connection finds its task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,10 +25,17 @@ pub enum Policy {
     SourceHash,
     /// By the client's address and port: the same task through every node.
     Maglev,
+    /// The one of two tasks that has fewer connections through this node.
+    LeastConn,
 }
 
 impl Policy {
-    const ALL: [Self; 3] = [Self::RoundRobin, Self::SourceHash, Self::Maglev];
+    const ALL: [Self; 4] = [
+        Self::RoundRobin,
+        Self::LeastConn,
+        Self::SourceHash,
+        Self::Maglev,
+    ];
 
     /// The word in the label.
     #[must_use]
@@ -32,6 +44,7 @@ impl Policy {
             Self::RoundRobin => "round-robin",
             Self::SourceHash => "source-hash",
             Self::Maglev => "maglev",
+            Self::LeastConn => "least-conn",
         }
     }
 }
@@ -57,6 +70,13 @@ pub struct Wishes {
     pub policy: Policy,
     /// `swarmlb.local`
     pub local: Local,
+    /// `swarmlb.affinity`: for so many seconds after its last connection a client stays with
+    /// its task; 0: not at all.
+    pub affinity_s: u32,
+    /// `swarmlb.return=direct`: replies go to the client past the node that it came to.
+    pub direct: bool,
+    /// `swarmlb.allow`: networks whose clients may connect; none given: all.
+    pub allow: Option<Vec<Ipv4Net>>,
     /// `swarmlb.publish`: ports that every node answers, besides those that Swarm knows.
     pub published: Vec<PublishedPort>,
 }
@@ -68,6 +88,9 @@ pub fn read(service: &Service) -> (Wishes, Vec<Problem>) {
         enabled: true,
         policy: Policy::default(),
         local: Local::default(),
+        affinity_s: 0,
+        direct: false,
+        allow: None,
         published: Vec::new(),
     };
     let mut problems = Vec::new();
@@ -120,7 +143,7 @@ fn wish(wishes: &mut Wishes, word: &str, value: &str) -> Result<(), String> {
             let mut all = Policy::ALL.into_iter();
             wishes.policy = all
                 .find(|policy| policy.as_str() == value)
-                .ok_or("it is round-robin, source-hash or maglev; round-robin it is until then")?;
+                .ok_or("it is round-robin, least-conn, source-hash or maglev; round-robin it is until then")?;
         }
         "local" => {
             wishes.local = match value {
@@ -144,25 +167,54 @@ fn wish(wishes: &mut Wishes, word: &str, value: &str) -> Result<(), String> {
                 ));
             }
         }
-        // Whoever restricts a service must not find it open.
         "allow" => {
-            wishes.enabled = false;
-            return Err("this version can't restrict clients, so the service is not published; remove the label to publish it to all".to_owned());
+            let (networks, bad) = networks(value);
+            wishes.allow = Some(networks);
+            if !bad.is_empty() {
+                return Err(format!(
+                    "`{}` is no network like 10.0.0.0/8; its clients are not allowed",
+                    bad.join("`, `")
+                ));
+            }
         }
         "affinity" => {
-            return Err("this version has no affinity; swarmlb.policy=source-hash keeps a client with a task".to_owned());
+            let seconds = value.parse().ok();
+            wishes.affinity_s = seconds.filter(|seconds| (1..=LONGEST_S).contains(seconds)).ok_or(
+                "it is a number of seconds from 1 to 604800 (a week); clients change tasks until then",
+            )?;
         }
-        "return" if value == "tunnel" => {}
         "return" => {
-            return Err("this version returns replies through the tunnel only".to_owned());
+            wishes.direct = match value {
+                "tunnel" => false,
+                "direct" => true,
+                _ => return Err("it is tunnel or direct; tunnel it is until then".to_owned()),
+            };
         }
         _ => {
             return Err(
-                "there is no such label; there are enable, policy, local and publish".to_owned(),
+                "there is no such label; there are enable, policy, affinity, local, return, allow and publish".to_owned(),
             );
         }
     }
     Ok(())
+}
+
+/// `10.0.0.0/8, 192.0.2.7`: the IPv4 networks, and what is no network at all. IPv6 ones are
+/// nobody's: nothing is served over IPv6.
+fn networks(value: &str) -> (Vec<Ipv4Net>, Vec<&str>) {
+    let (mut networks, mut bad) = (Vec::new(), Vec::new());
+    for entry in value.split(',').map(str::trim) {
+        let network: Option<IpNet> = match entry.parse() {
+            Ok(network) => Some(network),
+            Err(_) => entry.parse::<IpAddr>().ok().map(IpNet::from),
+        };
+        match network {
+            Some(IpNet::V4(network)) => networks.push(network.trunc()),
+            Some(IpNet::V6(_)) => {}
+            None => bad.push(entry),
+        }
+    }
+    (Ipv4Net::aggregate(&networks), bad)
 }
 
 /// `8080:80`, `53:5353/udp`.

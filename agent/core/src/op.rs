@@ -2,6 +2,7 @@
 
 use crate::ids::Key;
 use crate::state::{Hook, State, port_name};
+use ipnet::Ipv4Net;
 use lb_abi::service::{Backend, Frontend, LOCAL, Port};
 use lb_abi::settings::Settings;
 use std::fmt;
@@ -32,6 +33,10 @@ pub enum Op {
     PutTable(Port, u32, Vec<Key>),
     /// Remove a table that no frontend names any more.
     RemoveTable(Port, u32, Vec<Key>),
+    /// Let clients of a network use a port that is restricted.
+    Allow(Port, Ipv4Net),
+    /// No longer let them.
+    Disallow(Port, Ipv4Net),
     /// Answer a port, from a table that is there.
     PutFrontend(Port, Frontend),
     /// No longer answer a port.
@@ -78,6 +83,12 @@ impl Op {
             }
             Op::RemoveTable(port, table, _) => {
                 state.tables.remove(&(port, table));
+            }
+            Op::Allow(port, network) => {
+                state.allowed.insert((port, network));
+            }
+            Op::Disallow(port, network) => {
+                state.allowed.remove(&(port, network));
             }
             Op::PutFrontend(port, frontend) => {
                 state.frontends.insert(port, frontend);
@@ -133,6 +144,10 @@ impl fmt::Display for Op {
             }
             Self::RemoveTable(port, table, _) => {
                 write!(f, "remove table {table} of {}", port_name(port))
+            }
+            Self::Allow(port, network) => write!(f, "allow {network} on {}", port_name(port)),
+            Self::Disallow(port, network) => {
+                write!(f, "no longer allow {network} on {}", port_name(port))
             }
             Self::PutFrontend(port, frontend) => write!(
                 f,

@@ -59,6 +59,10 @@ fn put(want: &State, have: &State, ops: &mut Vec<Op>) {
             ops.push(Op::PutTable(*port, *table, tasks.clone()));
         }
     }
+    // Before the ports that are restricted to them, and below, after those are gone.
+    for (port, network) in want.allowed.difference(&have.allowed) {
+        ops.push(Op::Allow(*port, *network));
+    }
     for (port, frontend) in &want.frontends {
         if have.frontends.get(port) != Some(frontend) {
             ops.push(Op::PutFrontend(*port, *frontend));
@@ -76,6 +80,9 @@ fn remove(want: &State, have: &State, ops: &mut Vec<Op>) {
         .copied()
         .collect();
     ops.extend(gone.into_iter().map(Op::RemoveFrontend));
+    for (port, network) in have.allowed.difference(&want.allowed) {
+        ops.push(Op::Disallow(*port, *network));
+    }
     for ((port, table), tasks) in &have.tables {
         if !want.tables.contains_key(&(*port, *table)) {
             ops.push(Op::RemoveTable(*port, *table, tasks.clone()));

@@ -1,6 +1,7 @@
 //! What the kernel holds, or shall hold, of ours. `want` and `have` are of this one type.
 
 use crate::ids::Key;
+use ipnet::Ipv4Net;
 use lb_abi::service::{Backend, Frontend, Port};
 use lb_abi::settings::Settings;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ pub struct State {
     pub backends: BTreeMap<Key, Backend>,
     /// Tables of tasks that take new flows, by port and number.
     pub tables: BTreeMap<(Port, u32), Vec<Key>>,
+    /// Networks whose clients may use a port that is restricted.
+    pub allowed: BTreeSet<(Port, Ipv4Net)>,
     /// Published ports.
     pub frontends: BTreeMap<Port, Frontend>,
 }

@@ -4,6 +4,7 @@
 //! version: it outlives the agent, and the next one adopts it.
 
 mod cgroup;
+mod clock;
 mod drops;
 mod dump;
 mod hooks;
@@ -26,6 +27,7 @@ use lb_core::state::{Hook, State};
 use maps::{Maps, observe_error};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use thiserror::Error;
 
 /// Handles to all objects of ours in the kernel.
@@ -95,6 +97,27 @@ impl BpfKernel {
         Ok(Self { hooks, maps })
     }
 
+    /// Lets the datapath take new flows for so long from now without being told again;
+    /// `None`: for ever.
+    ///
+    /// # Errors
+    /// When the map could not be written.
+    pub fn lease(&mut self, lasts: Option<Duration>) -> Result<(), ObserveError> {
+        let until = lasts.map_or(0, |lasts| {
+            let lasts = u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX);
+            clock::nanoseconds().saturating_add(lasts)
+        });
+        self.maps.lease.set(0, until).map_err(observe_error)
+    }
+
+    /// Counts the flows of every task anew, where new flows go to the task that has fewer.
+    ///
+    /// # Errors
+    /// When a map could not be read or written.
+    pub fn weigh(&mut self) -> Result<(), ObserveError> {
+        traffic::weigh(&mut self.maps).map_err(observe_error)
+    }
+
     /// A reader of traffic with handles of its own, so that reading holds nothing up.
     ///
     /// # Errors
@@ -123,14 +146,18 @@ impl BpfKernel {
             Op::RemoveService(key) => maps.retired.remove(&key.0),
             Op::PutBackend(key, backend) => {
                 maps.counters.insert_zero(key.0)?;
+                maps.loads.insert_new(key.0, 0)?;
                 maps.backends.insert(key.0, *backend)
             }
             Op::RemoveBackend(key, backend) => {
                 maps.backends.remove(&key.0)?;
+                maps.loads.remove(&key.0)?;
                 traffic::retire(maps, *key, Key(backend.service))
             }
             Op::PutTable(port, table, tasks) => maps.put_table(*port, *table, tasks),
             Op::RemoveTable(port, table, tasks) => maps.remove_table(*port, *table, tasks.len()),
+            Op::Allow(port, network) => maps.allowed.insert(*port, *network),
+            Op::Disallow(port, network) => maps.allowed.remove(*port, *network),
             Op::PutFrontend(port, frontend) => {
                 maps.turns.insert_new(*port, 0)?;
                 maps.frontends.insert(*port, *frontend)

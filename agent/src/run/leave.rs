@@ -31,7 +31,7 @@ impl Agent {
             }
             let end = told + if draining { DRAINED } else { REASON };
             tokio::select! {
-                () = self.wait(feed, changes) => self.step(feed).await,
+                wake = self.wait(feed, changes) => self.act(wake, feed).await,
                 () = sleep_until(end) => return,
             }
         }

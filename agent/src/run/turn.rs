@@ -1,5 +1,7 @@
 //! One turn: what shall be, what is, and the steps between.
 
+use super::beat::beat;
+use crate::cli::Lease;
 use crate::kernel::bpf::BpfKernel;
 use crate::sentence::causes;
 use lb_core::config::Config;
@@ -45,6 +47,11 @@ impl Turns {
     /// Makes the next turn look at the kernel instead of trusting what it did.
     pub(super) fn look_again(&mut self) {
         self.have = None;
+    }
+
+    /// What is done every second.
+    pub(super) fn beat(&mut self, lease: Lease) -> Result<(), ObserveError> {
+        beat(&mut self.kernel, lease, self.have.as_ref())
     }
 
     /// Logs what is newly wrong, once.

@@ -68,6 +68,8 @@ reasons! {
     NoRoom = 4, "the kernel refused to grow or shrink a packet";
     /// No memory for a flow.
     FlowTable = 5, "the flow table could not take a new flow";
-    /// No port left for a container that calls.
-    NoPort = 6, "containers of this node called it from more ports at once than there are to present them under";
+    /// No port left to present a client under.
+    NoPort = 6, "more connections at once were to be presented under other ports than their own than there are ports for it";
+    /// The service's label names other networks.
+    NotAllowed = 7, "the client is in none of the networks that the service's label swarmlb.allow names";
 }

@@ -58,6 +58,9 @@ pub const FIN_OUT: u32 = 2;
 pub const RESET: u32 = 4;
 /// The task has answered.
 pub const ANSWERED: u32 = 8;
+/// The client has not spoken again since the task answered: until it has, anybody may
+/// have made this flow, under any name.
+pub const OPENING: u32 = 16;
 
 /// Where a client's flow goes. Keyed by the client's [`Tuple`].
 ///
@@ -70,19 +73,20 @@ pub struct Flow {
     pub task: u64,
     /// The ingress node that sent it through the tunnel; 0 where this node is the ingress.
     pub peer: Be32,
-    /// Bits: [`FIN_IN`], [`FIN_OUT`], [`RESET`], [`ANSWERED`].
+    /// Bits: [`FIN_IN`], [`FIN_OUT`], [`RESET`], [`ANSWERED`], [`OPENING`].
     pub state: u32,
     /// When a packet was last seen, in [`ticks`].
     pub seen: u32,
     /// The port under which this node presents a container of its own that calls; 0
     /// for everyone else, whose address and port stay as they are.
     pub port: Be16,
-    /// Zero.
-    pub zero: u16,
+    /// The port under which the task, which is on this node, sees the client, where another
+    /// flow of the same client has the client's own port there; else 0.
+    pub alias: Be16,
 }
 
 impl Flow {
-    /// A new flow to `task`; `peer` as in [`Flow::peer`].
+    /// A flow to `task` whose client is known; `peer` as in [`Flow::peer`].
     #[inline(always)]
     #[must_use]
     pub const fn new(task: u64, peer: Be32) -> Self {
@@ -92,7 +96,17 @@ impl Flow {
             state: 0,
             seen: 0,
             port: Be16::new(0),
-            zero: 0,
+            alias: Be16::new(0),
+        }
+    }
+
+    /// The same, from a client that is yet to prove that it is there.
+    #[inline(always)]
+    #[must_use]
+    pub const fn opening(task: u64, peer: Be32) -> Self {
+        Self {
+            state: OPENING,
+            ..Self::new(task, peer)
         }
     }
 
@@ -129,10 +143,44 @@ pub struct Reply {
     pub peer: Be32,
     /// The port that the client spoke to.
     pub port: Be16,
+    /// The client's port, as others than the task see it.
+    pub client: Be16,
     /// 1 where the client is a container of this node: its [`Caller`] says which.
     pub calls: u8,
+    /// 1 as long as the flow is [`OPENING`].
+    pub opening: u8,
+    /// 1 where the reply goes to the client directly, and not through [`Reply::peer`].
+    pub direct: u8,
     /// Zero.
-    pub zero: [u8; 5],
+    pub zero: u8,
+}
+
+impl Reply {
+    /// The bits in which two differ. In one go: a comparison field by field has a branch for
+    /// each, and the kernel's verifier walks through all that follows after each of them.
+    #[inline(always)]
+    fn difference(self, other: Self) -> u64 {
+        let [a, b, c]: [u64; 3] = zerocopy::transmute!(self);
+        let [x, y, z]: [u64; 3] = zerocopy::transmute!(other);
+        (a ^ x) | (b ^ y) | (c ^ z)
+    }
+
+    /// Are they the same?
+    #[inline(always)]
+    #[must_use]
+    pub fn is(self, other: Self) -> bool {
+        self.difference(other) == 0
+    }
+
+    /// Do both belong to the same flow, however that stands?
+    #[inline(always)]
+    #[must_use]
+    pub fn is_about(self, other: Self) -> bool {
+        self.is(Self {
+            opening: self.opening,
+            ..other
+        })
+    }
 }
 
 /// A container of this node that calls a published port on its own node. Keyed by the

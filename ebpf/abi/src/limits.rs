@@ -16,5 +16,11 @@ pub const PEERS: u32 = 4_096;
 pub const CALLS: u32 = 65_536;
 /// Flows that one node remembers, each way.
 pub const FLOWS: u32 = 262_144;
+/// New flows that one node remembers, each way, until their clients have proved to be there.
+pub const OPENING: u32 = 131_072;
+/// Networks allowed by all services together.
+pub const ALLOWED: u32 = 65_536;
+/// Clients that one node keeps with their tasks.
+pub const KEPT: u32 = 131_072;
 /// Connections of containers to their own node that are remembered.
 pub const CALLERS: u32 = 65_536;

@@ -51,6 +51,14 @@ pub const PICK_SOURCE: u16 = 1;
 /// [`Frontend::pick`]: by the client's address and port, the same on every node.
 pub const PICK_FLOW: u16 = 2;
 
+/// [`Frontend::pick`]: of two places, the one whose task has fewer flows.
+pub const PICK_LEAST: u16 = 3;
+
+/// [`Frontend::flags`]: only clients of [`Source`]s that are there may open flows.
+pub const RESTRICTED: u32 = 1;
+/// [`Frontend::flags`]: replies go to the client directly.
+pub const DIRECT: u32 = 2;
+
 /// What stands behind a [`Port`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -63,6 +71,97 @@ pub struct Frontend {
     pub count: u32,
     /// Which table holds them.
     pub table: u32,
+    /// Bits: [`RESTRICTED`], [`DIRECT`].
+    pub flags: u32,
+    /// How long a client stays with its task after its last new flow, in
+    /// [`crate::flow::ticks`]; 0: not at all.
+    pub keep: u32,
+    /// Zero.
+    pub zero: u32,
+    /// Key of its service.
+    pub service: u64,
+}
+
+impl Frontend {
+    /// `count` places in `table` in turn, for every client, to port `target` of the tasks of
+    /// `service`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(target: Be16, count: u32, table: u32, service: u64) -> Self {
+        Self {
+            target,
+            pick: PICK_TURN,
+            count,
+            table,
+            flags: 0,
+            keep: 0,
+            zero: 0,
+            service,
+        }
+    }
+}
+
+/// A client's network, of which new flows to a port are taken: the data of a longest-prefix key.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+)]
+#[repr(C)]
+pub struct Source {
+    /// The frontend. All of it counts, so prefixes are at least [`Source::PORT_BITS`] long.
+    pub port: Port,
+    /// The client.
+    pub address: Be32,
+}
+
+impl Source {
+    /// Bits of [`Source::port`].
+    pub const PORT_BITS: u32 = 32;
+}
+
+/// A client of a frontend that keeps clients with their tasks.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+)]
+#[repr(C)]
+pub struct Client {
+    /// The frontend.
+    pub port: Port,
+    /// The client.
+    pub address: Be32,
+}
+
+/// The task of a [`Client`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Kept {
+    /// Its key.
+    pub task: u64,
+    /// When the client opened its last flow, in [`crate::flow::ticks`].
+    pub since: u32,
+    /// Zero.
+    pub zero: u32,
 }
 
 /// One place in a frontend's table; its value is the key of a task.
@@ -118,8 +217,23 @@ pub struct Backend {
     pub place: u32,
     /// [`LOCAL`]: index of the bridge that it is on, where that is not `docker_gwbridge`; else 0.
     pub link: u32,
-    /// Zero.
-    pub zero: u32,
+    /// 1 where it is in tables, so that new flows may go to it.
+    pub takes: u32,
     /// Key of its service.
     pub service: u64,
+}
+
+impl Backend {
+    /// A task of `service` at `address`, `place` as in [`Backend::place`], that takes new flows.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(address: Be32, place: u32, service: u64) -> Self {
+        Self {
+            address,
+            place,
+            link: 0,
+            takes: 1,
+            service,
+        }
+    }
 }

@@ -30,8 +30,10 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     let mut client_side = segment.tuple;
     client_side.source = reply.frontend;
     client_side.source_port = reply.port;
+    client_side.destination_port = reply.client;
+    let own = (reply.frontend, reply.port);
     if reply.calls != 0 {
-        if !rewrite(packet, &segment, End::Source, reply.frontend, reply.port) {
+        if !rewrite(packet, &segment, End::Source, own, reply.client) {
             return Verdict::Drop(Reason::NoRoom);
         }
         let segment = parse::Segment {
@@ -40,25 +42,24 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         };
         return to_container(packet, tables, &segment, reply.task);
     }
-    if here {
-        // The ingress node keeps the flow's state and its counters; elsewhere only
-        // the time matters.
+    let to_client = here || reply.direct != 0;
+    tables.flow(&client_side.reversed(), segment.state_out());
+    if to_client {
+        // Else the ingress node counts it.
         let segments = packet.segments();
-        tables.flow(&client_side.reversed(), segment.state_out());
         tables.count_out(reply.task, u64::from(segments), segment.bytes(segments));
-    } else {
-        tables.flow(&client_side.reversed(), 0);
-        if segment.negotiates() && !mss::clamp(packet, &segment, &settings) {
-            return Verdict::Drop(Reason::NoRoom);
-        }
-        if !tunnel::fits(packet, &segment, &settings) {
-            return Verdict::Drop(Reason::TooBig);
-        }
     }
-    if !rewrite(packet, &segment, End::Source, reply.frontend, reply.port) {
+    // Also where the reply goes past the tunnel: what the client sends does not.
+    if !here && segment.negotiates() && !mss::clamp(packet, &segment, &settings) {
         return Verdict::Drop(Reason::NoRoom);
     }
-    if here {
+    if !to_client && !tunnel::fits(packet, &segment, &settings) {
+        return Verdict::Drop(Reason::TooBig);
+    }
+    if !rewrite(packet, &segment, End::Source, own, reply.client) {
+        return Verdict::Drop(Reason::NoRoom);
+    }
+    if to_client {
         return Verdict::Uplink;
     }
     let segment = parse::Segment {

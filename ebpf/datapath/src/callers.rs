@@ -8,6 +8,7 @@ use crate::deliver::deliver;
 use crate::packet::{Packet, Tables};
 use crate::parse::Segment;
 use crate::rewrite::{End, rewrite};
+use crate::spare;
 use crate::tunnel::{self, Way};
 use crate::verdict::Verdict;
 use lb_abi::Be16;
@@ -15,16 +16,6 @@ use lb_abi::counters::Reason;
 use lb_abi::flow::{Caller, Flow, Tuple};
 use lb_abi::service::{LOCAL, Port};
 use lb_abi::settings::Settings;
-
-/// First port that callers are presented under: above those that Linux gives to its
-/// own sockets (`net.ipv4.ip_local_port_range` ends at 60999).
-const FIRST: u16 = 61_000;
-/// How many there are.
-const PORTS: u16 = 4_536;
-/// Ports tried before giving up.
-const TRIES: u16 = 8;
-/// From one try to the next; shares no factor with [`PORTS`].
-const STRIDE: u16 = 1_009;
 
 /// Decides about a packet of a container that is no reply.
 #[inline(always)]
@@ -59,13 +50,9 @@ pub fn from_container<P: Packet, T: Tables>(
     if backend.place != LOCAL && !tunnel::fits(packet, segment, settings) {
         return Verdict::Drop(Reason::TooBig);
     }
-    if !rewrite(
-        packet,
-        segment,
-        End::Source,
-        presented.tuple.source,
-        presented.tuple.source_port,
-    ) {
+    let shown = (presented.tuple.source, presented.tuple.source_port);
+    let to = segment.tuple.destination_port;
+    if !rewrite(packet, segment, End::Source, shown, to) {
         return Verdict::Drop(Reason::NoRoom);
     }
     if backend.place == LOCAL {
@@ -76,7 +63,7 @@ pub fn from_container<P: Packet, T: Tables>(
             &presented,
             &frontend,
             (&backend, &flow),
-            true,
+            Some(&segment.tuple),
         );
     }
     let segments = packet.segments();
@@ -109,12 +96,13 @@ pub fn to_container<P: Packet, T: Tables>(
     tables.flow(&own, segment.state_out());
     let segments = packet.segments();
     tables.count_out(task, u64::from(segments), segment.bytes(segments));
+    let own = (caller.address, caller.port);
     if rewrite(
         packet,
         segment,
         End::Destination,
-        caller.address,
-        caller.port,
+        own,
+        segment.tuple.source_port,
     ) {
         Verdict::Container(caller.link)
     } else {
@@ -137,10 +125,9 @@ fn present<T: Tables>(
         zero: 0,
         link,
     };
-    let start = segment.tuple.source_port.get() ^ low(segment.tuple.source.get());
-    for attempt in 0..TRIES {
-        let step = u32::from(start % PORTS) + u32::from(attempt) * u32::from(STRIDE);
-        let port = Be16::new(FIRST + low(step % u32::from(PORTS)));
+    let start = segment.tuple.source_port.get() ^ spare::low(segment.tuple.source.get());
+    for attempt in 0..spare::TRIES {
+        let port = spare::port(start, attempt);
         let tuple = under(settings, &segment.tuple, port);
         if taken(tables, &tuple, &caller) {
             continue;
@@ -167,7 +154,7 @@ fn taken<T: Tables>(tables: &T, tuple: &Tuple, caller: &Caller) -> bool {
         source_port: holder.port,
         ..*tuple
     };
-    match tables.flow(&own, 0) {
+    match tables.peek(&own) {
         Some(flow) => flow.port == tuple.source_port && !Flow::closed(flow.state),
         None => false,
     }
@@ -181,11 +168,4 @@ fn under(settings: &Settings, tuple: &Tuple, port: Be16) -> Tuple {
         source_port: port,
         ..*tuple
     }
-}
-
-/// The lower half.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "that is what is asked for")]
-fn low(value: u32) -> u16 {
-    value as u16
 }

@@ -5,8 +5,8 @@ use crate::parse::Segment;
 use crate::schedule::{Scheduled, schedule};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
-use lb_abi::flow::{Flow, RESET};
-use lb_abi::service::{Backend, Frontend, PICK_TURN, Port};
+use lb_abi::flow::{ANSWERED, FIN_IN, FIN_OUT, Flow, OPENING, RESET};
+use lb_abi::service::{Backend, DIRECT, Frontend, PICK_TURN, Port, RESTRICTED, Source};
 use lb_abi::{Be32, UDP};
 
 /// What was found.
@@ -25,11 +25,15 @@ pub fn choose<T: Tables>(
     port: &Port,
     frontend: &Frontend,
 ) -> Choice {
-    match tables.flow(&segment.tuple, segment.state_in()) {
+    let state = state(segment, frontend);
+    let known = tables.flow(&segment.tuple, state);
+    match known {
         Some(flow) => match tables.backend(flow.task) {
             // A SYN on a finished connection's ports is a new connection.
             Some(_) if segment.opens() && Flow::closed(flow.state) && flow.peer.get() == 0 => {}
-            Some(backend) => return Choice::Task(backend, flow),
+            Some(backend) => {
+                return Choice::Task(backend, proved(tables, segment, flow, state));
+            }
             // The task is gone. Datagrams move on; a TCP connection is lost, and the
             // kernel's RST tells the client so.
             None if flow.peer.get() != 0 => {
@@ -46,11 +50,67 @@ pub fn choose<T: Tables>(
         None if frontend.pick != PICK_TURN && segment.state_in() & RESET == 0 => {}
         None => return Choice::None(Verdict::Pass),
     }
-    match schedule(tables, segment, port, frontend) {
-        Scheduled::To(task, backend) => Choice::Task(backend, Flow::new(task, Be32::new(0))),
+    if !tables.leased() {
+        return Choice::None(Verdict::Pass);
+    }
+    let source = Source {
+        port: *port,
+        address: segment.tuple.source,
+    };
+    if frontend.flags & RESTRICTED != 0 && !tables.allowed(&source) {
+        return Choice::None(Verdict::Drop(Reason::NotAllowed));
+    }
+    let opening = opening(known);
+    match schedule(tables, segment, port, frontend, opening) {
+        Scheduled::To(task, backend) => {
+            let flow = Flow {
+                state: opening,
+                ..Flow::new(task, Be32::new(0))
+            };
+            Choice::Task(backend, flow)
+        }
         Scheduled::Refused => Choice::None(Verdict::Pass),
         Scheduled::Failed(reason) => Choice::None(Verdict::Drop(reason)),
     }
+}
+
+/// The state of a new flow. In the place of one whose client was there, it takes nobody's room.
+#[inline(always)]
+pub(crate) fn opening(before: Option<Flow>) -> u32 {
+    before.map_or(OPENING, |flow| flow.state & OPENING)
+}
+
+/// The flow once its client is known to be there: it has gone on after the task's answer.
+/// `state` is what this packet sets. A reset proves nothing: it is what somebody sends who
+/// gets an answer to what another sent in his name.
+#[inline(always)]
+pub(crate) fn proved<T: Tables>(tables: &T, segment: &Segment, flow: Flow, state: u32) -> Flow {
+    let state = flow.state | state;
+    if state & (OPENING | ANSWERED | RESET) != OPENING | ANSWERED || segment.negotiates() {
+        return flow;
+    }
+    let settled = Flow {
+        state: state & !OPENING,
+        ..flow
+    };
+    // Without room for it, it stays where it is.
+    if tables.remember(&segment.tuple, &settled) {
+        settled
+    } else {
+        flow
+    }
+}
+
+/// The state bits that a packet of the client's sets. Where replies don't come by here, the
+/// client has to speak for both.
+#[inline(always)]
+const fn state(segment: &Segment, frontend: &Frontend) -> u32 {
+    let state = segment.state_in();
+    if frontend.flags & DIRECT == 0 {
+        return state;
+    }
+    let both = if state & FIN_IN == 0 { 0 } else { FIN_OUT };
+    state | both | ANSWERED
 }
 
 /// Could an answer to `source` reach it? Not where the sender claims to be a

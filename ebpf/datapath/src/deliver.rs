@@ -1,19 +1,22 @@
 //! To a task on this node, with the way back remembered.
 
+use crate::alias::claim;
 use crate::mss;
 use crate::packet::{Packet, Tables};
 use crate::parse::Segment;
 use crate::rewrite::{End, rewrite};
 use crate::verdict::Verdict;
+use lb_abi::UDP;
 use lb_abi::counters::Reason;
-use lb_abi::flow::{Flow, Reply};
-use lb_abi::service::{Backend, Frontend};
+use lb_abi::flow::{Flow, OPENING, Reply, Tuple};
+use lb_abi::service::{Backend, DIRECT, Frontend};
+
 use lb_abi::settings::Settings;
 
 /// Addresses the packet to the task at `backend`, and hands it to the bridge.
 ///
-/// `calls`: the client is a container of this node; the packet's source is already
-/// the one it is presented under.
+/// `caller`: the client is a container of this node, and that is its own tuple; the packet's
+/// source is already the one it is presented under.
 #[inline(always)]
 pub fn deliver<P: Packet, T: Tables>(
     packet: &mut P,
@@ -22,7 +25,7 @@ pub fn deliver<P: Packet, T: Tables>(
     segment: &Segment,
     frontend: &Frontend,
     (backend, flow): (&Backend, &Flow),
-    calls: bool,
+    caller: Option<&Tuple>,
 ) -> Verdict {
     if !P::DELIVERS || (settings.bridge | backend.link) == 0 {
         return Verdict::Pass;
@@ -35,29 +38,38 @@ pub fn deliver<P: Packet, T: Tables>(
         frontend: segment.tuple.destination,
         peer: flow.peer,
         port: segment.tuple.destination_port,
-        calls: u8::from(calls),
-        zero: [0; 5],
+        client: segment.tuple.source_port,
+        calls: u8::from(caller.is_some()),
+        opening: u8::from(flow.state & OPENING != 0),
+        direct: u8::from(frontend.flags & DIRECT != 0 && directly(tables, segment, flow)),
+        zero: 0,
     };
-    if tables.reply(&back) != Some(reply) && !tables.remember_reply(&back, &reply) {
-        return Verdict::Drop(Reason::FlowTable);
-    }
+    let key = caller.unwrap_or(&segment.tuple);
+    let begins = segment.opens() || segment.tuple.proto == UDP;
+    let client_port = match claim(tables, key, flow, begins, &mut back, &reply) {
+        Ok(port) => port,
+        Err(reason) => return Verdict::Drop(reason),
+    };
     if flow.peer.get() == 0 {
         let segments = packet.segments();
         tables.count_in(flow.task, u64::from(segments), segment.bytes(segments));
     } else if segment.negotiates() && !mss::clamp(packet, segment, settings) {
         return Verdict::Drop(Reason::NoRoom);
     }
-    if rewrite(
-        packet,
-        segment,
-        End::Destination,
-        backend.address,
-        frontend.target,
-    ) {
+    let task = (backend.address, frontend.target);
+    if rewrite(packet, segment, End::Destination, task, client_port) {
         to_bridge(backend)
     } else {
         Verdict::Drop(Reason::NoRoom)
     }
+}
+
+/// May the reply to a flow of another node's go past that node? Not to a node itself, whose
+/// own address it would bear.
+#[inline(always)]
+fn directly<T: Tables>(tables: &T, segment: &Segment, flow: &Flow) -> bool {
+    let client = segment.tuple.source;
+    flow.peer.get() != 0 && !tables.peer(client) && !tables.answers(client)
 }
 
 /// The bridge that the task is on.

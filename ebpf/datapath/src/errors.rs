@@ -31,7 +31,7 @@ pub fn from_client<P: Packet, T: Tables>(
         return Verdict::Pass;
     };
     if backend.place == LOCAL {
-        return deliver(packet, tables, settings, &complaint, &backend);
+        return deliver(packet, tables, settings, &complaint, (&backend, &flow));
     }
     if flow.peer.get() != 0 {
         return Verdict::Pass;
@@ -79,7 +79,7 @@ pub fn to_task<P: Packet, T: Tables>(
         tables,
         settings,
         &complaint.moved(INNER - ETHERNET),
-        &backend,
+        (&backend, &flow),
     )
 }
 
@@ -134,13 +134,8 @@ pub fn from_task<P: Packet, T: Tables>(packet: &mut P, tables: &T, settings: &Se
     if !here && !tunnel::fits(packet, &segment, settings) {
         return Verdict::Drop(Reason::TooBig);
     }
-    if !icmp::readdress(
-        packet,
-        &complaint,
-        End::Destination,
-        reply.frontend,
-        reply.port,
-    ) {
+    let own = (reply.frontend, reply.port);
+    if !icmp::readdress(packet, &complaint, End::Destination, own, reply.client) {
         return Verdict::Drop(Reason::NoRoom);
     }
     if here {
@@ -176,7 +171,7 @@ fn deliver<P: Packet, T: Tables>(
     tables: &T,
     settings: &Settings,
     complaint: &Complaint,
-    backend: &Backend,
+    (backend, flow): (&Backend, &Flow),
 ) -> Verdict {
     if (settings.bridge | backend.link) == 0 {
         return Verdict::Pass;
@@ -185,13 +180,12 @@ fn deliver<P: Packet, T: Tables>(
     let Some(frontend) = tables.frontend(&port) else {
         return Verdict::Pass;
     };
-    if icmp::readdress(
-        packet,
-        complaint,
-        End::Source,
-        backend.address,
-        frontend.target,
-    ) {
+    let client_port = match flow.alias.get() {
+        0 => complaint.about.destination_port,
+        _ => flow.alias,
+    };
+    let task = (backend.address, frontend.target);
+    if icmp::readdress(packet, complaint, End::Source, task, client_port) {
         to_bridge(backend)
     } else {
         Verdict::Drop(Reason::NoRoom)

@@ -55,10 +55,7 @@ pub fn connect<T: Tables>(
     number: Be16,
 ) -> Option<(Be32, Be16)> {
     let (port, frontend, client) = frontend(tables, socket, address, number)?;
-    let Scheduled::To(task, backend) = next(tables, &port, &frontend, client) else {
-        return None;
-    };
-    tables.count_new(task);
+    let (task, backend) = new(tables, &port, &frontend, client)?;
     point(
         tables, socket, address, &port, &frontend, task, &backend, None,
     )
@@ -83,10 +80,7 @@ pub fn send<T: Tables>(
             tables, socket, address, &port, &frontend, task, &backend, None,
         );
     }
-    let Scheduled::To(task, backend) = next(tables, &port, &frontend, client) else {
-        return None;
-    };
-    tables.count_new(task);
+    let (task, backend) = new(tables, &port, &frontend, client)?;
     point(
         tables,
         socket,
@@ -97,6 +91,24 @@ pub fn send<T: Tables>(
         &backend,
         Some(same),
     )
+}
+
+/// The task of a new flow.
+#[inline(always)]
+fn new<T: Tables>(
+    tables: &T,
+    port: &Port,
+    frontend: &Frontend,
+    client: (Be32, Be16),
+) -> Option<(u64, Backend)> {
+    if !tables.leased() {
+        return None;
+    }
+    let Scheduled::To(task, backend) = next(tables, port, frontend, client) else {
+        return None;
+    };
+    tables.count_new(task);
+    Some((task, backend))
 }
 
 /// Whom the process asked for, where its socket talks to `number` at `address`.

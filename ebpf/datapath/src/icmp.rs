@@ -2,7 +2,7 @@
 
 use crate::packet::{Change, Packet};
 use crate::parse::{Ipv4, Segment};
-use crate::rewrite::End;
+use crate::rewrite::{End, bytes};
 use lb_abi::flow::Tuple;
 use lb_abi::{Be16, Be32, TCP, UDP};
 
@@ -127,9 +127,9 @@ pub fn read<P: Packet>(packet: &P, l3: usize) -> Option<Complaint> {
     })
 }
 
-/// Gives one end of the packet complained about another address and port, and the
-/// error's own other end the same address: its source if `End::Destination`.
-/// False if it could not be written.
+/// Gives one end of the packet complained about another address and port and its other end
+/// the port `other`, and the error's own other end the same address: its source if
+/// `End::Destination`. False if it could not be written.
 ///
 /// The checksum of the embedded TCP header stays: it is mostly cut off, and nobody
 /// looks at it.
@@ -138,31 +138,31 @@ pub fn readdress<P: Packet>(
     packet: &mut P,
     complaint: &Complaint,
     end: End,
-    address: Be32,
-    port: Be16,
+    (address, port): (Be32, Be16),
+    other: Be16,
 ) -> bool {
     let about = &complaint.about;
-    let (old, old_port, address_at, port_at, outer_at, outer) = match end {
+    let (old, address_at, outer_at, outer) = match end {
         End::Source => (
             about.source,
-            about.source_port,
             complaint.inner + 12,
-            complaint.inner_l4,
             complaint.l3 + 16,
             complaint.destination,
         ),
         End::Destination => (
             about.destination,
-            about.destination_port,
             complaint.inner + 16,
-            complaint.inner_l4 + 2,
             complaint.l3 + 12,
             complaint.source,
         ),
     };
     let sum = complaint.l4 + 2;
     let (from, to) = (old.to_bytes(), address.to_bytes());
-    let ports = narrow(old_port.to_bytes(), port.to_bytes());
+    let ports = end.ports(port, other);
+    let moved = wide(
+        bytes([about.source_port, about.destination_port]),
+        bytes(ports),
+    );
     let embedded = [complaint.inner + 10, complaint.inner_l4 + 6];
     let Some(before) = packet.load::<[u8; 2]>(embedded[0]) else {
         return false;
@@ -171,8 +171,8 @@ pub fn readdress<P: Packet>(
         && covered(packet, sum, embedded[0], before)
         && packet.patch_transport(sum, wide(from, to))
         && packet.store(address_at, &to)
-        && packet.patch_transport(sum, ports)
-        && packet.store(port_at, &port);
+        && packet.patch_transport(sum, moved)
+        && packet.store(complaint.inner_l4, &ports);
     if !done {
         return false;
     }
@@ -185,7 +185,7 @@ pub fn readdress<P: Packet>(
             ..change
         };
         let done = packet.patch_transport(embedded[1], udp(wide(from, to)))
-            && packet.patch_transport(embedded[1], udp(ports))
+            && packet.patch_transport(embedded[1], udp(moved))
             && covered(packet, sum, embedded[1], before);
         if !done {
             return false;

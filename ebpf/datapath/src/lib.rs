@@ -19,6 +19,7 @@
 #![cfg_attr(not(any(feature = "model", test)), no_std)]
 #![forbid(unsafe_code)]
 
+mod alias;
 pub mod bridge;
 pub mod callers;
 pub mod checksum;
@@ -35,6 +36,7 @@ pub mod packet;
 pub mod parse;
 pub mod rewrite;
 pub mod schedule;
+mod spare;
 pub mod tunnel;
 pub mod uplink;
 pub mod verdict;

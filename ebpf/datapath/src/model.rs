@@ -7,7 +7,7 @@ use lb_abi::Be32;
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::Counters;
 use lb_abi::flow::{Caller, Flow, Reply, Tuple};
-use lb_abi::service::{Backend, Frontend, Port, Slot};
+use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
 use lb_abi::settings::Settings;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,6 +166,14 @@ pub struct Memory {
     pub callers: RefCell<BTreeMap<Tuple, Caller>>,
     /// Traffic per task.
     pub counters: RefCell<BTreeMap<u64, Counters>>,
+    /// Networks that may open flows to restricted ports, with their bits.
+    pub allowed: BTreeSet<(Source, u32)>,
+    /// Clients that are kept with their tasks.
+    pub kept: RefCell<BTreeMap<Client, Kept>>,
+    /// Flows of tasks, where that matters.
+    pub loads: RefCell<BTreeMap<u64, u64>>,
+    /// The agent's lease has run out.
+    pub expired: bool,
     /// What the clock of flows says.
     pub now: u32,
 }
@@ -218,6 +226,44 @@ impl Tables for Memory {
         flow.state |= state;
         flow.seen = self.now;
         Some(was)
+    }
+
+    fn peek(&self, tuple: &Tuple) -> Option<Flow> {
+        self.flows.borrow().get(tuple).copied()
+    }
+
+    fn now(&self) -> u32 {
+        self.now
+    }
+
+    fn leased(&self) -> bool {
+        !self.expired
+    }
+
+    fn allowed(&self, source: &Source) -> bool {
+        self.allowed.iter().any(|(network, bits)| {
+            let shift = u32::BITS - bits;
+            let prefix = |address: Be32| address.get().checked_shr(shift).unwrap_or(0);
+            network.port == source.port && prefix(network.address) == prefix(source.address)
+        })
+    }
+
+    fn kept(&self, client: &Client) -> Option<Kept> {
+        self.kept.borrow().get(client).copied()
+    }
+
+    fn keep(&self, client: &Client, kept: &Kept) {
+        self.kept.borrow_mut().insert(*client, *kept);
+    }
+
+    fn load(&self, task: u64) -> u64 {
+        self.loads.borrow().get(&task).copied().unwrap_or(0)
+    }
+
+    fn add_load(&self, task: u64) {
+        if let Some(load) = self.loads.borrow_mut().get_mut(&task) {
+            *load += 1;
+        }
     }
 
     fn remember(&self, tuple: &Tuple, flow: &Flow) -> bool {

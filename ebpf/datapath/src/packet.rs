@@ -3,7 +3,7 @@
 use lb_abi::Be32;
 use lb_abi::call::{Call, Called};
 use lb_abi::flow::{Caller, Flow, Reply, Tuple};
-use lb_abi::service::{Backend, Frontend, Port, Slot};
+use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
 use lb_abi::settings::Settings;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -90,7 +90,24 @@ pub trait Tables {
     fn peer(&self, address: Be32) -> bool;
     /// The flow of a client's tuple as it was, after setting `state` bits and the time in it.
     fn flow(&self, tuple: &Tuple, state: u32) -> Option<Flow>;
-    /// Remembers a flow, in place of an older one.
+    /// The flow of a client's tuple, looked at from aside: nothing is set in it.
+    fn peek(&self, tuple: &Tuple) -> Option<Flow>;
+    /// The clock of flows: [`lb_abi::flow::ticks`].
+    fn now(&self) -> u32;
+    /// Does the agent live, as far as its lease says? If not, new flows are the kernel's.
+    fn leased(&self) -> bool;
+    /// May a client open flows to a port that is restricted?
+    fn allowed(&self, source: &Source) -> bool;
+    /// The task that a client is kept with.
+    fn kept(&self, client: &Client) -> Option<Kept>;
+    /// Keeps a client with a task. Where that fails, the client is not kept.
+    fn keep(&self, client: &Client, kept: &Kept);
+    /// Flows of a task through this node, about.
+    fn load(&self, task: u64) -> u64;
+    /// Adds one to that.
+    fn add_load(&self, task: u64);
+    /// Remembers a flow, in place of an older one. Those that are [`lb_abi::flow::OPENING`]
+    /// never take room from others.
     fn remember(&self, tuple: &Tuple, flow: &Flow) -> bool;
     /// What a task's packets become.
     fn reply(&self, tuple: &Tuple) -> Option<Reply>;

@@ -1,4 +1,4 @@
-//! Changing one end of a packet: address and port, with both checksums.
+//! Changing one end of a packet: its address, with its port or both ports, and both checksums.
 
 use crate::packet::{Change, Packet};
 use crate::parse::Segment;
@@ -13,35 +13,39 @@ pub enum End {
     Destination,
 }
 
-/// Gives one end of the packet another address and port. False if it could not be written.
+impl End {
+    /// Both ports of a packet in their order, where this end's is `port` and the other's `other`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ports(self, port: Be16, other: Be16) -> [Be16; 2] {
+        match self {
+            Self::Source => [port, other],
+            Self::Destination => [other, port],
+        }
+    }
+}
+
+/// Gives one end of the packet another address and port, and the other end the port `other`,
+/// which may be the one that it has. False if it could not be written.
+///
+/// The ports are neighbours: changing both costs no more than one, and needs no question.
 #[inline(always)]
 pub fn rewrite<P: Packet>(
     packet: &mut P,
     segment: &Segment,
     end: End,
-    address: Be32,
-    port: Be16,
+    (address, port): (Be32, Be16),
+    other: Be16,
 ) -> bool {
-    let (old_address, old_port, address_at, port_at) = match end {
-        End::Source => (
-            segment.tuple.source,
-            segment.tuple.source_port,
-            segment.l3 + 12,
-            segment.l4,
-        ),
-        End::Destination => (
-            segment.tuple.destination,
-            segment.tuple.destination_port,
-            segment.l3 + 16,
-            segment.l4 + 2,
-        ),
+    let (old_address, address_at) = match end {
+        End::Source => (segment.tuple.source, segment.l3 + 12),
+        End::Destination => (segment.tuple.destination, segment.l3 + 16),
     };
     let udp = segment.tuple.proto == UDP;
     let checksum_at = segment.l4 + if udp { 6 } else { 16 };
     let from = old_address.to_bytes();
     let to = address.to_bytes();
-    let [from_high, from_low] = old_port.to_bytes();
-    let [to_high, to_low] = port.to_bytes();
+    let ports = end.ports(port, other);
     packet.patch_transport(
         checksum_at,
         Change {
@@ -54,13 +58,20 @@ pub fn rewrite<P: Packet>(
     ) && packet.patch_transport(
         checksum_at,
         Change {
-            from: [from_high, from_low, 0, 0],
-            to: [to_high, to_low, 0, 0],
-            wide: false,
+            from: bytes([segment.tuple.source_port, segment.tuple.destination_port]),
+            to: bytes(ports),
+            wide: true,
             pseudo: false,
             udp,
         },
     ) && packet.patch_header(segment.l3 + 10, from, to)
         && packet.store(address_at, &to)
-        && packet.store(port_at, &port)
+        && packet.store(segment.l4, &ports)
+}
+
+/// Two ports as they lie in a packet.
+#[inline(always)]
+pub(crate) const fn bytes([source, destination]: [Be16; 2]) -> [u8; 4] {
+    let ([a, b], [c, d]) = (source.to_bytes(), destination.to_bytes());
+    [a, b, c, d]
 }

@@ -7,7 +7,9 @@ use crate::packet::Tables;
 use crate::parse::Segment;
 use lb_abi::counters::Reason;
 use lb_abi::flow::Flow;
-use lb_abi::service::{Backend, Frontend, PICK_FLOW, PICK_SOURCE, Port, Slot};
+use lb_abi::service::{
+    Backend, Client, Frontend, Kept, PICK_FLOW, PICK_LEAST, PICK_SOURCE, Port, Slot,
+};
 use lb_abi::{Be16, Be32, UDP};
 
 /// Where a new flow goes.
@@ -20,20 +22,24 @@ pub enum Scheduled {
     Failed(Reason),
 }
 
-/// Gives a new flow to a task, and remembers it.
+/// Gives a new flow to a task, and remembers it, with `opening` for its state.
 #[inline(always)]
 pub fn schedule<T: Tables>(
     tables: &T,
     segment: &Segment,
     port: &Port,
     frontend: &Frontend,
+    opening: u32,
 ) -> Scheduled {
     let client = (segment.tuple.source, segment.tuple.source_port);
     let (task, backend) = match next(tables, port, frontend, client) {
         Scheduled::To(task, backend) => (task, backend),
         other => return other,
     };
-    let flow = Flow::new(task, Be32::new(0));
+    let flow = Flow {
+        state: opening,
+        ..Flow::new(task, Be32::new(0))
+    };
     if !tables.remember(&segment.tuple, &flow) {
         return Scheduled::Failed(Reason::FlowTable);
     }
@@ -50,6 +56,42 @@ pub fn schedule<T: Tables>(
 /// new connections to N tasks reach N different tasks, on however many CPUs.
 #[inline(always)]
 pub fn next<T: Tables>(
+    tables: &T,
+    port: &Port,
+    frontend: &Frontend,
+    client: (Be32, Be16),
+) -> Scheduled {
+    if frontend.keep == 0 {
+        return fresh(tables, port, frontend, client);
+    }
+    let stays = Client {
+        port: *port,
+        address: client.0,
+    };
+    let now = tables.now();
+    let kept = tables
+        .kept(&stays)
+        .filter(|kept| now.wrapping_sub(kept.since) <= frontend.keep)
+        .and_then(|kept| Some((kept.task, tables.backend(kept.task)?)))
+        .filter(|(_, backend)| backend.takes != 0 && backend.service == frontend.service);
+    let scheduled = match kept {
+        Some((task, backend)) => Scheduled::To(task, backend),
+        None => fresh(tables, port, frontend, client),
+    };
+    if let Scheduled::To(task, _) = &scheduled {
+        let kept = Kept {
+            task: *task,
+            since: now,
+            zero: 0,
+        };
+        tables.keep(&stays, &kept);
+    }
+    scheduled
+}
+
+/// The same, for a client that is not kept with a task.
+#[inline(always)]
+fn fresh<T: Tables>(
     tables: &T,
     port: &Port,
     frontend: &Frontend,
@@ -104,6 +146,9 @@ pub const fn mixed(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
+/// The task in the place of a table that `turn` gives; with [`PICK_LEAST`] it, or the one
+/// in another place that has fewer flows. Two choices are as good as all of them, nearly
+/// (Mitzenmacher, IEEE TPDS 2001), and where they are equal the turn decides.
 #[inline(always)]
 fn place<T: Tables>(
     tables: &T,
@@ -111,15 +156,32 @@ fn place<T: Tables>(
     frontend: &Frontend,
     turn: u64,
 ) -> Option<(u64, Backend)> {
+    let count = u64::from(frontend.count);
+    let first = turn % count;
+    let mut task = slot(tables, port, frontend, first)?;
+    if frontend.pick == PICK_LEAST {
+        if count > 1 {
+            let apart = 1 + mixed(turn) % (count - 1);
+            let second = slot(tables, port, frontend, (first + apart) % count)?;
+            if tables.load(second) < tables.load(task) {
+                task = second;
+            }
+        }
+        tables.add_load(task);
+    }
+    Some((task, tables.backend(task)?))
+}
+
+#[inline(always)]
+fn slot<T: Tables>(tables: &T, port: &Port, frontend: &Frontend, index: u64) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "smaller than count, which is 32 bits"
     )]
-    let index = (turn % u64::from(frontend.count)) as u32;
-    let task = tables.slot(&Slot {
+    let index = index as u32;
+    tables.slot(&Slot {
         port: *port,
         table: frontend.table,
         index,
-    })?;
-    Some((task, tables.backend(task)?))
+    })
 }

@@ -4,7 +4,7 @@
 //! first decision is remembered as a flow, so the second finds the same.
 
 use crate::callers::to_container;
-use crate::choose::{Choice, choose};
+use crate::choose::{Choice, choose, opening, proved};
 use crate::deliver::deliver;
 use crate::errors;
 use crate::packet::{ETHERNET, Packet, Tables};
@@ -66,7 +66,7 @@ fn from_client<P: Packet, T: Tables>(
             segment,
             frontend,
             (&backend, &flow),
-            false,
+            None,
         );
     }
     if flow.peer.get() != 0 {
@@ -113,14 +113,24 @@ fn to_task<P: Packet, T: Tables>(
         return Verdict::Drop(Reason::UnknownTask);
     }
     // The ingress node decides whose flow this is; a reused port may have moved it.
-    let flow = Flow::new(opened.task, opened.sender);
-    let known = match tables.flow(&inner.tuple, inner.state_in()) {
-        Some(known) => known.task == flow.task && known.peer == flow.peer,
-        None => false,
+    let before = tables.flow(&inner.tuple, inner.state_in());
+    let known = before.filter(|known| {
+        let over = inner.opens() && Flow::closed(known.state);
+        known.task == opened.task && known.peer == opened.sender && !over
+    });
+    let flow = match known {
+        Some(known) => proved(tables, &inner, known, inner.state_in()),
+        None => {
+            let flow = Flow {
+                state: opening(before),
+                ..Flow::new(opened.task, opened.sender)
+            };
+            if !tables.remember(&inner.tuple, &flow) {
+                return Verdict::Drop(Reason::FlowTable);
+            }
+            flow
+        }
     };
-    if !known && !tables.remember(&inner.tuple, &flow) {
-        return Verdict::Drop(Reason::FlowTable);
-    }
     if !packet.shrink() {
         return Verdict::Drop(Reason::NoRoom);
     }
@@ -133,7 +143,7 @@ fn to_task<P: Packet, T: Tables>(
         &inner,
         &frontend,
         (&backend, &flow),
-        false,
+        None,
     )
 }
 

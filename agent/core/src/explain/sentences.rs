@@ -76,7 +76,16 @@ impl Scene<'_> {
                 }]
             }
             Rule::KnownFlow => self.known(),
-            Rule::NextInTurn | Rule::ByHash => self.turn(),
+            Rule::NextInTurn | Rule::ByHash | Rule::FewestFlows | Rule::Kept => self.turn(),
+            Rule::NotAllowed => vec![format!(
+                "{} publishes {} to some networks only, by its label swarmlb.allow.",
+                self.told.service.as_deref().unwrap_or("A service"),
+                self.port()
+            )],
+            Rule::NoLease => vec![
+                "This node's agent has not been heard of for longer than its lease: new connections are left to the kernel (see: lbctl check)."
+                    .to_owned(),
+            ],
         }
     }
 
@@ -167,7 +176,18 @@ impl Scene<'_> {
             "{service} publishes {}, and {ready} {tasks} new connections.",
             self.port()
         ));
-        if let (Some(turn), true) = (self.told.turn, self.trial.task.is_some()) {
+        if self.told.rule == Rule::Kept {
+            let task = self.task(self.trial.task);
+            all.push(format!(
+                "The client was with {task} and stays with it (swarmlb.affinity)."
+            ));
+        }
+        if self.told.rule == Rule::FewestFlows && self.trial.task.is_some() {
+            let task = self.task(self.trial.task);
+            all.push(format!(
+                "Of two tasks, {task} has fewer connections through this node, or as many and the turn."
+            ));
+        } else if let (Some(turn), true) = (self.told.turn, self.trial.task.is_some()) {
             let place = turn.checked_rem(ready.into()).unwrap_or_default() + 1;
             all.push(format!(
                 "It is the turn of {} (turn {turn}, place {place} of {ready}).",

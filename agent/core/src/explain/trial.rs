@@ -5,7 +5,7 @@ use super::frame::frame;
 use crate::report::{Fate, Rule};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{Flow, Tuple};
-use lb_abi::service::{Backend, Frontend, LOCAL, PICK_TURN, Port};
+use lb_abi::service::{Backend, Frontend, LOCAL, PICK_LEAST, PICK_TURN, Port};
 use lb_abi::{Be16, Be32};
 use lb_datapath::Verdict;
 use lb_datapath::model::{Frame, Memory};
@@ -55,8 +55,20 @@ pub(super) fn trial(before: &Memory, question: &Question) -> Trial {
         Verdict::Bridge | Verdict::Container(_) => (Fate::Here, None),
     };
     let new = new_by(before, &port, known.as_ref(), turn, fate);
-    let rule = new.unwrap_or_else(|| rule(before, question, &port, known.as_ref(), fate));
-    let decided = matches!(rule, Rule::KnownFlow | Rule::NextInTurn | Rule::ByHash);
+    let rule = match (reason, new) {
+        (Some(Reason::NotAllowed), _) => Rule::NotAllowed,
+        (_, Some(new)) => new,
+        (_, None) => rule(before, question, &port, known.as_ref(), fate),
+    };
+    let undecided = [
+        Rule::NotReady,
+        Rule::NotOurAddress,
+        Rule::NotPublished,
+        Rule::NoReadyTask,
+        Rule::NotAllowed,
+        Rule::NoLease,
+    ];
+    let decided = !undecided.contains(&rule);
     let chosen = after.flows.borrow().get(&tuple).map(|flow| flow.task);
     let sent = matches!(fate, Fate::Here | Fate::Elsewhere);
     Trial {
@@ -89,11 +101,17 @@ fn new_by(
         Fate::Dropped => known.is_none() && before.settings.is_some(),
         Fate::Passed => false,
     };
-    let pick = before.frontends.get(port).map(|frontend| frontend.pick);
-    match pick {
-        Some(PICK_TURN) => (new || turn.is_some()).then_some(Rule::NextInTurn),
-        _ => new.then_some(Rule::ByHash),
+    let frontend = before.frontends.get(port)?;
+    let in_turn = matches!(frontend.pick, PICK_TURN | PICK_LEAST);
+    if new && in_turn && turn.is_none() && frontend.keep != 0 {
+        return Some(Rule::Kept);
     }
+    let rule = match frontend.pick {
+        PICK_TURN => Rule::NextInTurn,
+        PICK_LEAST => Rule::FewestFlows,
+        _ => Rule::ByHash,
+    };
+    (new || (in_turn && turn.is_some())).then_some(rule)
 }
 
 /// What decided, where no flow was opened; where nothing was done, what was missing for it.
@@ -122,6 +140,7 @@ fn rule(
     }
     match before.frontends.get(port) {
         None => Rule::NotPublished,
+        Some(_) if before.expired => Rule::NoLease,
         Some(_) => Rule::NoReadyTask,
     }
 }

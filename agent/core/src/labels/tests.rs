@@ -44,7 +44,12 @@ fn each_label_is_understood() {
         ("swarmlb.policy", "source-hash"),
         ("swarmlb.local", "only"),
         ("swarmlb.publish", "8081:80, 53:5353/udp,443:8443/tcp"),
-        ("swarmlb.return", "tunnel"),
+        ("swarmlb.return", "direct"),
+        ("swarmlb.affinity", "60"),
+        (
+            "swarmlb.allow",
+            "10.0.0.0/9, 10.128.0.0/9,192.0.2.7,2001:db8::/32",
+        ),
     ]));
     assert_eq!(problems, vec![]);
     assert_eq!(
@@ -53,6 +58,12 @@ fn each_label_is_understood() {
             enabled: false,
             policy: Policy::SourceHash,
             local: Local::Only,
+            affinity_s: 60,
+            direct: true,
+            allow: Some(vec![
+                "10.0.0.0/8".parse().unwrap(),
+                "192.0.2.7/32".parse().unwrap()
+            ]),
             published: vec![
                 port(8081, 80, Proto::Tcp),
                 port(53, 5353, Proto::Udp),
@@ -67,13 +78,13 @@ fn a_bad_label_is_named_and_the_rest_of_the_service_works() {
     assert_eq!(
         complaints(&[("swarmlb.polcy", "maglev")]),
         [
-            "service vote: label swarmlb.polcy=maglev: there is no such label; there are enable, policy, local and publish"
+            "service vote: label swarmlb.polcy=maglev: there is no such label; there are enable, policy, affinity, local, return, allow and publish"
         ]
     );
     assert_eq!(
         complaints(&[("swarmlb.policy", "random")]),
         [
-            "service vote: label swarmlb.policy=random: it is round-robin, source-hash or maglev; round-robin it is until then"
+            "service vote: label swarmlb.policy=random: it is round-robin, least-conn, source-hash or maglev; round-robin it is until then"
         ]
     );
     let bad = [(
@@ -95,8 +106,9 @@ fn a_bad_label_is_named_and_the_rest_of_the_service_works() {
     for label in [
         ("swarmlb.enable", "no"),
         ("swarmlb.local", "yes"),
-        ("swarmlb.affinity", "60"),
-        ("swarmlb.return", "direct"),
+        ("swarmlb.affinity", "0"),
+        ("swarmlb.affinity", "604801"),
+        ("swarmlb.return", "there"),
     ] {
         assert_eq!(complaints(&[label]).len(), 1, "{label:?}");
         assert_eq!(ports(&service(&[label])).len(), 1, "{label:?}");
@@ -104,10 +116,27 @@ fn a_bad_label_is_named_and_the_rest_of_the_service_works() {
 }
 
 #[test]
-fn a_restriction_that_cannot_be_kept_is_not_ignored() {
-    let restricted = service(&[("swarmlb.allow", "10.0.0.0/8")]);
-    assert_eq!(ports(&restricted), []);
-    assert_eq!(complaints(&[("swarmlb.allow", "10.0.0.0/8")]).len(), 1);
+fn a_restriction_that_is_not_understood_is_not_ignored() {
+    for (value, allowed, problems) in [
+        ("10.0.0.0/8,10.0.0.0/33,all", vec!["10.0.0.0/8"], 1),
+        ("none of these", vec![], 1),
+        ("", vec![], 1),
+        ("2001:db8::/32", vec![], 0),
+    ] {
+        let labels = [("swarmlb.allow", value)];
+        let (wishes, told) = read(&service(&labels));
+        let expected: Vec<Ipv4Net> = allowed.iter().map(|net| net.parse().unwrap()).collect();
+        assert_eq!(
+            (wishes.allow, told.len()),
+            (Some(expected), problems),
+            "{value}"
+        );
+        assert_eq!(
+            ports(&service(&labels)).len(),
+            1,
+            "{value}: published, to those"
+        );
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@ use crate::ids::Key;
 use crate::kernel::Kernel;
 use crate::kernel::fake::FakeKernel;
 use crate::state::{Hook, HookKind};
-use lb_abi::service::{Backend, Frontend, PICK_TURN};
+use lb_abi::service::{Backend, Frontend};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -32,16 +32,9 @@ fn state() -> impl Strategy<Value = State> {
             let mut state = State::default();
             for (key, (address, place, service)) in backends {
                 state.services.insert(Key(service));
-                state.backends.insert(
-                    key,
-                    Backend {
-                        address: Be32::new(address),
-                        place,
-                        link: 0,
-                        zero: 0,
-                        service,
-                    },
-                );
+                state
+                    .backends
+                    .insert(key, Backend::new(Be32::new(address), place, service));
             }
             let keys: Vec<Key> = state.backends.keys().copied().collect();
             for (port, (target, table, picks)) in frontends {
@@ -51,15 +44,9 @@ fn state() -> impl Strategy<Value = State> {
                     picks.iter().map(|pick| *pick.get(&keys)).collect()
                 };
                 let count = u32::try_from(tasks.len()).unwrap();
-                state.frontends.insert(
-                    port,
-                    Frontend {
-                        target: Be16::new(target),
-                        pick: PICK_TURN,
-                        count,
-                        table,
-                    },
-                );
+                state
+                    .frontends
+                    .insert(port, Frontend::new(Be16::new(target), count, table, 1));
                 if count != 0 {
                     state.tables.insert((port, table), tasks);
                 }

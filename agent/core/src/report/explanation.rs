@@ -60,6 +60,14 @@ pub enum Rule {
     NextInTurn,
     /// It goes to the task that the hash of the client names.
     ByHash,
+    /// It goes to the one of two tasks that has fewer flows.
+    FewestFlows,
+    /// It goes to the task that its client has been with.
+    Kept,
+    /// Its client is in no network that the service allows.
+    NotAllowed,
+    /// The agent's lease has run out: new flows are the kernel's.
+    NoLease,
 }
 
 /// What becomes of a packet.

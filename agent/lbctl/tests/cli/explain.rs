@@ -2,7 +2,7 @@
 
 use crate::agent::Agent;
 use crate::tables::{json, shows};
-use lb_abi::service::{Backend, Frontend, LOCAL, PICK_TURN, Port, REMOTE, Slot};
+use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP};
 use lb_core::ids::Key;
@@ -21,24 +21,13 @@ fn memory() -> Memory {
     settings.tunnel_port = Be16::new(6081);
     (settings.uplink, settings.mtu, settings.bridge) = (2, 1500, 3);
     let port = Port::new(Be16::new(8080), TCP);
-    let frontend = Frontend {
-        target: Be16::new(80),
-        pick: PICK_TURN,
-        count: 2,
-        table: 1,
-    };
+    let frontend = Frontend::new(Be16::new(80), 2, 1, Key::of("s1").0);
     let slot = |index| Slot {
         port,
         table: 1,
         index,
     };
-    let backend = |address, place| Backend {
-        address: be(address),
-        place,
-        link: 0,
-        zero: 0,
-        service: Key::of("s1").0,
-    };
+    let backend = |address, place| Backend::new(be(address), place, Key::of("s1").0);
     let [first, second] = ["t1", "t2"].map(|task| Key::of(task).0);
     Memory {
         settings: Some(settings),

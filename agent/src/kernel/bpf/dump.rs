@@ -3,11 +3,12 @@
 //! Reads only: the kernel does not count these look-ups as use of a flow.
 
 use super::Failure;
-use super::maps::{One, Table, pinned};
+use super::clock::nanoseconds;
+use super::maps::{Flows, Networks, One, Table, pinned};
 use aya::maps::Map;
 use lb_abi::Be32;
-use lb_abi::flow::{Caller, Flow, Reply, Tuple};
-use lb_abi::service::{Backend, Frontend, Port, Slot};
+use lb_abi::flow::{Caller, Reply, Tuple, ticks};
+use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
 use lb_abi::settings::Settings;
 use lb_datapath::model::Memory;
 use std::cell::RefCell;
@@ -26,7 +27,12 @@ pub(super) struct Dump {
     turns: Table<Port, u64>,
     slots: Table<Slot, u64>,
     backends: Table<u64, Backend>,
-    flows: Table<Tuple, Flow>,
+    lease: One<u64>,
+    allowed: Networks,
+    kept: Table<Client, Kept>,
+    loads: Table<u64, u64>,
+    flows: Flows,
+    answering: Table<Tuple, Reply>,
     replies: Table<Tuple, Reply>,
     callers: Table<Tuple, Caller>,
 }
@@ -44,7 +50,12 @@ impl Dump {
             turns: Table::new("LB_TURNS", map("LB_TURNS", hash)?)?,
             slots: Table::new("LB_SLOTS", map("LB_SLOTS", hash)?)?,
             backends: Table::new("LB_BACKENDS", map("LB_BACKENDS", hash)?)?,
-            flows: Table::new("LB_FLOWS", map("LB_FLOWS", lru)?)?,
+            lease: One::new("LB_LEASE", map("LB_LEASE", Map::Array)?)?,
+            allowed: Networks::new("LB_ALLOWED", map("LB_ALLOWED", Map::LpmTrie)?)?,
+            kept: Table::new("LB_KEPT", map("LB_KEPT", lru)?)?,
+            loads: Table::new("LB_LOADS", map("LB_LOADS", hash)?)?,
+            flows: Flows::open(directory)?,
+            answering: Table::new("LB_ANSWERING", map("LB_ANSWERING", lru)?)?,
             replies: Table::new("LB_REPLIES", map("LB_REPLIES", lru)?)?,
             callers: Table::new("LB_CALLERS", map("LB_CALLERS", lru)?)?,
         })
@@ -52,24 +63,32 @@ impl Dump {
 
     /// What the maps hold: of flows those of `client`, of tables those of `port`. The
     /// other ones decide nothing about its packets to that port, and may be many.
-    pub(super) fn read(&self, client: Ipv4Addr, port: &Port, now: u32) -> Result<Memory, Failure> {
-        let mut memory = self.read_once(client, port, now)?;
+    pub(super) fn read(&self, client: Ipv4Addr, port: &Port) -> Result<Memory, Failure> {
+        let mut memory = self.read_once(client, port)?;
         for _ in 1..TRIES {
             if self.frontends.get(port)? == memory.frontends.get(port).copied() {
                 break;
             }
-            memory = self.read_once(client, port, now)?;
+            memory = self.read_once(client, port)?;
         }
         Ok(memory)
     }
 
-    fn read_once(&self, client: Ipv4Addr, port: &Port, now: u32) -> Result<Memory, Failure> {
+    fn read_once(&self, client: Ipv4Addr, port: &Port) -> Result<Memory, Failure> {
         let client = Be32::new(client.into());
         let settings = self.settings.get()?;
         let addresses = |table: &Table<Be32, u32>| -> Result<_, Failure> {
             let addresses = table.walk(|_| true)?;
             Ok(addresses.into_keys().map(Be32::get).collect())
         };
+        let mut replies = self.answering.walk(|tuple| tuple.destination == client)?;
+        replies.extend(self.replies.walk(|tuple| tuple.destination == client)?);
+        let allowed = self.allowed.entries()?.into_iter().map(|(port, network)| {
+            let address = Be32::new(network.network().into());
+            (Source { port, address }, u32::from(network.prefix_len()))
+        });
+        let lease = self.lease.get()?;
+        let nanoseconds = nanoseconds();
         Ok(Memory {
             // The programs take it for absent, too, until the agent has written it.
             settings: (settings.uplink != 0).then_some(settings),
@@ -80,9 +99,13 @@ impl Dump {
             addresses: addresses(&self.addresses)?,
             peers: addresses(&self.peers)?,
             flows: RefCell::new(self.flows.walk(|tuple| tuple.source == client)?),
-            replies: RefCell::new(self.replies.walk(|tuple| tuple.destination == client)?),
+            replies: RefCell::new(replies),
+            allowed: allowed.collect(),
+            kept: RefCell::new(self.kept.walk(|kept| kept.address == client)?),
+            loads: RefCell::new(self.loads.walk(|_| true)?),
+            expired: lease != 0 && lease <= nanoseconds,
             callers: RefCell::new(self.callers.walk(|_| true)?),
-            now,
+            now: ticks(nanoseconds),
             ..Memory::default()
         })
     }

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::hooks::{Hooks, program};
-use super::maps::{Maps, One, PerCpu, Table};
+use super::maps::{Flows, Maps, Networks, One, PerCpu, Table};
 use aya::maps::Map;
 use aya::programs::{CgroupSockAddr, SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
@@ -189,7 +189,15 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
         backends: make(take("LB_BACKENDS")?, Table::new)?,
         counters: make(take("LB_COUNTERS")?, PerCpu::new)?,
         retired: make(take("LB_RETIRED")?, Table::new)?,
-        flows: make(take("LB_FLOWS")?, Table::new)?,
+        lease: make(take("LB_LEASE")?, One::new)?,
+        allowed: make(take("LB_ALLOWED")?, Networks::new)?,
+        kept: make(take("LB_KEPT")?, Table::new)?,
+        loads: make(take("LB_LOADS")?, Table::new)?,
+        flows: Flows {
+            settled: make(take("LB_FLOWS")?, Table::new)?,
+            opening: make(take("LB_OPENING")?, Table::new)?,
+        },
+        answering: make(take("LB_ANSWERING")?, Table::new)?,
         replies: make(take("LB_REPLIES")?, Table::new)?,
         calls: make(take("LB_CALLS")?, Table::new)?,
         callers: make(take("LB_CALLERS")?, Table::new)?,

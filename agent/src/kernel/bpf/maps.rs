@@ -1,6 +1,11 @@
 //! Typed handles to the maps, and the state that they hold together.
 
+mod flows;
+mod networks;
 mod walk;
+
+pub(crate) use flows::Flows;
+pub(crate) use networks::Networks;
 
 use super::Failure;
 use super::wire::Wire;
@@ -8,8 +13,8 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuHashMap};
 use lb_abi::Be32;
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::Counters;
-use lb_abi::flow::{Caller, Flow, Reply, Tuple};
-use lb_abi::service::{Backend, Frontend, Port, Slot};
+use lb_abi::flow::{Caller, Reply, Tuple};
+use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot};
 use lb_abi::settings::Settings;
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
@@ -37,7 +42,12 @@ pub(crate) struct Maps {
     pub(crate) backends: Table<u64, Backend>,
     pub(crate) counters: PerCpu<u64, Counters>,
     pub(crate) retired: Table<u64, Counters>,
-    pub(crate) flows: Table<Tuple, Flow>,
+    pub(crate) lease: One<u64>,
+    pub(crate) allowed: Networks,
+    pub(crate) kept: Table<Client, Kept>,
+    pub(crate) loads: Table<u64, u64>,
+    pub(crate) flows: Flows,
+    pub(crate) answering: Table<Tuple, Reply>,
     pub(crate) replies: Table<Tuple, Reply>,
     pub(crate) calls: Table<Call, Called>,
     pub(crate) callers: Table<Tuple, Caller>,
@@ -103,6 +113,16 @@ impl<K: Plain, V: Plain> Table<K, V> {
         absent(self.1.remove(&Wire(*key)))
             .map(|_| ())
             .map_err(failed(self.0))
+    }
+
+    /// Removes what is not to be `kept`.
+    pub(crate) fn retain(&mut self, kept: impl Fn(&V) -> bool) -> Result<(), Failure> {
+        for (key, value) in self.entries()? {
+            if !kept(&value) {
+                self.remove(&key)?;
+            }
+        }
+        Ok(())
     }
 
     /// All entries. Ones that come or go meanwhile may be missing or not.
@@ -208,6 +228,7 @@ impl Maps {
                 .into_iter()
                 .map(|(key, slots)| (key, slots.into_values().collect()))
                 .collect(),
+            allowed: self.allowed.entries()?,
             frontends: self.frontends.entries()?.into_iter().collect(),
         })
     }
@@ -244,21 +265,12 @@ impl Maps {
             .into_iter()
             .map(|(key, _)| key)
             .collect();
-        for (tuple, flow) in self.flows.entries()? {
-            if !alive.contains(&flow.task) {
-                self.flows.remove(&tuple)?;
-            }
+        self.flows.retain(|flow| alive.contains(&flow.task))?;
+        for replies in [&mut self.replies, &mut self.answering] {
+            replies.retain(|reply| alive.contains(&reply.task))?;
         }
-        for (tuple, reply) in self.replies.entries()? {
-            if !alive.contains(&reply.task) {
-                self.replies.remove(&tuple)?;
-            }
-        }
-        for (call, called) in self.calls.entries()? {
-            if !alive.contains(&called.task) {
-                self.calls.remove(&call)?;
-            }
-        }
+        self.kept.retain(|kept| alive.contains(&kept.task))?;
+        self.calls.retain(|called| alive.contains(&called.task))?;
         for (tuple, caller) in self.callers.entries()? {
             let own = Tuple {
                 source: caller.address,

@@ -1,12 +1,13 @@
 //! What clients did through this node: counters of tasks, and flows that are open now.
 
 use super::Failure;
+use super::clock::now;
 use super::drops::Drops;
 use super::dump::Dump;
-use super::maps::{Maps, PerCpu, Table, observe_error, pinned};
+use super::maps::{Flows, Maps, PerCpu, Table, observe_error, pinned};
 use aya::maps::Map;
 use lb_abi::counters::{Counters, Reason};
-use lb_abi::flow::{ANSWERED, Flow, Tuple, ticks};
+use lb_abi::flow::{ANSWERED, Flow, Tuple};
 use lb_abi::service::Port;
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
@@ -32,7 +33,7 @@ pub struct Meter {
     dump: Dump,
     counters: PerCpu<u64, Counters>,
     retired: Table<u64, Counters>,
-    flows: Table<Tuple, Flow>,
+    flows: Flows,
 }
 
 impl Meter {
@@ -46,7 +47,7 @@ impl Meter {
                 pinned(directory, "LB_COUNTERS", Map::PerCpuHashMap)?,
             )?,
             retired: Table::new("LB_RETIRED", pinned(directory, "LB_RETIRED", Map::HashMap)?)?,
-            flows: Table::new("LB_FLOWS", pinned(directory, "LB_FLOWS", Map::LruHashMap)?)?,
+            flows: Flows::open(directory)?,
         })
     }
 
@@ -74,7 +75,7 @@ impl Meter {
     /// # Errors
     /// When a map could not be read.
     pub fn memory(&self, client: Ipv4Addr, port: &Port) -> Result<Memory, ObserveError> {
-        let copy = self.dump.read(client, port, now());
+        let copy = self.dump.read(client, port);
         copy.map_err(observe_error)
     }
 
@@ -97,7 +98,7 @@ impl Meter {
             traffic.retired.insert(Key(key), told(&counters));
         }
         let now = now();
-        for (tuple, flow) in self.flows.entries()? {
+        for (tuple, flow) in self.flows.walk(|_| true)? {
             if open(&tuple, &flow, now)
                 && let Some(counters) = traffic.tasks.get_mut(&Key(flow.task))
             {
@@ -106,6 +107,24 @@ impl Meter {
         }
         Ok(traffic)
     }
+}
+
+/// Counts the flows of every task anew, for the programs to count on from.
+pub(crate) fn weigh(maps: &mut Maps) -> Result<(), Failure> {
+    let now = now();
+    let tasks = maps.loads.walk(|_| true)?.into_keys();
+    let mut loads: BTreeMap<u64, u64> = tasks.map(|task| (task, 0)).collect();
+    for (tuple, flow) in maps.flows.walk(|_| true)? {
+        if open(&tuple, &flow, now)
+            && let Some(load) = loads.get_mut(&flow.task)
+        {
+            *load += 1;
+        }
+    }
+    for (task, load) in loads {
+        maps.loads.insert(task, load)?;
+    }
+    Ok(())
 }
 
 /// Adds a task's counters to its service's, then forgets the task's.
@@ -140,11 +159,4 @@ fn open(tuple: &Tuple, flow: &Flow, now: u32) -> bool {
         !quiet
     };
     lives && flow.peer.get() == 0
-}
-
-/// The flows' clock: the same as the programs read, `CLOCK_MONOTONIC`.
-fn now() -> u32 {
-    let clock = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC_COARSE);
-    let nanoseconds = clock.map_or(0, |time| std::time::Duration::from(time).as_nanos());
-    ticks(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
 }

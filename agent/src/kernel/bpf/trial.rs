@@ -15,6 +15,7 @@ use lb_abi::call::{Call, Called};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{Caller, Flow, Reply, Tuple};
 use lb_abi::service::Port;
+use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
 use lb_core::state::HookKind;
 use std::collections::BTreeMap;
@@ -178,12 +179,20 @@ impl BpfKernel {
             .map_err(|source| TrialError::Unknown { program, source })
     }
 
+    /// Says how many flows a task has; [`BpfKernel::weigh`] knows better.
+    ///
+    /// # Errors
+    /// When the map could not be written.
+    pub fn set_load(&mut self, task: Key, flows: u64) -> Result<(), ObserveError> {
+        self.maps.loads.insert(task.0, flows).map_err(observe_error)
+    }
+
     /// Flows, as clients see them.
     ///
     /// # Errors
     /// When the map could not be read.
     pub fn flows(&self) -> Result<BTreeMap<Tuple, Flow>, ObserveError> {
-        all(&self.maps.flows)
+        self.maps.flows.walk(|_| true).map_err(observe_error)
     }
 
     /// What tasks' packets become.
@@ -191,7 +200,9 @@ impl BpfKernel {
     /// # Errors
     /// When the map could not be read.
     pub fn replies(&self) -> Result<BTreeMap<Tuple, Reply>, ObserveError> {
-        all(&self.maps.replies)
+        let mut replies = all(&self.maps.answering)?;
+        replies.extend(all(&self.maps.replies)?);
+        Ok(replies)
     }
 
     /// What processes on the node asked for.

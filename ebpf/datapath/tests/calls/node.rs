@@ -1,7 +1,7 @@
 //! A node in memory: 10.0.0.1, with tasks here and on 10.0.0.2.
 
 use lb_abi::counters::Counters;
-use lb_abi::service::{Backend, Frontend, LOCAL, PICK_TURN, Port, REMOTE, Slot};
+use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32};
 use lb_datapath::host::Socket;
@@ -33,13 +33,7 @@ pub(crate) fn memory(proto: u8) -> Memory {
         ..Memory::default()
     };
     for (index, (task, address, place)) in (0..).zip([(1, TASK, LOCAL), (2, THERE, REMOTE)]) {
-        let backend = Backend {
-            address: be(address),
-            place,
-            link: 0,
-            zero: 0,
-            service: 9,
-        };
+        let backend = Backend::new(be(address), place, 9);
         memory.backends.insert(task, backend);
         memory.counters.get_mut().insert(task, Counters::default());
         let slot = Slot {
@@ -49,12 +43,7 @@ pub(crate) fn memory(proto: u8) -> Memory {
         };
         memory.slots.insert(slot, task);
     }
-    let frontend = Frontend {
-        target: Be16::new(80),
-        pick: PICK_TURN,
-        count: 2,
-        table: 1,
-    };
+    let frontend = Frontend::new(Be16::new(80), 2, 1, 9);
     memory.frontends.insert(port, frontend);
     memory.turns.get_mut().insert(port, 0);
     memory.addresses.insert(HERE.into());

@@ -7,7 +7,7 @@ use lb_abi::Be32;
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{Caller, Flow, Reply, Tuple};
-use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
+use lb_abi::service::{Backend, Client, Frontend, Kept, LOCAL, Port, REMOTE, Slot, Source};
 use lb_abi::settings::Settings;
 use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
@@ -34,6 +34,38 @@ struct Faulty {
 }
 
 impl Tables for Faulty {
+    fn peek(&self, tuple: &Tuple) -> Option<Flow> {
+        self.memory.peek(tuple)
+    }
+
+    fn now(&self) -> u32 {
+        self.memory.now()
+    }
+
+    fn leased(&self) -> bool {
+        self.memory.leased()
+    }
+
+    fn allowed(&self, source: &Source) -> bool {
+        self.memory.allowed(source)
+    }
+
+    fn kept(&self, client: &Client) -> Option<Kept> {
+        self.memory.kept(client)
+    }
+
+    fn keep(&self, client: &Client, kept: &Kept) {
+        self.memory.keep(client, kept);
+    }
+
+    fn load(&self, task: u64) -> u64 {
+        self.memory.load(task)
+    }
+
+    fn add_load(&self, task: u64) {
+        self.memory.add_load(task);
+    }
+
     fn settings(&self) -> Option<Settings> {
         self.memory.settings()
     }

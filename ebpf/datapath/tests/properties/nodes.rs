@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use lb_abi::service::{Backend, Frontend, LOCAL, PICK_TURN, Port, REMOTE, Slot};
+use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
@@ -49,13 +49,7 @@ pub(crate) fn serving(address: Ipv4Addr, place: u32, count: u32) -> Memory {
     let mut memory = node(address);
     for n in 0..count {
         let address = if place == LOCAL { *task(n).ip() } else { HOME };
-        let backend = Backend {
-            address: Be32::new(address.into()),
-            place,
-            link: 0,
-            zero: 0,
-            service: 1,
-        };
+        let backend = Backend::new(Be32::new(address.into()), place, 1);
         memory.backends.insert(key(n), backend);
         memory
             .counters
@@ -64,12 +58,7 @@ pub(crate) fn serving(address: Ipv4Addr, place: u32, count: u32) -> Memory {
     }
     for proto in [TCP, UDP] {
         let port = Port::new(Be16::new(FRONTEND.port()), proto);
-        let frontend = Frontend {
-            target: Be16::new(task(0).port()),
-            pick: PICK_TURN,
-            count,
-            table: 1,
-        };
+        let frontend = Frontend::new(Be16::new(task(0).port()), count, 1, 1);
         memory.frontends.insert(port, frontend);
         memory.turns.get_mut().insert(port, 0);
         for index in 0..count {

@@ -52,6 +52,30 @@ fn by_hash_the_table_has_a_place_for_every_remainder() {
 }
 
 #[test]
+fn restrictions_stickiness_and_the_direct_way_are_the_frontends() {
+    let (state, problems) = want(&labelled(&[
+        ("swarmlb.policy", "least-conn"),
+        ("swarmlb.affinity", "60"),
+        ("swarmlb.return", "direct"),
+        ("swarmlb.allow", "203.0.113.0/24,192.0.2.7"),
+    ]));
+    assert_eq!(problems, vec![]);
+    let (port, frontend) = state.frontends.iter().next().unwrap();
+    assert_eq!(
+        (frontend.pick, frontend.count, frontend.flags),
+        (PICK_LEAST, 2, RESTRICTED | DIRECT)
+    );
+    assert_eq!(frontend.keep, 56, "60 s in ticks of 1.07 s");
+    assert_eq!(frontend.service, Key::from(&ServiceId::from("vote")).0);
+    let networks = ["192.0.2.7/32", "203.0.113.0/24"].map(|net| (*port, net.parse().unwrap()));
+    assert_eq!(state.allowed, networks.into());
+    // A client stays with a task only as long as that takes others, too.
+    let (state, _) = want(&labelled(&[("swarmlb.local", "only")]));
+    let takes = ["a", "b"].map(|task| state.backends[&Key::of(task)].takes);
+    assert_eq!(takes, [1, 0]);
+}
+
+#[test]
 fn a_label_publishes_a_port_that_swarm_does_not_know() {
     let mut snapshot = labelled(&[("swarmlb.publish", "8081:80")]);
     let service = snapshot.services.get_mut(&"vote".into()).unwrap();

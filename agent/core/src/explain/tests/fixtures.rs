@@ -6,7 +6,7 @@ use crate::node::Node;
 use crate::report::Explanation;
 use crate::tell::tests::{swarm, this};
 use lb_abi::flow::{Flow, Tuple};
-use lb_abi::service::{Backend, Frontend, LOCAL, PICK_TURN, Port, REMOTE, Slot};
+use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
@@ -37,15 +37,9 @@ pub(super) fn memory() -> Memory {
     };
     for (number, proto) in [(8080, TCP), (9000, UDP)] {
         let port = Port::new(Be16::new(number), proto);
-        memory.frontends.insert(
-            port,
-            Frontend {
-                target: Be16::new(80),
-                pick: PICK_TURN,
-                count: 2,
-                table: 4,
-            },
-        );
+        memory
+            .frontends
+            .insert(port, Frontend::new(Be16::new(80), 2, 4, Key::of("a").0));
         memory.turns.get_mut().insert(port, 7);
         for (index, task) in (0..).zip(["t9", "t7"]) {
             let slot = Slot {
@@ -58,13 +52,7 @@ pub(super) fn memory() -> Memory {
     }
     let here = Ipv4Addr::new(172, 18, 0, 3);
     for (task, address, place) in [("t9", Be32::new(here.into()), LOCAL), ("t7", be(2), REMOTE)] {
-        let backend = Backend {
-            address,
-            place,
-            link: 0,
-            zero: 0,
-            service: Key::of("a").0,
-        };
+        let backend = Backend::new(address, place, Key::of("a").0);
         memory.backends.insert(key(task), backend);
     }
     memory

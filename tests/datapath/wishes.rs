@@ -1,0 +1,200 @@
+//! What services ask for by labels: who may come, who stays, who is least busy, and the way back.
+
+use lb_abi::counters::Reason;
+use lb_abi::service::{DIRECT, PICK_LEAST, Port, RESTRICTED};
+use lb_abi::{Be16, TCP};
+use lb_core::state::State;
+use lb_datapath::Verdict;
+
+use crate::frames::{at, client, tcp};
+use crate::lab::{lab, mac, node};
+use crate::pair::pairs;
+use crate::read::read;
+use crate::round_robin::{distinct, open, six, with};
+use crate::states::{address_of, here, key, publish};
+use crate::world::BridgeTc;
+
+fn port() -> Port {
+    Port::new(Be16::new(8080), TCP)
+}
+
+/// Changes what is published on 8080.
+fn frontend(state: &mut State, edit: impl FnOnce(&mut lb_abi::service::Frontend)) {
+    edit(state.frontends.get_mut(&port()).unwrap());
+}
+
+fn allow(state: &mut State, networks: &[&str]) {
+    let networks = networks.iter().map(|net| (port(), net.parse().unwrap()));
+    state.allowed = networks.collect();
+}
+
+#[test]
+fn only_clients_of_allowed_networks_open_connections() {
+    lab(|lab| {
+        let mut world = with(lab, |state| {
+            publish(state, TCP, 8080, 80, &[here(1)]);
+            publish(state, TCP, 8081, 80, &[here(1)]);
+            frontend(state, |frontend| frontend.flags = RESTRICTED);
+            allow(state, &["203.0.113.0/25", "192.0.2.0/24"]);
+        });
+        let from =
+            |address: [u8; 4], to| tcp(at(address.into(), 1000), at(node(1), to), "S").frame();
+        let dropped = Verdict::Drop(Reason::NotAllowed);
+        for (address, verdict) in [
+            ([203, 0, 113, 127], Verdict::Bridge),
+            ([203, 0, 113, 128], dropped),
+            ([192, 0, 2, 255], Verdict::Bridge),
+            ([10, 0, 0, 1], dropped),
+        ] {
+            assert_eq!(
+                world.receive(&from(address, 8080)).0,
+                verdict,
+                "{address:?}"
+            );
+            assert_eq!(
+                world.receive(&from(address, 8081)).0,
+                Verdict::Bridge,
+                "{address:?}"
+            );
+        }
+        assert_eq!(world.dropped(Reason::NotAllowed), 2);
+        // Who is connected stays so when the list is another one; nobody new comes.
+        world.change(|state| allow(state, &["203.0.113.128/25"]));
+        let more = tcp(at([203, 0, 113, 127].into(), 1000), at(node(1), 8080), "A").frame();
+        assert_eq!(world.receive(&more).0, Verdict::Bridge);
+        assert_eq!(world.receive(&from([203, 0, 113, 126], 8080)).0, dropped);
+        assert_eq!(
+            world.receive(&from([203, 0, 113, 128], 8080)).0,
+            Verdict::Bridge
+        );
+        // An empty list is nobody; no list is everybody.
+        world.change(|state| allow(state, &[]));
+        assert_eq!(world.receive(&from([203, 0, 113, 129], 8080)).0, dropped);
+        world.change(|state| frontend(state, |frontend| frontend.flags = 0));
+        assert_eq!(
+            world.receive(&from([203, 0, 113, 129], 8080)).0,
+            Verdict::Bridge
+        );
+    });
+}
+
+#[test]
+fn a_client_stays_with_its_task_for_as_long_as_was_asked_for() {
+    lab(|lab| {
+        let mut world = with(lab, |state| {
+            publish(state, TCP, 8080, 80, &six());
+            frontend(state, |frontend| frontend.keep = 1);
+        });
+        let task = open(&mut world, 1000..1001)[0];
+        assert_eq!(open(&mut world, 1001..1008), [task; 7]);
+        // Another client gets the next task, and stays with that.
+        let other = |port| tcp(at([192, 0, 2, 9].into(), port), at(node(1), 8080), "S").frame();
+        for port in 2000..2003 {
+            world.receive(&other(port));
+        }
+        let theirs: Vec<u64> = (2000..2003).map(|port| world.tasks()[&port]).collect();
+        assert_eq!(distinct(&theirs), 1);
+        assert_ne!(theirs[0], task);
+        world.pass(3);
+        assert_ne!(
+            open(&mut world, 1010..1011)[0],
+            task,
+            "it stayed away too long"
+        );
+        // A task that takes nobody any more is left, though its connections go on.
+        let now = open(&mut world, 1011..1012)[0];
+        world.change(|state| {
+            let left: Vec<_> = six().into_iter().filter(|(id, _)| id.0 != now).collect();
+            publish(state, TCP, 8080, 80, &left);
+            frontend(state, |frontend| frontend.keep = 1);
+            state
+                .backends
+                .get_mut(&lb_core::ids::Key(now))
+                .unwrap()
+                .takes = 0;
+        });
+        assert_ne!(open(&mut world, 1012..1013)[0], now);
+        assert_eq!(open(&mut world, 1011..1012), [now]);
+    });
+}
+
+#[test]
+fn new_connections_go_to_who_has_fewer() {
+    lab(|lab| {
+        let tasks = [here(1), here(2)];
+        let mut world = with(lab, |state| {
+            publish(state, TCP, 8080, 80, &tasks);
+            frontend(state, |frontend| frontend.pick = PICK_LEAST);
+        });
+        // Equal ones take turns.
+        assert_eq!(
+            open(&mut world, 1000..1004),
+            [key(1), key(2), key(1), key(2)]
+        );
+        world.load(1, 5);
+        assert_eq!(open(&mut world, 1004..1007), [key(2); 3]);
+        assert_eq!(
+            distinct(&open(&mut world, 1007..1011)),
+            2,
+            "they are equal again"
+        );
+    });
+}
+
+#[test]
+fn a_direct_reply_goes_past_the_node_that_the_client_came_to() {
+    lab(|lab| {
+        pairs(lab, |mut pair| {
+            for world in [&mut pair.ingress, &mut pair.home] {
+                world.change(|state| frontend(state, |frontend| frontend.flags = DIRECT));
+            }
+            let (us, task) = (at(node(1), 8080), at(address_of(1), 80));
+            let answer = |world: &mut crate::world::World, flags| {
+                let (verdict, frame) = world.send(BridgeTc, &tcp(task, client(1), flags).frame());
+                assert_eq!(verdict, Verdict::Uplink);
+                assert_eq!(frame, tcp(us, client(1), flags).frame(), "as from node 1");
+            };
+            pair.deliver(&tcp(client(1), us, "S").frame());
+            answer(&mut pair.home, "SA");
+            pair.deliver(&tcp(client(1), us, "A").frame());
+            answer(&mut pair.home, "FA");
+            pair.deliver(&tcp(client(1), us, "FA").frame());
+            // The ingress node hears the client only, and knows it for a connection that is over.
+            let flows = pair.ingress.tables().flows.borrow().clone();
+            let flow = flows.values().next().unwrap();
+            assert!(lb_abi::flow::Flow::closed(flow.state));
+            assert_eq!(flow.state & lb_abi::flow::OPENING, 0);
+            assert_eq!(pair.home.counted(1).packets_out, 2);
+            assert_eq!(pair.ingress.counted(1).packets_in, 3);
+
+            // To a node the way back is the tunnel: the reply would bear its own address.
+            let process = at(node(1), 40_000);
+            let frame = tcp(process, at(node(2), 8080), "S")
+                .with_mac(mac(node(2)))
+                .frame();
+            let (_, frame) = pair.home.receive(&frame);
+            assert_eq!(read(&frame).from, process);
+        });
+    });
+}
+
+#[test]
+fn when_the_lease_has_run_out_new_connections_are_the_kernels() {
+    lab(|lab| {
+        let mut world = with(lab, |state| publish(state, TCP, 8080, 80, &[here(1)]));
+        let syn = |port| tcp(client(port), at(node(1), 8080), "S").frame();
+        assert_eq!(world.receive(&syn(1)).0, Verdict::Bridge);
+        world.expire(true);
+        world.untouched("a new connection", &syn(2));
+        let more = tcp(client(1), at(node(1), 8080), "A").frame();
+        assert_eq!(
+            world.receive(&more).0,
+            Verdict::Bridge,
+            "who is connected stays"
+        );
+        let reply = tcp(at(address_of(1), 80), client(1), "A").frame();
+        assert_eq!(world.send(BridgeTc, &reply).0, Verdict::Uplink);
+        world.expire(false);
+        assert_eq!(world.receive(&syn(2)).0, Verdict::Bridge);
+    });
+}
