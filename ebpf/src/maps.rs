@@ -220,7 +220,7 @@ impl Tables for Maps {
     #[inline(always)]
     fn allowed(&self, source: &Source) -> bool {
         let bits = (size_of::<Source>() * 8) as u32;
-        LB_ALLOWED.get(&Key::new(bits, *source)).is_some()
+        LB_ALLOWED.get(Key::new(bits, *source)).is_some()
     }
 
     #[inline(always)]
