@@ -70,9 +70,15 @@ pub struct Run {
     /// UDP port of the tunnel between nodes, and TCP port of agent to agent; the same on all nodes
     #[arg(long, env = "SWARMLB_PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
-    /// Network device towards the other nodes [default: the one with this node's Swarm address]
-    #[arg(long, value_name = "DEVICE", env = "SWARMLB_UPLINK")]
-    pub uplink: Option<String>,
+    /// Network devices that clients come in on, the one towards the other nodes first
+    /// [default: the one with this node's Swarm address, and all others with an address]
+    #[arg(
+        long,
+        value_name = "DEVICE,…",
+        env = "SWARMLB_UPLINK",
+        value_delimiter = ','
+    )]
+    pub uplink: Vec<String>,
     /// The host's root cgroup, version 2 [default: /sys/fs/cgroup or /sys/fs/cgroup/unified]
     #[arg(long, value_name = "DIR", env = "SWARMLB_CGROUP")]
     pub cgroup: Option<PathBuf>,
@@ -144,10 +150,7 @@ impl Run {
     /// What the pure core needs of it.
     #[must_use]
     pub fn config(&self) -> Config {
-        Config {
-            port: self.port,
-            uplink: self.uplink.clone(),
-        }
+        Config { port: self.port }
     }
 }
 

@@ -18,13 +18,18 @@ use std::net::Ipv4Addr;
 /// What the links and addresses of this host say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The device that carries the node's address, or the one the operator named.
+    /// The device that carries the node's address, or the first that the operator named.
     pub uplink: Link,
+    /// Addresses of that device.
+    pub own: BTreeSet<Ipv4Addr>,
+    /// Other devices that clients come in on.
+    pub others: BTreeSet<Link>,
     /// The bridge of the tasks, once Docker has made it.
     pub bridge: Option<Link>,
     /// Other bridges of this host, whose containers may call.
     pub bridges: BTreeSet<Link>,
-    /// Addresses on which published ports are answered: all those of the uplink.
+    /// Addresses on which published ports are answered: all of this host's, but for those of
+    /// its loopback that are nobody else's business.
     pub addresses: BTreeSet<Ipv4Addr>,
 }
 
@@ -86,11 +91,11 @@ pub enum LinksError {
     Silent,
 }
 
-/// Reads the facts. `address` is what the Swarm has for this node, `named` the device
-/// that the operator wants as uplink, `bridge_name` the bridge of the tasks.
+/// Reads the facts. `address` is what the Swarm has for this node, `named` the devices
+/// that the operator wants as uplinks, `bridge_name` the bridge of the tasks.
 pub async fn read(
     address: Option<Ipv4Addr>,
-    named: Option<&str>,
+    named: &[String],
     bridge_name: &str,
 ) -> Result<Facts, LinksError> {
     let devices = dump::devices().await?;

@@ -251,15 +251,14 @@ async fn first_facts(feed: &mut Feed) -> Result<(), RunError> {
 /// What this host is now.
 async fn node(feed: &Feed, settings: &cli::Run) -> Result<Node, LinksError> {
     let facts = Arc::clone(&feed.local.borrow());
-    let links = links::read(facts.address, settings.uplink.as_deref(), BRIDGE).await?;
+    let links = links::read(facts.address, &settings.uplink, BRIDGE).await?;
     // With a named uplink, the tunnel speaks from an address of that device.
-    let address = facts
-        .address
-        .filter(|address| links.addresses.contains(address));
+    let address = facts.address.filter(|address| links.own.contains(address));
     Ok(Node {
         id: facts.id.clone(),
-        address: address.or_else(|| links.addresses.first().copied()),
+        address: address.or_else(|| links.own.first().copied()),
         uplink: Some(links.uplink),
+        others: links.others,
         bridge: links.bridge,
         network: links::network(),
         bridges: links.bridges,

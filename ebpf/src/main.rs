@@ -10,6 +10,7 @@
 #![allow(missing_docs, reason = "the macros generate undocumented items")]
 
 mod cgroup;
+mod fib;
 mod license;
 mod maps;
 mod tc;
@@ -19,11 +20,14 @@ use aya_ebpf::bindings::{TC_ACT_OK, TC_ACT_SHOT, xdp_action};
 use aya_ebpf::macros::{cgroup_sock_addr, classifier, xdp};
 use aya_ebpf::programs::{SockAddrContext, TcContext, XdpContext};
 use cgroup::Named;
-use lb_datapath::Verdict;
+use lb_abi::Be32;
+use lb_abi::counters::Reason;
 use lb_datapath::bridge::bridge;
 use lb_datapath::egress::egress;
 use lb_datapath::host::{asked, connect, mapped, send};
+use lb_datapath::oversize::answer;
 use lb_datapath::uplink::uplink;
+use lb_datapath::{Packet as _, Verdict};
 use maps::Maps;
 use tc::TcFrame;
 use xdp::XdpFrame;
@@ -35,9 +39,11 @@ pub fn lb_uplink_xdp(context: XdpContext) -> u32 {
     match uplink(&mut frame, &Maps) {
         Verdict::Uplink => frame.transmit(),
         // Only tc can hand a packet to the bridge, and the datapath knows it.
-        Verdict::Pass | Verdict::Bridge | Verdict::Container(_) => xdp_action::XDP_PASS,
+        Verdict::Pass | Verdict::Bridge | Verdict::Container(_) | Verdict::TooBig(_) => {
+            xdp_action::XDP_PASS
+        }
         Verdict::Drop(reason) => {
-            maps::count_drop(reason);
+            maps::count_drop(reason as u32);
             xdp_action::XDP_DROP
         }
     }
@@ -48,24 +54,24 @@ pub fn lb_uplink_xdp(context: XdpContext) -> u32 {
 #[classifier]
 pub fn lb_uplink_tc(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
-    let verdict = uplink(&mut frame, &Maps);
-    act(&mut frame, verdict)
+    let verdict = uplink_apart(&mut frame);
+    act(&mut frame, verdict, Side::Clients)
 }
 
 /// What tasks send out of `docker_gwbridge`.
 #[classifier]
 pub fn lb_bridge_tc(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
-    let verdict = bridge(&mut frame, &Maps);
-    act(&mut frame, verdict)
+    let verdict = bridge_apart(&mut frame);
+    act(&mut frame, verdict, Side::Containers)
 }
 
 /// What the host itself sends out of an uplink.
 #[classifier]
 pub fn lb_uplink_egress(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
-    let verdict = egress(&mut frame, &Maps);
-    act(&mut frame, verdict)
+    let verdict = packed(egress(&mut frame, &Maps));
+    act(&mut frame, verdict, Side::Clients)
 }
 
 /// What the hooks of cgroups return: the call goes on.
@@ -151,17 +157,65 @@ fn tell6(mut named: Named) -> i32 {
     GO_ON
 }
 
+/// Deciding and acting don't share a program's 512 bytes of stack.
+#[inline(never)]
+fn uplink_apart(frame: &mut TcFrame) -> u64 {
+    packed(uplink(frame, &Maps))
+}
+
+/// The same.
+#[inline(never)]
+fn bridge_apart(frame: &mut TcFrame) -> u64 {
+    packed(bridge(frame, &Maps))
+}
+
+/// A verdict in one register, as the kernel's functions return things: kind, then operand.
 #[inline(always)]
-fn act(frame: &mut TcFrame, verdict: Verdict) -> i32 {
-    match verdict {
-        Verdict::Pass => TC_ACT_OK,
-        Verdict::Uplink => frame.redirect(maps::settings().map_or(0, |settings| settings.uplink)),
-        Verdict::Bridge => frame.redirect(maps::settings().map_or(0, |settings| settings.bridge)),
-        Verdict::Container(link) => frame.redirect(link),
-        Verdict::Drop(reason) => {
-            maps::count_drop(reason);
+fn packed(verdict: Verdict) -> u64 {
+    let (kind, operand) = match verdict {
+        Verdict::Pass => (PASS, 0),
+        Verdict::Uplink => (UPLINK, 0),
+        Verdict::Bridge => (BRIDGE, 0),
+        Verdict::Container(link) => (CONTAINER, link),
+        Verdict::TooBig(own) => (TOO_BIG, own),
+        Verdict::Drop(reason) => (DROP, reason as u32),
+    };
+    kind << 32 | u64::from(operand)
+}
+
+const PASS: u64 = 0;
+const UPLINK: u64 = 1;
+const BRIDGE: u64 = 2;
+const CONTAINER: u64 = 3;
+const TOO_BIG: u64 = 4;
+const DROP: u64 = 5;
+
+/// Whom a hook hears from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Clients,
+    Containers,
+}
+
+#[inline(always)]
+fn act(frame: &mut TcFrame, verdict: u64, side: Side) -> i32 {
+    let operand = verdict as u32;
+    let settings = maps::settings();
+    match verdict >> 32 {
+        UPLINK => frame.leave(settings.map_or(0, |settings| settings.uplink)),
+        TOO_BIG if !answer(frame, &Maps, Be32::new(operand)) => {
+            maps::count_drop(Reason::TooBig as u32);
             TC_ACT_SHOT
         }
+        TOO_BIG if side == Side::Containers => frame.redirect(frame.link()),
+        TOO_BIG => frame.leave(settings.map_or(0, |settings| settings.uplink)),
+        BRIDGE => frame.redirect(settings.map_or(0, |settings| settings.bridge)),
+        CONTAINER => frame.redirect(operand),
+        DROP => {
+            maps::count_drop(operand);
+            TC_ACT_SHOT
+        }
+        _ => TC_ACT_OK,
     }
 }
 

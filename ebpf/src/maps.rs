@@ -15,15 +15,18 @@ use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap};
 use core::intrinsics::{AtomicOrdering, atomic_or, atomic_xadd};
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::{Counters, Reason};
-use lb_abi::flow::{Caller, Flow, OPENING, Reply, Tuple, ticks};
+use lb_abi::flow::{Caller, Flow, Fragments, OPENING, Ports, Reply, Tuple, ticks};
 use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be32, limits};
 use lb_datapath::Tables;
 
 /// One entry: facts about the node.
 #[map]
 static LB_SETTINGS: Array<Settings> = Array::pinned(1, 0);
+/// Devices that clients come in on, by index.
+#[map]
+static LB_UPLINKS: HashMap<u32, Uplink> = HashMap::pinned(limits::UPLINKS, BPF_F_NO_PREALLOC);
 /// Addresses on which published ports are answered. The value is unused.
 #[map]
 static LB_ADDRESSES: HashMap<Be32, u32> = HashMap::pinned(limits::ADDRESSES, BPF_F_NO_PREALLOC);
@@ -74,6 +77,9 @@ static LB_REPLIES: LruHashMap<Tuple, Reply> = LruHashMap::pinned(limits::FLOWS, 
 /// The same, of those that are opening.
 #[map]
 static LB_ANSWERING: LruHashMap<Tuple, Reply> = LruHashMap::pinned(limits::OPENING, 0);
+/// Ports of packets that come in pieces.
+#[map]
+static LB_FRAGMENTS: LruHashMap<Fragments, Ports> = LruHashMap::pinned(limits::FRAGMENTS, 0);
 /// What processes on the node asked for, by where their sockets are pointed instead.
 #[map]
 static LB_CALLS: LruHashMap<Call, Called> = LruHashMap::pinned(limits::CALLS, 0);
@@ -89,19 +95,14 @@ pub(crate) struct Maps;
 
 /// Facts about the node, once the agent has written them.
 #[inline(always)]
-pub(crate) fn settings() -> Option<Settings> {
-    let settings = LB_SETTINGS.get(0)?;
-    if settings.uplink == 0 {
-        None
-    } else {
-        Some(*settings)
-    }
+pub(crate) fn settings() -> Option<&'static Settings> {
+    LB_SETTINGS.get(0).filter(|settings| settings.uplink != 0)
 }
 
-/// Counts a dropped packet.
+/// Counts a dropped packet, by the number of a [`Reason`].
 #[inline(always)]
-pub(crate) fn count_drop(reason: Reason) {
-    if let Some(count) = LB_DROPS.get_ptr_mut(reason as u32) {
+pub(crate) fn count_drop(reason: u32) {
+    if let Some(count) = LB_DROPS.get_ptr_mut(reason) {
         // SAFETY: this CPU's own slot; programs are not preempted by themselves.
         unsafe { *count += 1 };
     }
@@ -136,8 +137,14 @@ fn counted(task: u64, count: impl FnOnce(&mut Counters)) {
 
 impl Tables for Maps {
     #[inline(always)]
-    fn settings(&self) -> Option<Settings> {
+    fn settings(&self) -> Option<&Settings> {
         settings()
+    }
+
+    #[inline(always)]
+    fn uplink(&self, link: u32) -> Option<Uplink> {
+        // SAFETY: as for frontends.
+        unsafe { LB_UPLINKS.get(link) }.copied()
     }
 
     #[inline(always)]
@@ -284,6 +291,23 @@ impl Tables for Maps {
         // As for flows.
         let _ = LB_ANSWERING.remove(tuple);
         LB_REPLIES.insert(tuple, reply, 0).is_ok()
+    }
+
+    #[inline(always)]
+    fn fragments(&self, key: &Fragments) -> Option<Ports> {
+        // SAFETY: as for replies.
+        unsafe { LB_FRAGMENTS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn remember_fragments(&self, key: &Fragments, ports: &Ports) {
+        // Without memory for them the rest of the packet is lost, as any packet may be.
+        let _ = LB_FRAGMENTS.insert(key, ports, 0);
+    }
+
+    #[inline(always)]
+    fn dropped(&self, reason: Reason) {
+        count_drop(reason as u32);
     }
 
     #[inline(always)]

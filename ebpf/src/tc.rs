@@ -1,16 +1,20 @@
 //! A packet as tc sees it: possibly several merged into one, its checksum possibly left to the hardware.
 #![expect(unsafe_code, reason = "some fields and helpers have no safe wrapper")]
 
+use crate::fib::{AF_INET, Fib, Way};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{
-    BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
-    BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, bpf_adj_room_mode,
+    __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
+    BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, bpf_adj_room_mode, bpf_redir_neigh,
 };
-use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_redirect_neigh};
+use aya_ebpf::helpers::generated::{
+    bpf_get_socket_cookie, bpf_redirect_neigh, bpf_skb_change_tail,
+};
 use aya_ebpf::programs::TcContext;
 use lb_abi::Be32;
 use lb_datapath::Packet;
-use lb_datapath::packet::Change;
+use lb_datapath::oversize::ROOM;
+use lb_datapath::packet::{Change, ETHERNET};
 use lb_datapath::tunnel::OVERHEAD;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -31,6 +35,37 @@ impl TcFrame {
         // SAFETY: without parameters the helper looks the destination up by itself.
         (unsafe { bpf_redirect_neigh(index, core::ptr::null_mut(), 0, 0) }) as i32
     }
+
+    /// To the packet's destination, out of the device that the host's routes name; out of
+    /// device `otherwise` where they don't name one.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self, otherwise: u32) -> i32 {
+        let Some(ends) = self.load::<[Be32; 2]>(ETHERNET + 12) else {
+            return self.redirect(otherwise);
+        };
+        match leave(self.context.skb.skb, self.link(), &ends) {
+            0 => self.redirect(otherwise),
+            action => action,
+        }
+    }
+}
+
+/// Redirects a packet between `ends`, source and destination, which came in on `link`; 0 where
+/// the routes don't say where to. A function of its own: programs have 512 bytes of stack.
+#[inline(never)]
+fn leave(context: *mut __sk_buff, link: u32, [source, destination]: &[Be32; 2]) -> i32 {
+    let mut fib = Fib::new(link, *source, *destination);
+    // Without a neighbour the kernel finds one while it redirects.
+    if fib.ask(context.cast()) == Way::None {
+        return 0;
+    }
+    // SAFETY: plain numbers, for which zero is valid.
+    let mut next_hop: bpf_redir_neigh = unsafe { core::mem::zeroed() };
+    next_hop.nh_family = u32::from(AF_INET);
+    next_hop.__bindgen_anon_1.ipv4_nh = fib.next_hop();
+    let size = size_of::<bpf_redir_neigh>() as i32;
+    // SAFETY: the kernel reads `size` bytes.
+    (unsafe { bpf_redirect_neigh(fib.link(), &raw mut next_hop, size, 0) }) as i32
 }
 
 impl Packet for TcFrame {
@@ -77,6 +112,14 @@ impl Packet for TcFrame {
                 u64::from(BPF_F_ADJ_ROOM_FIXED_GSO),
             )
             .is_ok()
+    }
+
+    #[inline(always)]
+    fn quote(&mut self, keep: usize) -> bool {
+        // SAFETY: the context is the kernel's own; pointers into the packet are not kept.
+        let cut = unsafe { bpf_skb_change_tail(self.context.skb.skb, keep as u32, 0) };
+        let room = bpf_adj_room_mode::BPF_ADJ_ROOM_MAC;
+        cut == 0 && self.context.adjust_room(ROOM as i32, room, 0).is_ok()
     }
 
     #[inline(always)]

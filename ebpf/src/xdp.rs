@@ -4,9 +4,10 @@
     reason = "frames are reached through the context's pointers"
 )]
 
+use crate::fib::{Fib, Way};
 use aya_ebpf::EbpfContext;
-use aya_ebpf::bindings::{BPF_FIB_LKUP_RET_SUCCESS, bpf_fib_lookup as FibLookup, xdp_action};
-use aya_ebpf::helpers::generated::{bpf_fib_lookup, bpf_xdp_adjust_head};
+use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::helpers::generated::bpf_xdp_adjust_head;
 use aya_ebpf::programs::XdpContext;
 use lb_abi::Be32;
 use lb_datapath::Packet;
@@ -14,9 +15,6 @@ use lb_datapath::packet::{Change, ETHERNET};
 use lb_datapath::parse::Ethernet;
 use lb_datapath::tunnel::OVERHEAD;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
-
-/// Address family of IPv4 in the kernel's API.
-const AF_INET: u8 = 2;
 
 /// A frame under XDP.
 pub(crate) struct XdpFrame {
@@ -104,6 +102,11 @@ impl Packet for XdpFrame {
     }
 
     #[inline(always)]
+    fn quote(&mut self, _keep: usize) -> bool {
+        false // `DELIVERS` is false: never asked
+    }
+
+    #[inline(always)]
     fn patch_header(&mut self, _at: usize, _from: [u8; 4], _to: [u8; 4]) -> bool {
         false // `DELIVERS` is false: never asked
     }
@@ -115,24 +118,12 @@ impl Packet for XdpFrame {
 
     #[inline(always)]
     fn route(&mut self, source: Be32, destination: Be32) -> bool {
-        // SAFETY: plain numbers, for which zero is valid.
-        let mut fib: FibLookup = unsafe { core::mem::zeroed() };
-        fib.family = AF_INET;
-        // SAFETY: reading the context's fields is what it is for.
-        fib.ifindex = unsafe { (*self.context.ctx).ingress_ifindex };
-        fib.__bindgen_anon_3.ipv4_src = u32::from_ne_bytes(source.to_bytes());
-        fib.__bindgen_anon_4.ipv4_dst = u32::from_ne_bytes(destination.to_bytes());
-        let size = size_of::<FibLookup>() as i32;
-        // SAFETY: the kernel writes no more than `size` bytes.
-        let found = unsafe { bpf_fib_lookup(self.context.as_ptr(), &raw mut fib, size, 0) };
+        let mut fib = Fib::new(self.link(), source, destination);
         // Without a neighbour, or out of another device: tc goes on, where the kernel resolves.
-        // SAFETY: as above.
-        if found != i64::from(BPF_FIB_LKUP_RET_SUCCESS)
-            || fib.ifindex != unsafe { (*self.context.ctx).ingress_ifindex }
-        {
+        if fib.ask(self.context.as_ptr()) != Way::Whole || fib.link() != self.link() {
             return false;
         }
-        self.next_hop = [fib.dmac, fib.smac];
+        self.next_hop = fib.macs();
         true
     }
 

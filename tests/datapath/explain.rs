@@ -74,7 +74,7 @@ fn right(world: &mut World, from: SocketAddrV4, to: SocketAddrV4, proto: Proto) 
     let (verdict, after) = world.send(UplinkTc, &frame);
     let fate = match verdict {
         Verdict::Pass => Fate::Passed,
-        Verdict::Drop(_) => Fate::Dropped,
+        Verdict::Drop(_) | Verdict::TooBig(_) => Fate::Dropped,
         Verdict::Uplink => Fate::Elsewhere,
         Verdict::Bridge | Verdict::Container(_) => Fate::Here,
     };

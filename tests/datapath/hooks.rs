@@ -2,11 +2,14 @@
 //! what the program there has to return for that.
 
 use agent::kernel::bpf::Action;
+use lb_abi::Be32;
+use lb_abi::counters::Reason;
 use lb_core::state::HookKind::{self, BridgeTc, UplinkEgress, UplinkTc, UplinkXdp};
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
 use lb_datapath::egress::egress;
 use lb_datapath::model::{Frame, Memory};
+use lb_datapath::oversize::answer;
 use lb_datapath::uplink::uplink;
 
 use crate::lab::{mac, node};
@@ -44,6 +47,12 @@ pub(crate) fn model<const DELIVERS: bool>(
         UplinkEgress => egress(&mut frame, memory),
         other => panic!("{} sees no frames", other.as_str()),
     };
+    // What comes after the decision under tc.
+    if let (true, Verdict::TooBig(own)) = (DELIVERS, verdict)
+        && !answer(&mut frame, memory, Be32::new(own))
+    {
+        return (Verdict::Drop(Reason::TooBig), frame.bytes);
+    }
     (verdict, frame.bytes)
 }
 
@@ -56,10 +65,13 @@ pub(crate) fn taken(kind: HookKind, frame: &[u8]) -> bool {
 /// What a program returns for a verdict.
 pub(crate) fn action(kind: HookKind, verdict: Verdict) -> Action {
     match (kind, verdict) {
-        (_, Verdict::Pass) | (UplinkXdp, Verdict::Bridge | Verdict::Container(_)) => Action::Pass,
+        (_, Verdict::Pass)
+        | (UplinkXdp, Verdict::Bridge | Verdict::Container(_) | Verdict::TooBig(_)) => Action::Pass,
         (_, Verdict::Drop(_)) => Action::Drop,
         (UplinkXdp, Verdict::Uplink) => Action::Transmit,
-        (_, Verdict::Uplink | Verdict::Bridge | Verdict::Container(_)) => Action::Redirect,
+        (_, Verdict::Uplink | Verdict::Bridge | Verdict::Container(_) | Verdict::TooBig(_)) => {
+            Action::Redirect
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Net {
     pub(crate) bpffs: PathBuf,
     /// Index of the device with the node's address; one end of a veth.
     pub(crate) uplink: u32,
+    /// Index of another device, the far end of the first.
+    pub(crate) second: u32,
     /// Index of the device that stands for `docker_gwbridge`.
     pub(crate) bridge: u32,
     /// Its cookie.
@@ -131,6 +133,7 @@ impl Lab {
             namespace: File::open("/proc/thread-self/ns/net").unwrap(),
             bpffs,
             uplink: if_nametoindex("up0").unwrap(),
+            second: if_nametoindex("wire0").unwrap(),
             bridge: if_nametoindex("docker_gwbridge").unwrap(),
             cookie: agent::links::network(),
         }

@@ -10,6 +10,12 @@ use lb_datapath::model::Memory;
 pub(crate) fn step(memory: &mut Memory, op: &Op) {
     match op {
         Op::PutSettings(settings) => memory.settings = Some(*settings),
+        Op::PutUplink(link, uplink) => {
+            memory.uplinks.insert(*link, *uplink);
+        }
+        Op::RemoveUplink(link) => {
+            memory.uplinks.remove(link);
+        }
         Op::AddAddress(address) => {
             memory.addresses.insert((*address).into());
         }

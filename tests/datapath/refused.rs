@@ -114,7 +114,7 @@ fn what_cannot_be_understood_inside_is_dropped() {
             ("a header beyond the packet", &[(62, &[0x4f])]),
             ("longer than the frame", &[(64, &[0, 41])]),
             ("shorter than its headers", &[(64, &[0, 39])]),
-            ("a fragment", &[(68, &[0x20, 0])]),
+            ("a later fragment", &[(68, &[0, 185])]),
             ("GRE", &[(71, &[47])]),
             ("a short TCP header", &[(94, &[0x40])]),
         ];

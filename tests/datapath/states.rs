@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32};
 use lb_core::ids::Key;
 use lb_core::state::{Hook, HookKind, State};
@@ -52,12 +52,13 @@ pub(crate) fn bare(net: &Net, n: u8) -> State {
         settings: Some(Settings {
             node: Be32::new(node(n).into()),
             tunnel_port: Be16::new(TUNNEL),
-            mac: mac(node(n)),
+            zero: [0; 6],
             uplink: net.uplink,
             mtu: MTU,
             bridge: net.bridge,
             network: net.cookie,
         }),
+        uplinks: [(net.uplink, Uplink::new(mac(node(n))))].into(),
         hooks: [
             hook(HookKind::UplinkXdp, net.uplink),
             hook(HookKind::UplinkTc, net.uplink),

@@ -1,16 +1,15 @@
-//! No next hop, or no room: XDP leaves it to tc, and tc says what can't be helped.
+//! No next hop: XDP leaves it to tc, where the kernel finds one.
 
 use std::net::Ipv4Addr;
 
 use lb_abi::TCP;
-use lb_abi::counters::Reason;
 use lb_datapath::Verdict;
 
-use crate::frames::{at, client, tcp, udp};
+use crate::frames::{at, client, tcp};
 use crate::lab::{ELSEWHERE, lab, node};
-use crate::pair::{Pair, pairs};
+use crate::pair::Pair;
 use crate::states::{address_of, publish, there};
-use crate::world::{BridgeTc, UplinkTc, UplinkXdp, World};
+use crate::world::{UplinkTc, UplinkXdp, World};
 
 /// An address to which no node has a route.
 const LOST: Ipv4Addr = Ipv4Addr::new(192, 0, 3, 9);
@@ -71,43 +70,5 @@ fn an_answer_without_a_next_hop_to_the_client_is_left_to_tc() {
             tcp(at(node(1), 8080), lost, "SA").frame()[14..]
         );
         assert_eq!(pair.ingress.counted(1).packets_out, 1);
-    });
-}
-
-#[test]
-fn what_outgrows_the_uplink_inside_the_tunnel_is_dropped_and_counted() {
-    // With 48 bytes of tunnel, 1452 bytes of packet fill a link of 1500.
-    let (most, more) = ([0x77; 1412], [0x77; 1413]);
-    lab(|lab| {
-        pairs(lab, |mut pair| {
-            let (us, task) = (at(node(1), 8080), at(address_of(1), 80));
-            let (from_client, from_task) = (tcp(client(9), us, "PA"), tcp(task, client(9), "PA"));
-            pair.deliver(&tcp(client(9), us, "S").frame());
-            pair.deliver(&from_client.clone().payload(&most).frame());
-            pair.reply(&from_task.clone().payload(&most).frame());
-            let too_big = Verdict::Drop(Reason::TooBig);
-            let sent = from_client.payload(&more).frame();
-            assert_eq!(pair.ingress.send(UplinkXdp, &sent).0, too_big);
-            assert_eq!(pair.ingress.send(UplinkTc, &sent).0, too_big);
-            let datagram = udp(client(9), at(node(1), 5353))
-                .payload(&[0; 1425])
-                .frame();
-            assert_eq!(pair.ingress.receive(&datagram).0, too_big);
-            // Merged packets count by segment: here 40 bytes of headers and 1413 of data.
-            let merged = tcp(client(9), us, "PA").payload(&[0; 2826]).frame();
-            assert_eq!(
-                pair.ingress.send_merged(UplinkTc, &merged, 2, 1413).0,
-                too_big
-            );
-            assert_eq!(pair.ingress.dropped(Reason::TooBig), 4);
-            let sent = from_task.payload(&more).frame();
-            assert_eq!(pair.home.send(BridgeTc, &sent).0, too_big);
-            assert_eq!(pair.home.dropped(Reason::TooBig), 1);
-            assert_eq!(
-                pair.ingress.counted(1).packets_in,
-                2,
-                "dropped ones are not counted as sent"
-            );
-        });
     });
 }

@@ -58,6 +58,11 @@ impl World {
         }
     }
 
+    /// The node's devices.
+    pub(crate) fn net(&self) -> &Net {
+        &self.net
+    }
+
     /// The kernel's side alone.
     pub(crate) fn kernel(&self) -> &BpfKernel {
         &self.kernel
@@ -130,6 +135,19 @@ impl World {
             link: self.link(kind),
         };
         self.run(kind, sent)
+    }
+
+    /// Sends a frame that came in on another device of the node's, under tc.
+    #[track_caller]
+    pub(crate) fn send_on(&mut self, link: u32, frame: &[u8]) -> (Verdict, Vec<u8>) {
+        let sent = Sent {
+            frame,
+            routed: self.routed,
+            segment_size: 0,
+            segments: 1,
+            link,
+        };
+        self.run(UplinkTc, sent)
     }
 
     /// The same for what stands for several packets of `size` bytes of payload: tc only.
@@ -212,7 +230,16 @@ impl World {
 
     /// How many packets were dropped for a reason.
     pub(crate) fn dropped(&self, reason: Reason) -> u64 {
-        self.drops[&reason]
+        self.all_drops()[&reason]
+    }
+
+    /// Packets that did not go on, those that were answered included.
+    fn all_drops(&self) -> BTreeMap<Reason, u64> {
+        let mut drops = self.drops.clone();
+        for (reason, count) in &*self.memory.dropped.borrow() {
+            *drops.entry(*reason).or_default() += count;
+        }
+        drops
     }
 
     #[track_caller]
@@ -266,7 +293,7 @@ impl World {
         let to = Ipv4Addr::from(<[u8; 4]>::try_from(&frame[30..34]).unwrap());
         let on_link = to.octets()[..3] == GATEWAY.octets()[..3];
         frame[..6].copy_from_slice(&mac(if on_link { to } else { GATEWAY }));
-        frame[6..12].copy_from_slice(&self.memory.settings.unwrap().mac);
+        frame[6..12].copy_from_slice(&self.memory.uplinks[&self.net.uplink].mac);
     }
 
     #[track_caller]
@@ -290,11 +317,20 @@ impl World {
             "replies, {when}"
         );
         assert_eq!(
+            self.kernel.fragments().unwrap(),
+            *self.memory.fragments.borrow(),
+            "fragments, {when}"
+        );
+        assert_eq!(
             self.kernel.callers().unwrap(),
             *self.memory.callers.borrow(),
             "callers, {when}"
         );
-        assert_eq!(self.kernel.drops().unwrap(), self.drops, "drops, {when}");
+        assert_eq!(
+            self.kernel.drops().unwrap(),
+            self.all_drops(),
+            "drops, {when}"
+        );
         let told = self.kernel.meter().unwrap().read().unwrap().tasks;
         let told: BTreeMap<_, _> = told
             .into_iter()

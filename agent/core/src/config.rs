@@ -9,15 +9,10 @@ pub const DEFAULT_PORT: u16 = 6081;
 pub struct Config {
     /// Tunnel (UDP) and agent-to-agent (TCP) port.
     pub port: u16,
-    /// The uplink to use, where the operator named one.
-    pub uplink: Option<String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            port: DEFAULT_PORT,
-            uplink: None,
-        }
+        Self { port: DEFAULT_PORT }
     }
 }

@@ -14,7 +14,7 @@ use lb_abi::service::{
     Backend, DIRECT, Frontend, LOCAL, PICK_FLOW, PICK_LEAST, PICK_SOURCE, PICK_TURN, Port, REMOTE,
     RESTRICTED,
 };
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use ports::{denied, holders, served};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,13 +41,17 @@ pub fn desired(
     want.settings = Some(Settings {
         node: Be32::new(address.into()),
         tunnel_port: Be16::new(config.port),
-        mac: uplink.mac,
+        zero: [0; 6],
         uplink: uplink.index,
         mtu: uplink.mtu,
         bridge: node.bridge.as_ref().map_or(0, |bridge| bridge.index),
         network: node.network,
     });
-    want.hooks = hooks(node, uplink);
+    let uplinks = || std::iter::once(uplink).chain(&node.others);
+    want.uplinks = uplinks()
+        .map(|link| (link.index, Uplink::new(link.mac)))
+        .collect();
+    want.hooks = hooks(node, uplinks());
     want.addresses.clone_from(&node.addresses);
     want.peers = snapshot
         .nodes
@@ -118,13 +122,16 @@ pub fn desired(
 }
 
 /// What is attached where.
-fn hooks(node: &Node, uplink: &Link) -> BTreeSet<Hook> {
+fn hooks<'a>(node: &Node, uplinks: impl Iterator<Item = &'a Link>) -> BTreeSet<Hook> {
     let on = |kind, link| Hook { kind, link };
-    let mut hooks = BTreeSet::from([
-        on(HookKind::UplinkXdp, uplink.index),
-        on(HookKind::UplinkTc, uplink.index),
-        on(HookKind::UplinkEgress, uplink.index),
-    ]);
+    let mut hooks = BTreeSet::new();
+    for uplink in uplinks {
+        hooks.insert(on(HookKind::UplinkTc, uplink.index));
+        hooks.insert(on(HookKind::UplinkEgress, uplink.index));
+        if uplink.xdp {
+            hooks.insert(on(HookKind::UplinkXdp, uplink.index));
+        }
+    }
     let bridges = node.bridge.iter().chain(&node.bridges);
     hooks.extend(bridges.map(|bridge| on(HookKind::BridgeTc, bridge.index)));
     // The root cgroup is that of every namespace: the host's own must be known.

@@ -14,6 +14,8 @@ pub struct Node {
     pub address: Option<Ipv4Addr>,
     /// The link that carries [`Node::address`].
     pub uplink: Option<Link>,
+    /// Other devices that clients come in on: cards and VLANs with addresses of their own.
+    pub others: BTreeSet<Link>,
     /// `docker_gwbridge`, once Docker has made it.
     pub bridge: Option<Link>,
     /// Cookie of the host's network namespace; 0 if the kernel has none.
@@ -69,4 +71,6 @@ pub struct Link {
     pub mtu: u32,
     /// Its MAC address.
     pub mac: [u8; 6],
+    /// Could its driver run XDP? No kernel has that for VLANs, bridges and the like.
+    pub xdp: bool,
 }

@@ -4,7 +4,7 @@ use crate::ids::Key;
 use crate::state::{Hook, State, port_name};
 use ipnet::Ipv4Net;
 use lb_abi::service::{Backend, Frontend, LOCAL, Port};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -13,6 +13,10 @@ use std::net::Ipv4Addr;
 pub enum Op {
     /// Tell the programs about the node.
     PutSettings(Settings),
+    /// Let clients come in on a device.
+    PutUplink(u32, Uplink),
+    /// No longer let them.
+    RemoveUplink(u32),
     /// Answer on an address.
     AddAddress(Ipv4Addr),
     /// No longer answer on an address.
@@ -54,6 +58,12 @@ impl Op {
     pub fn apply_to(&self, state: &mut State) {
         match self.clone() {
             Op::PutSettings(settings) => state.settings = Some(settings),
+            Op::PutUplink(link, uplink) => {
+                state.uplinks.insert(link, uplink);
+            }
+            Op::RemoveUplink(link) => {
+                state.uplinks.remove(&link);
+            }
             Op::AddAddress(address) => {
                 state.addresses.insert(address);
             }
@@ -118,6 +128,8 @@ impl fmt::Display for Op {
                     settings.uplink, settings.bridge
                 )
             }
+            Self::PutUplink(link, _) => write!(f, "let clients come in on device {link}"),
+            Self::RemoveUplink(link) => write!(f, "let no client come in on device {link}"),
             Self::AddAddress(address) => write!(f, "answer on {address}"),
             Self::RemoveAddress(address) => write!(f, "stop answering on {address}"),
             Self::AddPeer(address) => write!(f, "trust node {address}"),

@@ -36,6 +36,11 @@ fn put(want: &State, have: &State, ops: &mut Vec<Op>) {
     {
         ops.push(Op::PutSettings(settings));
     }
+    for (link, uplink) in &want.uplinks {
+        if have.uplinks.get(link) != Some(uplink) {
+            ops.push(Op::PutUplink(*link, *uplink));
+        }
+    }
     ops.extend(
         want.addresses
             .difference(&have.addresses)
@@ -115,6 +120,11 @@ fn remove(want: &State, have: &State, ops: &mut Vec<Op>) {
             .copied()
             .map(Op::RemoveAddress),
     );
+    for link in have.uplinks.keys() {
+        if !want.uplinks.contains_key(link) {
+            ops.push(Op::RemoveUplink(*link));
+        }
+    }
 }
 
 #[cfg(test)]

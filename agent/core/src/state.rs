@@ -3,7 +3,7 @@
 use crate::ids::Key;
 use ipnet::Ipv4Net;
 use lb_abi::service::{Backend, Frontend, Port};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -13,6 +13,8 @@ use std::net::Ipv4Addr;
 pub struct State {
     /// Facts about the node, for the programs.
     pub settings: Option<Settings>,
+    /// Devices that clients come in on, by index.
+    pub uplinks: BTreeMap<u32, Uplink>,
     /// Programs that are attached.
     pub hooks: BTreeSet<Hook>,
     /// Addresses on which published ports are answered.

@@ -138,6 +138,8 @@ impl BpfKernel {
         let maps = &mut self.maps;
         match op {
             Op::PutSettings(settings) => maps.settings.set(0, *settings),
+            Op::PutUplink(link, uplink) => maps.uplinks.insert(*link, *uplink),
+            Op::RemoveUplink(link) => maps.uplinks.remove(link),
             Op::AddAddress(address) => maps.addresses.insert(be(*address), 0),
             Op::RemoveAddress(address) => maps.addresses.remove(&be(*address)),
             Op::AddPeer(address) => maps.peers.insert(be(*address), 0),

@@ -74,7 +74,7 @@ async fn dump(handle: rtnetlink::Handle) -> Result<Vec<Device>, LinksError> {
 
 fn device(message: &LinkMessage) -> Option<Device> {
     let (mut name, mut mtu, mut mac) = (None, None, [0; 6]);
-    let (mut enslaved, mut bridge) = (false, false);
+    let (mut enslaved, mut bridge, mut xdp) = (false, false, true);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(text) => name = Some(text.clone()),
@@ -84,6 +84,7 @@ fn device(message: &LinkMessage) -> Option<Device> {
             LinkAttribute::Controller(index) => enslaved = *index != 0,
             LinkAttribute::LinkInfo(infos) => {
                 bridge = infos.contains(&LinkInfo::Kind(InfoKind::Bridge));
+                xdp = infos.iter().all(runs_xdp);
             }
             _ => {}
         }
@@ -94,6 +95,7 @@ fn device(message: &LinkMessage) -> Option<Device> {
             index: message.header.index,
             mtu: mtu?,
             mac,
+            xdp,
         },
         loopback: message.header.flags.contains(LinkFlags::Loopback),
         up: message.header.flags.contains(LinkFlags::Up),
@@ -101,6 +103,15 @@ fn device(message: &LinkMessage) -> Option<Device> {
         bridge,
         addresses: BTreeSet::new(),
     })
+}
+
+/// Could a device of this kind run XDP natively? Cards have no kind; those that stand on
+/// other devices, or on none, have no receive queue to run it on.
+fn runs_xdp(info: &LinkInfo) -> bool {
+    match info {
+        LinkInfo::Kind(kind) => matches!(kind, InfoKind::Veth | InfoKind::Bond | InfoKind::Tun),
+        _ => true,
+    }
 }
 
 /// This end's address: on point-to-point links `Address` is the other end's.

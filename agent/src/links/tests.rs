@@ -100,23 +100,28 @@ fn the_uplink_the_bridge_and_the_addresses_are_read() {
         net.mtu("up0", 1400).await;
         let node = Some(Ipv4Addr::new(192, 0, 2, 5));
 
-        let facts = read(node, None, "docker_gwbridge").await.unwrap();
+        let facts = read(node, &[], "docker_gwbridge").await.unwrap();
         let index = net.index("up0").await;
         let up0 = Link {
             name: "up0".into(),
             index,
             mtu: 1400,
             mac: facts.uplink.mac,
+            xdp: facts.uplink.xdp,
         };
         assert_ne!(facts.uplink.mac, [0; 6]);
         assert_eq!(facts.uplink, up0);
         assert_eq!(facts.bridge, None);
-        let answered = [[192, 0, 2, 5], [198, 51, 100, 5]].map(Ipv4Addr::from);
-        assert_eq!(facts.addresses, BTreeSet::from(answered));
+        let own = [[192, 0, 2, 5], [198, 51, 100, 5]].map(Ipv4Addr::from);
+        assert_eq!(facts.own, BTreeSet::from(own));
+        assert_eq!(facts.others.first().unwrap().name, "far0");
+        assert_eq!(facts.addresses.len(), 3);
 
         net.bridge("docker_gwbridge").await;
         net.address("docker_gwbridge", [172, 18, 0, 1]).await;
-        let facts = read(node, Some("far0"), "docker_gwbridge").await.unwrap();
+        let facts = read(node, &["far0".to_owned()], "docker_gwbridge")
+            .await
+            .unwrap();
         assert_eq!(facts.uplink.name, "far0");
         assert_eq!(facts.bridge.unwrap().name, "docker_gwbridge");
         let far = BTreeSet::from([Ipv4Addr::new(203, 0, 113, 5)]);
@@ -127,13 +132,13 @@ fn the_uplink_the_bridge_and_the_addresses_are_read() {
 #[test]
 fn what_is_missing_is_said() {
     in_namespace("missing", async |_net| {
-        let nowhere = read(Some(Ipv4Addr::new(10, 0, 0, 5)), None, "docker_gwbridge").await;
+        let nowhere = read(Some(Ipv4Addr::new(10, 0, 0, 5)), &[], "docker_gwbridge").await;
         assert_eq!(
             nowhere.unwrap_err().to_string(),
             "no usable uplink: no device carries this node's address 10.0.0.5; \
              name one with --uplink (this host has far0, up0)"
         );
-        let misnamed = read(None, Some("eth7"), "docker_gwbridge").await;
+        let misnamed = read(None, &["eth7".to_owned()], "docker_gwbridge").await;
         assert_eq!(
             misnamed.unwrap_err().to_string(),
             "no device is called eth7: this host has far0, up0"

@@ -133,6 +133,7 @@ impl Desk {
             known
                 .into_iter()
                 .flatten()
+                .chain(&last.node.others)
                 .chain(&last.node.bridges)
                 .find(|link| link.index == index)
                 .map_or_else(|| format!("device {index}"), |link| link.name.clone())

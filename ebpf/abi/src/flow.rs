@@ -183,6 +183,45 @@ impl Reply {
     }
 }
 
+/// The pieces of one fragmented packet, by what all of them bear (RFC 791, section 3.2).
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+)]
+#[repr(C)]
+pub struct Fragments {
+    /// Source address.
+    pub source: Be32,
+    /// Destination address.
+    pub destination: Be32,
+    /// The packet's number.
+    pub id: Be16,
+    /// IP protocol.
+    pub proto: u8,
+    /// Zero.
+    pub zero: u8,
+}
+
+/// The ports of a fragmented packet, which only its first piece bears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Ports {
+    /// Source port.
+    pub source: Be16,
+    /// Destination port.
+    pub destination: Be16,
+}
+
 /// A container of this node that calls a published port on its own node. Keyed by the
 /// [`Tuple`] under which it is presented: from this node's address.
 ///

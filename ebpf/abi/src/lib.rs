@@ -18,7 +18,7 @@ pub use zerocopy::big_endian::{U16 as Be16, U32 as Be32};
 
 /// Version of everything in this crate; part of the directory that maps and links
 /// are pinned in, so that an agent never adopts objects of another layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// IP protocol number of TCP (RFC 9293).
 pub const TCP: u8 = 6;

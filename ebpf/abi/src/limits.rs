@@ -10,6 +10,8 @@ pub const BACKENDS: u32 = 131_072;
 pub const SERVICES: u32 = 16_384;
 /// IPv4 addresses of one node.
 pub const ADDRESSES: u32 = 1_024;
+/// Devices of one node that clients come in on.
+pub const UPLINKS: u32 = 256;
 /// Nodes.
 pub const PEERS: u32 = 4_096;
 /// Far ends that sockets of the node itself are pointed at.
@@ -22,5 +24,7 @@ pub const OPENING: u32 = 131_072;
 pub const ALLOWED: u32 = 65_536;
 /// Clients that one node keeps with their tasks.
 pub const KEPT: u32 = 131_072;
+/// Fragmented packets whose pieces are awaited.
+pub const FRAGMENTS: u32 = 16_384;
 /// Connections of containers to their own node that are remembered.
 pub const CALLERS: u32 = 65_536;

@@ -24,14 +24,45 @@ pub struct Settings {
     pub node: Be32,
     /// UDP port of the tunnel.
     pub tunnel_port: Be16,
-    /// MAC address of the uplink: frames for others are never ours.
-    pub mac: [u8; 6],
-    /// Index of the uplink.
+    /// Zero.
+    pub zero: [u8; 6],
+    /// Index of the uplink that has [`Settings::node`]: the tunnel's.
     pub uplink: u32,
-    /// MTU of the uplink, in bytes.
+    /// MTU of that uplink, in bytes.
     pub mtu: u32,
     /// Index of `docker_gwbridge`; 0 while there is none.
     pub bridge: u32,
     /// Cookie of the host's network namespace: whose sockets' calls are answered. 0: nobody's.
     pub network: u64,
+}
+
+/// A device on which clients and other nodes come in, by its index.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+)]
+#[repr(C)]
+pub struct Uplink {
+    /// Its MAC address: frames for others are never ours.
+    pub mac: [u8; 6],
+    /// Zero.
+    pub zero: [u8; 2],
+}
+
+impl Uplink {
+    /// The device with this MAC address.
+    #[must_use]
+    pub const fn new(mac: [u8; 6]) -> Self {
+        Self { mac, zero: [0; 2] }
+    }
 }

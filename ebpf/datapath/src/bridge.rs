@@ -5,6 +5,7 @@ use crate::errors;
 use crate::mss;
 use crate::packet::{Packet, Tables};
 use crate::parse;
+use crate::pieces;
 use crate::rewrite::{End, rewrite};
 use crate::tunnel::{self, Way};
 use crate::verdict::Verdict;
@@ -16,16 +17,16 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     let Some(settings) = tables.settings() else {
         return Verdict::Pass;
     };
-    match packet.load::<parse::Ethernet>(0) {
-        Some(ethernet) if ethernet.kind == parse::IPV4 => {}
-        _ => return Verdict::Pass,
+    if !parse::ipv4(packet) {
+        return Verdict::Pass;
     }
-    let Some(segment) = parse::outer(packet) else {
-        return errors::from_task(packet, tables, &settings);
+    let Some(segment) = parse::outer(packet, tables) else {
+        return errors::from_task(packet, tables, settings);
     };
     let Some(reply) = tables.reply(&segment.tuple) else {
-        return from_container(packet, tables, &settings, &segment);
+        return from_container(packet, tables, settings, &segment);
     };
+    pieces::begin(tables, &segment);
     let here = reply.peer.get() == 0;
     let mut client_side = segment.tuple;
     client_side.source = reply.frontend;
@@ -50,11 +51,11 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         tables.count_out(reply.task, u64::from(segments), segment.bytes(segments));
     }
     // Also where the reply goes past the tunnel: what the client sends does not.
-    if !here && segment.negotiates() && !mss::clamp(packet, &segment, &settings) {
+    if !here && segment.negotiates() && !mss::clamp(packet, &segment, settings) {
         return Verdict::Drop(Reason::NoRoom);
     }
-    if !to_client && !tunnel::fits(packet, &segment, &settings) {
-        return Verdict::Drop(Reason::TooBig);
+    if !to_client && !tunnel::fits(packet, &segment, settings) {
+        return Verdict::TooBig(settings.node.get());
     }
     if !rewrite(packet, &segment, End::Source, own, reply.client) {
         return Verdict::Drop(Reason::NoRoom);
@@ -69,7 +70,7 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     tunnel::send(
         packet,
         &segment,
-        &settings,
+        settings,
         reply.peer,
         Way::ToClient,
         reply.task,

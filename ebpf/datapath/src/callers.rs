@@ -7,6 +7,7 @@ use crate::choose::{Choice, choose};
 use crate::deliver::deliver;
 use crate::packet::{Packet, Tables};
 use crate::parse::Segment;
+use crate::pieces;
 use crate::rewrite::{End, rewrite};
 use crate::spare;
 use crate::tunnel::{self, Way};
@@ -33,6 +34,7 @@ pub fn from_container<P: Packet, T: Tables>(
     if !tables.answers(segment.tuple.destination) {
         return Verdict::Pass;
     }
+    pieces::begin(tables, segment);
     let (backend, mut flow) = match choose(tables, segment, &port, &frontend) {
         Choice::Task(backend, flow) => (backend, flow),
         Choice::None(verdict) => return verdict,
@@ -48,7 +50,7 @@ pub fn from_container<P: Packet, T: Tables>(
         ..*segment
     };
     if backend.place != LOCAL && !tunnel::fits(packet, segment, settings) {
-        return Verdict::Drop(Reason::TooBig);
+        return Verdict::TooBig(settings.node.get());
     }
     let shown = (presented.tuple.source, presented.tuple.source_port);
     let to = segment.tuple.destination_port;

@@ -1,5 +1,7 @@
 //! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
 
+use crate::parse::Ipv4;
+
 /// Adds 16-bit words with end-around carry.
 #[inline(always)]
 #[must_use]
@@ -34,6 +36,21 @@ pub const fn replace4(checksum: u16, from: [u8; 4], to: [u8; 4]) -> u16 {
         u16::from_be_bytes([from[2], from[3]]),
         u16::from_be_bytes([to[2], to[3]]),
     )
+}
+
+/// Checksum of an IPv4 header without options whose checksum field is zero.
+#[inline(always)]
+#[must_use]
+pub fn header(ip: &Ipv4) -> u16 {
+    let source = ip.source.get();
+    let destination = ip.destination.get();
+    let sum = u32::from(ip.version_length) << 8 | u32::from(ip.tos);
+    let sum =
+        sum + u32::from(ip.total.get()) + u32::from(ip.id.get()) + u32::from(ip.fragment.get());
+    let sum = sum + (u32::from(ip.ttl) << 8 | u32::from(ip.proto));
+    let sum =
+        sum + (source >> 16) + (source & 0xffff) + (destination >> 16) + (destination & 0xffff);
+    !fold(sum)
 }
 
 /// The checksum of whole words, the field itself counted as zero.

@@ -7,6 +7,7 @@
 use crate::mss;
 use crate::packet::{Packet, Tables};
 use crate::parse::{self, Segment};
+use crate::pieces;
 use crate::tunnel::{self, Way};
 use crate::verdict::Verdict;
 use lb_abi::call::Call;
@@ -21,11 +22,10 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     let Some(settings) = tables.settings() else {
         return Verdict::Pass;
     };
-    match packet.load::<parse::Ethernet>(0) {
-        Some(ethernet) if ethernet.kind == parse::IPV4 => {}
-        _ => return Verdict::Pass,
+    if !parse::ipv4(packet) {
+        return Verdict::Pass;
     }
-    let Some(segment) = parse::outer(packet) else {
+    let Some(segment) = parse::outer(packet, tables) else {
         return Verdict::Pass;
     };
     let tuple = segment.tuple;
@@ -41,6 +41,7 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     {
         return Verdict::Pass;
     }
+    pieces::begin(tables, &segment);
     let task = match task(packet, tables, &segment) {
         Ok(Some(task)) => task,
         Ok(None) => return Verdict::Pass,
@@ -53,10 +54,10 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     }
     // Too large for the tunnel is not too large for the wire, and the node finds the
     // flow by what came through the tunnel before.
-    if !tunnel::fits(packet, &segment, &settings) {
+    if !tunnel::fits(packet, &segment, settings) {
         return Verdict::Pass;
     }
-    if segment.negotiates() && !mss::clamp(packet, &segment, &settings) {
+    if segment.negotiates() && !mss::clamp(packet, &segment, settings) {
         return Verdict::Drop(Reason::NoRoom);
     }
     let segments = packet.segments();
@@ -64,7 +65,7 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     if tunnel::enter(
         packet,
         &segment,
-        &settings,
+        settings,
         tuple.destination,
         Way::ToTask,
         task,

@@ -6,6 +6,7 @@
 use crate::deliver::to_bridge;
 use crate::icmp::{self, Complaint};
 use crate::packet::{ETHERNET, Packet, Tables};
+use crate::parse;
 use crate::rewrite::End;
 use crate::tunnel::{self, INNER, Opened, Way};
 use crate::verdict::Verdict;
@@ -30,6 +31,9 @@ pub fn from_client<P: Packet, T: Tables>(
     let Some((flow, backend)) = concerned(tables, &complaint) else {
         return Verdict::Pass;
     };
+    if !parse::ours(packet, tables) {
+        return Verdict::Pass;
+    }
     if backend.place == LOCAL {
         return deliver(packet, tables, settings, &complaint, (&backend, &flow));
     }

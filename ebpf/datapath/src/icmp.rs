@@ -1,7 +1,7 @@
 //! ICMP errors (RFC 792): each carries the head of the packet it is about.
 
 use crate::packet::{Change, Packet};
-use crate::parse::{Ipv4, Segment};
+use crate::parse::{Ipv4, Piece, Segment};
 use crate::rewrite::{End, bytes};
 use lb_abi::flow::Tuple;
 use lb_abi::{Be16, Be32, TCP, UDP};
@@ -49,6 +49,8 @@ impl Complaint {
             total: self.total,
             tos: self.tos,
             flags: 0,
+            piece: Piece::Whole,
+            id: Be16::new(0),
         }
     }
 

@@ -32,8 +32,10 @@ pub mod icmp;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod mss;
+pub mod oversize;
 pub mod packet;
 pub mod parse;
+mod pieces;
 pub mod rewrite;
 pub mod schedule;
 mod spare;

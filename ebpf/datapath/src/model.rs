@@ -1,14 +1,15 @@
 //! Frames and tables in ordinary memory, with the meaning that the kernel's have.
 
 use crate::checksum;
+use crate::oversize::ROOM;
 use crate::packet::{Change, ETHERNET, Packet, Tables};
 use crate::tunnel::OVERHEAD;
 use lb_abi::Be32;
 use lb_abi::call::{Call, Called};
-use lb_abi::counters::Counters;
-use lb_abi::flow::{Caller, Flow, Reply, Tuple};
+use lb_abi::counters::{Counters, Reason};
+use lb_abi::flow::{Caller, Flow, Fragments, Ports, Reply, Tuple};
 use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -101,6 +102,15 @@ impl<const DELIVERS: bool> Packet for Frame<DELIVERS> {
         true
     }
 
+    fn quote(&mut self, keep: usize) -> bool {
+        if self.bytes.len() < keep || keep < ETHERNET {
+            return false;
+        }
+        self.bytes.truncate(keep);
+        self.bytes.splice(ETHERNET..ETHERNET, [0; ROOM]);
+        true
+    }
+
     fn patch_header(&mut self, at: usize, from: [u8; 4], to: [u8; 4]) -> bool {
         self.patch(
             at,
@@ -144,6 +154,8 @@ impl<const DELIVERS: bool> Packet for Frame<DELIVERS> {
 pub struct Memory {
     /// The one entry of the settings map.
     pub settings: Option<Settings>,
+    /// Devices that clients come in on.
+    pub uplinks: BTreeMap<u32, Uplink>,
     /// Frontends.
     pub frontends: BTreeMap<Port, Frontend>,
     /// Turns of frontends.
@@ -160,6 +172,10 @@ pub struct Memory {
     pub flows: RefCell<BTreeMap<Tuple, Flow>>,
     /// What replies become.
     pub replies: RefCell<BTreeMap<Tuple, Reply>>,
+    /// Ports of fragmented packets.
+    pub fragments: RefCell<BTreeMap<Fragments, Ports>>,
+    /// Packets that something else was sent for.
+    pub dropped: RefCell<BTreeMap<Reason, u64>>,
     /// What processes on the node asked for.
     pub calls: RefCell<BTreeMap<Call, Called>>,
     /// Containers of this node that call.
@@ -187,8 +203,12 @@ impl Memory {
 }
 
 impl Tables for Memory {
-    fn settings(&self) -> Option<Settings> {
-        self.settings
+    fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
+    fn uplink(&self, link: u32) -> Option<Uplink> {
+        self.uplinks.get(&link).copied()
     }
 
     fn frontend(&self, port: &Port) -> Option<Frontend> {
@@ -284,6 +304,18 @@ impl Tables for Memory {
     fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool {
         self.replies.borrow_mut().insert(*tuple, *reply);
         true
+    }
+
+    fn fragments(&self, key: &Fragments) -> Option<Ports> {
+        self.fragments.borrow().get(key).copied()
+    }
+
+    fn remember_fragments(&self, key: &Fragments, ports: &Ports) {
+        self.fragments.borrow_mut().insert(*key, *ports);
+    }
+
+    fn dropped(&self, reason: Reason) {
+        *self.dropped.borrow_mut().entry(reason).or_default() += 1;
     }
 
     fn call(&self, call: &Call) -> Option<Called> {

@@ -2,9 +2,10 @@
 
 use lb_abi::Be32;
 use lb_abi::call::{Call, Called};
-use lb_abi::flow::{Caller, Flow, Reply, Tuple};
+use lb_abi::counters::Reason;
+use lb_abi::flow::{Caller, Flow, Fragments, Ports, Reply, Tuple};
 use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Bytes of an Ethernet header without tags.
@@ -34,14 +35,18 @@ pub trait Packet {
     /// Removes [`crate::tunnel::OVERHEAD`] bytes behind the Ethernet header.
     fn shrink(&mut self) -> bool;
 
+    /// Cuts the frame to `keep` bytes and inserts [`crate::oversize::ROOM`] bytes behind the
+    /// Ethernet header. Only asked where [`Packet::DELIVERS`].
+    fn quote(&mut self, keep: usize) -> bool;
+
     /// Adds to the checksum at `at` (an IPv4 header's) the change of 4 bytes in the header.
     fn patch_header(&mut self, at: usize, from: [u8; 4], to: [u8; 4]) -> bool;
 
     /// Adds to the transport checksum at `at` the change described.
     fn patch_transport(&mut self, at: usize, change: Change) -> bool;
 
-    /// Is there a way out of the uplink to `destination` that this hook can take
-    /// now? Asked before the packet is changed.
+    /// Is there a way to `destination`, out of the uplink that it came in on, that this hook
+    /// can take now? Asked before the packet is changed.
     fn route(&mut self, source: Be32, destination: Be32) -> bool;
 
     /// Bytes of payload per segment where this is several merged ones, else 0.
@@ -75,7 +80,9 @@ pub struct Change {
 /// The maps. Every call is one look-up or one write.
 pub trait Tables {
     /// Facts about the node; none while the agent has not written them.
-    fn settings(&self) -> Option<Settings>;
+    fn settings(&self) -> Option<&Settings>;
+    /// The uplink with an index, if it is one.
+    fn uplink(&self, link: u32) -> Option<Uplink>;
     /// The frontend on a port.
     fn frontend(&self, port: &Port) -> Option<Frontend>;
     /// Adds one to the turn of a frontend and returns what it was.
@@ -113,6 +120,10 @@ pub trait Tables {
     fn reply(&self, tuple: &Tuple) -> Option<Reply>;
     /// Remembers what a task's packets become.
     fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool;
+    /// The ports of a fragmented packet whose first piece was ours.
+    fn fragments(&self, key: &Fragments) -> Option<Ports>;
+    /// Remembers those ports.
+    fn remember_fragments(&self, key: &Fragments, ports: &Ports);
     /// What the process asked for whose socket is pointed there.
     fn call(&self, call: &Call) -> Option<Called>;
     /// Remembers what a process asked for.
@@ -121,6 +132,8 @@ pub trait Tables {
     fn caller(&self, tuple: &Tuple) -> Option<Caller>;
     /// Remembers who is presented under a tuple.
     fn remember_caller(&self, tuple: &Tuple, caller: &Caller) -> bool;
+    /// Counts a packet that does not go on, although something else is sent in its place.
+    fn dropped(&self, reason: Reason);
     /// Counts a new flow of a task.
     fn count_new(&self, task: u64);
     /// Counts packets from a client to a task.

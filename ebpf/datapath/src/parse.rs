@@ -1,6 +1,7 @@
 //! From bytes to a tuple, or to "not ours".
 
-use crate::packet::{ETHERNET, Packet};
+use crate::packet::{ETHERNET, Packet, Tables};
+use crate::pieces;
 use lb_abi::flow::{FIN_IN, FIN_OUT, RESET, Tuple};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -58,23 +59,38 @@ pub struct Ipv4 {
     pub destination: Be32,
 }
 
-/// A whole TCP or UDP packet.
+/// How much of a packet it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// All of it.
+    Whole,
+    /// The first fragment, with the ports.
+    First,
+    /// Another fragment: no header of TCP or UDP.
+    Later,
+}
+
+/// A TCP or UDP packet, or a fragment of one.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment {
     /// Its 5-tuple.
     pub tuple: Tuple,
     /// Offset of the IPv4 header in the frame.
     pub l3: usize,
-    /// Offset of the TCP or UDP header in the frame.
+    /// Offset of the TCP or UDP header in the frame, where there is one.
     pub l4: usize,
-    /// Bytes of headers, IPv4 and transport.
+    /// Bytes of headers, IPv4 and (but for [`Piece::Later`]) transport.
     pub headers: usize,
     /// Bytes of the IPv4 packet.
     pub total: u16,
     /// DSCP and ECN.
     pub tos: u8,
-    /// TCP flags; 0 for UDP.
+    /// TCP flags; 0 for UDP and [`Piece::Later`].
     pub flags: u8,
+    /// Which piece it is.
+    pub piece: Piece,
+    /// The packet's number, which its pieces share.
+    pub id: Be16,
 }
 
 impl Segment {
@@ -132,28 +148,34 @@ impl Segment {
     }
 }
 
-/// Is the frame IPv4 and addressed to this host's own MAC address?
+/// Is the frame IPv4?
 #[inline(always)]
-pub fn ours<P: Packet>(packet: &P, mac: [u8; 6]) -> bool {
+pub fn ipv4<P: Packet>(packet: &P) -> bool {
     match packet.load::<Ethernet>(0) {
-        Some(ethernet) => ethernet.kind == IPV4 && ethernet.destination == mac,
+        Some(ethernet) => ethernet.kind == IPV4,
         None => false,
+    }
+}
+
+/// Is the frame addressed to the MAC address of the uplink that it came in on? Asked last,
+/// about frames that would be ours: for all the others it would be a look-up for nothing.
+#[inline(always)]
+pub fn ours<P: Packet, T: Tables>(packet: &P, tables: &T) -> bool {
+    match (tables.uplink(packet.link()), packet.load::<Ethernet>(0)) {
+        (Some(uplink), Some(ethernet)) => ethernet.destination == uplink.mac,
+        _ => false,
     }
 }
 
 /// The TCP or UDP packet whose IPv4 header is at `l3`.
 ///
-/// None for what is left to the kernel: other protocols, fragments, and whatever
-/// contradicts itself.
+/// None for what is left to the kernel: other protocols, fragments of what is not ours, and
+/// whatever contradicts itself.
 #[inline(always)]
-pub fn segment<P: Packet>(packet: &P, l3: usize) -> Option<Segment> {
+pub fn segment<P: Packet, T: Tables>(packet: &P, tables: &T, l3: usize) -> Option<Segment> {
     let ip: Ipv4 = packet.load(l3)?;
     let header = usize::from(ip.version_length & 0x0f) << 2;
     if ip.version_length >> 4 != 4 || header < size_of::<Ipv4>() {
-        return None;
-    }
-    // More fragments, or an offset: only the first one of them has ports.
-    if ip.fragment.get() & 0x3fff != 0 {
         return None;
     }
     let total = ip.total.get();
@@ -161,8 +183,13 @@ pub fn segment<P: Packet>(packet: &P, l3: usize) -> Option<Segment> {
         return None;
     }
     let l4 = l3 + header;
-    let [source_port, destination_port] = packet.load::<[Be16; 2]>(l4)?;
+    let piece = pieces::piece(&ip);
+    let ports = match piece {
+        Piece::Later => pieces::ports(tables, &ip)?,
+        Piece::Whole | Piece::First => packet.load(l4)?,
+    };
     let (transport, flags) = match ip.proto {
+        _ if piece == Piece::Later => (0, 0),
         TCP => {
             let [offset, flags] = packet.load::<[u8; 2]>(l4 + 12)?;
             let length = usize::from(offset >> 4) << 2;
@@ -181,8 +208,8 @@ pub fn segment<P: Packet>(packet: &P, l3: usize) -> Option<Segment> {
         tuple: Tuple {
             source: ip.source,
             destination: ip.destination,
-            source_port,
-            destination_port,
+            source_port: ports.source,
+            destination_port: ports.destination,
             proto: ip.proto,
             zero: [0; 3],
         },
@@ -192,11 +219,13 @@ pub fn segment<P: Packet>(packet: &P, l3: usize) -> Option<Segment> {
         total,
         tos: ip.tos,
         flags,
+        piece,
+        id: ip.id,
     })
 }
 
 /// The packet directly behind the Ethernet header.
 #[inline(always)]
-pub fn outer<P: Packet>(packet: &P) -> Option<Segment> {
-    segment(packet, ETHERNET)
+pub fn outer<P: Packet, T: Tables>(packet: &P, tables: &T) -> Option<Segment> {
+    segment(packet, tables, ETHERNET)
 }

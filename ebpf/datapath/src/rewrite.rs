@@ -1,7 +1,7 @@
 //! Changing one end of a packet: its address, with its port or both ports, and both checksums.
 
 use crate::packet::{Change, Packet};
-use crate::parse::Segment;
+use crate::parse::{Piece, Segment};
 use lb_abi::{Be16, Be32, UDP};
 
 /// Which end.
@@ -46,6 +46,12 @@ pub fn rewrite<P: Packet>(
     let from = old_address.to_bytes();
     let to = address.to_bytes();
     let ports = end.ports(port, other);
+    let header = |packet: &mut P| {
+        packet.patch_header(segment.l3 + 10, from, to) && packet.store(address_at, &to)
+    };
+    if segment.piece == Piece::Later {
+        return header(packet);
+    }
     packet.patch_transport(
         checksum_at,
         Change {
@@ -64,8 +70,7 @@ pub fn rewrite<P: Packet>(
             pseudo: false,
             udp,
         },
-    ) && packet.patch_header(segment.l3 + 10, from, to)
-        && packet.store(address_at, &to)
+    ) && header(packet)
         && packet.store(segment.l4, &ports)
 }
 

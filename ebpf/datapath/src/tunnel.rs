@@ -6,7 +6,7 @@
 
 use crate::checksum;
 use crate::packet::{ETHERNET, Packet};
-use crate::parse::{IPV4, Ipv4, Segment};
+use crate::parse::{IPV4, Ipv4, Piece, Segment};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
 use lb_abi::flow::Tuple;
@@ -18,7 +18,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub const OVERHEAD: usize = 48;
 
 /// The same, in the type of IPv4's length field.
-const OVERHEAD_BYTES: u16 = 48;
+pub(crate) const OVERHEAD_BYTES: u16 = 48;
 
 /// Bytes of the outer IPv4 header.
 const IPV4_BYTES: u16 = 20;
@@ -86,6 +86,7 @@ pub struct Opened {
 #[must_use]
 pub fn addressed(segment: &Segment, settings: &Settings) -> bool {
     segment.tuple.proto == UDP
+        && matches!(segment.piece, Piece::Whole)
         && segment.tuple.destination_port == settings.tunnel_port
         && segment.tuple.destination == settings.node
 }
@@ -157,7 +158,7 @@ pub fn enter<P: Packet>(
         source: settings.node,
         destination: node,
     };
-    ip.checksum = Be16::new(header_checksum(&ip));
+    ip.checksum = Be16::new(checksum::header(&ip));
     let header = Header {
         ip,
         source_port: Be16::new(0xc000 | (spread(&segment.tuple) & 0x3fff)),
@@ -193,20 +194,6 @@ pub fn send<P: Packet>(
     } else {
         Verdict::Drop(Reason::NoRoom)
     }
-}
-
-/// Checksum of an IPv4 header without options whose checksum field is zero.
-#[inline(always)]
-fn header_checksum(ip: &Ipv4) -> u16 {
-    let source = ip.source.get();
-    let destination = ip.destination.get();
-    let sum = u32::from(ip.version_length) << 8 | u32::from(ip.tos);
-    let sum =
-        sum + u32::from(ip.total.get()) + u32::from(ip.id.get()) + u32::from(ip.fragment.get());
-    let sum = sum + (u32::from(ip.ttl) << 8 | u32::from(ip.proto));
-    let sum =
-        sum + (source >> 16) + (source & 0xffff) + (destination >> 16) + (destination & 0xffff);
-    !checksum::fold(sum)
 }
 
 /// A few bits that differ between flows.

@@ -9,6 +9,7 @@ use crate::deliver::deliver;
 use crate::errors;
 use crate::packet::{ETHERNET, Packet, Tables};
 use crate::parse::{self, Segment};
+use crate::pieces;
 use crate::tunnel::{self, INNER, Opened, Way};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
@@ -22,16 +23,19 @@ pub fn uplink<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     let Some(settings) = tables.settings() else {
         return Verdict::Pass;
     };
-    if !parse::ours(packet, settings.mac) {
+    if !parse::ipv4(packet) {
         return Verdict::Pass;
     }
-    let Some(segment) = parse::outer(packet) else {
-        return errors::from_client(packet, tables, &settings);
+    let Some(segment) = parse::outer(packet, tables) else {
+        return errors::from_client(packet, tables, settings);
     };
-    if tunnel::addressed(&segment, &settings) && tables.peer(segment.tuple.source) {
+    if tunnel::addressed(&segment, settings) && tables.peer(segment.tuple.source) {
+        if !parse::ours(packet, tables) {
+            return Verdict::Pass;
+        }
         return match tunnel::open(packet) {
             Some(opened) => match opened.way {
-                Way::ToTask => to_task(packet, tables, &settings, opened),
+                Way::ToTask => to_task(packet, tables, settings, opened),
                 Way::ToClient => to_client(packet, tables, opened),
             },
             None => Verdict::Pass,
@@ -41,7 +45,10 @@ pub fn uplink<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     let Some(frontend) = tables.frontend(&port) else {
         return Verdict::Pass;
     };
-    from_client(packet, tables, &settings, &segment, &port, &frontend)
+    if !parse::ours(packet, tables) {
+        return Verdict::Pass;
+    }
+    from_client(packet, tables, settings, &segment, &port, &frontend)
 }
 
 /// A packet to a published port: to the flow's task, or to the next one in turn.
@@ -54,6 +61,7 @@ fn from_client<P: Packet, T: Tables>(
     port: &Port,
     frontend: &Frontend,
 ) -> Verdict {
+    pieces::begin(tables, segment);
     let (backend, flow) = match choose(tables, segment, port, frontend) {
         Choice::Task(backend, flow) => (backend, flow),
         Choice::None(verdict) => return verdict,
@@ -77,7 +85,7 @@ fn from_client<P: Packet, T: Tables>(
         return Verdict::Pass;
     }
     if !tunnel::fits(packet, segment, settings) {
-        return Verdict::Drop(Reason::TooBig);
+        return Verdict::TooBig(segment.tuple.destination.get());
     }
     let segments = packet.segments();
     tables.count_in(flow.task, u64::from(segments), segment.bytes(segments));
@@ -99,7 +107,7 @@ fn to_task<P: Packet, T: Tables>(
     settings: &Settings,
     opened: Opened,
 ) -> Verdict {
-    let Some(inner) = parse::segment(packet, INNER) else {
+    let Some(inner) = parse::segment(packet, tables, INNER) else {
         return errors::to_task(packet, tables, settings, opened);
     };
     let port = Port::new(inner.tuple.destination_port, inner.tuple.proto);
@@ -112,6 +120,7 @@ fn to_task<P: Packet, T: Tables>(
     if backend.place != LOCAL {
         return Verdict::Drop(Reason::UnknownTask);
     }
+    pieces::begin(tables, &inner);
     // The ingress node decides whose flow this is; a reused port may have moved it.
     let before = tables.flow(&inner.tuple, inner.state_in());
     let known = before.filter(|known| {
@@ -160,7 +169,7 @@ fn outside(inner: Segment) -> Segment {
 /// Out of the tunnel, for a client of this node.
 #[inline(always)]
 fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opened) -> Verdict {
-    let Some(inner) = parse::segment(packet, INNER) else {
+    let Some(inner) = parse::segment(packet, tables, INNER) else {
         return errors::to_client(packet, tables, opened);
     };
     // Only what answers a flow of this node's goes out in its name.
@@ -170,6 +179,7 @@ fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opened) -
     if flow.task != opened.task || flow.peer.get() != 0 {
         return Verdict::Drop(Reason::UnknownTask);
     }
+    pieces::begin(tables, &inner);
     // A process on this node called: its socket gets it from the kernel.
     let here = tables.answers(inner.tuple.destination);
     if !here && !packet.route(inner.tuple.source, inner.tuple.destination) {
@@ -195,6 +205,7 @@ fn to_caller<P: Packet, T: Tables>(
     if tables.caller(&inner.tuple.reversed()).is_none() {
         return Verdict::Drop(Reason::UnknownTask);
     }
+    pieces::begin(tables, &inner);
     if !P::DELIVERS {
         return Verdict::Pass;
     }

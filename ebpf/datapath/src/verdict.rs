@@ -7,9 +7,12 @@ use lb_abi::counters::Reason;
 pub enum Verdict {
     /// Not ours, or nothing this hook can do: the kernel goes on with it.
     Pass,
+    /// It would not fit the tunnel: its sender is to be told so from this address, by
+    /// [`crate::oversize::answer`]. XDP leaves that to tc.
+    TooBig(u32),
     /// Away with it, and count why.
     Drop(Reason),
-    /// Out of the uplink, to the IPv4 destination it now bears.
+    /// To the IPv4 destination it now bears, out of whichever device leads there.
     Uplink,
     /// To the task on `docker_gwbridge` that it is now addressed to.
     Bridge,

@@ -16,11 +16,13 @@ fn node() -> Node {
         index,
         mtu: 1500,
         mac: [2; 6],
+        xdp: true,
     };
     Node {
         id: HERE.into(),
         address: Some(Ipv4Addr::new(10, 0, 0, 1)),
         uplink: Some(link("eth0", 2)),
+        others: BTreeSet::new(),
         bridge: Some(link("docker_gwbridge", 3)),
         network: 4711,
         bridges: [link("docker0", 4)].into(),

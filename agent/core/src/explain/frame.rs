@@ -46,8 +46,9 @@ pub(super) fn frame(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lb_abi::settings::Uplink;
     use lb_abi::{TCP, UDP};
-    use lb_datapath::model::Frame;
+    use lb_datapath::model::{Frame, Memory};
     use lb_datapath::parse;
 
     #[test]
@@ -57,8 +58,12 @@ mod tests {
         for (proto, length) in [(TCP, 20_u8), (UDP, 8)] {
             let bytes = frame([9; 6], client, frontend, proto);
             let frame = Frame::<true>::new(bytes.clone());
-            assert!(parse::ours(&frame, [9; 6]));
-            let segment = parse::outer(&frame).unwrap();
+            let tables = Memory {
+                uplinks: [(0, Uplink::new([9; 6]))].into(),
+                ..Memory::default()
+            };
+            assert!(parse::ours(&frame, &tables));
+            let segment = parse::outer(&frame, &tables).unwrap();
             assert_eq!(segment.opens(), proto == TCP);
             let tuple = segment.tuple;
             assert_eq!(u32::from(*client.ip()), tuple.source.get());

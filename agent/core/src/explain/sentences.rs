@@ -38,7 +38,7 @@ impl Scene<'_> {
             Proto::Tcp | Proto::Sctp => "SYN",
         };
         let mut all = vec![format!(
-            "{} sends a {kind} to {}, and it arrives on the uplink of {}.",
+            "{} sends a {kind} to {}, and it arrives on an uplink of {}.",
             told.client,
             self.frontend(),
             hostname(self.snapshot, &self.this.id)
@@ -52,7 +52,7 @@ impl Scene<'_> {
         let client = *told.client.ip();
         if client.is_loopback() || self.memory.addresses.contains(&client.into()) {
             all.push(format!(
-                "{client} is this node itself: what its own processes send does not arrive on the uplink."
+                "{client} is this node itself: what its own processes send does not arrive on an uplink."
             ));
         }
         all

@@ -37,7 +37,7 @@ fn a_new_flow_takes_the_turn_and_goes_through_the_tunnel() {
             to: Some("192.0.2.2:6081".parse().unwrap()),
             close: Vec::new(),
             sentences: [
-                "203.0.113.7:49152 sends a SYN to 192.0.2.1:8080/tcp, and it arrives on the uplink of alpha.",
+                "203.0.113.7:49152 sends a SYN to 192.0.2.1:8080/tcp, and it arrives on an uplink of alpha.",
                 "No port of the client's was given: 49152 is assumed, from which it has no flow.",
                 "vote publishes 8080/tcp, and 2 tasks of it take new connections.",
                 "It is the turn of vote.2 (turn 7, place 2 of 2).",
@@ -225,6 +225,6 @@ fn the_port_that_was_meant_is_named() {
 fn a_call_of_the_node_itself_is_another_matter() {
     for client in ["127.0.0.1:5", "192.0.2.1:5"] {
         let told = ask(&memory(), client, "alpha:8080");
-        assert!(told.sentences[1].ends_with("does not arrive on the uplink."));
+        assert!(told.sentences[1].ends_with("does not arrive on an uplink."));
     }
 }

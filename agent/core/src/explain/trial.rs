@@ -39,9 +39,14 @@ pub(super) fn trial(before: &Memory, question: &Question) -> Trial {
     let number = port.proto;
     let client = client(before, question, number);
     let tuple = tuple(client, question.frontend, number);
-    let mac = before.settings.map_or([0; 6], |settings| settings.mac);
+    let link = before.settings.map_or(0, |settings| settings.uplink);
+    let mac = before
+        .uplinks
+        .get(&link)
+        .map_or([0; 6], |uplink| uplink.mac);
     let bytes = frame(mac, client, question.frontend, number);
     let mut packet = Frame::<true>::new(bytes);
+    packet.link = link;
     let after = before.clone();
     let verdict = uplink(&mut packet, &after);
 
@@ -51,6 +56,7 @@ pub(super) fn trial(before: &Memory, question: &Question) -> Trial {
     let (fate, reason) = match verdict {
         Verdict::Pass => (Fate::Passed, None),
         Verdict::Drop(reason) => (Fate::Dropped, Some(reason)),
+        Verdict::TooBig(_) => (Fate::Dropped, Some(Reason::TooBig)),
         Verdict::Uplink => (Fate::Elsewhere, None),
         Verdict::Bridge | Verdict::Container(_) => (Fate::Here, None),
     };
@@ -80,7 +86,7 @@ pub(super) fn trial(before: &Memory, question: &Question) -> Trial {
         known,
         task: chosen.filter(|_| decided && reason != Some(Reason::NoSlot)),
         turn,
-        to: parse::outer(&packet)
+        to: parse::outer(&packet, &after)
             .filter(|_| sent)
             .map(|segment| destination(&segment.tuple)),
     }

@@ -4,7 +4,7 @@ use crate::kernel::Kernel;
 use crate::kernel::fake::FakeKernel;
 use crate::state::{Hook, HookKind};
 use lb_abi::service::{Backend, Frontend};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
@@ -53,6 +53,10 @@ fn state() -> impl Strategy<Value = State> {
             }
             state.addresses = addresses.into_iter().map(Into::into).collect();
             state.peers = peers.into_iter().map(Into::into).collect();
+            state.uplinks = links
+                .iter()
+                .map(|link| (*link, Uplink::new([2; 6])))
+                .collect();
             state.hooks = links
                 .into_iter()
                 .map(|link| Hook {
@@ -64,7 +68,7 @@ fn state() -> impl Strategy<Value = State> {
                 network: 0,
                 node: Be32::new(1),
                 tunnel_port: Be16::new(6081),
-                mac: [2; 6],
+                zero: [0; 6],
                 uplink: 1,
                 mtu: 1500,
                 bridge: 2,
@@ -149,7 +153,7 @@ proptest! {
         for op in plan(&want, &have, Gate::AddOnly) {
             let removes = matches!(
                 op,
-                Op::RemoveAddress(_) | Op::RemovePeer(_) | Op::RemoveService(_) | Op::RemoveBackend(..)
+                Op::RemoveUplink(_) | Op::RemoveAddress(_) | Op::RemovePeer(_) | Op::RemoveService(_) | Op::RemoveBackend(..)
                     | Op::RemoveTable(..) | Op::RemoveFrontend(_) | Op::Detach(_) | Op::Sweep
             );
             prop_assert!(!removes, "{}", op);

@@ -5,7 +5,7 @@ use crate::snapshot::Proto;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddrV4;
 
-/// `GET /v1/explain`: what this node would do, now, with a packet from its uplink.
+/// `GET /v1/explain`: what this node would do, now, with a packet from one of its uplinks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// Who would send it.
@@ -48,7 +48,7 @@ pub struct Explanation {
 pub enum Rule {
     /// The programs have not been told about the node yet.
     NotReady,
-    /// Its destination is no address of this node's uplink.
+    /// Its destination is no address of this node's.
     NotOurAddress,
     /// No service publishes the port.
     NotPublished,

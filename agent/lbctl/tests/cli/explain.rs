@@ -3,7 +3,7 @@
 use crate::agent::Agent;
 use crate::tables::{json, shows};
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP};
 use lb_core::ids::Key;
 use lb_core::report::{Explanation, Fate, Rule};
@@ -31,6 +31,7 @@ fn memory() -> Memory {
     let [first, second] = ["t1", "t2"].map(|task| Key::of(task).0);
     Memory {
         settings: Some(settings),
+        uplinks: [(2, Uplink::new([0; 6]))].into(),
         frontends: [(port, frontend)].into(),
         turns: [(port, 12)]
             .into_iter()
@@ -58,7 +59,7 @@ fn who_gets_it_and_why() {
     let agent = serving();
     let asked = ["explain", "203.0.113.7", "alpha:8080"];
     shows(&agent.lbctl(&asked), 0, "\
-203.0.113.7:49152 sends a SYN to 192.0.2.1:8080/tcp, and it arrives on the uplink of alpha.
+203.0.113.7:49152 sends a SYN to 192.0.2.1:8080/tcp, and it arrives on an uplink of alpha.
 No port of the client's was given: 49152 is assumed, from which it has no flow.
 shop_vote publishes 8080/tcp, and 2 tasks of it take new connections.
 It is the turn of shop_vote.1 (turn 12, place 1 of 2).
@@ -75,7 +76,7 @@ shop_vote.1 runs on this node: the packet is addressed to 172.18.0.3:80 and hand
         &agent.lbctl(&["explain", "203.0.113.7:40000", "192.0.2.1:8080/tcp"]),
         0,
         "\
-203.0.113.7:40000 sends a SYN to 192.0.2.1:8080/tcp, and it arrives on the uplink of alpha.
+203.0.113.7:40000 sends a SYN to 192.0.2.1:8080/tcp, and it arrives on an uplink of alpha.
 shop_vote publishes 8080/tcp, and 2 tasks of it take new connections.
 It is the turn of shop_vote.2 (turn 13, place 2 of 2).
 shop_vote.2 runs on beta: the packet goes there unchanged, through the tunnel to 192.0.2.2:6081.
@@ -90,7 +91,7 @@ fn what_no_task_would_get_is_a_problem() {
         &agent.lbctl(&["explain", "203.0.113.7:40000", "alpha:8088"]),
         1,
         "\
-203.0.113.7:40000 sends a SYN to 192.0.2.1:8088/tcp, and it arrives on the uplink of alpha.
+203.0.113.7:40000 sends a SYN to 192.0.2.1:8088/tcp, and it arrives on an uplink of alpha.
 No service publishes 8088/tcp. What comes closest: 8080->80/tcp (shop_vote).
 The packet is left to the kernel, unchanged.
 ",
@@ -99,7 +100,7 @@ The packet is left to the kernel, unchanged.
         &agent.lbctl(&["explain", "203.0.113.7:40000", "beta:8080/udp"]),
         1,
         "\
-203.0.113.7:40000 sends a datagram to 192.0.2.2:8080/udp, and it arrives on the uplink of alpha.
+203.0.113.7:40000 sends a datagram to 192.0.2.2:8080/udp, and it arrives on an uplink of alpha.
 192.0.2.2 is the address of beta, not of this node: ask there.
 The packet is left to the kernel, unchanged.
 ",

@@ -9,7 +9,7 @@ use aya::maps::Map;
 use lb_abi::Be32;
 use lb_abi::flow::{Caller, Reply, Tuple, ticks};
 use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use lb_datapath::model::Memory;
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
@@ -21,6 +21,7 @@ const TRIES: u32 = 5;
 /// The maps that a decision depends on.
 pub(super) struct Dump {
     settings: One<Settings>,
+    uplinks: Table<u32, Uplink>,
     addresses: Table<Be32, u32>,
     peers: Table<Be32, u32>,
     frontends: Table<Port, Frontend>,
@@ -44,6 +45,7 @@ impl Dump {
         let (hash, lru) = (Map::HashMap, Map::LruHashMap);
         Ok(Self {
             settings: One::new("LB_SETTINGS", map("LB_SETTINGS", Map::Array)?)?,
+            uplinks: Table::new("LB_UPLINKS", map("LB_UPLINKS", hash)?)?,
             addresses: Table::new("LB_ADDRESSES", map("LB_ADDRESSES", hash)?)?,
             peers: Table::new("LB_PEERS", map("LB_PEERS", hash)?)?,
             frontends: Table::new("LB_FRONTENDS", map("LB_FRONTENDS", hash)?)?,
@@ -92,6 +94,7 @@ impl Dump {
         Ok(Memory {
             // The programs take it for absent, too, until the agent has written it.
             settings: (settings.uplink != 0).then_some(settings),
+            uplinks: self.uplinks.walk(|_| true)?,
             frontends: self.frontends.walk(|_| true)?,
             turns: RefCell::new(self.turns.walk(|_| true)?),
             slots: self.slots.walk(|slot| slot.port == *port)?,

@@ -181,6 +181,7 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
     }
     Ok(Maps {
         settings: make(take("LB_SETTINGS")?, One::new)?,
+        uplinks: make(take("LB_UPLINKS")?, Table::new)?,
         addresses: make(take("LB_ADDRESSES")?, Table::new)?,
         peers: make(take("LB_PEERS")?, Table::new)?,
         frontends: make(take("LB_FRONTENDS")?, Table::new)?,
@@ -199,6 +200,7 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
         },
         answering: make(take("LB_ANSWERING")?, Table::new)?,
         replies: make(take("LB_REPLIES")?, Table::new)?,
+        fragments: make(take("LB_FRAGMENTS")?, Table::new)?,
         calls: make(take("LB_CALLS")?, Table::new)?,
         callers: make(take("LB_CALLERS")?, Table::new)?,
     })

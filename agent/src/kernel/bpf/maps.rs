@@ -13,9 +13,9 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuHashMap};
 use lb_abi::Be32;
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::Counters;
-use lb_abi::flow::{Caller, Reply, Tuple};
+use lb_abi::flow::{Caller, Fragments, Ports, Reply, Tuple};
 use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
 use lb_core::state::{Hook, State};
@@ -34,6 +34,7 @@ impl<T: FromBytes + IntoBytes + Immutable + Copy + 'static> Plain for T {}
 /// All maps that the agent reads or writes.
 pub(crate) struct Maps {
     pub(crate) settings: One<Settings>,
+    pub(crate) uplinks: Table<u32, Uplink>,
     pub(crate) addresses: Table<Be32, u32>,
     pub(crate) peers: Table<Be32, u32>,
     pub(crate) frontends: Table<Port, Frontend>,
@@ -49,6 +50,7 @@ pub(crate) struct Maps {
     pub(crate) flows: Flows,
     pub(crate) answering: Table<Tuple, Reply>,
     pub(crate) replies: Table<Tuple, Reply>,
+    pub(crate) fragments: Table<Fragments, Ports>,
     pub(crate) calls: Table<Call, Called>,
     pub(crate) callers: Table<Tuple, Caller>,
 }
@@ -209,6 +211,7 @@ impl Maps {
         }
         Ok(State {
             settings: (settings.uplink != 0).then_some(settings),
+            uplinks: self.uplinks.entries()?.into_iter().collect(),
             hooks,
             addresses: addresses(&self.addresses)?,
             peers: addresses(&self.peers)?,

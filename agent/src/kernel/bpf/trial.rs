@@ -13,7 +13,7 @@ use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, Xdp};
 use aya::{TestRun, TestRunOptions};
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::Reason;
-use lb_abi::flow::{Caller, Flow, Reply, Tuple};
+use lb_abi::flow::{Caller, Flow, Fragments, Ports, Reply, Tuple};
 use lb_abi::service::Port;
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
@@ -203,6 +203,14 @@ impl BpfKernel {
         let mut replies = all(&self.maps.answering)?;
         replies.extend(all(&self.maps.replies)?);
         Ok(replies)
+    }
+
+    /// Ports of packets that came in pieces.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn fragments(&self) -> Result<BTreeMap<Fragments, Ports>, ObserveError> {
+        all(&self.maps.fragments)
     }
 
     /// What processes on the node asked for.

@@ -2,7 +2,7 @@
 
 use lb_abi::counters::Counters;
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32};
 use lb_datapath::host::Socket;
 use lb_datapath::model::Memory;
@@ -24,12 +24,13 @@ pub(crate) fn memory(proto: u8) -> Memory {
         settings: Some(Settings {
             node: be(HERE),
             tunnel_port: Be16::new(6081),
-            mac: [2; 6],
+            zero: [0; 6],
             uplink: 2,
             mtu: 1500,
             bridge: 3,
             network: HOST,
         }),
+        uplinks: [(0, Uplink::new([2; 6]))].into(),
         ..Memory::default()
     };
     for (index, (task, address, place)) in (0..).zip([(1, TASK, LOCAL), (2, THERE, REMOTE)]) {

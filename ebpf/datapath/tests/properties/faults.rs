@@ -6,9 +6,9 @@ use std::cell::Cell;
 use lb_abi::Be32;
 use lb_abi::call::{Call, Called};
 use lb_abi::counters::Reason;
-use lb_abi::flow::{Caller, Flow, Reply, Tuple};
+use lb_abi::flow::{Caller, Flow, Fragments, Ports, Reply, Tuple};
 use lb_abi::service::{Backend, Client, Frontend, Kept, LOCAL, Port, REMOTE, Slot, Source};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::packet::Change;
@@ -66,8 +66,20 @@ impl Tables for Faulty {
         self.memory.add_load(task);
     }
 
-    fn settings(&self) -> Option<Settings> {
+    fn settings(&self) -> Option<&Settings> {
         self.memory.settings()
+    }
+    fn uplink(&self, link: u32) -> Option<Uplink> {
+        self.memory.uplink(link)
+    }
+    fn fragments(&self, key: &Fragments) -> Option<Ports> {
+        self.memory.fragments(key)
+    }
+    fn remember_fragments(&self, key: &Fragments, ports: &Ports) {
+        self.memory.remember_fragments(key, ports);
+    }
+    fn dropped(&self, reason: Reason) {
+        self.memory.dropped(reason);
     }
     fn frontend(&self, port: &Port) -> Option<Frontend> {
         match self.then {
@@ -147,6 +159,9 @@ impl<const DELIVERS: bool> Packet for Stiff<DELIVERS> {
         false
     }
     fn shrink(&mut self) -> bool {
+        false
+    }
+    fn quote(&mut self, _: usize) -> bool {
         false
     }
     fn patch_header(&mut self, _: usize, _: [u8; 4], _: [u8; 4]) -> bool {

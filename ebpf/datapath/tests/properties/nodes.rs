@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
 
@@ -32,12 +32,13 @@ pub(crate) fn node(address: Ipv4Addr) -> Memory {
         settings: Some(Settings {
             node: Be32::new(address.into()),
             tunnel_port: Be16::new(6790),
-            mac: MAC,
+            zero: [0; 6],
             uplink: 2,
             mtu: 1500,
             bridge: 3,
             network: 0,
         }),
+        uplinks: [(0, Uplink::new(MAC))].into(),
         addresses: [address.into()].into(),
         peers: [INGRESS.into(), HOME.into()].into(),
         ..Memory::default()

@@ -45,7 +45,7 @@ fn everywhere(memory: &Memory, frame: &[u8]) -> Result<(), TestCaseError> {
         let mut opened = frame.to_vec();
         opened.drain(14..14 + OVERHEAD);
         prop_assert_eq!(&xdp.bytes, &opened);
-        prop_assert!(outer(&xdp).is_some());
+        prop_assert!(outer(&xdp, &Memory::default()).is_some());
     }
     let mut tc = Frame::<true>::new(frame.to_vec());
     if uplink(&mut tc, memory) == Verdict::Pass {
@@ -119,7 +119,7 @@ proptest! {
         ]),
     ) {
         let ipv4 = frame.get(12..14) == Some(&[0x08, 0x00]);
-        let ours = outer(&Frame::<true>::new(frame.clone())).filter(|_| ipv4);
+        let ours = outer(&Frame::<true>::new(frame.clone()), &Memory::default()).filter(|_| ipv4);
         let theirs = tuple(&frame);
         if let Some(theirs) = theirs {
             let ours = ours.map(|segment| segment.tuple);

@@ -7,7 +7,7 @@ use crate::report::Explanation;
 use crate::tell::tests::{swarm, this};
 use lb_abi::flow::{Flow, Tuple};
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
-use lb_abi::settings::Settings;
+use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
 use std::net::Ipv4Addr;
@@ -26,10 +26,10 @@ pub(super) fn memory() -> Memory {
     let mut settings = Settings::new_zeroed();
     settings.node = be(1);
     settings.tunnel_port = Be16::new(6081);
-    settings.mac = [2, 0, 0, 0, 0, 9];
     (settings.uplink, settings.mtu, settings.bridge) = (2, 1500, 3);
     let mut memory = Memory {
         settings: Some(settings),
+        uplinks: [(2, Uplink::new([2, 0, 0, 0, 0, 9]))].into(),
         addresses: [be(1).get()].into(),
         peers: [be(2).get()].into(),
         now: 1_000,
