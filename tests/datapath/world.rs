@@ -26,9 +26,9 @@ pub(crate) use lb_core::state::HookKind::{BridgeTc, UplinkEgress, UplinkTc, Upli
 
 /// One node.
 pub(crate) struct World {
-    kernel: BpfKernel,
+    pub(crate) kernel: BpfKernel,
     net: Net,
-    memory: Memory,
+    pub(crate) memory: Memory,
     drops: BTreeMap<Reason, u64>,
     state: State,
     /// Is there a next hop towards whoever the frames that follow go to?
@@ -234,7 +234,7 @@ impl World {
     }
 
     /// Packets that did not go on, those that were answered included.
-    fn all_drops(&self) -> BTreeMap<Reason, u64> {
+    pub(crate) fn all_drops(&self) -> BTreeMap<Reason, u64> {
         let mut drops = self.drops.clone();
         for (reason, count) in &*self.memory.dropped.borrow() {
             *drops.entry(*reason).or_default() += count;
@@ -294,67 +294,5 @@ impl World {
         let on_link = to.octets()[..3] == GATEWAY.octets()[..3];
         frame[..6].copy_from_slice(&mac(if on_link { to } else { GATEWAY }));
         frame[6..12].copy_from_slice(&self.memory.uplinks[&self.net.uplink].mac);
-    }
-
-    #[track_caller]
-    fn compare(&self, when: &str) {
-        let turns = self.kernel.turns().unwrap();
-        assert_eq!(turns, *self.memory.turns.borrow(), "turns, {when}");
-        let timeless = |flow: Flow| Flow { seen: 0, ..flow };
-        let flows = self.kernel.flows().unwrap();
-        let flows: BTreeMap<_, _> = flows
-            .into_iter()
-            .map(|(tuple, flow)| (tuple, timeless(flow)))
-            .collect();
-        let expected = self.memory.flows.borrow();
-        let expected = expected
-            .iter()
-            .map(|(tuple, flow)| (*tuple, timeless(*flow)));
-        assert_eq!(flows, expected.collect(), "flows, {when}");
-        assert_eq!(
-            self.kernel.replies().unwrap(),
-            *self.memory.replies.borrow(),
-            "replies, {when}"
-        );
-        assert_eq!(
-            self.kernel.fragments().unwrap(),
-            *self.memory.fragments.borrow(),
-            "fragments, {when}"
-        );
-        assert_eq!(
-            self.kernel.callers().unwrap(),
-            *self.memory.callers.borrow(),
-            "callers, {when}"
-        );
-        assert_eq!(
-            self.kernel.drops().unwrap(),
-            self.all_drops(),
-            "drops, {when}"
-        );
-        let told = self.kernel.meter().unwrap().read().unwrap().tasks;
-        let told: BTreeMap<_, _> = told
-            .into_iter()
-            .map(|(Key(key), counters)| {
-                let lb_core::report::Counters {
-                    new,
-                    packets_in,
-                    bytes_in,
-                    packets_out,
-                    bytes_out,
-                    ..
-                } = counters;
-                (
-                    key,
-                    Counters {
-                        new,
-                        packets_in,
-                        bytes_in,
-                        packets_out,
-                        bytes_out,
-                    },
-                )
-            })
-            .collect();
-        assert_eq!(told, *self.memory.counters.borrow(), "counters, {when}");
     }
 }

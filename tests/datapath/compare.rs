@@ -1,0 +1,73 @@
+//! What the kernel's maps hold against the tables in memory, after every step.
+
+use std::collections::BTreeMap;
+
+use lb_abi::counters::Counters;
+use lb_abi::flow::Flow;
+use lb_core::ids::Key;
+
+use crate::world::World;
+
+impl World {
+    #[track_caller]
+    pub(crate) fn compare(&self, when: &str) {
+        let turns = self.kernel.turns().unwrap();
+        assert_eq!(turns, *self.memory.turns.borrow(), "turns, {when}");
+        let timeless = |flow: Flow| Flow { seen: 0, ..flow };
+        let flows = self.kernel.flows().unwrap();
+        let flows: BTreeMap<_, _> = flows
+            .into_iter()
+            .map(|(tuple, flow)| (tuple, timeless(flow)))
+            .collect();
+        let expected = self.memory.flows.borrow();
+        let expected = expected
+            .iter()
+            .map(|(tuple, flow)| (*tuple, timeless(*flow)));
+        assert_eq!(flows, expected.collect(), "flows, {when}");
+        assert_eq!(
+            self.kernel.replies().unwrap(),
+            *self.memory.replies.borrow(),
+            "replies, {when}"
+        );
+        assert_eq!(
+            self.kernel.fragments().unwrap(),
+            *self.memory.fragments.borrow(),
+            "fragments, {when}"
+        );
+        assert_eq!(
+            self.kernel.callers().unwrap(),
+            *self.memory.callers.borrow(),
+            "callers, {when}"
+        );
+        assert_eq!(
+            self.kernel.drops().unwrap(),
+            self.all_drops(),
+            "drops, {when}"
+        );
+        let told = self.kernel.meter().unwrap().read().unwrap().tasks;
+        let told: BTreeMap<_, _> = told
+            .into_iter()
+            .map(|(Key(key), counters)| {
+                let lb_core::report::Counters {
+                    new,
+                    packets_in,
+                    bytes_in,
+                    packets_out,
+                    bytes_out,
+                    ..
+                } = counters;
+                (
+                    key,
+                    Counters {
+                        new,
+                        packets_in,
+                        bytes_in,
+                        packets_out,
+                        bytes_out,
+                    },
+                )
+            })
+            .collect();
+        assert_eq!(told, *self.memory.counters.borrow(), "counters, {when}");
+    }
+}
