@@ -92,6 +92,23 @@ impl Topology {
     }
 }
 
+/// A cable between two namespaces, each with its device and address of a /24, that behaves as
+/// a wire does. It goes with either end.
+pub fn wire(near: (&Netns, &str, Ipv4Addr), far: (&Netns, &str, Ipv4Addr)) -> Result<()> {
+    let ((near, device, addr), (far, far_device, far_addr)) = (near, far);
+    let far_name = far.name();
+    near.ip(&format!(
+        "link add {device} type veth peer name {far_device} netns {far_name}"
+    ))?;
+    for (netns, device, addr) in [(near, device, addr), (far, far_device, far_addr)] {
+        netns.ip(&format!("addr add {addr}/24 dev {device}"))?;
+        netns.ip(&format!("link set dev {device} up"))?;
+        shell::stdout(netns.command("ethtool").args(["-K", device, "tx", "off"]))
+            .with_context(|| format!("finishing checksums of {device}"))?;
+    }
+    xdp::attach(far, far_device, &xdp::PASS)
+}
+
 /// One cable from `eth0` in `host` to the switch's port `port`.
 fn cable(switch: &Netns, host: &Netns, port: &str, addr: Ipv4Addr, mtu: u16) -> Result<()> {
     let (host_name, switch_name) = (host.name(), switch.name());

@@ -1,4 +1,5 @@
-//! UDP: answers each datagram with who got it and from whom.
+//! UDP: answers each datagram with who got it and from whom; one that says `bytes N` gets
+//! that filled up with blanks to N bytes.
 //!
 //! The answer leaves from the address that was asked (`IP_PKTINFO`), which is
 //! what lets a task with several interfaces answer as a client expects.
@@ -17,6 +18,9 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 
 use crate::whoami::Whoami;
+
+/// What one datagram can carry over IPv4.
+const LARGEST: usize = 65_507;
 
 pub(crate) fn bind(addr: SocketAddr) -> io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind(addr)?;
@@ -44,7 +48,9 @@ pub(crate) async fn serve(
         };
         let Ok(datagram) = received else { continue };
         let local = SocketAddr::new(datagram.asked.unwrap_or(bound.ip()), bound.port());
-        let line = whoami.line(datagram.peer, local);
+        let mut line = whoami.line(datagram.peer, local);
+        let blanks = datagram.wanted.saturating_sub(line.len());
+        line.extend(std::iter::repeat_n(' ', blanks));
         // A full queue loses the answer, as UDP may.
         let _ = socket
             .async_io(Interest::WRITABLE, || send(&socket, &line, &datagram))
@@ -56,6 +62,8 @@ struct Datagram {
     peer: SocketAddr,
     asked: Option<IpAddr>,
     info: Option<PacketInfo>,
+    /// So many bytes of answer, at the least.
+    wanted: usize,
 }
 
 enum PacketInfo {
@@ -64,7 +72,7 @@ enum PacketInfo {
 }
 
 fn receive(socket: &UdpSocket) -> io::Result<Datagram> {
-    let mut payload = [0_u8; 2048];
+    let mut payload = vec![0_u8; LARGEST];
     let mut iov = [IoSliceMut::new(&mut payload)];
     let mut control = nix::cmsg_space!(libc::in6_pktinfo);
     let message = recvmsg::<SockaddrStorage>(
@@ -87,7 +95,18 @@ fn receive(socket: &UdpSocket) -> io::Result<Datagram> {
         .as_ref()
         .and_then(socket_addr)
         .ok_or(io::ErrorKind::InvalidData)?;
-    Ok(Datagram { peer, asked, info })
+    let length = message.bytes;
+    let wanted = std::str::from_utf8(payload.get(..length).unwrap_or_default())
+        .ok()
+        .and_then(|text| text.strip_prefix("bytes "))
+        .and_then(|number| number.trim().parse().ok())
+        .unwrap_or(0);
+    Ok(Datagram {
+        peer,
+        asked,
+        info,
+        wanted: wanted.min(LARGEST),
+    })
 }
 
 fn send(socket: &UdpSocket, line: &str, datagram: &Datagram) -> io::Result<()> {

@@ -15,8 +15,10 @@
 mod balance;
 mod bulk;
 mod callers;
+mod cards;
 mod cli;
 mod crash;
+mod datagrams;
 mod drain;
 mod flows;
 mod health;

@@ -38,17 +38,24 @@ impl Flow {
 
     /// Sends a datagram; who answers it.
     pub async fn ask(&self, timeout: Duration) -> Result<Who> {
+        self.say(b"who", timeout).await.map(|(who, _)| who)
+    }
+
+    /// Sends a datagram with this payload; who answers it, in how many bytes.
+    pub async fn say(&self, payload: &[u8], timeout: Duration) -> Result<(Who, usize)> {
         let peer = self.peer;
         self.socket
-            .send(b"who")
+            .send(payload)
             .await
             .with_context(|| format!("asking {peer} by UDP"))?;
-        let mut answer = [0_u8; 2048];
+        let mut answer = vec![0_u8; 65_536];
         let len = tokio::time::timeout(timeout, self.socket.recv(&mut answer))
             .await
             .with_context(|| format!("{peer}: no datagram within {timeout:?}"))?
             .with_context(|| format!("{peer}: the answer to a datagram"))?;
         let answer = answer.get(..len).unwrap_or_default();
-        serde_json::from_slice(answer).with_context(|| format!("{peer}: no answer of whoami"))
+        let who = serde_json::from_slice(answer)
+            .with_context(|| format!("{peer}: no answer of whoami"))?;
+        Ok((who, len))
     }
 }
