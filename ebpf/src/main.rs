@@ -21,6 +21,7 @@ use aya_ebpf::macros::{cgroup_sock_addr, classifier, xdp};
 use aya_ebpf::programs::{SockAddrContext, TcContext, XdpContext};
 use cgroup::Named;
 use lb_abi::Be32;
+use lb_abi::call::task_at;
 use lb_abi::counters::Reason;
 use lb_datapath::bridge::bridge;
 use lb_datapath::egress::egress;
@@ -76,6 +77,8 @@ pub fn lb_uplink_egress(context: TcContext) -> i32 {
 
 /// What the hooks of cgroups return: the call goes on.
 const GO_ON: i32 = 1;
+/// The call fails: `EPERM`.
+const REFUSED: i32 = 0;
 
 /// A process connects a socket, TCP or UDP.
 #[cgroup_sock_addr(connect4)]
@@ -95,12 +98,19 @@ pub fn lb_connect4(context: SockAddrContext) -> i32 {
 pub fn lb_connect6(context: SockAddrContext) -> i32 {
     let mut named = Named::new(context);
     let source = named.bound();
+    let address = named.address6();
     if let Some(socket) = named.calling(source)
-        && let Some((address, port)) = connect(&Maps, &socket, named.address6(), named.port())
+        && let Some((address, port)) = connect(&Maps, &socket, address, named.port())
     {
         named.rename6(mapped(address), port);
+        return GO_ON;
     }
-    GO_ON
+    // A task's own address is not for the network, where there is no task.
+    if task_at(address).is_some() {
+        REFUSED
+    } else {
+        GO_ON
+    }
 }
 
 /// A process sends a datagram to an address that it names. IPv6 sockets come here

@@ -33,6 +33,7 @@ mod local;
 mod not_ours;
 mod opening;
 mod oversize;
+mod own;
 mod pieces;
 mod refused;
 mod round_robin;

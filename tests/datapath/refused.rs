@@ -52,7 +52,7 @@ fn what_is_not_our_tunnel_is_untouched() {
             ("a control packet", &[(43, &[0x80])]),
             ("Ethernet inside", &[(44, &[0x65, 0x58])]),
             ("another option class", &[(50, &[0x01, 0x02])]),
-            ("another kind of option", &[(52, &[3])]),
+            ("another kind of option", &[(52, &[4])]),
         ];
         for (what, changes) in cases {
             pair.home.untouched(what, &patched(&good, changes));

@@ -11,6 +11,7 @@ use harness::pattern;
 use harness::service::ServiceSpec;
 use harness::traffic::load::Load;
 use harness::who::Who;
+use lb_core::ids::Key;
 
 use crate::rolling::complete;
 use crate::tools::{answered, assert_unharmed, ids, load, served, tally, task};
@@ -46,6 +47,29 @@ fn six_requests_of_a_process_reach_six_tasks_by_every_name_of_its_node() {
             }
         }
     }
+}
+
+#[test]
+fn a_process_on_any_node_reaches_each_task_itself_at_its_own_port() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("themselves").global().publish("8189:80");
+    let (_service, tasks) = served(&swarm, &spec, 3);
+    for node in &swarm.nodes {
+        for id in ids(&tasks) {
+            let address = Key::of(&id).address();
+            let answers = node.client().sequential((address, 80), 2).unwrap();
+            assert!(
+                answers.iter().all(|who| task(who) == id),
+                "on {}",
+                node.name
+            );
+            let received = node.client().download((address, 80), 20 << 20).unwrap();
+            assert_eq!(received.sha256, pattern::sha256(20 << 20));
+        }
+    }
+    // Nobody outside does: the address is no network's.
+    let address = Key::of(&tasks[0].id).address();
+    swarm.client.get((address, 80), "/", PATIENCE).unwrap_err();
 }
 
 #[test]

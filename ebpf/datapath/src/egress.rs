@@ -14,7 +14,7 @@ use lb_abi::call::Call;
 use lb_abi::counters::Reason;
 use lb_abi::flow::Flow;
 use lb_abi::service::{Port, REMOTE};
-use lb_abi::{Be32, UDP};
+use lb_abi::{Be32, TCP, UDP};
 
 /// Decides about a frame that is about to leave by an uplink. It keeps its next hop.
 #[inline(always)]
@@ -34,7 +34,8 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         return Verdict::Pass;
     }
     let port = Port::new(tuple.destination_port, tuple.proto);
-    if tables.frontend(&port).is_none()
+    let published = tables.frontend(&port).is_some();
+    if !published && tuple.proto != TCP
         || !tables.peer(tuple.destination)
         // The reply would not be recognised as this host's own.
         || !tables.answers(tuple.source)
@@ -42,7 +43,7 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         return Verdict::Pass;
     }
     pieces::begin(tables, &segment);
-    let task = match task(packet, tables, &segment) {
+    let (task, own) = match task(packet, tables, &segment, published) {
         Ok(Some(task)) => task,
         Ok(None) => return Verdict::Pass,
         Err(reason) => return Verdict::Drop(reason),
@@ -67,7 +68,7 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         &segment,
         settings,
         tuple.destination,
-        Way::ToTask,
+        if own { Way::ToOwn } else { Way::ToTask },
         task,
     ) {
         Verdict::Pass
@@ -77,13 +78,14 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
 }
 
 /// The task that the packet's flow goes to: its socket says so, or the flow where the
-/// kernel sends for a socket that is closed.
+/// kernel sends for a socket that is closed. And whether it goes to the task's own port.
 #[inline(always)]
 fn task<P: Packet, T: Tables>(
     packet: &P,
     tables: &T,
     segment: &Segment,
-) -> Result<Option<u64>, Reason> {
+    published: bool,
+) -> Result<Option<(u64, bool)>, Reason> {
     let tuple = segment.tuple;
     let call = Call::new(packet.socket(), tuple.destination, tuple.destination_port);
     let called = tables.call(&call);
@@ -93,7 +95,7 @@ fn task<P: Packet, T: Tables>(
     let Some(called) = called else {
         // A new connection on an old one's ports is somebody else's.
         return Ok(match flow {
-            Some(flow) if !segment.opens() => Some(flow.task),
+            Some(flow) if !segment.opens() => Some((flow.task, !published)),
             _ => None,
         });
     };
@@ -107,5 +109,5 @@ fn task<P: Packet, T: Tables>(
             return Err(Reason::FlowTable);
         }
     }
-    Ok(Some(called.task))
+    Ok(Some((called.task, called.own != 0)))
 }

@@ -10,9 +10,9 @@
 
 use crate::packet::Tables;
 use crate::schedule::{Scheduled, next};
-use lb_abi::call::{Call, Called};
+use lb_abi::call::{Call, Called, task_at};
 use lb_abi::service::{Backend, Frontend, LOCAL, Port};
-use lb_abi::{Be16, Be32};
+use lb_abi::{Be16, Be32, TCP};
 
 /// An IPv6 address, in words; an IPv4 one as `::ffff:a.b.c.d`.
 pub type Address = [Be32; 4];
@@ -45,8 +45,9 @@ pub struct Socket {
     pub proto: u8,
 }
 
-/// Points a socket that is being connected at the next task in turn: returns the
-/// address and port to connect to instead. None: whatever it is, it is not ours.
+/// Points a socket that is being connected at the next task in turn, or at the task whose own
+/// address it names: returns the address and port to connect to instead. None: whatever it
+/// is, it is not ours.
 #[inline(always)]
 pub fn connect<T: Tables>(
     tables: &T,
@@ -54,11 +55,52 @@ pub fn connect<T: Tables>(
     address: Address,
     number: Be16,
 ) -> Option<(Be32, Be16)> {
+    if let Some(task) = task_at(address) {
+        return own(tables, socket, address, number, task);
+    }
     let (port, frontend, client) = frontend(tables, socket, address, number)?;
     let (task, backend) = new(tables, &port, &frontend, client)?;
     point(
         tables, socket, address, &port, &frontend, task, &backend, None,
     )
+}
+
+/// Points a socket at one task, at the port that this listens on. Only TCP: what HTTP routers
+/// speak.
+#[inline(always)]
+fn own<T: Tables>(
+    tables: &T,
+    socket: &Socket,
+    address: Address,
+    number: Be16,
+    task: u64,
+) -> Option<(Be32, Be16)> {
+    if !ours(tables, socket) || loopback(socket.bound) || socket.proto != TCP {
+        return None;
+    }
+    let backend = tables.backend(task)?;
+    let call = Call::new(socket.cookie, backend.address, number);
+    let called = Called {
+        task,
+        address,
+        port: number,
+        own: 1,
+        zero: [0; 5],
+    };
+    if !tables.remember_call(&call, &called) {
+        return None;
+    }
+    tables.count_new(task);
+    Some((backend.address, number))
+}
+
+/// Is it a socket of the host's own? Containers and other hosts' namespaces have a
+/// 127.0.0.1 of their own.
+#[inline(always)]
+fn ours<T: Tables>(tables: &T, socket: &Socket) -> bool {
+    tables
+        .settings()
+        .is_some_and(|settings| settings.network != 0 && settings.network == socket.network)
 }
 
 /// Points a datagram of a socket that is not connected at a task: the one that the
@@ -132,8 +174,7 @@ fn frontend<T: Tables>(
     number: Be16,
 ) -> Option<(Port, Frontend, (Be32, Be16))> {
     let settings = tables.settings()?;
-    // Containers and other hosts' namespaces have a 127.0.0.1 of their own.
-    if settings.network == 0 || settings.network != socket.network {
+    if !ours(tables, socket) {
         return None;
     }
     // Bound there, it can't be heard from outside the host.
@@ -190,7 +231,8 @@ fn point<T: Tables>(
         task,
         address,
         port: port.number,
-        zero: [0; 6],
+        own: 0,
+        zero: [0; 5],
     };
     if let Some(also) = also
         && !tables.remember_call(&also, &called)

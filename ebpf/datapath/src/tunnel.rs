@@ -34,6 +34,8 @@ pub enum Way {
     ToTask = 1,
     /// Back to the ingress node.
     ToClient = 2,
+    /// To the task's node, for the port that the task itself listens on.
+    ToOwn = 3,
 }
 
 /// Everything between the Ethernet header and the packet inside.
@@ -108,6 +110,7 @@ pub fn open<P: Packet>(packet: &P) -> Option<Opened> {
     let way = match geneve.kind & 0x7f {
         1 => Way::ToTask,
         2 => Way::ToClient,
+        3 => Way::ToOwn,
         _ => return None,
     };
     let [high, low] = geneve.key;

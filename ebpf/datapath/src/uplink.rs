@@ -35,7 +35,9 @@ pub fn uplink<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         }
         return match tunnel::open(packet) {
             Some(opened) => match opened.way {
-                Way::ToTask => to_task(packet, tables, settings, opened),
+                // Outside of the tunnel nothing would say to tc whose it is.
+                Way::ToOwn if !P::DELIVERS => Verdict::Pass,
+                Way::ToTask | Way::ToOwn => to_task(packet, tables, settings, opened),
                 Way::ToClient => to_client(packet, tables, opened),
             },
             None => Verdict::Pass,
@@ -110,12 +112,17 @@ fn to_task<P: Packet, T: Tables>(
     let Some(inner) = parse::segment(packet, tables, INNER) else {
         return errors::to_task(packet, tables, settings, opened);
     };
-    let port = Port::new(inner.tuple.destination_port, inner.tuple.proto);
-    let Some(frontend) = tables.frontend(&port) else {
-        return Verdict::Drop(Reason::UnknownTask);
-    };
     let Some(backend) = tables.backend(opened.task) else {
         return Verdict::Drop(Reason::UnknownTask);
+    };
+    let target = inner.tuple.destination_port;
+    let frontend = if P::DELIVERS && opened.way == Way::ToOwn {
+        Frontend::new(target, 1, 0, backend.service)
+    } else {
+        match tables.frontend(&Port::new(target, inner.tuple.proto)) {
+            Some(frontend) => frontend,
+            None => return Verdict::Drop(Reason::UnknownTask),
+        }
     };
     if backend.place != LOCAL {
         return Verdict::Drop(Reason::UnknownTask);
