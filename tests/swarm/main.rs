@@ -36,8 +36,10 @@ mod roles;
 mod rolling;
 mod scale;
 mod stack;
+mod state;
 mod stats;
 mod tools;
+mod untouched;
 
 use std::path::Path;
 use std::time::Duration;
