@@ -5,4 +5,5 @@
 
 pub mod http;
 pub mod load;
+pub mod pace;
 pub mod udp;

@@ -16,6 +16,7 @@ mod balance;
 mod bulk;
 mod callers;
 mod cli;
+mod clients;
 mod crash;
 mod drain;
 mod flows;

@@ -41,10 +41,10 @@ pub(crate) fn everywhere(swarm: &Swarm, port: u16) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// Load on a port of every node: new connections, 300 a second.
+/// Load on a port of every node: new connections, 200 a second.
 pub(crate) fn load(swarm: &Swarm, port: u16) -> Load {
     Load {
-        rate: 300,
+        rate: 200,
         ..Load::new(everywhere(swarm, port))
     }
 }
@@ -84,7 +84,8 @@ pub(crate) fn assert_unharmed(what: &str, report: &Report) {
         report.answered() > 100,
         "{what}: hardly any load: {report:?}"
     );
-    assert_eq!(report.failed, 0, "{what}: {:#?}", report.failures);
+    let first = report.failures.get(..20).unwrap_or(&report.failures);
+    assert_eq!(report.failed, 0, "{what}: {first:#?}");
 }
 
 /// An agent that the host runs, as an init system would; killed when dropped.
