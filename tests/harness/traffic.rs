@@ -6,4 +6,5 @@
 pub mod http;
 pub mod load;
 pub mod pace;
+mod report;
 pub mod udp;

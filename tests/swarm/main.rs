@@ -19,6 +19,7 @@ mod cli;
 mod clients;
 mod crash;
 mod drain;
+mod engine;
 mod flows;
 mod health;
 mod host_callers;
