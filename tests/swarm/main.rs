@@ -18,6 +18,7 @@ mod callers;
 mod cli;
 mod clients;
 mod crash;
+mod direct;
 mod drain;
 mod engine;
 mod flows;
@@ -42,6 +43,7 @@ mod state;
 mod stats;
 mod tools;
 mod untouched;
+mod wishes;
 
 use std::path::Path;
 use std::time::Duration;
