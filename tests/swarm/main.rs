@@ -28,6 +28,7 @@ mod kernel;
 mod lab;
 mod labels;
 mod lbctl;
+mod lease;
 mod leaving;
 mod lifecycle;
 mod looks;
