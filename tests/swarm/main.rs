@@ -19,6 +19,7 @@ mod cli;
 mod clients;
 mod crash;
 mod direct;
+mod down;
 mod drain;
 mod engine;
 mod flows;
