@@ -45,6 +45,7 @@ mod state;
 mod stats;
 mod tools;
 mod untouched;
+mod uplink;
 mod wishes;
 
 use std::path::Path;
