@@ -16,8 +16,9 @@ use crate::{TASKS, alone};
 
 /// How long the node is without an engine.
 const WITHOUT: Duration = Duration::from_secs(3);
-/// From the first failure to the last; 1 s is the goal, a busy machine gets some slack.
-const AT_MOST: Duration = Duration::from_secs(2);
+/// A connection to a task that is ended is refused at once; one that was open may first have
+/// to send again.
+const AT_MOST: Duration = Duration::from_secs(3);
 
 #[test]
 fn what_fails_when_an_engine_dies_fails_at_once_and_only_at_its_tasks() {
@@ -54,9 +55,9 @@ fn what_fails_when_an_engine_dies_fails_at_once_and_only_at_its_tasks() {
             begin.elapsed()
         );
         std::thread::sleep(Duration::from_secs(1));
-        Ok((starting, after))
+        Ok((starting, answers, after))
     };
-    let ((starting, after), report) = clients.during("kill -9 of an engine", restarts);
+    let ((starting, answers, after), report) = clients.during("kill -9 of an engine", restarts);
     let first = report.failures.first().map(|failure| failure.asked);
     let last = report.failures.last().map(|failure| failure.asked);
     println!(
@@ -83,7 +84,7 @@ fn what_fails_when_an_engine_dies_fails_at_once_and_only_at_its_tasks() {
         report.failures.first()
     );
     assert!(
-        last - first < AT_MOST,
+        last < answers + Duration::from_millis(500),
         "{:?} {:?}",
         report.failures.first(),
         report.failures.last()
@@ -100,6 +101,6 @@ fn what_fails_when_an_engine_dies_fails_at_once_and_only_at_its_tasks() {
         report
             .failures
             .iter()
-            .all(|failure| failure.after < Duration::from_secs(1))
+            .all(|failure| failure.after < AT_MOST)
     );
 }

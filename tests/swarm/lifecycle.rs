@@ -15,7 +15,7 @@ use crate::tools::served;
 use crate::{TASKS, alone};
 
 /// Takes several seconds to arrive, so that all happens meanwhile.
-const SLOW: &str = "/slow/300?ms=40";
+const SLOW: &str = "/slow/150?ms=40";
 
 #[test]
 fn agents_killed_and_replaced_during_downloads_and_load_fail_no_request_and_counters_go_on() {
@@ -62,7 +62,7 @@ fn slowly(swarm: &Swarm, node: &Node) -> anyhow::Result<()> {
     let reply = swarm
         .client
         .get((node.addr, 8170), SLOW, Duration::from_secs(60))?;
-    anyhow::ensure!(reply.status == 200 && reply.body.len() == 300, "{reply:?}");
+    anyhow::ensure!(reply.status == 200 && reply.body.len() == 150, "{reply:?}");
     Ok(())
 }
 

@@ -32,6 +32,7 @@ fn rolls(order: &str, port: u16) {
         .replicas(6)
         .option("--update-parallelism", "2")
         .option("--update-delay", "1s")
+        .option("--update-monitor", "1s")
         .option("--update-order", order)
         .publish(&format!("{port}:80"));
     let (service, old) = served(&swarm, &spec, 6);

@@ -109,19 +109,19 @@ fn a_client_stays_with_a_task_for_the_seconds_of_its_label_and_no_longer_than_th
         .replicas(3)
         .option("--restart-delay", "1s")
         .publish("8211:80")
-        .label("swarmlb.affinity", "2");
+        .label("swarmlb.affinity", "3");
     let (service, _) = served(swarm, &spec, 3);
     let node = &swarm.nodes[0];
     let peer = (node.addr, 8211);
     let first = tally(&swarm.client.sequential(peer, 20).unwrap());
     assert_eq!(first.len(), 1, "{first:?}");
-    // It stays as long as it comes again in time, also beyond the two seconds.
+    // It stays as long as it comes again in time, also beyond the three seconds.
     for _ in 0..4 {
         std::thread::sleep(Duration::from_secs(1));
         let again = tally(&swarm.client.sequential(peer, 1).unwrap());
         assert!(first.keys().eq(again.keys()), "{first:?} {again:?}");
     }
-    std::thread::sleep(Duration::from_secs(4));
+    std::thread::sleep(Duration::from_secs(5));
     let second = tally(&swarm.client.sequential(peer, 20).unwrap());
     assert_eq!(second.len(), 1, "{second:?}");
     assert!(!first.keys().eq(second.keys()), "it was away for longer");
