@@ -1,7 +1,9 @@
 //! A node's engine is killed under load, and starts again.
 //!
-//! Tasks outlive their engine; it ends them when it starts again, the agent among them, and
-//! the Swarm hears of it once the engine has joined. Until then they are called in vain.
+//! Tasks outlive their engine. When it starts again it ends them, the agent among them, and the
+//! Swarm hears of it some two seconds later, once the engine has joined. Until then their share
+//! of new connections is refused for as long as their namespaces live, about a second; then their
+//! SYNs are lost, sent again by the client, and answered by other tasks.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
