@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
 use crate::netns::Netns;
 use crate::traffic::http::{self, Connection, Reply};
 use crate::traffic::load::{self, Load, Report};
+use crate::traffic::pace::Pace;
 use crate::traffic::udp;
 use crate::who::{Received, Who};
 
@@ -98,8 +99,42 @@ impl Client {
             let path = format!("/bytes/{len}");
             Connection::open(peer, BULK_PATIENCE)
                 .await?
-                .download(&path)
+                .download(&path, None)
                 .await
+        })
+    }
+
+    /// Downloads `len` bytes while something is done, and for as long: at this rate, the last
+    /// tenth only afterwards.
+    pub fn download_during<T>(
+        &self,
+        peer: impl Into<SocketAddr>,
+        (len, bytes_per_second): (u64, u64),
+        action: impl FnOnce() -> Result<T>,
+    ) -> Result<(T, Received)> {
+        let peer = peer.into();
+        let pace = Pace {
+            over: Arc::new(AtomicBool::new(false)),
+            begin: Instant::now(),
+            bytes: len,
+            bytes_per_second,
+        };
+        thread::scope(|scope| {
+            let stopper = StopOnDrop(pace.over.clone());
+            let running = scope.spawn(|| {
+                self.block_on(async {
+                    let mut connection = Connection::open(peer, BULK_PATIENCE).await?;
+                    connection
+                        .download(&format!("/bytes/{len}"), Some(&pace))
+                        .await
+                })
+            });
+            let result = action();
+            drop(stopper);
+            let received = running
+                .join()
+                .map_err(|_| anyhow!("the download panicked"))??;
+            Ok((result?, received))
         })
     }
 

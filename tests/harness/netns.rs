@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::os::linux::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -159,5 +160,30 @@ impl Drop for NetnsGuard {
             // Already gone is as good as removed.
             let _ = self.netns.delete();
         }
+    }
+}
+
+/// An address that a device has until the end of this scope.
+#[derive(Debug)]
+pub struct AddressGuard {
+    netns: Netns,
+    what: String,
+}
+
+impl Netns {
+    /// Gives a device one more address.
+    pub fn address(&self, device: &str, address: Ipv4Addr) -> Result<AddressGuard> {
+        let what = format!("{address}/32 dev {device}");
+        self.ip(&format!("address add {what}"))?;
+        Ok(AddressGuard {
+            netns: self.clone(),
+            what,
+        })
+    }
+}
+
+impl Drop for AddressGuard {
+    fn drop(&mut self) {
+        let _ = self.netns.ip(&format!("address del {}", self.what));
     }
 }

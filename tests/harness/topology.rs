@@ -39,6 +39,13 @@ pub fn client_netns(prefix: &str) -> Netns {
     Netns::named(&format!("{prefix}-client"))
 }
 
+/// The namespace of the switch of the laboratory named `prefix`. Its bridge `br0` has a port
+/// named after each node, and `client`.
+#[must_use]
+pub fn switch_netns(prefix: &str) -> Netns {
+    Netns::named(&format!("{prefix}-switch"))
+}
+
 /// The network, standing. It goes with this value, unless kept.
 #[derive(Debug)]
 pub struct Topology {
@@ -58,7 +65,7 @@ impl Topology {
             (1..=MAX_NODES).contains(&nodes),
             "1 to {MAX_NODES} nodes, not {nodes}"
         );
-        let switch = Netns::create(&format!("{prefix}-switch"))?;
+        let switch = Netns::create(switch_netns(prefix).name())?;
         switch.ip(&format!("link add br0 mtu {mtu} type bridge"))?;
         switch.ip(&format!("addr add {GATEWAY}/24 dev br0"))?;
         switch.ip("link set dev br0 up")?;

@@ -5,4 +5,6 @@
 
 pub mod http;
 pub mod load;
+pub mod pace;
+mod report;
 pub mod udp;

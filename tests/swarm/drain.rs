@@ -5,7 +5,8 @@ use std::time::Duration;
 use harness::service::ServiceSpec;
 use harness::wait;
 
-use crate::tools::{assert_unharmed, ids, load, served};
+use crate::clients::Clients;
+use crate::tools::{assert_unharmed, ids, served};
 use crate::{TASKS, alone};
 
 #[test]
@@ -27,7 +28,8 @@ fn draining_a_node_and_activating_it_under_load_fails_no_request() {
         std::thread::sleep(Duration::from_secs(1));
         Ok(moved)
     };
-    let (moved, report) = swarm.client.during(&load(&swarm, 8150), drained).unwrap();
+    let clients = Clients::of(&swarm, 8150);
+    let (moved, report) = clients.during("drain of node2", drained);
     // Before the judgement: through the drained node, every task of the others is reached.
     let through = swarm
         .client
@@ -51,8 +53,7 @@ fn draining_a_node_and_activating_it_under_load_fails_no_request() {
         std::thread::sleep(Duration::from_secs(1));
         Ok(())
     };
-    let ((), report) = swarm.client.during(&load(&swarm, 8150), activated).unwrap();
-    assert_unharmed("activation of node2", &report);
+    clients.unharmed("activation of node2", activated);
     service.update(&["--replicas", "9"]).unwrap();
     let nine = crate::tools::settled(&swarm, &service, 9);
     assert!(nine.iter().any(|task| task.node == "node2"), "{nine:?}");

@@ -1,7 +1,8 @@
 //! What of swarmlb's is in a node's kernel, asked of the kernel itself.
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
-use aya::programs::{SchedClassifier, TcAttachType};
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::{SchedClassifier, TcAttachType, loaded_links};
 use harness::agents::PINS;
 use harness::node::Node;
 use lb_abi::counters::{Counters, Reason};
@@ -33,6 +34,23 @@ pub(crate) fn pins(node: &Node) -> Vec<String> {
         .map(|list| list.lines().map(str::to_owned).collect())
         // There is no such directory.
         .unwrap_or_default()
+}
+
+/// Numbers of the links that are pinned.
+pub(crate) fn pinned_links(node: &Node) -> Vec<u32> {
+    let pins = pins(node).into_iter();
+    let links = pins.filter_map(|pin| PinnedLink::from_pin(node.path(&pin).unwrap()).ok());
+    links
+        // Maps can be opened as links too, and then know nothing of one.
+        .filter_map(|link| Some(FdLink::from(link).info().ok()?.id()))
+        .collect()
+}
+
+/// Those of these links that the kernel still has, pinned or not.
+pub(crate) fn loaded(links: &[u32]) -> Vec<u32> {
+    // One may go between its being listed and being looked at.
+    let all = loaded_links().filter_map(|link| Some(link.ok()?.id()));
+    all.filter(|id| links.contains(id)).collect()
 }
 
 /// Programs attached to the links of a node's namespace: `eth0 xdp`, `eth0 tcx`.

@@ -99,8 +99,7 @@ fn load_counts_answers_by_task_and_failures_with_their_reason() {
     );
     assert_eq!(report.answers.keys().collect::<BTreeSet<_>>(), ids(&tasks));
 
-    load.keep_alive = true;
-    load.workers = 1;
+    load.kept = Some(1);
     let ((), report) = swarm.client.during(&load, a_second).unwrap();
     assert_eq!(
         (report.failed, report.answers.len()),
@@ -108,7 +107,7 @@ fn load_counts_answers_by_task_and_failures_with_their_reason() {
         "one connection: {report:?}"
     );
 
-    load.keep_alive = false;
+    load.kept = None;
     let removed = || {
         drop(service);
         wait::until("refusals", TASKS, || {

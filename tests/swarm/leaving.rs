@@ -4,12 +4,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use harness::service::ServiceSpec;
-use harness::shared;
+use harness::shared::{self, TestSwarm};
 use harness::wait;
 
-use crate::LAB;
 use crate::kernel::{attached, pins};
-use crate::tools::{everywhere, served};
+use crate::state::State;
+use crate::tools::everywhere;
+use crate::untouched::{DIRECTORY, assert_as_before, assert_ours};
+use crate::{LAB, TASKS};
 
 #[test]
 fn a_removed_stack_leaves_no_pin_and_no_program_on_any_node() {
@@ -17,10 +19,18 @@ fn a_removed_stack_leaves_no_pin_and_no_program_on_any_node() {
         return;
     }
     let _quiet = shared::together();
-    let test = shared::with_agents(Path::new(LAB), "lbleave", 3).unwrap();
+    let test = TestSwarm::up(Path::new(LAB), "lbleave", 3).unwrap();
     let swarm = &test.swarm;
     let spec = ServiceSpec::named("stays").replicas(3).publish("8180:80");
-    let (_service, _) = served(swarm, &spec, 3);
+    let service = swarm.service_create(&spec).unwrap();
+    service.wait_for_tasks(3, TASKS).unwrap();
+    swarm.load_agent().unwrap();
+    let before = State::of_all(swarm);
+    swarm.deploy_agents().unwrap();
+    swarm.wait_until_served(&service.id, 3, TASKS).unwrap();
+    for (node, before) in swarm.nodes.iter().zip(&before) {
+        assert_ours(node, &State::of(swarm, node).changes(before));
+    }
     for node in &swarm.nodes {
         assert!(pins(node).len() > 10, "{:?}", pins(node));
         let programs = [
@@ -45,6 +55,7 @@ fn a_removed_stack_leaves_no_pin_and_no_program_on_any_node() {
         let socket = node.path("/run/swarmlb/agent.sock").unwrap();
         assert!(!socket.exists(), "{}", node.name);
     }
+    assert_as_before(swarm, &before, &[DIRECTORY]);
     println!(
         "nothing left on any node {:?} after `docker stack rm`",
         begin.elapsed()
@@ -56,7 +67,7 @@ fn a_removed_stack_leaves_no_pin_and_no_program_on_any_node() {
     }
     // And the service never noticed: deployed again, it is served again.
     swarm.deploy_agents().unwrap();
-    swarm.wait_until_served("stays", 3, crate::TASKS).unwrap();
+    swarm.wait_until_served("stays", 3, TASKS).unwrap();
     for peer in everywhere(swarm, 8180) {
         swarm.client.who(peer).unwrap();
     }

@@ -9,8 +9,9 @@ use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
 use harness::wait;
 
+use crate::clients::Clients;
 use crate::kernel::drops;
-use crate::tools::{answered, assert_unharmed, ids, load, served};
+use crate::tools::{answered, ids, served};
 use crate::{TASKS, alone};
 
 const UPDATE: Duration = Duration::from_secs(60);
@@ -31,6 +32,7 @@ fn rolls(order: &str, port: u16) {
         .replicas(6)
         .option("--update-parallelism", "2")
         .option("--update-delay", "1s")
+        .option("--update-monitor", "1s")
         .option("--update-order", order)
         .publish(&format!("{port}:80"));
     let (service, old) = served(&swarm, &spec, 6);
@@ -43,12 +45,12 @@ fn rolls(order: &str, port: u16) {
         Ok(new)
     };
     let before = drops(&swarm.nodes);
-    let (new, report) = swarm.client.during(&load(&swarm, port), update).unwrap();
+    let clients = Clients::of(&swarm, port);
+    let (new, report) = clients.unharmed(&format!("{order} update of 6 tasks"), update);
     // A SYN that is lost is sent again after a second: no failure, but not well either.
     println!("dropped before {before:?}, after {:?}", drops(&swarm.nodes));
     let both: BTreeSet<_> = ids(&old).union(&ids(&new)).cloned().collect();
     assert_eq!(both.len(), 12, "no task is of both versions");
-    assert_unharmed(&format!("{order} update of 6 tasks"), &report);
     assert_eq!(answered(&report), both);
     for node in &swarm.nodes {
         let answers = swarm.client.sequential((node.addr, port), 6).unwrap();

@@ -7,14 +7,17 @@ use harness::swarm::Swarm;
 use harness::traffic::http;
 
 use crate::alone;
-use crate::tools::{answered, assert_unharmed, everywhere, ids, load, served, settled};
+use crate::clients::Clients;
+use crate::tools::{answered, everywhere, ids, served, settled};
+
+const STARTS: u16 = 20;
 
 #[test]
 fn scaling_up_and_down_under_load_fails_no_request_and_uses_new_tasks() {
     let Some(swarm) = alone() else { return };
     let spec = ServiceSpec::named("scale").replicas(6).publish("8130:80");
     let (service, six) = served(&swarm, &spec, 6);
-    let load = load(&swarm, 8130);
+    let clients = Clients::of(&swarm, 8130);
     let steps = || {
         service.update(&["--replicas", "12"])?;
         let twelve = settled(&swarm, &service, 12);
@@ -24,8 +27,7 @@ fn scaling_up_and_down_under_load_fails_no_request_and_uses_new_tasks() {
         std::thread::sleep(Duration::from_millis(500));
         Ok((twelve, three))
     };
-    let ((twelve, three), report) = swarm.client.during(&load, steps).unwrap();
-    assert_unharmed("6 to 12 to 3", &report);
+    let ((twelve, three), report) = clients.unharmed("6 to 12 to 3", steps);
     assert_eq!(answered(&report), ids(&twelve));
     assert!(ids(&six).is_subset(&ids(&twelve)));
     for node in &swarm.nodes {
@@ -41,9 +43,9 @@ fn a_task_is_reached_through_every_node_as_soon_as_it_runs() {
     let Some(turn) = alone() else { return };
     let swarm: &Swarm = &turn;
     let mut delays = Vec::new();
-    for round in 0..5 {
+    for round in 0..STARTS {
         let name = format!("soon{round}");
-        let port = 8131 + round;
+        let port = 8250 + round;
         let spec = ServiceSpec::named(&name).publish(&format!("{port}:80"));
         let service = swarm.service_create(&spec).unwrap();
         let first: Vec<_> = std::thread::scope(|scope| {
@@ -63,9 +65,13 @@ fn a_task_is_reached_through_every_node_as_soon_as_it_runs() {
         }
     }
     delays.sort();
-    println!("task start to first answer, 5 tasks through 3 nodes: {delays:?}");
-    let median = delays.get(delays.len() / 2).unwrap();
-    println!("median {median:?}");
+    let (median, max) = (
+        delays.get(delays.len() / 2).unwrap(),
+        delays.last().unwrap(),
+    );
+    println!(
+        "container start to first answer, {STARTS} tasks through 3 nodes: median {median:?}, longest {max:?}"
+    );
     // The goal is 100 ms at the median; a busy machine gets some slack.
     assert!(*median < Duration::from_millis(300), "{delays:?}");
 }

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::process::{Child, Stdio};
 
+use harness::agents::dist;
 use harness::guards::Service;
+use harness::node::Node;
 use harness::service::{ServiceSpec, Task};
 use harness::swarm::Swarm;
 use harness::traffic::load::{Load, Report};
@@ -38,10 +41,10 @@ pub(crate) fn everywhere(swarm: &Swarm, port: u16) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// Load on a port of every node: new connections, 300 a second.
+/// Load on a port of every node: new connections, 200 a second.
 pub(crate) fn load(swarm: &Swarm, port: u16) -> Load {
     Load {
-        rate: 300,
+        rate: 200,
         ..Load::new(everywhere(swarm, port))
     }
 }
@@ -81,5 +84,26 @@ pub(crate) fn assert_unharmed(what: &str, report: &Report) {
         report.answered() > 100,
         "{what}: hardly any load: {report:?}"
     );
-    assert_eq!(report.failed, 0, "{what}: {:#?}", report.failures);
+    let first = report.failures.get(..20).unwrap_or(&report.failures);
+    assert_eq!(report.failed, 0, "{what}: {first:#?}");
+}
+
+/// An agent that the host runs, as an init system would; killed when dropped.
+pub(crate) struct HostAgent(Child);
+
+impl HostAgent {
+    pub(crate) fn start(node: &Node, options: &[&str]) -> Self {
+        let swarmlb = dist("swarmlb").unwrap();
+        let mut command = node.command(swarmlb.to_str().unwrap()).unwrap();
+        command.arg("run").args(options);
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for HostAgent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

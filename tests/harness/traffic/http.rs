@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -16,9 +17,10 @@ use hyper::header::{CONTENT_LENGTH, HOST};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::pace::Pace;
 use crate::pattern;
 use crate::who::{Received, Who};
 
@@ -46,8 +48,26 @@ pub struct Connection {
 impl Connection {
     /// Connects; `timeout` holds for this and for each request.
     pub async fn open(peer: SocketAddr, timeout: Duration) -> Result<Self> {
+        Self::over(peer, timeout, TcpStream::connect(peer)).await
+    }
+
+    /// The same, from this one of the client's addresses.
+    pub async fn open_from(local: Ipv4Addr, peer: SocketAddr, timeout: Duration) -> Result<Self> {
+        let connecting = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((local, 0).into())?;
+            socket.connect(peer).await
+        };
+        Self::over(peer, timeout, connecting).await
+    }
+
+    async fn over(
+        peer: SocketAddr,
+        timeout: Duration,
+        connecting: impl Future<Output = io::Result<TcpStream>>,
+    ) -> Result<Self> {
         within(timeout, async {
-            let stream = TcpStream::connect(peer).await?;
+            let stream = connecting.await?;
             stream.set_nodelay(true)?;
             let local = stream.local_addr()?;
             let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -96,8 +116,8 @@ impl Connection {
         serde_json::from_str(&reply.body).with_context(|| format!("`{}` is no answer", reply.body))
     }
 
-    /// `GET path`: length and digest of what came.
-    pub async fn download(&mut self, path: &str) -> Result<Received> {
+    /// `GET path`: length and digest of what came, no sooner than `pace` allows.
+    pub async fn download(&mut self, path: &str, pace: Option<&Pace>) -> Result<Received> {
         let (timeout, what) = (self.timeout, self.describe(&Method::GET, path));
         within(timeout, async {
             let response = self.send(Method::GET, path, None).await?;
@@ -107,6 +127,9 @@ impl Connection {
                 let data = frame.into_data().unwrap_or_default();
                 bytes += data.len() as u64;
                 digest.update(&data);
+                if let Some(pace) = pace {
+                    pace.hold(bytes).await;
+                }
             }
             Ok(Received {
                 bytes,

@@ -1,0 +1,130 @@
+//! What came of a load: answers by task, and failures with their times and reasons.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tokio::task::JoinError;
+
+use crate::who::Who;
+
+/// Failures kept in full; further ones are only counted.
+const SHOWN_FAILURES: usize = 5000;
+/// When what was asked, and what came of it.
+pub(super) type Asked = (Instant, SocketAddr, Result<Who>);
+
+/// A request that failed.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Failure {
+    /// When it was asked, from the beginning of the load.
+    pub asked: Duration,
+    /// How long it took to fail.
+    pub after: Duration,
+    /// Who was asked.
+    pub peer: Option<SocketAddr>,
+    /// Why.
+    pub why: String,
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} + {:?}: {}", self.asked, self.after, self.why)
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Answers, by the task that gave them.
+    pub answers: BTreeMap<String, u64>,
+    /// Answers, by whom was asked.
+    pub through: BTreeMap<SocketAddr, u64>,
+    /// When each task first answered, from the beginning of the load.
+    pub first_answer: BTreeMap<String, Duration>,
+    /// When each task was last asked something that it answered, likewise.
+    pub last_asked: BTreeMap<String, Duration>,
+    /// The number of failed requests.
+    pub failed: u64,
+    /// The first failures.
+    pub failures: Vec<Failure>,
+    /// The longest request that succeeded.
+    pub slowest: Duration,
+}
+
+impl Report {
+    /// Requests that were answered.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.answers.values().sum()
+    }
+
+    pub(super) fn add(&mut self, begin: Instant, (asked, peer, result): Asked) {
+        match result {
+            Ok(who) => {
+                let task = who.task.unwrap_or(who.hostname);
+                self.first_answer
+                    .entry(task.clone())
+                    .or_insert_with(|| begin.elapsed());
+                self.last_asked.insert(task.clone(), asked - begin);
+                *self.answers.entry(task).or_default() += 1;
+                *self.through.entry(peer).or_default() += 1;
+                self.slowest = self.slowest.max(asked.elapsed());
+            }
+            Err(error) => {
+                self.fail(Failure {
+                    asked: asked - begin,
+                    after: asked.elapsed(),
+                    peer: Some(peer),
+                    why: format!("{error:#}"),
+                });
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.failed += 1;
+        if self.failures.len() < SHOWN_FAILURES {
+            self.failures.push(failure);
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        for (task, count) in other.answers {
+            *self.answers.entry(task).or_default() += count;
+        }
+        for (peer, count) in other.through {
+            *self.through.entry(peer).or_default() += count;
+        }
+        for (task, first) in other.first_answer {
+            let known = self.first_answer.entry(task).or_insert(first);
+            *known = first.min(*known);
+        }
+        for (task, last) in other.last_asked {
+            let known = self.last_asked.entry(task).or_insert(last);
+            *known = last.max(*known);
+        }
+        self.failed += other.failed;
+        self.failures.extend(other.failures);
+        self.failures.sort();
+        self.failures.truncate(SHOWN_FAILURES);
+        self.slowest = self.slowest.max(other.slowest);
+    }
+
+    pub(super) fn finished(&mut self, begin: Instant, finished: Result<Asked, JoinError>) {
+        match finished {
+            Ok(asked) => self.add(begin, asked),
+            Err(error) => self.ended(begin, &error),
+        }
+    }
+
+    pub(super) fn ended(&mut self, begin: Instant, error: &JoinError) {
+        self.fail(Failure {
+            asked: begin.elapsed(),
+            after: Duration::ZERO,
+            peer: None,
+            why: format!("a worker ended: {error}"),
+        });
+    }
+}
