@@ -27,12 +27,15 @@ mod states;
 
 mod figures;
 mod packets;
+mod report;
+mod traffic;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, ValueEnum};
+use report::Report;
 
 #[derive(Parser)]
 struct Args {
@@ -42,9 +45,15 @@ struct Args {
     /// The wrappers for programs that are measured, compiled
     #[arg(long)]
     programs: PathBuf,
+    /// Packets: only those whose description contains this, and the bare programs
+    #[arg(long)]
+    only: Option<String>,
     /// Write the results to this file, too
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Put the results into this document, in the place of the last ones
+    #[arg(long)]
+    document: Option<PathBuf>,
     /// What `cargo bench` passes on
     #[arg(long, hide = true)]
     bench: bool,
@@ -54,6 +63,8 @@ struct Args {
 enum Part {
     /// Nanoseconds per packet in each program
     Packets,
+    /// Connections, requests and bytes per second on a Swarm, and what the agents need
+    Swarm,
 }
 
 fn main() -> ExitCode {
@@ -76,14 +87,18 @@ fn run(args: &Args) -> Result<()> {
     if wants(Part::Packets) {
         let object = std::fs::read(&args.programs)
             .with_context(|| format!("reading {}", args.programs.display()))?;
-        results.extend(packets::measure(&object)?);
+        results.extend(packets::measure(&object, args.only.as_deref())?);
     }
-    for table in &results {
-        println!("{table}");
+    if wants(Part::Swarm) {
+        results.extend(traffic::measure()?);
     }
+    let report = Report::new(results)?;
+    println!("{}", report.markdown());
     if let Some(path) = &args.json {
-        let json = serde_json::to_vec_pretty(&results)?;
-        std::fs::write(path, json).with_context(|| format!("writing {}", path.display()))?;
+        report.json(path)?;
+    }
+    if let Some(path) = &args.document {
+        report.into_document(path)?;
     }
     Ok(())
 }

@@ -34,18 +34,21 @@ fn client(host: u8) -> Ipv4Addr {
 }
 
 /// Measures every case, and counts the programs' instructions.
-pub(crate) fn measure(object: &[u8]) -> Result<Vec<Table>> {
+pub(crate) fn measure(object: &[u8], only: Option<&str>) -> Result<Vec<Table>> {
     let mut tables = Err(anyhow!("not measured"));
-    lab(|lab| tables = measured(lab, object));
+    lab(|lab| tables = measured(lab, object, only));
     tables
 }
 
-fn measured(lab: &Lab, object: &[u8]) -> Result<Vec<Table>> {
+fn measured(lab: &Lab, object: &[u8], only: Option<&str>) -> Result<Vec<Table>> {
     // One CPU: the maps' free lists and the counters are kept per CPU.
     let mut cpu = CpuSet::new();
     cpu.set(0)?;
     sched_setaffinity(Pid::from_raw(0), &cpu)?;
     let mut cases = list::all(lab, object)?;
+    if let Some(only) = only {
+        cases.retain(|case| case.is_bare() || case.name.contains(only));
+    }
     for _ in 0..=ROUNDS {
         for case in &mut cases {
             case.round().with_context(|| case.name.clone())?;

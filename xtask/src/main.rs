@@ -38,7 +38,7 @@ enum Verb {
     Image(image::Args),
     /// Run a Swarm of several nodes on this machine: up, status, exec, down
     Lab(lab::Args),
-    /// Measure what a packet costs
+    /// Measure what packets cost, and traffic through a published port
     Bench(bench::Args),
     /// Show swarmlb at work on such a Swarm
     Demo(demo::Args),
