@@ -23,7 +23,7 @@ use tools::Load;
 /// Takes the laboratory down when this process ends, however it does.
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
 /// Rounds that count, after one that does not.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 /// Tasks that the agents know of while they do nothing.
 const TASKS: usize = 12;
 /// How long they are watched at that.

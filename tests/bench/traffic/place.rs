@@ -118,6 +118,14 @@ fn without_swarmlb(swarm: &Swarm, node: &Node) -> Result<()> {
         PATIENCE,
         || Ok(node.agent().is_err().then_some(())),
     )?;
+    // What the others have to do with it shall be over, too.
+    let format = "{{.UpdateStatus.State}}";
+    wait::until("the end of the agents' update", PATIENCE, || {
+        let state = swarm
+            .manager()?
+            .docker(&["service", "inspect", "--format", format, SERVICE])?;
+        Ok((state == "completed").then_some(()))
+    })?;
     let clean = dist("swarmlb")?;
     let clean = clean.to_str().context("a path that is no UTF-8")?;
     node.exec(clean, &["clean"]).map(drop)
