@@ -11,9 +11,9 @@ use super::place::{Place, Way};
 /// Connections that ask at the same time.
 const CONNECTIONS: &str = "-c16";
 /// How long a round lasts.
-const SECONDS: &str = "-d2s";
+const SECONDS: &str = "-d1s";
 /// Bytes of one download.
-const BYTES: u64 = 512 << 20;
+const BYTES: u64 = 256 << 20;
 
 /// What a client does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
