@@ -2,6 +2,7 @@
 //! this repository beyond plain cargo. One verb per file; each verb says what
 //! it does in plain sentences on stderr, and leaves stdout to what it runs.
 
+mod bench;
 mod demo;
 mod image;
 mod lab;
@@ -37,6 +38,8 @@ enum Verb {
     Image(image::Args),
     /// Run a Swarm of several nodes on this machine: up, status, exec, down
     Lab(lab::Args),
+    /// Measure what packets cost, and traffic through a published port
+    Bench(bench::Args),
     /// Show swarmlb at work on such a Swarm
     Demo(demo::Args),
     /// Run commands in a virtual machine with another kernel: up, run, down
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Verb::Tidy => tidy::run_verb(),
         Verb::Image(args) => image::run_verb(&args),
         Verb::Lab(args) => lab::run_verb(&args),
+        Verb::Bench(args) => bench::run_verb(&args),
         Verb::Demo(args) => demo::run_verb(&args),
         Verb::Vm(args) => return code(vm::run_verb(&args)),
     };

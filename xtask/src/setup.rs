@@ -70,6 +70,12 @@ pub(crate) fn lab() -> Result<()> {
     packages::ensure(&packages::LAB)
 }
 
+/// Prepares measurements on a Swarm.
+pub(crate) fn bench() -> Result<()> {
+    lab()?;
+    packages::ensure(&packages::BENCH)
+}
+
 /// Prepares the virtual machine.
 pub(crate) fn vm() -> Result<()> {
     packages::ensure(&packages::VM)

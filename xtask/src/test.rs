@@ -86,6 +86,8 @@ fn host() -> Result<()> {
             "--workspace",
             "--exclude",
             "lb-programs",
+            "--exclude",
+            "lb-bench-programs",
             "--all-targets",
         ]);
         run(clippy.args(["--", "--deny", "warnings"]))
@@ -116,6 +118,8 @@ fn host() -> Result<()> {
             "--exclude",
             "lb-programs",
             "--exclude",
+            "lb-bench-programs",
+            "--exclude",
             "lb-tests",
         ]))
     })?;
@@ -139,6 +143,8 @@ fn bpf_lints() -> Result<()> {
         "--locked",
         "--package",
         "lb-programs",
+        "--package",
+        "lb-bench-programs",
         "--target",
         "bpfel-unknown-none",
     ]);

@@ -1,5 +1,5 @@
 //! The system's packages that a Swarm on one machine needs, Docker's engine and the
-//! tools that build its network, and those of a virtual machine. Installed as root on Debian and Ubuntu;
+//! tools that build its network, what loads it, and those of a virtual machine. Installed as root on Debian and Ubuntu;
 //! elsewhere the missing ones are named.
 
 use std::fs;
@@ -32,6 +32,12 @@ pub(super) const LAB: Needed = Needed {
         ("nsenter", &["util-linux"]),
         ("curl", &["curl"]),
     ],
+};
+
+/// For measurements on that Swarm.
+pub(super) const BENCH: Needed = Needed {
+    who: "the bench",
+    programs: &[("wrk", &["wrk"])],
 };
 
 /// For a virtual machine with another kernel.

@@ -1,0 +1,104 @@
+//! `cargo xtask bench`: what a packet, a connection and a byte cost through swarmlb.
+//!
+//! Every figure stands beside one that was taken without swarmlb in the same run, round by
+//! round in turn: machines differ and are busy, and only the two together say something.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "results for whoever started it, and progress"
+)]
+
+#[path = "../datapath/frames.rs"]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the datapath suite's own words, of which some are enough here"
+)]
+mod frames;
+#[path = "../datapath/lab.rs"]
+#[expect(dead_code, clippy::unwrap_used, reason = "the same")]
+mod lab;
+#[path = "../datapath/states.rs"]
+#[expect(dead_code, clippy::unwrap_used, reason = "the same")]
+mod states;
+
+mod figures;
+mod packets;
+mod report;
+mod traffic;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Parser, ValueEnum};
+use report::Report;
+
+#[derive(Parser)]
+struct Args {
+    /// What to measure
+    #[arg(long, value_enum)]
+    part: Option<Part>,
+    /// The wrappers for programs that are measured, compiled
+    #[arg(long)]
+    programs: PathBuf,
+    /// Packets: only those whose description contains this, and the bare programs
+    #[arg(long)]
+    only: Option<String>,
+    /// Write the results to this file, too
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Put the results into this document, in the place of the last ones
+    #[arg(long)]
+    document: Option<PathBuf>,
+    /// What `cargo bench` passes on
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Nanoseconds per packet in each program
+    Packets,
+    /// Connections, requests and bytes per second on a Swarm, and what the agents need
+    Swarm,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "it loads BPF programs and makes network namespaces: run it as root"
+    );
+    let wants = |part| args.part.is_none_or(|wanted| wanted == part);
+    let mut results = Vec::new();
+    if wants(Part::Packets) {
+        let object = std::fs::read(&args.programs)
+            .with_context(|| format!("reading {}", args.programs.display()))?;
+        results.extend(packets::measure(&object, args.only.as_deref())?);
+    }
+    if wants(Part::Swarm) {
+        results.extend(traffic::measure()?);
+    }
+    let report = Report::new(results)?;
+    println!("{}", report.markdown());
+    if let Some(path) = &args.json {
+        report.json(path)?;
+    }
+    if let Some(path) = &args.document {
+        report.into_document(path)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! One kind of packet at one program, measured round by round.
+
+use std::rc::Rc;
+
+use anyhow::{Context as _, Result, ensure};
+use lb_core::state::HookKind::{self, UplinkXdp};
+
+use super::node::{ELSEWHERE, Node};
+use super::sent::{Sent, data};
+use super::wrapped::{Level, Wrapped};
+
+/// Packets per round, where nothing else is said: a tenth of a second or so.
+const PACKETS: u32 = 1 << 20;
+
+/// One kind of packet at one program.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) level: Level,
+    node: Rc<Node>,
+    wrapped: Wrapped,
+    packets: u32,
+    /// What the program returns of each packet, where that is one thing.
+    expected: Option<u32>,
+    before: Option<Before>,
+    /// The share of packets that found a task, in the last round.
+    found: Option<f64>,
+    rounds: Vec<f64>,
+}
+
+type Before = Box<dyn Fn(&Node) -> Result<()>>;
+
+impl Case {
+    /// So many packets a round, and something to be done before each.
+    pub(super) fn each(self, packets: u32, before: impl Fn(&Node) -> Result<()> + 'static) -> Self {
+        Self {
+            packets,
+            before: Some(Box::new(before)),
+            ..self
+        }
+    }
+
+    /// Measures once more.
+    pub(crate) fn round(&mut self) -> Result<()> {
+        self.node.enter();
+        if let Some(before) = &self.before {
+            before(&self.node)?;
+        }
+        // Where it does not matter it is not asked: reading takes as long as the round.
+        let taken = match self.expected {
+            Some(_) => 0,
+            None => self.node.taken()?,
+        };
+        let ran = self.wrapped.run(self.packets)?;
+        match self.expected {
+            Some(code) => ensure!(
+                ran.return_value == code,
+                "the program returned {}, not {code}: this is not the way that was to be measured",
+                ran.return_value
+            ),
+            None => {
+                let found = self.node.taken()? - taken;
+                #[expect(clippy::cast_precision_loss, reason = "some millions at most")]
+                let share = found as f64 / f64::from(self.packets);
+                self.found = Some(share);
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "nanoseconds of one packet")]
+        self.rounds.push(ran.duration.as_nanos() as f64);
+        Ok(())
+    }
+
+    /// Is it what the others are compared with?
+    pub(crate) fn is_bare(&self) -> bool {
+        self.name.starts_with("bare")
+    }
+
+    /// Nanoseconds in each round but the first, which brought everything into the caches.
+    pub(crate) fn counted(&self) -> &[f64] {
+        self.rounds.get(1..).unwrap_or_default()
+    }
+
+    pub(crate) fn note(&self) -> Result<String> {
+        Ok(match self.found {
+            Some(share) => format!("{:.0} % had a flow, the rest passes", share * 100.0),
+            None => String::new(),
+        })
+    }
+}
+
+/// Makes cases of one node.
+pub(super) struct Maker<'a> {
+    pub(super) object: &'a [u8],
+    pub(super) node: Rc<Node>,
+}
+
+impl Maker<'_> {
+    pub(super) fn bare(self, name: &str, level: Level, code: u32) -> Result<Case> {
+        let link = self.node.link(UplinkXdp);
+        let sent = Sent::new(data(1, 1, ELSEWHERE), 16);
+        let wrapped = Wrapped::new(self.object, level, None, link, sent.traffic)?;
+        Ok(self.done(name, level, wrapped, Some(code)))
+    }
+
+    pub(super) fn case(
+        self,
+        name: &str,
+        kind: HookKind,
+        code: impl Into<Option<u32>>,
+        sent: Sent,
+    ) -> Result<Case> {
+        let level = match kind {
+            UplinkXdp => Level::Xdp,
+            _ => Level::Tc,
+        };
+        let link = self.node.link(kind);
+        let program = self.node.program(kind)?;
+        let wrapped = Wrapped::new(self.object, level, Some(&program), link, sent.traffic)
+            .with_context(|| name.to_owned())?;
+        Ok(self.done(name, level, wrapped, code.into()))
+    }
+
+    fn done(self, name: &str, level: Level, wrapped: Wrapped, expected: Option<u32>) -> Case {
+        Case {
+            name: name.to_owned(),
+            level,
+            node: self.node,
+            wrapped,
+            packets: PACKETS,
+            expected,
+            before: None,
+            found: None,
+            rounds: Vec::new(),
+        }
+    }
+}

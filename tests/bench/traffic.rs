@@ -1,0 +1,89 @@
+//! Connections, requests and bytes per second through a published port of a real Swarm, and
+//! what the agents need meanwhile.
+//!
+//! Nodes 3 and 4 have no agent and nothing of swarmlb's in their kernels: a client that is
+//! routed to a task there measures what the machine gives without it. Equal tasks on node 2 are
+//! reached through the published ports of node 2 and of node 1.
+
+mod agents;
+mod place;
+mod tools;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use harness::service::ServiceSpec;
+use harness::shared;
+
+use crate::figures::{Cell, Row, Spread, Table};
+use place::{Place, Way};
+use tools::Load;
+
+/// Takes the laboratory down when this process ends, however it does.
+const LAB: &str = env!("CARGO_BIN_EXE_lab");
+/// Rounds that count, after one that does not.
+const ROUNDS: usize = 7;
+/// Tasks that the agents know of while they do nothing.
+const TASKS: usize = 12;
+/// How long they are watched at that.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Measures everything.
+pub(crate) fn measure() -> Result<Vec<Table>> {
+    let test = shared::with_agents(Path::new(LAB), "lbbench", 4)?;
+    let swarm = &test.swarm;
+    let mut agents = Vec::new();
+    {
+        let spec = ServiceSpec::named("idle")
+            .replicas(TASKS)
+            .publish("8100:80");
+        let service = swarm.service_create(&spec)?;
+        service.wait_for_tasks(TASKS, place::PATIENCE)?;
+        swarm.wait_until_served(&service.id, TASKS, place::PATIENCE)?;
+        agents.extend(agents::watch(swarm, "12 tasks, nothing to do", IDLE)?);
+    }
+    let place = Place::prepare(swarm)?;
+    let mut rows = Vec::new();
+    for load in Load::ALL {
+        rows.extend(each_way(&place, load).with_context(|| load.name())?);
+    }
+    agents.extend(agents::watch(swarm, "after that load", IDLE / 2)?);
+    Ok(vec![
+        Table {
+            title: format!("Through a published port ({ROUNDS} rounds)"),
+            columns: vec!["what, which way", "a second", "of direct (least to most)"],
+            rows,
+        },
+        Table {
+            title: "The agents".to_owned(),
+            columns: vec!["when, where", "resident MB", "CPU %", "maps MB (kernel)"],
+            rows: agents,
+        },
+    ])
+}
+
+/// One kind of load, by all ways in turn.
+fn each_way(place: &Place<'_>, load: Load) -> Result<Vec<Row>> {
+    let mut rounds: [Vec<f64>; Way::ALL.len()] = Default::default();
+    for round in 0..=ROUNDS {
+        for (way, all) in Way::ALL.into_iter().zip(&mut rounds) {
+            let rate = load.run(place, way).with_context(|| way.name())?;
+            if round > 0 {
+                all.push(rate);
+            }
+        }
+    }
+    let [direct, ..] = &rounds;
+    let row = |(way, rates): (Way, &Vec<f64>)| {
+        let ratios: Vec<f64> = rates.iter().zip(direct).map(|(a, b)| a / b).collect();
+        Row {
+            name: format!("{}: {}", load.name(), way.name()),
+            cells: vec![
+                Cell::Number(Spread::of(rates).median, 0),
+                Cell::Spread(Spread::of(&ratios), 2),
+            ],
+        }
+    };
+    Ok(Way::ALL.into_iter().zip(&rounds).map(row).collect())
+}

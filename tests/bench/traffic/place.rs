@@ -1,0 +1,242 @@
+//! Equal tasks, and a way to each.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use harness::agents::{SERVICE, dist};
+use harness::guards::Service;
+use harness::node::Node;
+use harness::service::{ServiceSpec, Task};
+use harness::swarm::Swarm;
+use harness::{wait, xdp};
+use serde_json::Value;
+
+/// For what a loaded machine does in seconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// What the tasks listen on.
+const TARGET: u16 = 80;
+
+/// How a client comes to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Routed to its address, on a node without swarmlb.
+    Direct,
+    /// The same, where a program on the uplink passes everything: what XDP costs by itself on
+    /// a veth, which has to copy packets for it, as no NIC does.
+    Passed,
+    /// Routed by way of another node without swarmlb, and back: what a hop costs by itself.
+    Around,
+    /// Through a published port of its node.
+    Here,
+    /// Through a published port of another node.
+    Elsewhere,
+}
+
+impl Way {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Direct,
+        Self::Around,
+        Self::Passed,
+        Self::Here,
+        Self::Elsewhere,
+    ];
+
+    /// In words.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Passed => "direct, idle XDP",
+            Self::Around => "routed by another node",
+            Self::Here => "**published port, task here**",
+            Self::Elsewhere => "**published port, task elsewhere**",
+        }
+    }
+
+    /// The node of its task, counted from 1.
+    const fn home(self) -> usize {
+        match self {
+            Self::Direct | Self::Around => 3,
+            Self::Passed => 4,
+            Self::Here | Self::Elsewhere => 2,
+        }
+    }
+
+    /// Is the task's own address what the client connects to?
+    const fn is_routed(self) -> bool {
+        matches!(self, Self::Direct | Self::Around | Self::Passed)
+    }
+
+    /// Enough for one to have an address that no other way's task on another node has.
+    const fn tasks(self) -> usize {
+        match self {
+            Self::Passed => 3,
+            _ => 1,
+        }
+    }
+
+    /// The service's published port.
+    const fn port(self) -> u16 {
+        8101 + self as u16
+    }
+}
+
+/// The Swarm, ready to be measured.
+pub(super) struct Place<'a> {
+    pub(super) swarm: &'a Swarm,
+    peers: [SocketAddr; Way::ALL.len()],
+    _services: Vec<Service<'a>>,
+}
+
+impl<'a> Place<'a> {
+    /// Starts a task for each way, and takes swarmlb from nodes 3 and 4. One task for two ways
+    /// would see one client's connections from the same ports.
+    pub(super) fn prepare(swarm: &'a Swarm) -> Result<Self> {
+        let node = |number: usize| swarm.nodes.get(number - 1).context("a node less");
+        let (bare, hop) = (node(3)?, node(4)?);
+        let mut services = Vec::new();
+        let mut tasks = Vec::new();
+        for way in Way::ALL {
+            let home = node(way.home())?;
+            let spec = ServiceSpec::named(&format!("{way:?}").to_lowercase())
+                .on_node(&home.name)
+                .replicas(way.tasks())
+                .publish(&format!("{}:{TARGET}", way.port()));
+            let service = swarm.service_create(&spec)?;
+            let running = service.wait_for_tasks(way.tasks(), PATIENCE)?;
+            swarm.wait_until_served(&service.id, way.tasks(), PATIENCE)?;
+            // Every node numbers its tasks in the same network.
+            let addresses = running.iter().map(|task| bridge_address(home, task));
+            let addresses = addresses.collect::<Result<Vec<_>>>()?;
+            let address = addresses
+                .into_iter()
+                .find(|address| !tasks.contains(address));
+            if way.is_routed() {
+                tasks.push(address.context("no task has an address of its own")?);
+            }
+            services.push(service);
+        }
+        without_swarmlb(swarm, &[bare, hop])?;
+        xdp::attach(&hop.netns, "eth0", &xdp::PASS)?;
+        let [direct, around, passed] = tasks.as_slice() else {
+            bail!("three tasks are routed to, not {}", tasks.len());
+        };
+        route(swarm, bare, *direct, bare)?;
+        route(swarm, hop, *passed, hop)?;
+        route(swarm, bare, *around, hop)?;
+        lead_around(bare, hop, *around)?;
+        Ok(Self {
+            swarm,
+            peers: [
+                (*direct, TARGET).into(),
+                (*around, TARGET).into(),
+                (*passed, TARGET).into(),
+                (node(2)?.addr, Way::Here.port()).into(),
+                (node(1)?.addr, Way::Elsewhere.port()).into(),
+            ],
+            _services: services,
+        })
+    }
+
+    /// Where a client connects to.
+    pub(super) fn peer(&self, way: Way) -> SocketAddr {
+        let [direct, around, passed, here, elsewhere] = self.peers;
+        match way {
+            Way::Direct => direct,
+            Way::Passed => passed,
+            Way::Around => around,
+            Way::Here => here,
+            Way::Elsewhere => elsewhere,
+        }
+    }
+}
+
+/// A task's address on its node's `docker_gwbridge`.
+fn bridge_address(node: &Node, task: &Task) -> Result<Ipv4Addr> {
+    let container = task
+        .container
+        .as_deref()
+        .context("a task without a container")?;
+    let format = "{{json .Containers}}";
+    let containers = node.docker(&["network", "inspect", "docker_gwbridge", "--format", format])?;
+    let containers: Value = serde_json::from_str(&containers)?;
+    let address = containers
+        .pointer(&format!("/{container}/IPv4Address"))
+        .and_then(Value::as_str)
+        .and_then(|address| address.split('/').next())
+        .with_context(|| format!("{container} is not on docker_gwbridge: {containers}"))?;
+    Ok(address.parse()?)
+}
+
+/// Takes the agents from nodes, and everything that they left there.
+fn without_swarmlb(swarm: &Swarm, nodes: &[&Node]) -> Result<()> {
+    let mut update = ["service", "update", "--detach", "--no-resolve-image"].to_vec();
+    let constraints: Vec<_> = nodes
+        .iter()
+        .map(|node| format!("node.hostname!={}", node.name))
+        .collect();
+    for constraint in &constraints {
+        update.extend(["--constraint-add", constraint]);
+    }
+    update.push(SERVICE);
+    swarm.manager()?.docker(&update)?;
+    for node in nodes {
+        wait::until(
+            &format!("the end of {}'s agent", node.name),
+            PATIENCE,
+            || Ok(node.agent().is_err().then_some(())),
+        )?;
+    }
+    // What the others have to do with it shall be over, too.
+    let format = "{{.UpdateStatus.State}}";
+    wait::until("the end of the agents' update", PATIENCE, || {
+        let state = swarm
+            .manager()?
+            .docker(&["service", "inspect", "--format", format, SERVICE])?;
+        Ok((state == "completed").then_some(()))
+    })?;
+    let clean = dist("swarmlb")?;
+    let clean = clean.to_str().context("a path that is no UTF-8")?;
+    for node in nodes {
+        node.exec(clean, &["clean"])?;
+    }
+    Ok(())
+}
+
+/// The client's way to the address of a task of `node`, past Docker's rules against it, by
+/// way of `via`.
+fn route(swarm: &Swarm, node: &Node, task: Ipv4Addr, via: &Node) -> Result<()> {
+    let hop = via.addr;
+    swarm
+        .client
+        .netns()
+        .ip(&format!("route add {task}/32 via {hop}"))?;
+    let task = task.to_string();
+    for at in [node, via] {
+        for end in ["-d", "-s"] {
+            at.exec(
+                "iptables",
+                &["-I", "DOCKER-USER", end, &task, "-j", "ACCEPT"],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// From `hop` on to a task of `node`, and back the same way.
+fn lead_around(node: &Node, hop: &Node, task: Ipv4Addr) -> Result<()> {
+    // More exact than that of its own tasks, whose addresses are of the same network.
+    hop.netns
+        .ip(&format!("route add {task}/32 via {}", node.addr))?;
+    node.netns.ip(&format!("rule add from {task} lookup 100"))?;
+    node.netns
+        .ip(&format!("route add default via {} table 100", hop.addr))?;
+    // Nobody is to learn of the shorter way.
+    for at in [node, hop] {
+        for device in ["all", "eth0"] {
+            let setting = format!("echo 0 > /proc/sys/net/ipv4/conf/{device}/send_redirects");
+            at.exec("sh", &["-c", &setting])?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! `cargo xtask bench`: what swarmlb costs, per packet and through a published port. The
+//! measuring is done by `tests/bench`; here is built what it measures, and what with.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::process::{cargo, root, run, say, target_dir};
+use crate::{image, setup};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Measure one part only: nanoseconds per packet, or traffic on a Swarm and its agents
+    #[arg(long, value_parser = ["packets", "swarm"])]
+    part: Option<String>,
+    /// Packets: only those whose description contains this, and the bare programs
+    #[arg(long)]
+    only: Option<String>,
+    /// Write the results to this file, too
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Write the results into docs/bench.md
+    #[arg(long, conflicts_with_all = ["part", "only"])]
+    write: bool,
+}
+
+/// The verb.
+pub(crate) fn run_verb(args: &Args) -> Result<()> {
+    setup::bpf()?;
+    if args.part.as_deref() != Some("packets") {
+        setup::bench()?;
+        image::agent()?;
+    }
+    say("Building the wrappers for programs that are measured.");
+    let programs = programs()?;
+    let mut bench = cargo();
+    // The profile does not matter: what is measured is in the kernel and in the images, which
+    // are release builds.
+    bench.args(["bench", "--locked", "--profile", "dev", "--quiet"]);
+    bench.args(["--package", "lb-tests", "--bench", "bench", "--"]);
+    bench.arg("--programs").arg(programs);
+    if let Some(part) = &args.part {
+        bench.args(["--part", part]);
+    }
+    if let Some(only) = &args.only {
+        bench.args(["--only", only]);
+    }
+    if let Some(json) = &args.json {
+        bench.arg("--json").arg(std::path::absolute(json)?);
+    }
+    if args.write {
+        bench.arg("--document").arg(root().join("docs/bench.md"));
+    }
+    run(&mut bench)
+}
+
+/// Compiles the wrappers, as agent/build/programs.rs does the agent's programs.
+fn programs() -> Result<PathBuf> {
+    const PACKAGE: &str = "lb-bench-programs";
+    let target = if cfg!(target_endian = "big") {
+        "bpfeb-unknown-none"
+    } else {
+        "bpfel-unknown-none"
+    };
+    let directory = target_dir().join("bench-programs");
+    let flags = [
+        &format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH),
+        "-Ctarget-cpu=v3",
+        "-Cdebuginfo=2",
+        "-Clink-arg=--btf",
+    ]
+    .join("\x1f");
+    let mut build = cargo();
+    build.args(["build", "--locked", "--release", "--package", PACKAGE]);
+    build.args(["-Zbuild-std=core", "--target", target, "--target-dir"]);
+    build
+        .arg(&directory)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags)
+        .env("CARGO_PROFILE_RELEASE_STRIP", "none")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+    run(&mut build).context("the wrappers did not build")?;
+    Ok(directory.join(target).join("release").join(PACKAGE))
+}
