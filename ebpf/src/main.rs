@@ -25,7 +25,7 @@ use lb_abi::call::task_at;
 use lb_abi::counters::Reason;
 use lb_datapath::bridge::bridge;
 use lb_datapath::egress::egress;
-use lb_datapath::host::{asked, connect, mapped, send};
+use lb_datapath::host::{asked, connect, mapped, ours, send};
 use lb_datapath::oversize::answer;
 use lb_datapath::uplink::uplink;
 use lb_datapath::{Packet as _, Verdict};
@@ -99,18 +99,16 @@ pub fn lb_connect6(context: SockAddrContext) -> i32 {
     let mut named = Named::new(context);
     let source = named.bound();
     let address = named.address6();
-    if let Some(socket) = named.calling(source)
-        && let Some((address, port)) = connect(&Maps, &socket, address, named.port())
-    {
-        named.rename6(mapped(address), port);
+    let Some(socket) = named.calling(source) else {
         return GO_ON;
+    };
+    if let Some((address, port)) = connect(&Maps, &socket, address, named.port()) {
+        named.rename6(mapped(address), port);
+    } else if task_at(address).is_some() && ours(&Maps, &socket) {
+        // It is not for the network, where there is no such task.
+        return REFUSED;
     }
-    // A task's own address is not for the network, where there is no task.
-    if task_at(address).is_some() {
-        REFUSED
-    } else {
-        GO_ON
-    }
+    GO_ON
 }
 
 /// A process sends a datagram to an address that it names. IPv6 sockets come here

@@ -9,6 +9,8 @@
 
 mod tables;
 
+use tables::now;
+
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::LpmTrie;
@@ -85,9 +87,66 @@ static LB_CALLS: LruHashMap<Call, Called> = LruHashMap::pinned(limits::CALLS, 0)
 /// Containers of this node that call a published port on it, as others see them.
 #[map]
 static LB_CALLERS: LruHashMap<Tuple, Caller> = LruHashMap::pinned(limits::CALLERS, 0);
+/// Where packets go next, as last looked up; not pinned: it is made anew with the programs.
+#[map]
+static LB_NEXT_HOPS: PerCpuArray<NextHop> = PerCpuArray::with_max_entries(NEXT_HOPS, 0);
 /// Packets dropped, by [`Reason`].
 #[map]
 static LB_DROPS: PerCpuArray<u64> = PerCpuArray::pinned(Reason::ALL.len() as u32, 0);
+
+/// Places for next hops, a power of two. An address has one place, which it may have to share.
+const NEXT_HOPS: u32 = 256;
+
+/// The way to an address, out of the device `link`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct NextHop {
+    pub(crate) source: Be32,
+    /// 0 where nothing was looked up.
+    pub(crate) destination: Be32,
+    pub(crate) link: u32,
+    /// When, in ticks.
+    seen: u32,
+    /// Destination and source.
+    pub(crate) macs: [[u8; 6]; 2],
+}
+
+impl NextHop {
+    /// What is remembered of the way from `source` to `destination`, if it was looked up in this
+    /// tick: what changes about it is heard of within the second.
+    #[inline(always)]
+    pub(crate) fn known(source: Be32, destination: Be32, link: u32) -> Option<[[u8; 6]; 2]> {
+        let hop = LB_NEXT_HOPS.get(place(destination))?;
+        let same = hop.destination == destination && hop.source == source && hop.link == link;
+        if same && hop.seen == now() {
+            Some(hop.macs)
+        } else {
+            None
+        }
+    }
+
+    /// Remembers it.
+    #[inline(always)]
+    pub(crate) fn keep(source: Be32, destination: Be32, link: u32, macs: [[u8; 6]; 2]) {
+        if let Some(hop) = LB_NEXT_HOPS.get_ptr_mut(place(destination)) {
+            let known = Self {
+                source,
+                destination,
+                link,
+                seen: now(),
+                macs,
+            };
+            // SAFETY: this CPU's own place; programs are not preempted by themselves.
+            unsafe { *hop = known };
+        }
+    }
+}
+
+#[inline(always)]
+fn place(address: Be32) -> u32 {
+    let address = address.get();
+    (address ^ address >> 8 ^ address >> 16) & (NEXT_HOPS - 1)
+}
 
 /// The maps, as the datapath asks for them.
 pub(crate) struct Maps;

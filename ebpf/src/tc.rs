@@ -78,6 +78,13 @@ impl Packet for TcFrame {
 
     #[inline(always)]
     fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
+        // Headers lie in the packet's first part, nearly always: a look costs less than a call.
+        // The verifier learns nothing from the comparison that is left of this for one byte.
+        let start = self.context.data() + offset;
+        if size_of::<T>() > 1 && start + size_of::<T>() <= self.context.data_end() {
+            // SAFETY: it was checked that it lies there; any bytes are a valid T.
+            return Some(unsafe { (start as *const T).read_unaligned() });
+        }
         self.context.load::<T>(offset).ok()
     }
 

@@ -97,7 +97,7 @@ fn own<T: Tables>(
 /// Is it a socket of the host's own? Containers and other hosts' namespaces have a
 /// 127.0.0.1 of their own.
 #[inline(always)]
-fn ours<T: Tables>(tables: &T, socket: &Socket) -> bool {
+pub fn ours<T: Tables>(tables: &T, socket: &Socket) -> bool {
     tables
         .settings()
         .is_some_and(|settings| settings.network != 0 && settings.network == socket.network)

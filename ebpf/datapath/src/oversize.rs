@@ -119,8 +119,10 @@ fn transport<P: Packet>(packet: &P, ip: &Ipv4) -> u32 {
 fn sum<P: Packet>(packet: &P, from: usize, words: usize) -> u32 {
     let mut sum = 0;
     for index in 0..words {
-        let word: Option<Be16> = packet.load(from + index * 2);
-        sum += word.map_or(0, |word| u32::from(word.get()));
+        let Some(word) = packet.load::<Be16>(from + index * 2) else {
+            return sum;
+        };
+        sum += u32::from(word.get());
     }
     sum
 }

@@ -189,6 +189,11 @@ fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opened) -
     pieces::begin(tables, &inner);
     // A process on this node called: its socket gets it from the kernel.
     let here = tables.answers(inner.tuple.destination);
+    // Outside of the tunnel it would be taken for a client's packet if that port is published.
+    let port = Port::new(inner.tuple.destination_port, inner.tuple.proto);
+    if here && !P::DELIVERS && tables.frontend(&port).is_some() {
+        return Verdict::Pass;
+    }
     if !here && !packet.route(inner.tuple.source, inner.tuple.destination) {
         return Verdict::Pass;
     }

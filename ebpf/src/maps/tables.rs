@@ -14,7 +14,7 @@ fn nanoseconds() -> u64 {
 }
 
 #[inline(always)]
-fn now() -> u32 {
+pub(super) fn now() -> u32 {
     ticks(nanoseconds())
 }
 

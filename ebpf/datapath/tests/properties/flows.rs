@@ -3,15 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use lb_abi::flow::Flow;
 use lb_abi::service::{LOCAL, PICK_FLOW, PICK_SOURCE, PICK_TURN, REMOTE};
-use lb_abi::{Be16, TCP};
+use lb_abi::settings::Settings;
+use lb_abi::{Be16, Be32, TCP};
 use lb_datapath::Verdict;
+use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
+use lb_datapath::parse::outer;
+use lb_datapath::tunnel::{Way, enter};
 use lb_datapath::uplink::uplink;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::nodes::{FRONTEND, INGRESS, serving};
+use crate::nodes::{FRONTEND, HOME, INGRESS, key, serving};
 use crate::packets::{Body, Transport};
 
 fn client(port: u16) -> SocketAddrV4 {
@@ -149,6 +154,58 @@ fn a_task_on_another_bridge_is_handed_to_that_bridge() {
     let frame = bare(syn()).frame(client(1000), FRONTEND);
     let verdict = uplink(&mut Frame::<true>::new(frame), &memory);
     assert_eq!(verdict, Verdict::Container(44));
+}
+
+#[test]
+fn while_there_is_no_bridge_to_the_task_a_containers_call_is_untouched() {
+    let mut memory = serving(INGRESS, LOCAL, 1);
+    memory.settings = memory.settings.map(|settings| Settings {
+        bridge: 0,
+        ..settings
+    });
+    for transport in [syn(), Transport::Udp(true)] {
+        let caller = SocketAddrV4::new(Ipv4Addr::new(172, 19, 0, 9), 1000);
+        let frame = bare(transport).frame(caller, FRONTEND);
+        let mut packet = Frame::<true>::new(frame.clone());
+        assert_eq!(bridge(&mut packet, &memory), Verdict::Pass);
+        assert_eq!(packet.bytes, frame);
+    }
+}
+
+#[test]
+fn an_answer_to_a_process_here_is_the_kernels_whatever_port_the_process_has() {
+    // It called from a port that is published here, and its task is elsewhere.
+    let memory = serving(INGRESS, LOCAL, 1);
+    let process = FRONTEND;
+    let called = SocketAddrV4::new(HOME, FRONTEND.port());
+    let answer = bare(Transport::Udp(true)).frame(called, process);
+    let mut frame = Frame::<false>::new(answer.clone());
+    let segment = outer(&frame, &memory).unwrap();
+    let flow = Flow::new(key(9), Be32::new(0));
+    memory
+        .flows
+        .borrow_mut()
+        .insert(segment.tuple.reversed(), flow);
+    let there = Settings {
+        node: Be32::new(HOME.into()),
+        ..memory.settings.unwrap()
+    };
+    let here = Be32::new(INGRESS.into());
+    assert!(enter(
+        &mut frame,
+        &segment,
+        &there,
+        here,
+        Way::ToClient,
+        key(9)
+    ));
+    // XDP leaves it to tc, which opens it on its way to the kernel.
+    let tunnelled = frame.bytes.clone();
+    assert_eq!(uplink(&mut frame, &memory), Verdict::Pass);
+    assert_eq!(frame.bytes, tunnelled);
+    let mut frame = Frame::<true>::new(frame.bytes);
+    assert_eq!(uplink(&mut frame, &memory), Verdict::Pass);
+    assert_eq!(frame.bytes, answer);
 }
 
 #[test]
