@@ -37,6 +37,10 @@ pub fn from_container<P: Packet, T: Tables>(
         Choice::Task(backend, flow) => (backend, flow),
         Choice::None(verdict) => return verdict,
     };
+    // There is no way to the task, and the packet is still as it came.
+    if backend.place == LOCAL && (settings.bridge | backend.link) == 0 {
+        return Verdict::Pass;
+    }
     if flow.port.get() == 0 {
         flow = match present(packet.link(), tables, settings, segment, &flow) {
             Some(flow) => flow,

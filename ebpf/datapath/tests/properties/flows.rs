@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use lb_abi::service::{LOCAL, PICK_FLOW, PICK_SOURCE, PICK_TURN, REMOTE};
+use lb_abi::settings::Settings;
 use lb_abi::{Be16, TCP};
 use lb_datapath::Verdict;
+use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::uplink::uplink;
 use proptest::collection::vec;
@@ -149,6 +151,22 @@ fn a_task_on_another_bridge_is_handed_to_that_bridge() {
     let frame = bare(syn()).frame(client(1000), FRONTEND);
     let verdict = uplink(&mut Frame::<true>::new(frame), &memory);
     assert_eq!(verdict, Verdict::Container(44));
+}
+
+#[test]
+fn while_there_is_no_bridge_to_the_task_a_containers_call_is_untouched() {
+    let mut memory = serving(INGRESS, LOCAL, 1);
+    memory.settings = memory.settings.map(|settings| Settings {
+        bridge: 0,
+        ..settings
+    });
+    for transport in [syn(), Transport::Udp(true)] {
+        let caller = SocketAddrV4::new(Ipv4Addr::new(172, 19, 0, 9), 1000);
+        let frame = bare(transport).frame(caller, FRONTEND);
+        let mut packet = Frame::<true>::new(frame.clone());
+        assert_eq!(bridge(&mut packet, &memory), Verdict::Pass);
+        assert_eq!(packet.bytes, frame);
+    }
 }
 
 #[test]
