@@ -3,6 +3,7 @@
 
 mod core_source;
 mod deny;
+mod fuzzer;
 mod linker;
 mod packages;
 
@@ -68,6 +69,11 @@ pub(crate) fn tests() -> Result<()> {
 /// Prepares the lab.
 pub(crate) fn lab() -> Result<()> {
     packages::ensure(&packages::LAB)
+}
+
+/// Prepares fuzzing.
+pub(crate) fn fuzzer() -> Result<()> {
+    fuzzer::ensure()
 }
 
 /// Prepares the virtual machine.
