@@ -201,6 +201,7 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
         replies: make(take("LB_REPLIES")?, Table::new)?,
         calls: make(take("LB_CALLS")?, Table::new)?,
         callers: make(take("LB_CALLERS")?, Table::new)?,
+        orphans: true,
     })
 }
 
