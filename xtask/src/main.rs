@@ -4,6 +4,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod image;
 mod lab;
 mod process;
@@ -34,6 +35,8 @@ enum Verb {
     Test(test::Args),
     /// Check the repository's own rules
     Tidy,
+    /// Look for bytes that break what the datapath promises
+    Fuzz(fuzz::Args),
     /// Build static binaries and an image that `docker load` takes
     Image(image::Args),
     /// Run a Swarm of several nodes on this machine: up, status, exec, down
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Setup(args) => setup::run_verb(&args),
         Verb::Test(args) => test::run_verb(&args),
         Verb::Tidy => tidy::run_verb(),
+        Verb::Fuzz(args) => fuzz::run_verb(&args),
         Verb::Image(args) => image::run_verb(&args),
         Verb::Lab(args) => lab::run_verb(&args),
         Verb::Bench(args) => bench::run_verb(&args),

@@ -3,6 +3,7 @@
 
 mod core_source;
 mod deny;
+mod fuzzer;
 mod linker;
 mod packages;
 
@@ -74,6 +75,11 @@ pub(crate) fn lab() -> Result<()> {
 pub(crate) fn bench() -> Result<()> {
     lab()?;
     packages::ensure(&packages::BENCH)
+}
+
+/// Prepares fuzzing.
+pub(crate) fn fuzzer() -> Result<()> {
+    fuzzer::ensure()
 }
 
 /// Prepares the virtual machine.

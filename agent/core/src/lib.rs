@@ -24,6 +24,7 @@ pub mod overlay;
 pub mod plan;
 pub mod report;
 pub mod retry;
+pub mod shared;
 pub mod snapshot;
 pub mod state;
 pub mod tell;

@@ -5,9 +5,8 @@
 //! then frontends; and the other way round when things go.
 
 use crate::op::Op;
+use crate::shared::Change;
 use crate::state::State;
-use lb_abi::service::Port;
-use std::collections::BTreeSet;
 
 /// May things be removed?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,23 +53,24 @@ fn put(want: &State, have: &State, ops: &mut Vec<Op>) {
             .copied()
             .map(Op::AddService),
     );
-    for (key, backend) in &want.backends {
-        if have.backends.get(key) != Some(backend) {
-            ops.push(Op::PutBackend(*key, *backend));
+    for change in want.backends.changes(&have.backends) {
+        if let Some(backend) = change.now() {
+            ops.push(Op::PutBackend(*change.key(), *backend));
         }
     }
-    for ((port, table), tasks) in &want.tables {
-        if have.tables.get(&(*port, *table)) != Some(tasks) {
-            ops.push(Op::PutTable(*port, *table, tasks.clone()));
+    for change in want.tables.changes(&have.tables) {
+        let (port, table) = *change.key();
+        if let Some(tasks) = change.now() {
+            ops.push(Op::PutTable(port, table, tasks.clone()));
         }
     }
     // Before the ports that are restricted to them, and below, after those are gone.
     for (port, network) in want.allowed.difference(&have.allowed) {
         ops.push(Op::Allow(*port, *network));
     }
-    for (port, frontend) in &want.frontends {
-        if have.frontends.get(port) != Some(frontend) {
-            ops.push(Op::PutFrontend(*port, *frontend));
+    for change in want.frontends.changes(&have.frontends) {
+        if let Some(frontend) = change.now() {
+            ops.push(Op::PutFrontend(*change.key(), *frontend));
         }
     }
     ops.extend(want.hooks.difference(&have.hooks).copied().map(Op::Attach));
@@ -78,24 +78,22 @@ fn put(want: &State, have: &State, ops: &mut Vec<Op>) {
 
 fn remove(want: &State, have: &State, ops: &mut Vec<Op>) {
     ops.extend(have.hooks.difference(&want.hooks).copied().map(Op::Detach));
-    let gone: BTreeSet<Port> = have
-        .frontends
-        .keys()
-        .filter(|port| !want.frontends.contains_key(port))
-        .copied()
-        .collect();
-    ops.extend(gone.into_iter().map(Op::RemoveFrontend));
+    for change in want.frontends.changes(&have.frontends) {
+        if let Change::Gone(port, _) = change {
+            ops.push(Op::RemoveFrontend(*port));
+        }
+    }
     for (port, network) in have.allowed.difference(&want.allowed) {
         ops.push(Op::Disallow(*port, *network));
     }
-    for ((port, table), tasks) in &have.tables {
-        if !want.tables.contains_key(&(*port, *table)) {
+    for change in want.tables.changes(&have.tables) {
+        if let Change::Gone((port, table), tasks) = change {
             ops.push(Op::RemoveTable(*port, *table, tasks.clone()));
         }
     }
     let before = ops.len();
-    for (key, backend) in &have.backends {
-        if !want.backends.contains_key(key) {
+    for change in want.backends.changes(&have.backends) {
+        if let Change::Gone(key, backend) = change {
             ops.push(Op::RemoveBackend(*key, *backend));
         }
     }

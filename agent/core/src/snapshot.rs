@@ -4,6 +4,7 @@
 //! brought into this form, so nothing downstream knows where it came from.
 
 use crate::ids::{NodeId, ServiceId, TaskId};
+use crate::shared::Map;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -15,9 +16,9 @@ pub struct Snapshot {
     /// nothing may be removed because it is missing here.
     pub complete: bool,
     /// Services that exist, and removed ones ([`Service::removed`]) while tasks of theirs still run.
-    pub services: BTreeMap<ServiceId, Service>,
+    pub services: Map<ServiceId, Service>,
     /// Tasks that have not ended yet.
-    pub tasks: BTreeMap<TaskId, Task>,
+    pub tasks: Map<TaskId, Task>,
     /// Members of the Swarm.
     pub nodes: BTreeMap<NodeId, SwarmNode>,
 }
@@ -204,6 +205,16 @@ impl Snapshot {
             task.state,
             TaskState::Running | TaskState::Starting | TaskState::Unknown
         ) && task.sign != Sign::Dead
+    }
+
+    /// The same view, sharing with the one before it what has not changed since.
+    #[must_use]
+    pub fn descending(self, before: &Self) -> Self {
+        Self {
+            services: self.services.descending(&before.services),
+            tasks: self.tasks.descending(&before.tasks),
+            ..self
+        }
     }
 
     /// Do the managers take `task`'s node for lost? They may be wrong: a node that is

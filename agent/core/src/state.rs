@@ -1,6 +1,7 @@
 //! What the kernel holds, or shall hold, of ours. `want` and `have` are of this one type.
 
 use crate::ids::Key;
+use crate::shared::{Map, Set};
 use ipnet::Ipv4Net;
 use lb_abi::service::{Backend, Frontend, Port};
 use lb_abi::settings::{Settings, Uplink};
@@ -22,15 +23,25 @@ pub struct State {
     /// Nodes whose tunnel packets are opened.
     pub peers: BTreeSet<Ipv4Addr>,
     /// Services whose counters are kept.
-    pub services: BTreeSet<Key>,
+    pub services: Set<Key>,
     /// Tasks that may hold flows.
-    pub backends: BTreeMap<Key, Backend>,
+    pub backends: Map<Key, Backend>,
     /// Tables of tasks that take new flows, by port and number.
-    pub tables: BTreeMap<(Port, u32), Vec<Key>>,
+    pub tables: Map<(Port, u32), Vec<Key>>,
     /// Networks whose clients may use a port that is restricted.
     pub allowed: BTreeSet<(Port, Ipv4Net)>,
     /// Published ports.
-    pub frontends: BTreeMap<Port, Frontend>,
+    pub frontends: Map<Port, Frontend>,
+}
+
+impl State {
+    /// Shares with `other` what is equal in both, so that it is not read again to be compared.
+    pub fn share(&mut self, other: &Self) {
+        self.services.share(&other.services);
+        self.backends.share(&other.backends);
+        self.tables.share(&other.tables);
+        self.frontends.share(&other.frontends);
+    }
 }
 
 /// A program on a device, or on the root cgroup.

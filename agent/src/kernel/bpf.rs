@@ -182,9 +182,12 @@ impl Kernel for BpfKernel {
     }
 
     fn apply(&mut self, op: &Op) -> Result<(), ApplyError> {
-        self.step(op).map_err(|failure| ApplyError {
-            op: op.clone(),
-            source: failure.into(),
+        self.step(op).map_err(|failure| {
+            self.maps.orphans |= matches!(op, Op::PutBackend(..) | Op::RemoveBackend(..));
+            ApplyError {
+                op: op.clone(),
+                source: failure.into(),
+            }
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::cli::Lease;
 use crate::kernel::bpf::BpfKernel;
 use crate::sentence::causes;
 use lb_core::config::Config;
-use lb_core::desired::desired;
+use lb_core::desired::Picture;
 use lb_core::kernel::{Kernel, ObserveError, apply_all};
 use lb_core::node::Node;
 use lb_core::op::Op;
@@ -19,9 +19,15 @@ use std::collections::BTreeSet;
 pub(super) struct Turns {
     kernel: BpfKernel,
     /// None: look again.
-    have: Option<State>,
+    last: Option<Known>,
     /// Problems that were logged already.
     known: BTreeSet<Problem>,
+}
+
+/// What the last turn left behind, all of it as it was wanted.
+struct Known {
+    have: State,
+    wanted: Picture,
 }
 
 /// How a turn went.
@@ -39,19 +45,20 @@ impl Turns {
     pub(super) fn new(kernel: BpfKernel) -> Self {
         Self {
             kernel,
-            have: None,
+            last: None,
             known: BTreeSet::new(),
         }
     }
 
     /// Makes the next turn look at the kernel instead of trusting what it did.
     pub(super) fn look_again(&mut self) {
-        self.have = None;
+        self.last = None;
     }
 
     /// What is done every second.
     pub(super) fn beat(&mut self, lease: Lease) -> Result<(), ObserveError> {
-        beat(&mut self.kernel, lease, self.have.as_ref())
+        let have = self.last.as_ref().map(|last| &last.have);
+        beat(&mut self.kernel, lease, have)
     }
 
     /// Logs what is newly wrong, once.
@@ -77,17 +84,25 @@ impl Turns {
         node: &Node,
         config: &Config,
     ) -> Result<Outcome, ObserveError> {
-        let mut have = match self.have.take() {
-            Some(have) => have,
-            None => self.kernel.observe()?,
+        let (mut have, picture) = match self.last.take() {
+            Some(Known { have, wanted }) => {
+                let next = wanted.next(snapshot, node, config, &have);
+                (have, next)
+            }
+            None => {
+                let have = self.kernel.observe()?;
+                let picture = Picture::new(snapshot, node, config, &have);
+                (have, picture)
+            }
         };
-        let (want, mut problems) = desired(snapshot, node, config, &have);
+        let want = &picture.want;
+        let mut problems = picture.problems();
         let gate = if snapshot.complete {
             Gate::Open
         } else {
             Gate::AddOnly
         };
-        let ops = plan(&want, &have, gate);
+        let ops = plan(want, &have, gate);
         for op in &ops {
             tracing::debug!(step = %op, "step");
         }
@@ -121,7 +136,11 @@ impl Turns {
             {
                 op.apply_to(&mut have);
             }
-            self.have = Some(have.clone());
+            have.share(want);
+            self.last = Some(Known {
+                have: have.clone(),
+                wanted: picture,
+            });
         } else {
             // What stands now is the kernel's to say, at the next turn.
             have = self.kernel.observe()?;

@@ -85,7 +85,8 @@ pub(crate) fn opening(before: Option<Flow>) -> u32 {
 /// gets an answer to what another sent in his name.
 #[inline(always)]
 pub(crate) fn proved<T: Tables>(tables: &T, segment: &Segment, flow: Flow, state: u32) -> Flow {
-    let state = flow.state | state;
+    // Where replies don't come by here, the client's packets set that bit: one is no proof.
+    let state = flow.state | (state & !ANSWERED);
     if state & (OPENING | ANSWERED | RESET) != OPENING | ANSWERED || segment.negotiates() {
         return flow;
     }

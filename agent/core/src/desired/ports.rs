@@ -25,7 +25,7 @@ pub(super) fn served(service: &Service, problems: &mut Vec<Problem>) -> Vec<Publ
 
 /// Whose each port is. Swarm gives no port away twice, and what it gives goes before what a
 /// label asks for; a removed service keeps for its connections what nobody else wants.
-pub(super) fn holders(snapshot: &Snapshot) -> BTreeMap<(u16, Proto), &ServiceId> {
+pub(super) fn holders(snapshot: &Snapshot) -> BTreeMap<(u16, Proto), ServiceId> {
     let mut holders = BTreeMap::new();
     for removed in [false, true] {
         for by_label in [false, true] {
@@ -33,7 +33,8 @@ pub(super) fn holders(snapshot: &Snapshot) -> BTreeMap<(u16, Proto), &ServiceId>
             for (id, service) in services.filter(|(_, service)| service.removed == removed) {
                 let ports = labels::ports(service).into_iter();
                 for port in ports.filter(|port| by_label || service.ports.contains(port)) {
-                    holders.entry((port.published, port.proto)).or_insert(id);
+                    let port = (port.published, port.proto);
+                    holders.entry(port).or_insert_with(|| id.clone());
                 }
             }
         }

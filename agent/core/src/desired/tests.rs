@@ -1,10 +1,18 @@
 mod labels;
 
 use super::*;
-use crate::ids::NodeId;
-use crate::node::TaskAddress;
+use crate::ids::{Key, NodeId, ServiceId, TaskId};
+use crate::maglev;
+use crate::node::{Bridge, TaskAddress};
 use crate::plan::{Gate, plan};
-use crate::snapshot::{DesiredState, NodeState, PublishMode, Service, Sign, SwarmNode, TaskState};
+use crate::snapshot::{
+    DesiredState, NodeState, Proto, PublishMode, PublishedPort, Service, Sign, SwarmNode, Task,
+    TaskState,
+};
+use lb_abi::service::{
+    DIRECT, LOCAL, PICK_FLOW, PICK_LEAST, PICK_SOURCE, Port, REMOTE, RESTRICTED,
+};
+use lb_abi::{Be16, TCP};
 use std::net::Ipv4Addr;
 
 const HERE: &str = "here";

@@ -3,7 +3,7 @@ use crate::ids::Key;
 use crate::kernel::Kernel;
 use crate::kernel::fake::FakeKernel;
 use crate::state::{Hook, HookKind};
-use lb_abi::service::{Backend, Frontend};
+use lb_abi::service::{Backend, Frontend, Port};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP};
 use proptest::collection::{btree_map, btree_set, vec};

@@ -203,6 +203,7 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
         fragments: make(take("LB_FRAGMENTS")?, Table::new)?,
         calls: make(take("LB_CALLS")?, Table::new)?,
         callers: make(take("LB_CALLERS")?, Table::new)?,
+        orphans: true,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod flows;
 mod networks;
+mod sweep;
 mod walk;
 
 pub(crate) use flows::Flows;
@@ -22,10 +23,15 @@ use lb_core::state::{Hook, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// `BPF_NOEXIST` of include/uapi/linux/bpf.h: create, never replace.
 const NOEXIST: u64 = 1;
+
+/// How often and how long to wait for the kernel's memory.
+const TRIES: u32 = 10;
+const REFILL: Duration = Duration::from_millis(1);
 
 /// What may lie in a map.
 pub(crate) trait Plain: FromBytes + IntoBytes + Immutable + Copy + 'static {}
@@ -53,6 +59,8 @@ pub(crate) struct Maps {
     pub(crate) fragments: Table<Fragments, Ports>,
     pub(crate) calls: Table<Call, Called>,
     pub(crate) callers: Table<Tuple, Caller>,
+    /// There may be counters that no task has: an agent ended, or a step failed, halfway.
+    pub(crate) orphans: bool,
 }
 
 /// An array of one.
@@ -180,8 +188,22 @@ impl PerCpu<u64, Counters> {
                 },
             )
         };
-        let zero = zero()?;
-        there(self.1.insert(Wire(key), zero, NOEXIST)).map_err(failed(self.0))
+        // The kernel keeps some memory ready for values per CPU, and fills it up behind us:
+        // many thousand tasks at once are faster than that.
+        let mut tries = 0;
+        loop {
+            let inserted = there(self.1.insert(Wire(key), zero()?, NOEXIST));
+            match inserted {
+                Err(MapError::SyscallError(error))
+                    if tries < TRIES
+                        && error.io_error.raw_os_error() == Some(nix::libc::ENOMEM) =>
+                {
+                    tries += 1;
+                    std::thread::sleep(REFILL);
+                }
+                other => return other.map_err(failed(self.0)),
+            }
+        }
     }
 
     pub(crate) fn remove(&mut self, key: u64) -> Result<(), Failure> {
@@ -256,38 +278,6 @@ impl Maps {
     ) -> Result<(), Failure> {
         for (index, _) in (0u32..).zip(0..size) {
             self.slots.remove(&Slot { port, table, index })?;
-        }
-        Ok(())
-    }
-
-    /// Forgets flows whose tasks are gone, and tasks' counters that nothing points to.
-    pub(crate) fn sweep(&mut self) -> Result<(), Failure> {
-        let alive: BTreeSet<u64> = self
-            .backends
-            .entries()?
-            .into_iter()
-            .map(|(key, _)| key)
-            .collect();
-        self.flows.retain(|flow| alive.contains(&flow.task))?;
-        for replies in [&mut self.replies, &mut self.answering] {
-            replies.retain(|reply| alive.contains(&reply.task))?;
-        }
-        self.kept.retain(|kept| alive.contains(&kept.task))?;
-        self.calls.retain(|called| alive.contains(&called.task))?;
-        for (tuple, caller) in self.callers.entries()? {
-            let own = Tuple {
-                source: caller.address,
-                source_port: caller.port,
-                ..tuple
-            };
-            if self.flows.get(&own)?.is_none() {
-                self.callers.remove(&tuple)?;
-            }
-        }
-        for key in self.counters.keys()? {
-            if !alive.contains(&key) {
-                self.counters.remove(key)?;
-            }
         }
         Ok(())
     }

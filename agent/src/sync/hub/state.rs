@@ -225,7 +225,7 @@ impl State {
     fn replace(&mut self, mut view: Snapshot) {
         carry_over(&self.base, &mut view);
         self.dirty |= view != self.base || !self.engine_answers;
-        self.base = view;
+        self.base = view.descending(&self.base);
     }
 
     /// A node may speak of its own tasks, and of those that are not listed yet.

@@ -1,0 +1,294 @@
+//! What must hold for one frame at one hook, whatever the tables are.
+
+use crate::names::{MAC, PUBLISHED, TUNNEL as TUNNEL_PORT, UPLINK};
+use crate::sums::{self, ETHERNET, ICMP, TCP, TUNNEL, UDP, constant, right, sum};
+use crate::world::Hook;
+use lb_abi::flow::{Flow, Tuple};
+use lb_abi::service::{LOCAL, Port, REMOTE, RESTRICTED, Slot, Source};
+use lb_abi::{Be16, Be32};
+use lb_datapath::model::{Frame, Memory};
+use lb_datapath::tunnel::{Opened, Way, addressed, open};
+use lb_datapath::{Tables as _, Verdict, parse};
+
+/// A frame that was at a hook.
+pub(crate) struct Event<'a> {
+    pub(crate) hook: Hook,
+    pub(crate) was: &'a Memory,
+    pub(crate) is: &'a Memory,
+    pub(crate) before: &'a [u8],
+    pub(crate) after: &'a [u8],
+    pub(crate) verdict: Verdict,
+}
+
+/// The frame without what the tunnel put around its packet.
+pub(crate) fn inside(frame: &[u8]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    frame.drain(ETHERNET..ETHERNET + TUNNEL);
+    frame
+}
+
+impl Event<'_> {
+    pub(crate) fn check(&self) {
+        let same = self.before == self.after;
+        if self.stranger() {
+            assert_eq!(self.verdict, Verdict::Pass, "not ours");
+            assert!(same, "not ours, and changed");
+            assert!(self.was == self.is, "not ours, and left a trace");
+            return;
+        }
+        match self.verdict {
+            Verdict::Pass if same => {}
+            Verdict::Pass if self.hook == Hook::Egress => self.entered(),
+            Verdict::Pass => {
+                assert_ne!(self.hook, Hook::Bridge, "passed, but changed");
+                assert!(self.tunnelled().is_some(), "passed, but changed");
+                assert_eq!(self.after, inside(self.before), "more than opened");
+            }
+            Verdict::Drop(_) => {}
+            // It is answered after the decision.
+            Verdict::TooBig(_) => assert!(same, "too big, and changed"),
+            Verdict::Uplink => self.out(),
+            Verdict::Bridge | Verdict::Container(_) => self.delivered(),
+        }
+        self.flows();
+    }
+
+    /// What came through the tunnel, where this is an uplink.
+    fn tunnelled(&self) -> Option<Opened> {
+        let settings = self.was.settings?;
+        let mut frame = Frame::<true>::new(self.before.to_vec());
+        frame.link = UPLINK;
+        if !matches!(self.hook, Hook::Xdp | Hook::Tc) || !parse::ours(&frame, self.was) {
+            return None;
+        }
+        let segment = parse::outer(&frame, self.was)?;
+        let from_peer = self.was.peer(segment.tuple.source);
+        (addressed(&segment, &settings) && from_peer).then(|| open(&frame))?
+    }
+
+    /// What goes out of the uplink.
+    fn out(&self) {
+        assert_ne!(self.hook, Hook::Egress, "it is on its way out already");
+        let (before, after) = (self.before.len(), self.after.len());
+        if after == before + TUNNEL {
+            assert!(self.tunnelled().is_none(), "one hop only");
+            self.entered();
+        } else if after + TUNNEL == before {
+            let opened = self.tunnelled();
+            let opened = opened.unwrap_or_else(|| panic!("nothing to open"));
+            assert_eq!(opened.way, Way::ToClient);
+            assert_eq!(self.after, inside(self.before), "more than opened");
+            if let Some(tuple) = tuple(self.after) {
+                let flow = self.is.peek(&tuple.reversed());
+                let flow = flow.unwrap_or_else(|| panic!("an answer to nothing"));
+                assert_eq!((flow.task, flow.peer.get()), (opened.task, 0));
+            }
+        } else {
+            assert_eq!(self.hook, Hook::Bridge, "sent back");
+            self.rewritten(self.before, self.after);
+        }
+    }
+
+    /// Into the tunnel.
+    fn entered(&self) {
+        assert_eq!(self.after.len(), self.before.len() + TUNNEL, "length");
+        let outer = right(self.after, ETHERNET);
+        assert!(outer.is_some_and(|right| right.header), "outer header");
+        let inner = inside(self.after);
+        match self.hook {
+            Hook::Xdp | Hook::Tc => assert_eq!(inner, self.before, "unchanged inside"),
+            Hook::Bridge | Hook::Egress => self.rewritten(self.before, &inner),
+        }
+        let opened = open(&Frame::<true>::new(self.after.to_vec()));
+        let opened = opened.unwrap_or_else(|| panic!("what was put in can't be read"));
+        let own = self.was.settings.map(|settings| settings.node);
+        assert_eq!(Some(opened.sender), own);
+        let to = Be32::from_bytes([30, 31, 32, 33].map(|at| self.after[at]));
+        if matches!(opened.way, Way::ToTask | Way::ToOwn) {
+            let backend = self.was.backends.get(&opened.task);
+            let at = backend.map(|backend| (backend.place, backend.address));
+            assert_eq!(at, Some((REMOTE, to)), "to where the task is not");
+        } else {
+            assert_eq!(self.hook, Hook::Bridge, "answers come from tasks");
+            let replies = self.was.replies.borrow();
+            let known = replies
+                .values()
+                .any(|reply| reply.peer == to && reply.task == opened.task);
+            assert!(known, "an answer to nobody");
+        }
+    }
+
+    /// To somebody on a bridge of this node.
+    fn delivered(&self) {
+        assert!(matches!(self.hook, Hook::Tc | Hook::Bridge));
+        match self.tunnelled() {
+            Some(_) => self.rewritten(&inside(self.before), self.after),
+            None => self.rewritten(self.before, self.after),
+        }
+        let to = Be32::from_bytes([30, 31, 32, 33].map(|at| self.after[at]));
+        let callers = self.is.callers.borrow();
+        let mut backends = self.was.backends.values();
+        let task = backends.any(|task| task.place == LOCAL && task.address == to);
+        let caller = callers.values().any(|caller| caller.address == to);
+        assert!(task || caller, "delivered to a stranger, {to:?}");
+        if task
+            && !caller
+            && let Some(tuple) = tuple(self.after)
+        {
+            let reply = self.is.reply(&tuple.reversed());
+            let reply = reply.unwrap_or_else(|| panic!("no way back"));
+            let backend = self.was.backends.get(&reply.task);
+            assert_eq!(
+                backend.map(|task| task.address),
+                Some(to),
+                "another's reply"
+            );
+        }
+    }
+
+    /// Addresses, ports, checksums and nothing else; and sums that were right are right.
+    fn rewritten(&self, before: &[u8], after: &[u8]) {
+        assert_eq!(before.len(), after.len(), "length");
+        assert_eq!(before[..ETHERNET], after[..ETHERNET]);
+        if sums::packet(before, ETHERNET).is_some_and(|packet| packet.fragment) {
+            return self.piece(before, after);
+        }
+        let rest = |frame| constant(frame, ETHERNET);
+        assert_eq!(rest(before), rest(after), "more than addressed anew");
+        let (Some(was), Some(is)) = (right(before, ETHERNET), right(after, ETHERNET)) else {
+            panic!("rewritten, but no packet");
+        };
+        assert!(is.header || !was.header, "header checksum");
+        assert!(is.payload || !was.payload, "transport checksum");
+        assert_eq!(was.none, is.none, "UDP without a checksum");
+    }
+
+    /// A piece of a packet: its header's sum is right if it was, and what it belongs with stays.
+    #[expect(clippy::unused_self, reason = "reads as the others do")]
+    fn piece(&self, before: &[u8], after: &[u8]) {
+        let header = |frame| sums::packet(frame, ETHERNET).map(|packet| packet.header.to_vec());
+        let (Some(was), Some(is)) = (header(before), header(after)) else {
+            panic!("rewritten, but no packet");
+        };
+        assert_eq!(was[..10], is[..10], "length, number, place, protocol");
+        if sum(&[&was]) == 0xffff {
+            assert_eq!(sum(&[&is]), 0xffff, "header checksum");
+        }
+    }
+
+    /// What is remembered of flows.
+    fn flows(&self) {
+        let (was, is) = (self.was.flows.borrow(), self.is.flows.borrow());
+        for (tuple, flow) in is.iter() {
+            let known = was.get(tuple);
+            if known.is_some_and(|known| known.task == flow.task && known.peer == flow.peer) {
+                continue;
+            }
+            // A process's call was decided when it was made.
+            if self.hook == Hook::Egress {
+                continue;
+            }
+            assert!(self.was.backends.contains_key(&flow.task), "to no task");
+            if self.tunnelled().is_some() {
+                continue;
+            }
+            if let Some(known) = known {
+                let lives = self.was.backends.contains_key(&known.task);
+                assert!(!lives || Flow::closed(known.state), "a flow has moved");
+            }
+            assert_eq!(flow.peer.get(), 0);
+            assert!(!self.was.expired, "a new flow without a lease");
+            self.scheduled(tuple, flow);
+        }
+    }
+
+    /// A flow that this node has begun.
+    fn scheduled(&self, tuple: &Tuple, flow: &Flow) {
+        let port = Port::new(tuple.destination_port, tuple.proto);
+        let frontend = self.was.frontend(&port);
+        let frontend = frontend.unwrap_or_else(|| panic!("a flow to no frontend"));
+        let source = Source {
+            port,
+            address: tuple.source,
+        };
+        let allowed = frontend.flags & RESTRICTED == 0 || self.was.allowed(&source);
+        assert!(allowed, "a flow of a client that is not allowed");
+        let table = frontend.table;
+        let slot = |index| self.was.slot(&Slot { port, table, index });
+        let listed = (0..frontend.count).any(|index| slot(index) == Some(flow.task));
+        let mut kept = self.was.kept.borrow().clone().into_iter();
+        let stays = kept.any(|(client, kept)| {
+            client.port == port && client.address == tuple.source && kept.task == flow.task
+        });
+        assert!(
+            listed || (frontend.keep != 0 && stays),
+            "a task that takes none"
+        );
+    }
+
+    /// Is the frame, at first sight, none of the datapath's?
+    fn stranger(&self) -> bool {
+        if self.was.settings.is_none() {
+            return true;
+        }
+        let uplink = matches!(self.hook, Hook::Xdp | Hook::Tc);
+        if self.before.get(12..14) != Some(&[8, 0])
+            || (uplink && self.before.get(..6) != Some(&MAC))
+        {
+            return true;
+        }
+        let Some(packet) = sums::packet(self.before, ETHERNET) else {
+            return true;
+        };
+        if packet.fragment {
+            // It may belong with one that was ours.
+            return false;
+        }
+        match packet.proto {
+            ICMP => matches!(self.hook, Hook::Xdp | Hook::Egress),
+            TCP | UDP => tuple(self.before).is_none_or(|tuple| self.strange(&tuple)),
+            _ => true,
+        }
+    }
+
+    fn strange(&self, tuple: &Tuple) -> bool {
+        let number = tuple.destination_port.get();
+        let published = PUBLISHED.contains(&number)
+            && self
+                .was
+                .frontends
+                .contains_key(&Port::new(tuple.destination_port, tuple.proto));
+        let own = self.was.answers(tuple.destination);
+        match self.hook {
+            Hook::Xdp | Hook::Tc => {
+                let ours = number == TUNNEL_PORT && own && self.was.peer(tuple.source);
+                !(published || (tuple.proto == UDP && ours))
+            }
+            Hook::Bridge => self.was.reply(tuple).is_none() && !(published && own),
+            Hook::Egress => {
+                (!published && tuple.proto != TCP)
+                    || !self.was.peer(tuple.destination)
+                    || !self.was.answers(tuple.source)
+            }
+        }
+    }
+}
+
+/// The ends of a TCP or UDP packet that is whole.
+pub(crate) fn tuple(frame: &[u8]) -> Option<Tuple> {
+    let packet = sums::packet(frame, ETHERNET)?;
+    let (ip, payload) = (packet.header, packet.payload);
+    let least = if packet.proto == TCP { 20 } else { 8 };
+    if packet.fragment || !matches!(packet.proto, TCP | UDP) || payload.len() < least {
+        return None;
+    }
+    let port = |at: usize| Be16::new(u16::from_be_bytes([payload[at], payload[at + 1]]));
+    Some(Tuple {
+        source: Be32::from_bytes([12, 13, 14, 15].map(|at| ip[at])),
+        destination: Be32::from_bytes([16, 17, 18, 19].map(|at| ip[at])),
+        source_port: port(0),
+        destination_port: port(2),
+        proto: packet.proto,
+        zero: [0; 3],
+    })
+}

@@ -1,0 +1,39 @@
+//! What must hold for any frames, tables and calls, as one function from bytes: the fuzzer
+//! (`cargo xtask fuzz`) looks for bytes that break it, ordinary tests replay what it found.
+//!
+//! The bytes are read as a story: two nodes with their tables, then frames, calls and changes,
+//! one after the other. [`Arbitrary`] makes the most of them, so almost every story is about
+//! frames that are valid in most bytes, with addresses and ports that the tables know.
+//! An oracle panics where something does not hold.
+#![expect(
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "an oracle speaks by panicking"
+)]
+
+mod claims;
+mod frame;
+mod host;
+mod names;
+mod parse;
+mod sums;
+mod tables;
+mod world;
+
+use arbitrary::{Arbitrary, Unstructured};
+
+/// Anything as a frame: the parsers agree with etherparse, and stay within the frame.
+pub fn parser(bytes: &[u8]) {
+    parse::raw(bytes);
+    let mut story = Unstructured::new(bytes);
+    if let Ok(frame) = frame::Frame::arbitrary(&mut story) {
+        parse::raw(&frame.bytes());
+    }
+}
+
+/// A story of two nodes: what they decide about frames and calls.
+pub fn decision(bytes: &[u8]) {
+    let mut story = Unstructured::new(bytes);
+    // Bytes that end early are no story.
+    let _ = world::tell(&mut story);
+}

@@ -1,0 +1,146 @@
+//! Tables as an agent writes them, and with the faults that programs may meet halfway through.
+
+use crate::names::{
+    BRIDGE, MAC, NETWORK, Node, OTHER_BRIDGE, PUBLISHED, TASKS, TUNNEL, UPLINK, Who, target,
+    task_address, task_key,
+};
+use arbitrary::Arbitrary;
+use lb_abi::service::{Backend, DIRECT, Frontend, LOCAL, Port, REMOTE, RESTRICTED, Slot, Source};
+use lb_abi::settings::{Settings, Uplink};
+use lb_abi::{Be16, Be32, TCP, UDP};
+use lb_datapath::model::Memory;
+
+/// What is published, and who is behind it.
+#[derive(Arbitrary, Clone, Debug)]
+pub(crate) struct Tables {
+    tasks: [Task; TASKS as usize],
+    ports: [Published; PUBLISHED.len()],
+    no_settings: bool,
+    no_bridge: bool,
+    mtu: Option<u16>,
+    expired: bool,
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+struct Task {
+    gone: bool,
+    home: Node,
+    takes_none: bool,
+    other_bridge: bool,
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+struct Published {
+    not: bool,
+    pick: u8,
+    restricted: Option<(Who, u8)>,
+    direct: bool,
+    keep: u8,
+    /// A place of its table is not there (yet, or any more).
+    hole: Option<u8>,
+}
+
+impl Tables {
+    /// Puts them into the memory of `node`, under the number `table`.
+    pub(crate) fn write(&self, memory: &mut Memory, node: Node, table: u32) {
+        let own = node.address();
+        memory.settings = (!self.no_settings).then(|| Settings {
+            node: be(own),
+            tunnel_port: Be16::new(TUNNEL),
+            zero: [0; 6],
+            uplink: UPLINK,
+            mtu: self.mtu.map_or(1500, u32::from),
+            bridge: if self.no_bridge { 0 } else { BRIDGE },
+            network: NETWORK,
+        });
+        memory.uplinks = [(UPLINK, Uplink::new(MAC))].into();
+        memory.expired = self.expired;
+        memory.addresses = [own.into()].into();
+        let nodes = [Node::First, Node::Second, Node::Third];
+        memory.peers = nodes
+            .into_iter()
+            .filter(|other| *other != node)
+            .map(|other| other.address().into())
+            .collect();
+        memory.backends.clear();
+        memory.slots.clear();
+        memory.frontends.clear();
+        memory.allowed.clear();
+        for (n, task) in (0u8..).zip(&self.tasks).filter(|(_, task)| !task.gone) {
+            let key = task_key(n);
+            memory.backends.insert(key, task.backend(n, node));
+            let counters = memory.counters.get_mut();
+            counters.entry(key).or_default();
+            memory.loads.get_mut().entry(key).or_default();
+        }
+        let live = &memory.backends;
+        memory
+            .counters
+            .get_mut()
+            .retain(|key, _| live.contains_key(key));
+        for (n, published) in self.ports.iter().enumerate() {
+            if !published.not {
+                self.publish(memory, n, published, table);
+            }
+        }
+    }
+
+    fn publish(&self, memory: &mut Memory, n: usize, published: &Published, table: u32) {
+        let takes = (0u8..)
+            .zip(&self.tasks)
+            .filter(|(_, task)| !task.gone && !task.takes_none);
+        let ready: Vec<u64> = takes.map(|(n, _)| task_key(n)).collect();
+        for proto in [TCP, UDP] {
+            let port = Port::new(Be16::new(PUBLISHED[n]), proto);
+            let count = u32::try_from(ready.len()).unwrap_or(0);
+            let table = if count == 0 { 0 } else { table };
+            let plain = Frontend::new(Be16::new(target(n)), count, table, 1);
+            let flags = if published.direct { DIRECT } else { 0 };
+            let restricted = published.restricted.map_or(0, |_| RESTRICTED);
+            let frontend = Frontend {
+                pick: u16::from(published.pick % 5),
+                flags: flags | restricted,
+                keep: u32::from(published.keep & 3),
+                ..plain
+            };
+            memory.frontends.insert(port, frontend);
+            memory.turns.get_mut().entry(port).or_insert(0);
+            if let Some((who, bits)) = published.restricted {
+                let address = be(who.address());
+                let bits = Source::PORT_BITS + u32::from(bits % 33);
+                memory
+                    .allowed
+                    .insert((Source { port, address }, bits - Source::PORT_BITS));
+            }
+            for (index, key) in (0u32..).zip(&ready) {
+                if published.hole.map(u32::from) != Some(index) {
+                    memory.slots.insert(Slot { port, table, index }, *key);
+                }
+            }
+        }
+    }
+}
+
+impl Task {
+    fn backend(&self, n: u8, node: Node) -> Backend {
+        let here = self.home == node;
+        let (address, place) = if here {
+            (task_address(n), LOCAL)
+        } else {
+            (self.home.address(), REMOTE)
+        };
+        Backend {
+            link: if here && self.other_bridge {
+                OTHER_BRIDGE
+            } else {
+                0
+            },
+            takes: u32::from(!self.takes_none),
+            ..Backend::new(be(address), place, 1)
+        }
+    }
+}
+
+pub(crate) fn be(address: std::net::Ipv4Addr) -> Be32 {
+    Be32::new(address.into())
+}
