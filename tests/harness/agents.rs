@@ -91,7 +91,8 @@ impl Swarm {
             wait::until(&what, timeout, || {
                 last = node.served(service)?;
                 let ready = last.get("ready").and_then(Value::as_u64);
-                Ok((ready == u64::try_from(tasks).ok()).then_some(()))
+                let all = ready == u64::try_from(tasks).ok() && node.reaches_all_of(&last)?;
+                Ok(all.then_some(()))
             })
             .with_context(|| format!("{last}\n{}", node.agent_log()))
         })
@@ -132,6 +133,19 @@ impl Node {
                 .any(|key| found.get(key).and_then(Value::as_str) == Some(service))
         });
         Ok(found.cloned().unwrap_or_default())
+    }
+
+    /// Whether the node knows the address of each task of a service: those that run on it are
+    /// counted as ready a moment before their engine has told it.
+    fn reaches_all_of(&self, service: &Value) -> Result<bool> {
+        let name = service.get("name").and_then(Value::as_str);
+        let end = format!(" of service {}", name.unwrap_or_default());
+        let check = self.report(&["check"])?;
+        let problems = check.get("problems").and_then(Value::as_array);
+        Ok(!problems.into_iter().flatten().any(|problem| {
+            let object = problem.get("object").and_then(Value::as_str);
+            object.is_some_and(|object| object.starts_with("task ") && object.ends_with(&end))
+        }))
     }
 
     /// Id of the agent's container.
