@@ -191,6 +191,12 @@ impl Packet for TcFrame {
     }
 
     #[inline(always)]
+    fn tagged(&self) -> bool {
+        // SAFETY: as above. The kernel takes tags out of the bytes before tc sees them.
+        unsafe { (*self.context.skb.skb).vlan_present != 0 }
+    }
+
+    #[inline(always)]
     fn link(&self) -> u32 {
         // SAFETY: as above.
         unsafe { (*self.context.skb.skb).ifindex }

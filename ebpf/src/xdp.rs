@@ -151,6 +151,13 @@ impl Packet for XdpFrame {
     }
 
     #[inline(always)]
+    fn tagged(&self) -> bool {
+        // Unseen where the card takes tags out. No harm is done: what XDP sends it sends by the
+        // host's routes, and the rest it leaves to tc.
+        false
+    }
+
+    #[inline(always)]
     fn link(&self) -> u32 {
         // SAFETY: reading the context's fields is what it is for.
         unsafe { (*self.context.ctx).ingress_ifindex }

@@ -40,6 +40,7 @@ pub(crate) fn model<const DELIVERS: bool>(
         // A frame in a trial has a socket of its own, which nobody knows.
         socket: 0,
         link: sent.link,
+        tagged: false,
     };
     let verdict = match kind {
         UplinkXdp | UplinkTc => uplink(&mut frame, memory),

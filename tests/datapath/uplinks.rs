@@ -1,5 +1,8 @@
 //! Clients on several devices of one node.
 
+use std::time::Duration;
+
+use harness::wire;
 use lb_abi::TCP;
 use lb_abi::settings::Uplink;
 use lb_datapath::Verdict;
@@ -43,5 +46,32 @@ fn each_device_answers_to_its_own_mac_address_and_no_other_device_answers() {
             state.uplinks.remove(&second);
         });
         assert_eq!(world.send_on(second, &to_other).0, Verdict::Pass);
+    });
+}
+
+/// The kernel takes the tag out of the bytes before tc sees them on the card, and gives the
+/// packet to the VLAN's own device next. Real frames: a trial has no tags.
+#[test]
+fn on_the_card_itself_a_vlans_frames_are_left_alone() {
+    lab(|lab| {
+        let mut world = World::new(lab, 1);
+        world.change(|state| publish(state, TCP, 8080, 80, &[here(1)]));
+        let frame = |port| tcp(client(port), at(node(1), 8080), "S").frame();
+        let tagged = [&frame(1)[..12], &[0x81, 0, 0, 7], &frame(1)[12..]].concat();
+        world.net().enter();
+        for frame in [tagged, frame(2)] {
+            wire::send(world.net().second, &frame).unwrap();
+        }
+        let ports = || -> Vec<u16> {
+            let flows = world.kernel().flows().unwrap();
+            flows.keys().map(|tuple| tuple.source_port.get()).collect()
+        };
+        for _ in 0..100 {
+            if !ports().is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(ports(), [2], "the one that has no tag");
     });
 }

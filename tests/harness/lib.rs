@@ -29,4 +29,5 @@ pub mod topology;
 pub mod traffic;
 pub mod wait;
 pub mod who;
+pub mod wire;
 pub mod xdp;

@@ -60,6 +60,10 @@ pub trait Packet {
 
     /// Index of the device that it came in on.
     fn link(&self) -> u32;
+
+    /// Does it belong to a VLAN, although no tag is left in its bytes? Then it is that VLAN's
+    /// device's, which sees it next.
+    fn tagged(&self) -> bool;
 }
 
 /// A change of bytes that a TCP or UDP checksum covers.

@@ -148,9 +148,12 @@ impl Segment {
     }
 }
 
-/// Is the frame IPv4?
+/// Is the frame IPv4, and of no VLAN?
 #[inline(always)]
 pub fn ipv4<P: Packet>(packet: &P) -> bool {
+    if packet.tagged() {
+        return false;
+    }
     match packet.load::<Ethernet>(0) {
         Some(ethernet) => ethernet.kind == IPV4,
         None => false,

@@ -22,6 +22,8 @@ pub struct Frame<const DELIVERS: bool> {
     pub socket: u64,
     /// The device that it came in on.
     pub link: u32,
+    /// Whether it is a VLAN's.
+    pub tagged: bool,
 }
 
 impl<const DELIVERS: bool> Frame<DELIVERS> {
@@ -35,6 +37,7 @@ impl<const DELIVERS: bool> Frame<DELIVERS> {
             segments: 1,
             socket: 0,
             link: 0,
+            tagged: false,
         }
     }
 
@@ -139,5 +142,9 @@ impl<const DELIVERS: bool> Packet for Frame<DELIVERS> {
 
     fn link(&self) -> u32 {
         self.link
+    }
+
+    fn tagged(&self) -> bool {
+        self.tagged
     }
 }

@@ -182,6 +182,9 @@ impl<const DELIVERS: bool> Packet for Stiff<DELIVERS> {
     fn link(&self) -> u32 {
         0
     }
+    fn tagged(&self) -> bool {
+        self.0.tagged()
+    }
     fn socket(&self) -> u64 {
         0
     }
