@@ -98,7 +98,7 @@ fn run(args: &Args) -> Result<()> {
         report.json(path)?;
     }
     if let Some(path) = &args.document {
-        report.write_into(path)?;
+        report.document(path)?;
     }
     Ok(())
 }

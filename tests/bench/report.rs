@@ -44,7 +44,7 @@ impl Report {
     }
 
     /// Puts the results in the place of the last ones.
-    pub(crate) fn write_into(&self, path: &Path) -> Result<()> {
+    pub(crate) fn document(&self, path: &Path) -> Result<()> {
         let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
         let kept = text.split_inclusive(MARK).next().unwrap_or_default();
         anyhow::ensure!(
