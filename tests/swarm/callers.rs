@@ -1,6 +1,7 @@
 //! Containers that call a published port on a node's address, their own node's included.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use harness::client::Client;
 use harness::netns::{Netns, NetnsGuard};
@@ -37,6 +38,17 @@ fn home<'a>(swarm: &'a Swarm, task: &Task) -> &'a Node {
         .unwrap()
 }
 
+/// The node's address on `docker_gwbridge`: what its tasks' default route is.
+fn gateway(node: &Node) -> Ipv4Addr {
+    let shown = node
+        .netns
+        .ip("-4 -o addr show dev docker_gwbridge")
+        .unwrap();
+    let mut words = shown.split_whitespace().skip_while(|word| *word != "inet");
+    let address = words.nth(1).unwrap();
+    address.split('/').next().unwrap().parse().unwrap()
+}
+
 #[test]
 fn a_container_reaches_every_task_in_turn_itself_included_through_every_node() {
     let Some(swarm) = turn() else { return };
@@ -47,20 +59,24 @@ fn a_container_reaches_every_task_in_turn_itself_included_through_every_node() {
     let (_service, tasks) = served(&swarm, &spec, 6);
     let caller = &tasks[0];
     let (_netns, client) = inside(&swarm, caller);
-    for node in &swarm.nodes {
-        let answers = client.sequential((node.addr, 8110), 12).unwrap();
+    let names = swarm
+        .nodes
+        .iter()
+        .map(|node| (node.addr, node.name.as_str()));
+    let own = (gateway(home(&swarm, caller)), "the bridge that it is on");
+    for (address, name) in names.chain([own]) {
+        let answers = client.sequential((address, 8110), 12).unwrap();
         let twice = ids(&tasks).into_iter().map(|task| (task, 2)).collect();
-        assert_eq!(tally(&answers), twice, "through {}", node.name);
+        assert_eq!(tally(&answers), twice, "through {name}");
         // Beyond its own node, a container has its node's address anyway.
         let seen: BTreeSet<_> = answers.iter().map(|who| who.peer.ip()).collect();
         assert_eq!(
             seen,
             [home(&swarm, caller).addr.into()].into(),
-            "through {}",
-            node.name
+            "through {name}"
         );
         let one = client
-            .udp((node.addr, 8110), harness::client::PATIENCE)
+            .udp((address, 8110), harness::client::PATIENCE)
             .unwrap();
         assert!(ids(&tasks).contains(&task(&one)));
     }
