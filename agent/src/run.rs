@@ -118,6 +118,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
         tokio::select! {
             wake = agent.wait(&mut feed, &mut changes) => agent.act(wake, &mut feed).await,
             _ = terminate.recv() => {
+                feed.told_to_stop().await;
                 tokio::select! {
                     () = agent.last_turns(&mut feed, &mut changes) => {}
                     _ = terminate.recv() => {}

@@ -5,6 +5,7 @@
 //! * [`swarm`]: services, tasks and nodes, on managers; the lists are the truth, events only say when to read them.
 //! * [`local`]: own containers, their addresses on `docker_gwbridge`, what happens to them.
 //! * [`events`]: the one event stream that feeds both.
+//! * [`ending`]: an engine that starts again, and ends what it finds.
 //! * [`docker`], [`model`], [`convert`]: the socket, its JSON, and the way into `lb_core`'s words.
 //!
 //! Nothing here knows of other agents (`crate::sync` knows this module, not the other way
@@ -13,6 +14,7 @@
 
 pub mod convert;
 pub mod docker;
+pub mod ending;
 pub mod events;
 pub mod info;
 pub mod local;

@@ -9,6 +9,7 @@ use super::server;
 use super::stats::ClusterStats;
 use crate::certs::{self, Standing};
 use crate::watch::docker::{Docker, DockerError};
+use crate::watch::ending::Ending;
 use crate::watch::info::{self, Info};
 use crate::watch::pace::random;
 use crate::watch::{EngineUpdate, LocalFacts, LocalUpdate, events, local, swarm};
@@ -71,7 +72,20 @@ pub struct Feed {
     pub problems: watch::Receiver<BTreeSet<Problem>>,
     /// Traffic of all nodes.
     pub cluster_stats: ClusterStats,
+    ending: Option<Ending>,
     _tasks: JoinSet<()>,
+}
+
+impl Feed {
+    /// The agent was told to stop: others are told if that is the engine starting again, which
+    /// ends all of this node's tasks.
+    pub async fn told_to_stop(&self) {
+        let Some(ending) = &self.ending else { return };
+        let tasks = self.local.borrow().tasks.keys().cloned().collect();
+        if ending.told_to_stop(tasks).await {
+            tracing::info!("the engine starts again and ends this node's tasks");
+        }
+    }
 }
 
 /// Starts everything; `local_stats` reads this node's own traffic.
@@ -90,8 +104,19 @@ pub async fn start(settings: Settings, local_stats: LocalStats) -> Result<Feed, 
     let (manager_out, manager) = watch::channel(false);
     tasks.spawn(roles(info.clone(), manager_out));
     let (news_out, news) = mpsc::channel(256);
-    tasks.spawn(events::follow(docker.clone(), news_out, nudge.clone()));
+    let (lost_out, lost) = watch::channel(false);
+    tasks.spawn(events::follow(
+        docker.clone(),
+        news_out,
+        nudge.clone(),
+        lost_out,
+    ));
     let (local_out, local) = mpsc::channel(256);
+    let ending = Ending {
+        docker: docker.clone(),
+        lost,
+        local: local_out.clone(),
+    };
     tasks.spawn(local::follow(docker.clone(), news, local_out));
     let (engine_out, engine) = mpsc::channel(4);
     tasks.spawn(swarm::follow(docker, manager, nudge.clone(), engine_out));
@@ -111,13 +136,11 @@ pub async fn start(settings: Settings, local_stats: LocalStats) -> Result<Feed, 
         standing,
         nudge,
     };
-    Ok(assemble(
-        sources,
-        listener,
-        settings.port,
-        local_stats,
-        tasks,
-    ))
+    let feed = assemble(sources, listener, settings.port, local_stats, tasks);
+    Ok(Feed {
+        ending: Some(ending),
+        ..feed
+    })
 }
 
 /// What the agent is fed with.
@@ -192,6 +215,7 @@ pub(super) fn assemble(
         agents,
         problems: problem_list,
         cluster_stats: ClusterStats::new(context),
+        ending: None,
         _tasks: tasks,
     }
 }

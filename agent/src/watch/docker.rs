@@ -137,6 +137,12 @@ impl Docker {
         }
     }
 
+    /// Does the engine take calls, but answer none within so long? So it is while it starts.
+    pub(super) async fn is_mute(&self, within: Duration) -> bool {
+        let takes = UnixStream::connect(&self.socket).await.is_ok();
+        takes && !matches!(timeout(within, self.fetch("/_ping")).await, Ok(Ok(_)))
+    }
+
     /// Events of the given types and actions, from `since` (seconds.nanoseconds, Unix) on.
     pub(super) fn events(
         &self,

@@ -12,7 +12,7 @@ use lb_core::overlay::{EventKind, LocalEvent};
 use lb_core::retry::Backoff;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 const TASK_ID: &str = "com.docker.swarm.task.id";
 const TYPES: [&str; 3] = ["container", "service", "node"];
@@ -45,8 +45,14 @@ enum Meaning {
 }
 
 /// Reads events until nobody listens: those of containers go to `containers`, and each
-/// one of either kind calls `swarm`.
-pub async fn follow(docker: Docker, containers: mpsc::Sender<ContainerNews>, swarm: Arc<Notify>) {
+/// one of either kind calls `swarm`. `lost` says whether the stream has broken off, and not
+/// spoken since.
+pub async fn follow(
+    docker: Docker,
+    containers: mpsc::Sender<ContainerNews>,
+    swarm: Arc<Notify>,
+    lost: watch::Sender<bool>,
+) {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
     let mut since = now();
     loop {
@@ -66,6 +72,7 @@ pub async fn follow(docker: Docker, containers: mpsc::Sender<ContainerNews>, swa
                 Some(Err(error)) => break error.to_string(),
                 None => break "the engine closed it".to_owned(),
             };
+            lost.send_if_modified(|lost| std::mem::replace(lost, false));
             if let Some(time) = message
                 .time_nano
                 .and_then(|nanos| u64::try_from(nanos).ok())
@@ -88,6 +95,7 @@ pub async fn follow(docker: Docker, containers: mpsc::Sender<ContainerNews>, swa
         let pause = backoff.failed(super::pace::random());
         let retry_ms = pause.as_millis();
         // An engine that restarts is news once, not at each try.
+        lost.send_replace(true);
         if lasted {
             tracing::warn!(reason = broken, retry_ms, "event stream broke off");
         } else {
