@@ -7,7 +7,7 @@ use lb_abi::flow::Tuple;
 use lb_abi::{Be16, Be32, TCP, UDP};
 
 /// IP protocol number of ICMP.
-const ICMP: u8 = 1;
+pub(crate) const ICMP: u8 = 1;
 /// Bytes of an ICMP header.
 const HEADER: usize = 8;
 /// Bytes of TCP or UDP that an error carries at the least: both ports are in them.

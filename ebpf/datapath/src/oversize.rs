@@ -7,6 +7,7 @@
 //! while those senders' own stacks can.
 
 use crate::checksum;
+use crate::icmp::ICMP;
 use crate::packet::{ETHERNET, Packet, Tables};
 use crate::parse::Ipv4;
 use crate::tunnel::OVERHEAD_BYTES;
@@ -22,8 +23,6 @@ const QUOTED: usize = IPV4_BYTES + WORDS * 2;
 const TOTAL: u16 = 68;
 /// Bytes of an IPv4 header without options.
 const IPV4_BYTES: usize = size_of::<Ipv4>();
-/// IP protocol number of ICMP.
-const ICMP: u8 = 1;
 
 /// Bytes that an answer inserts before what it quotes.
 pub const ROOM: usize = 28;
