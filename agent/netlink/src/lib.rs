@@ -1,0 +1,6 @@
+//! The kernel's own languages, as far as IPVS needs them: messages as typed values, and a
+//! socket that waits for the answer.
+//!
+//! It knows the kernel's formats and nothing of Swarm: no service, task or node is named here.
+
+pub mod socket;

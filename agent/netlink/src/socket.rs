@@ -1,0 +1,166 @@
+//! A netlink socket on which one side speaks at a time: a request, then all of its answer.
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, NetlinkSerializable,
+};
+use netlink_sys::{Socket, SocketAddr};
+use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike as _};
+use std::io;
+use thiserror::Error;
+
+/// The kernel answers in milliseconds; nobody must wait for ever on a lost answer.
+const PATIENCE_SECONDS: i64 = 5;
+/// What the kernel puts into one datagram of a dump, at most.
+const DATAGRAM: usize = 64 * 1024;
+
+/// Why there is no good answer.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// No socket, or it failed.
+    #[error("the netlink socket failed")]
+    Socket(#[source] io::Error),
+    /// The kernel said no.
+    #[error("{0}")]
+    Refused(#[source] Errno),
+    /// The kernel said what nobody here understands.
+    #[error("the kernel's answer can't be read: {0}")]
+    Garbled(String),
+}
+
+impl Error {
+    /// What the kernel said, if it said no.
+    #[must_use]
+    pub fn refused(&self) -> Option<Errno> {
+        match self {
+            Self::Refused(errno) => Some(*errno),
+            _ => None,
+        }
+    }
+}
+
+/// A socket of one netlink family in this network namespace.
+#[derive(Debug)]
+pub struct Wire {
+    socket: Socket,
+    sequence: u32,
+}
+
+impl Wire {
+    /// Opens a socket of `protocol`, as in `netlink(7)`: `NETLINK_GENERIC` and so on.
+    ///
+    /// # Errors
+    /// When the kernel has no such family, or no room.
+    pub fn open(protocol: isize) -> Result<Self, Error> {
+        let mut socket = Socket::new(protocol).map_err(Error::Socket)?;
+        let patience = TimeVal::seconds(PATIENCE_SECONDS);
+        setsockopt(&socket, sockopt::ReceiveTimeout, &patience)
+            .map_err(|errno| Error::Socket(errno.into()))?;
+        socket.bind_auto().map_err(Error::Socket)?;
+        socket
+            .connect(&SocketAddr::new(0, 0))
+            .map_err(Error::Socket)?;
+        Ok(Self {
+            socket,
+            sequence: 0,
+        })
+    }
+
+    /// Asks for one thing to be done or told; returns what was told. `flags` are those beyond
+    /// `NLM_F_REQUEST` and `NLM_F_ACK`, which says where the answer ends.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or can't be understood.
+    pub fn ask<T>(&mut self, message: T, flags: u16) -> Result<Vec<T>, Error>
+    where
+        T: NetlinkSerializable + NetlinkDeserializable,
+    {
+        let sequence = self.send(message, flags | NLM_F_REQUEST | NLM_F_ACK)?;
+        self.answer(sequence)
+    }
+
+    /// Asks for all of a kind.
+    ///
+    /// # Errors
+    /// When the kernel refuses, can't be understood, or what is listed changed meanwhile
+    /// (`EINTR`: ask again).
+    pub fn list<T>(&mut self, message: T) -> Result<Vec<T>, Error>
+    where
+        T: NetlinkSerializable + NetlinkDeserializable,
+    {
+        let sequence = self.send(message, NLM_F_REQUEST | NLM_F_DUMP)?;
+        self.answer(sequence)
+    }
+
+    /// The number of the next message: its answer bears it, too.
+    pub fn number(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
+    /// Sends bytes that are whole messages.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.socket.send(bytes, 0).map(drop).map_err(Error::Socket)
+    }
+
+    /// The next datagram of the kernel's.
+    ///
+    /// # Errors
+    /// When none comes within some seconds, or some were lost (`ENOBUFS`).
+    pub fn take(&mut self) -> Result<Vec<u8>, Error> {
+        let mut buffer = Vec::with_capacity(DATAGRAM);
+        self.socket.recv(&mut buffer, 0).map_err(Error::Socket)?;
+        Ok(buffer)
+    }
+
+    fn send<T: NetlinkSerializable>(&mut self, message: T, flags: u16) -> Result<u32, Error> {
+        let sequence = self.number();
+        let mut header = NetlinkHeader::default();
+        header.flags = flags;
+        header.sequence_number = sequence;
+        let mut packet = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+        packet.finalize();
+        let mut bytes = vec![0; packet.buffer_len()];
+        packet.serialize(&mut bytes);
+        self.put(&bytes)?;
+        Ok(sequence)
+    }
+
+    fn answer<T: NetlinkDeserializable>(&mut self, sequence: u32) -> Result<Vec<T>, Error> {
+        let mut told = Vec::new();
+        loop {
+            let bytes = self.take()?;
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let packet = NetlinkMessage::<T>::deserialize(rest)
+                    .map_err(|error| Error::Garbled(error.to_string()))?;
+                let length = usize::try_from(packet.header.length).unwrap_or(usize::MAX);
+                // Messages begin at multiples of four bytes.
+                rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+                // Left from a question that was given up.
+                if packet.header.sequence_number != sequence {
+                    continue;
+                }
+                match packet.payload {
+                    NetlinkPayload::InnerMessage(message) => told.push(message),
+                    NetlinkPayload::Error(error) => match error.code {
+                        None => return Ok(told),
+                        Some(code) => {
+                            return Err(Error::Refused(Errno::from_raw(code.get().wrapping_neg())));
+                        }
+                    },
+                    NetlinkPayload::Done(done) if done.code < 0 => {
+                        return Err(Error::Refused(Errno::from_raw(done.code.wrapping_neg())));
+                    }
+                    NetlinkPayload::Done(_) => return Ok(told),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
