@@ -176,6 +176,9 @@ impl BpfKernel {
 }
 
 impl Kernel for BpfKernel {
+    type State = State;
+    type Op = Op;
+
     fn observe(&mut self) -> Result<State, ObserveError> {
         let hooks = self.hooks.attached().map_err(observe_error)?;
         self.maps.observe(hooks).map_err(observe_error)
