@@ -3,4 +3,6 @@
 //!
 //! It knows the kernel's formats and nothing of Swarm: no service, task or node is named here.
 
+pub mod claim;
+pub mod nft;
 pub mod socket;
