@@ -3,4 +3,7 @@
 //!
 //! It knows the kernel's formats and nothing of Swarm: no service, task or node is named here.
 
+pub mod names;
+pub mod route;
 pub mod socket;
+pub mod ways;

@@ -1,8 +1,8 @@
 //! A netlink socket on which one side speaks at a time: a request, then all of its answer.
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, NetlinkSerializable,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
@@ -66,6 +66,17 @@ impl Wire {
             socket,
             sequence: 0,
         })
+    }
+
+    /// From now on the kernel refuses questions with more in them than it looks at, and what a question for a
+    /// list says (a route's protocol and so on) bounds the list (`NETLINK_GET_STRICT_CHK`).
+    ///
+    /// # Errors
+    /// When the kernel has no such thing (before 4.20).
+    pub fn strict(&mut self) -> Result<(), Error> {
+        self.socket
+            .set_netlink_get_strict_chk(true)
+            .map_err(Error::Socket)
     }
 
     /// Asks for one thing to be done or told; returns what was told. `flags` are those beyond
@@ -133,6 +144,7 @@ impl Wire {
 
     fn answer<T: NetlinkDeserializable>(&mut self, sequence: u32) -> Result<Vec<T>, Error> {
         let mut told = Vec::new();
+        let mut torn = false;
         loop {
             let bytes = self.take()?;
             let mut rest = bytes.as_slice();
@@ -146,6 +158,7 @@ impl Wire {
                 if packet.header.sequence_number != sequence {
                     continue;
                 }
+                torn |= packet.header.flags & NLM_F_DUMP_INTR != 0;
                 match packet.payload {
                     NetlinkPayload::InnerMessage(message) => told.push(message),
                     NetlinkPayload::Error(error) => match error.code {
@@ -157,6 +170,7 @@ impl Wire {
                     NetlinkPayload::Done(done) if done.code < 0 => {
                         return Err(Error::Refused(Errno::from_raw(done.code.wrapping_neg())));
                     }
+                    NetlinkPayload::Done(_) if torn => return Err(Error::Refused(Errno::EINTR)),
                     NetlinkPayload::Done(_) => return Ok(told),
                     _ => {}
                 }
