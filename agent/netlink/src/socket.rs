@@ -70,6 +70,17 @@ impl Wire {
         })
     }
 
+    /// From now on the kernel refuses questions with more in them than it looks at, and what a question for a
+    /// list says (a route's protocol and so on) bounds the list (`NETLINK_GET_STRICT_CHK`).
+    ///
+    /// # Errors
+    /// When the kernel has no such thing (before 4.20).
+    pub fn strict(&mut self) -> Result<(), Error> {
+        self.socket
+            .set_netlink_get_strict_chk(true)
+            .map_err(Error::Socket)
+    }
+
     /// Asks for one thing to be done or told; returns what was told. `flags` are those beyond
     /// `NLM_F_REQUEST` and `NLM_F_ACK`, which says where the answer ends.
     ///

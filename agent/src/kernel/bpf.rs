@@ -4,7 +4,6 @@
 //! version: it outlives the agent, and the next one adopts it.
 
 mod cgroup;
-mod clock;
 mod drops;
 mod dump;
 mod hooks;
@@ -15,7 +14,7 @@ mod trial;
 mod wire;
 
 pub use load::LoadError;
-pub use traffic::{Meter, Traffic};
+pub use traffic::Meter;
 pub use trial::{Action, Arrival, Outcome, TrialError};
 
 use hooks::Hooks;
@@ -105,7 +104,7 @@ impl BpfKernel {
     pub fn lease(&mut self, lasts: Option<Duration>) -> Result<(), ObserveError> {
         let until = lasts.map_or(0, |lasts| {
             let lasts = u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX);
-            clock::nanoseconds().saturating_add(lasts)
+            crate::kernel::clock::nanoseconds().saturating_add(lasts)
         });
         self.maps.lease.set(0, until).map_err(observe_error)
     }

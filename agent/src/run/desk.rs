@@ -3,7 +3,7 @@
 mod looks;
 
 use super::turn::Outcome;
-use crate::kernel::bpf::Meter;
+use crate::kernel::Meter;
 use crate::serve::{Source, Unanswered};
 use crate::sync::{Feed, SourceState};
 use crate::watch::LocalFacts;
@@ -32,7 +32,9 @@ pub(super) struct Desk {
 
 /// What answers by itself, once everything has started.
 struct Live {
-    meter: Arc<Meter>,
+    /// Name of the datapath.
+    datapath: &'static str,
+    meter: Arc<dyn Meter>,
     local: watch::Receiver<Arc<LocalFacts>>,
     source: watch::Receiver<SourceState>,
     agents: watch::Receiver<BTreeSet<NodeId>>,
@@ -58,9 +60,10 @@ impl Desk {
     }
 
     /// From now on there is something to tell.
-    pub(super) fn open(&self, feed: &Feed, meter: Meter) {
+    pub(super) fn open(&self, feed: &Feed, datapath: &'static str, meter: Box<dyn Meter>) {
         let live = Live {
-            meter: Arc::new(meter),
+            datapath,
+            meter: Arc::from(meter),
             local: feed.local.clone(),
             source: feed.source.clone(),
             agents: feed.agents.clone(),
@@ -139,7 +142,7 @@ impl Desk {
                 .map_or_else(|| format!("device {index}"), |link| link.name.clone())
         };
         let mut hooks: Vec<HookReport> = Vec::new();
-        for hook in &last.outcome.state.hooks {
+        for hook in &last.outcome.hooks {
             let (link, place, mode) = match hook.kind {
                 HookKind::UplinkXdp => (named(hook.link), "xdp", "native"),
                 HookKind::UplinkTc | HookKind::BridgeTc => (named(hook.link), "tc-ingress", "tcx"),
@@ -178,7 +181,7 @@ impl Source for Desk {
         let tally = tell::tally(&last.snapshot);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            datapath: "ebpf".to_owned(),
+            datapath: self.live.get().map_or("", |live| live.datapath).to_owned(),
             node: facts.id.clone(),
             hostname: facts.hostname.clone(),
             address: last.node.address,

@@ -5,6 +5,7 @@ use super::state::{Element, Ground, Method, Real, RealKey, Scheduler, Server, Se
 use crate::ids::Key;
 use crate::node::Node;
 use crate::state;
+use ipnet::Ipv4Net;
 use lb_abi::service::{
     Backend, DIRECT, Frontend, LOCAL, PICK_FLOW, PICK_LEAST, PICK_SOURCE, Port, RESTRICTED,
 };
@@ -18,6 +19,8 @@ pub struct Lowered {
     pub state: State,
     /// Whose address or alias each real server's is.
     pub tasks: BTreeMap<Ipv4Addr, Key>,
+    /// Whose each port is.
+    pub services: BTreeMap<Port, Key>,
 }
 
 /// The objects that serve `want` on `node`. Nothing while the node has no way out.
@@ -47,13 +50,25 @@ pub fn lower(want: &state::State, node: &Node) -> Lowered {
         out.ways.insert(alias, way);
         out.elements.insert(Element::Peer(*peer, alias));
     }
-    let allowed = want.allowed.iter();
-    out.elements
-        .extend(allowed.map(|(port, network)| Element::Allowed(*port, *network)));
+    out.elements.extend(allowed(want));
     for (port, frontend) in &want.frontends {
         lowering.frontend(*port, frontend);
     }
     lowering.out
+}
+
+/// Who may use restricted ports. No network is within another: that is no set of intervals.
+fn allowed(want: &state::State) -> impl Iterator<Item = Element> {
+    let mut networks: BTreeMap<Port, Vec<Ipv4Net>> = BTreeMap::new();
+    for (port, network) in &want.allowed {
+        networks.entry(*port).or_default().push(*network);
+    }
+    networks.into_iter().flat_map(|(port, networks)| {
+        let disjoint = Ipv4Net::aggregate(&networks);
+        disjoint
+            .into_iter()
+            .map(move |network| Element::Allowed(port, network))
+    })
 }
 
 struct Lowering<'a> {
@@ -105,6 +120,7 @@ impl<'a> Lowering<'a> {
                 self.out.tasks.entry(key.0).or_insert(task);
             }
         }
+        self.out.services.insert(port, Key(frontend.service));
         let elements = &mut self.out.state.elements;
         elements.insert(Element::Published(port));
         if frontend.flags & RESTRICTED != 0 {

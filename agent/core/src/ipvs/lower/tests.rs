@@ -153,6 +153,17 @@ fn wishes_become_schedulers_persistence_and_sets() {
 }
 
 #[test]
+fn networks_within_others_are_not_told_twice() {
+    let mut want = want();
+    for network in ["192.0.2.0/24", "192.0.2.7/32", "203.0.113.7/32"] {
+        want.allowed.insert((port(), network.parse().unwrap()));
+    }
+    let lowered = lower(&want, &node());
+    let allowed = |element: &&Element| matches!(element, Element::Allowed(..));
+    assert_eq!(lowered.state.elements.iter().filter(allowed).count(), 2);
+}
+
+#[test]
 fn a_port_without_tasks_is_claimed_and_so_refused() {
     let mut want = want();
     want.tables = [].into_iter().collect();
