@@ -34,3 +34,6 @@ pub const LO: u32 = 1;
 pub const TUNNEL_BYTES: u32 = 20 + 8 + 8;
 /// The first number that is no tag: a VNI has 24 bits.
 pub const TAGS: u32 = 1 << 24;
+/// How many metrics the routes into the tunnel have, from 1. With one for all, 10,000 routes take the kernel
+/// 7 seconds; with these, a fiftieth of that.
+pub const METRICS: u32 = 4096;

@@ -9,6 +9,7 @@ mod fib;
 mod ipv4;
 mod link;
 mod rule;
+mod table;
 
 pub use error::{Deed, Error, Refused};
 pub use fib::{Encap, Kind as RouteKind, MAIN, Route};

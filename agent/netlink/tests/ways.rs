@@ -65,7 +65,7 @@ fn ways_are_observed_as_made_and_leave_nothing() {
             "local default dev lo table 5000 scope host\n",
             "240.0.0.1 dev swlb-out scope link\n",
             "240.0.0.2 dev swlb-in scope link\n",
-            "248.0.1.2 encap ip id 259 src 0.0.0.0 dst 192.0.2.7 ttl 0 tos 0 dev swlb0 scope link\n",
+            "248.0.1.2 encap ip id 259 src 0.0.0.0 dst 192.0.2.7 ttl 0 tos 0 dev swlb0 scope link metric 259\n",
         ] {
             assert!(shown.contains(line), "{line}: {shown}");
         }
@@ -168,7 +168,7 @@ fn what_others_change_is_seen_and_put_right() {
             "ip route del local default table 5000",
             "ip route del 240.0.0.2",
             "ip route del 248.0.0.7",
-            "ip route replace 248.0.0.7/32 encap ip id 9 dst 192.0.2.1 dev swlb0 proto 108",
+            "ip route replace 248.0.0.7/32 encap ip id 9 dst 192.0.2.1 dev swlb0 proto 108 metric 8",
         ];
         for line in harm {
             run(line);

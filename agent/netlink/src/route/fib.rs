@@ -1,14 +1,12 @@
-//! Our routes in the host's IPv4 tables (FIB).
+//! A route in the host's IPv4 tables (FIB) as a value.
 
-use super::{Deed, Error, Refused, Routes, batch};
 use crate::names::PROTOCOL;
 use ipnet::Ipv4Net;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteIpTunnel, RouteLwEnCapType, RouteLwTunnelEncap,
     RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -28,6 +26,10 @@ pub struct Route {
     pub device: u32,
     /// What a tunnel device shall do with them.
     pub encap: Option<Encap>,
+    /// Of routes to one network that with the lowest metric counts (`RTA_PRIORITY`). The kernel looks for
+    /// what two routes have in common by device and metric, not by encapsulation, and each new one is
+    /// compared with all that are alike so far: thousands by one device need many metrics.
+    pub metric: u32,
 }
 
 /// What becomes of a packet.
@@ -49,7 +51,7 @@ pub struct Encap {
 }
 
 impl Route {
-    /// To one address, in the main table.
+    /// To one address, in the main table, with metric 0.
     #[must_use]
     pub fn host(to: Ipv4Addr, device: u32, encap: Option<Encap>) -> Self {
         Self {
@@ -58,6 +60,7 @@ impl Route {
             kind: Kind::Unicast,
             device,
             encap,
+            metric: 0,
         }
     }
 
@@ -70,6 +73,7 @@ impl Route {
             kind: Kind::Local,
             device: lo,
             encap: None,
+            metric: 0,
         }
     }
 
@@ -102,6 +106,11 @@ impl Route {
             ]);
         }
         message.attributes.push(RouteAttribute::Oif(self.device));
+        if self.metric > 0 {
+            message
+                .attributes
+                .push(RouteAttribute::Priority(self.metric));
+        }
         message
     }
 
@@ -121,19 +130,19 @@ impl Route {
         };
         let mut to = Ipv4Addr::UNSPECIFIED;
         let (mut table, mut device) = (u32::from(header.table), None);
-        let (mut encap, mut foreign) = (None, None);
+        let (mut encap, mut metric, mut foreign) = (None, 0, None);
         for attribute in &message.attributes {
             match attribute {
                 RouteAttribute::Destination(RouteAddress::Inet(address)) => to = *address,
                 RouteAttribute::Table(number) => table = *number,
                 RouteAttribute::Oif(index) => device = Some(*index),
+                RouteAttribute::Priority(number) => metric = *number,
                 RouteAttribute::Encap(told) => encap = Some(Encap::read(told)?),
                 RouteAttribute::Gateway(_)
                 | RouteAttribute::Via(_)
                 | RouteAttribute::MultiPath(_)
                 | RouteAttribute::NhId(_)
-                | RouteAttribute::PrefSource(_)
-                | RouteAttribute::Priority(_) => foreign = Some(attribute),
+                | RouteAttribute::PrefSource(_) => foreign = Some(attribute),
                 _ => {}
             }
         }
@@ -143,6 +152,7 @@ impl Route {
             kind,
             device: device.filter(|_| foreign.is_none())?,
             encap,
+            metric,
         })
     }
 }
@@ -179,6 +189,9 @@ impl fmt::Display for Route {
         if self.table != MAIN {
             write!(f, " table {}", self.table)?;
         }
+        if self.metric > 0 {
+            write!(f, " metric {}", self.metric)?;
+        }
         Ok(())
     }
 }
@@ -186,110 +199,5 @@ impl fmt::Display for Route {
 impl fmt::Display for Encap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "id {} dst {}", self.id, self.to)
-    }
-}
-
-impl Routes {
-    /// Our routes in all tables, in their order. Those that are not as [`Route`] can say (we make none) are left out.
-    ///
-    /// # Errors
-    /// When the kernel does not list them.
-    pub fn routes(&mut self) -> Result<Vec<Route>, Error> {
-        let mut question = RouteMessage::default();
-        question.header.address_family = AddressFamily::Inet;
-        question.header.protocol = RouteProtocol::from(PROTOCOL);
-        let told = self.list("routes", &RouteNetlinkMessage::GetRoute(question))?;
-        let mut routes: Vec<Route> = told
-            .iter()
-            .filter_map(|message| match message {
-                RouteNetlinkMessage::NewRoute(message) => Route::read(message),
-                _ => None,
-            })
-            .collect();
-        routes.sort_unstable();
-        Ok(routes)
-    }
-
-    /// Adds a route.
-    ///
-    /// # Errors
-    /// `EEXIST` if there is a route to the same network in that table, whoever made it.
-    pub fn add_route(&mut self, route: &Route) -> Result<(), Error> {
-        self.tell(new(route), NLM_F_CREATE | NLM_F_EXCL)
-            .map_err(failed(route, Deed::Added))
-    }
-
-    /// Puts a route in the place of that to the same network, if there is one, whoever made it.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn replace_route(&mut self, route: &Route) -> Result<(), Error> {
-        self.tell(new(route), NLM_F_CREATE | NLM_F_REPLACE)
-            .map_err(failed(route, Deed::Put))
-    }
-
-    /// Deletes a route of ours. One without an encapsulation stands for those with any.
-    ///
-    /// # Errors
-    /// `ESRCH` if there is none.
-    pub fn delete_route(&mut self, route: &Route) -> Result<(), Error> {
-        self.tell(RouteNetlinkMessage::DelRoute(route.message()), 0)
-            .map_err(failed(route, Deed::Deleted))
-    }
-
-    /// [`replace_route`](Self::replace_route) for many, with few system calls.
-    ///
-    /// # Errors
-    /// Names all that were refused; the others are there.
-    pub fn replace_many(&mut self, routes: &[Route]) -> Result<(), Error> {
-        self.many(routes, Deed::Put, |route| {
-            (new(route), NLM_F_CREATE | NLM_F_REPLACE)
-        })
-    }
-
-    /// [`delete_route`](Self::delete_route) for many, with few system calls.
-    ///
-    /// # Errors
-    /// Names all that were refused; the others are gone.
-    pub fn delete_many(&mut self, routes: &[Route]) -> Result<(), Error> {
-        self.many(routes, Deed::Deleted, |route| {
-            (RouteNetlinkMessage::DelRoute(route.message()), 0)
-        })
-    }
-
-    fn many(
-        &mut self,
-        routes: &[Route],
-        deed: Deed,
-        step: impl Fn(&Route) -> batch::Step,
-    ) -> Result<(), Error> {
-        let of = routes.len();
-        let refused = batch::all(&mut self.wire, routes.iter().map(step))
-            .map_err(|source| Error::Broken { deed, of, source })?;
-        let refused: Vec<Refused> = refused
-            .into_iter()
-            .filter_map(|(place, errno)| {
-                let route = *routes.get(place)?;
-                Some(Refused { route, errno })
-            })
-            .collect();
-        if refused.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Routes { deed, of, refused })
-        }
-    }
-}
-
-fn new(route: &Route) -> RouteNetlinkMessage {
-    RouteNetlinkMessage::NewRoute(route.message())
-}
-
-fn failed(route: &Route, deed: Deed) -> impl FnOnce(crate::socket::Error) -> Error {
-    let route = *route;
-    move |source| Error::Route {
-        route,
-        deed,
-        source,
     }
 }

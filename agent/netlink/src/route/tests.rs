@@ -209,6 +209,7 @@ prop_compose! {
         local: bool,
         device in 1u32..,
         encap in proptest::option::of(any::<(u64, u32)>()),
+        metric: u32,
     ) -> Route {
         Route {
             table,
@@ -216,6 +217,7 @@ prop_compose! {
             kind: if local { RouteKind::Local } else { RouteKind::Unicast },
             device,
             encap: encap.map(|(id, to)| Encap { id, to: to.into() }),
+            metric,
         }
     }
 }

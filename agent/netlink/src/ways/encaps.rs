@@ -1,8 +1,8 @@
 //! What goes into the tunnel: one route per alias address, which names a tag and a host.
 
 use super::{Error, Ground, gone};
-use crate::names::{TAGS, TUNNEL};
-use crate::route::{self, Kind, Link, MAIN, Route, RouteKind};
+use crate::names::{METRICS, TAGS, TUNNEL};
+use crate::route::{self, Kind, Link, Route};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -28,7 +28,10 @@ impl Encap {
             id: u64::from(self.id),
             to: self.to,
         };
-        Route::host(alias, device, Some(encap))
+        Route {
+            metric: 1 + alias.to_bits() % METRICS,
+            ..Route::host(alias, device, Some(encap))
+        }
     }
 }
 
@@ -52,10 +55,10 @@ pub(super) fn take(
 }
 
 fn read(route: &Route, tunnel: u32) -> Option<Encap> {
-    let encap = route.encap?;
-    let ours = (route.table, route.kind, route.device) == (MAIN, RouteKind::Unicast, tunnel);
-    let id = u32::try_from(encap.id).ok().filter(|id| *id < TAGS)?;
-    (ours && route.to.prefix_len() == 32).then_some(Encap { id, to: encap.to })
+    let route::Encap { id, to } = route.encap?;
+    let id = u32::try_from(id).ok().filter(|id| *id < TAGS)?;
+    let encap = Encap { id, to };
+    (*route == encap.route(route.to.addr(), tunnel)).then_some(encap)
 }
 
 impl Ground {
