@@ -9,6 +9,8 @@ mod connections;
 mod dest;
 mod error;
 mod id;
+mod info;
+mod listing;
 mod message;
 mod service;
 mod stats;
@@ -17,69 +19,17 @@ pub use connections::{Connection, Connections, connections};
 pub use dest::{Dest, DestNow, Method, Tunnel, TunnelKind};
 pub use error::{Error, Step};
 pub use id::{Family, Protocol, ServiceId};
+pub use info::{Info, Timeouts};
 pub use service::{Flags, Name, Netmask, Service};
 pub use stats::Stats;
 
 use crate::socket::{self, Wire};
-use message::{
-    Attribute, Command, DEST, INFO_CONN_TAB_SIZE, INFO_VERSION, Message, SERVICE, TIMEOUT_TCP,
-    TIMEOUT_TCP_FIN, TIMEOUT_UDP, as_u32,
-};
+use listing::Seen;
+use message::{Attribute, Command, DEST, Message};
 use netlink_packet_core::DecodeError;
 use netlink_packet_generic::GenlMessage;
 use netlink_sys::protocols::NETLINK_GENERIC;
 use nix::errno::Errno;
-
-/// What IPVS says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Info {
-    /// Major, minor, patch: 1.2.1 for many years now.
-    pub version: (u8, u8, u8),
-    /// Places in the hash table of connections, which all network namespaces share; more
-    /// connections than places are fine, and slow.
-    pub table_size: u32,
-}
-
-/// How long the kernel remembers connections that nothing is heard of, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Of TCP, once it is open.
-    pub tcp: u32,
-    /// Of TCP after a FIN.
-    pub tcp_fin: u32,
-    /// Of UDP.
-    pub udp: u32,
-}
-
-impl Timeouts {
-    fn attributes(self) -> Vec<Attribute> {
-        vec![
-            Attribute::u32(TIMEOUT_TCP, self.tcp),
-            Attribute::u32(TIMEOUT_TCP_FIN, self.tcp_fin),
-            Attribute::u32(TIMEOUT_UDP, self.udp),
-        ]
-    }
-
-    fn parse(message: &Message) -> Option<Self> {
-        let number = |kind| message.find(kind).and_then(as_u32);
-        Some(Self {
-            tcp: number(TIMEOUT_TCP)?,
-            tcp_fin: number(TIMEOUT_TCP_FIN)?,
-            udp: number(TIMEOUT_UDP)?,
-        })
-    }
-}
-
-impl Info {
-    fn parse(message: &Message) -> Option<Self> {
-        // 0x00MMmmpp
-        let [_, major, minor, patch] = as_u32(message.find(INFO_VERSION)?)?.to_be_bytes();
-        Some(Self {
-            version: (major, minor, patch),
-            table_size: as_u32(message.find(INFO_CONN_TAB_SIZE)?)?,
-        })
-    }
-}
 
 /// IPVS of one network namespace.
 #[derive(Debug)]
@@ -87,6 +37,7 @@ pub struct Ipvs {
     wire: Wire,
     /// The number that generic netlink gave to IPVS.
     family: u16,
+    seen: Seen,
 }
 
 impl Ipvs {
@@ -106,7 +57,11 @@ impl Ipvs {
         };
         let family = answer.iter().find_map(|one| one.payload.family_id());
         let family = family.ok_or_else(|| failed(incomplete()))?;
-        Ok(Self { wire, family })
+        Ok(Self {
+            wire,
+            family,
+            seen: Seen::default(),
+        })
     }
 
     /// Which IPVS this is.
@@ -139,25 +94,21 @@ impl Ipvs {
             .map(drop)
     }
 
-    /// All virtual servers, in the kernel's order. It tells them in parts: what comes or goes
-    /// meanwhile may be there twice or hide another. Those that [`ServiceId`] can't name (of an
-    /// unknown family) are left out.
-    ///
-    /// # Errors
-    /// When the kernel refuses, or can't be understood.
-    pub fn services(&mut self) -> Result<Vec<(Service, Stats)>, Error> {
-        let answer = self.list(Step::Services, Command::GetService, vec![])?;
-        several(Step::Services, &answer, SERVICE, Service::parse)
-    }
-
     /// Makes a virtual server.
     ///
     /// # Errors
     /// When it is there (`EEXIST`), or the kernel has no such scheduler (`ENOENT`).
     pub fn add_service(&mut self, service: &Service) -> Result<(), Error> {
         let step = Step::AddService(service.id);
-        self.ask(step, Command::NewService, vec![service.attribute()])
-            .map(drop)
+        let done = self.ask(step, Command::NewService, vec![service.attribute()]);
+        let there = match &done {
+            Ok(_) => true,
+            Err(error) => error.refused() == Some(Errno::EEXIST),
+        };
+        if there {
+            self.seen.there(service.id);
+        }
+        done.map(drop)
     }
 
     /// Changes a virtual server into this one; its real servers and connections stay.
@@ -176,12 +127,14 @@ impl Ipvs {
     /// When it is not there (`ESRCH`).
     pub fn del_service(&mut self, id: &ServiceId) -> Result<(), Error> {
         let step = Step::DelService(*id);
-        self.ask(step, Command::DelService, vec![id.attribute()])
-            .map(drop)
+        self.ask(step, Command::DelService, vec![id.attribute()])?;
+        self.seen.gone(id);
+        Ok(())
     }
 
     /// The real servers of a virtual one, the youngest first; none if there is no such server.
-    /// See [`Ipvs::services`] for changes meanwhile.
+    /// The kernel tells a long list in parts: what others change of it meanwhile may hide a server
+    /// or tell it twice.
     ///
     /// # Errors
     /// When the kernel refuses, or can't be understood.
@@ -195,7 +148,8 @@ impl Ipvs {
     ///
     /// # Errors
     /// When it has it (`EEXIST`), is not there (`ESRCH`), or can't have such a one (`EINVAL`, as
-    /// with IPv6 for IPv4 but by tunnels, or GUE without a port).
+    /// with IPv6 for IPv4 but by tunnels, GUE without a port, broadcast, or anything while the
+    /// network namespace has no address at all).
     pub fn add_dest(&mut self, id: &ServiceId, dest: &Dest) -> Result<(), Error> {
         let attributes = vec![id.attribute(), dest.attribute()];
         self.ask(Step::AddDest(*id, *dest), Command::NewDest, attributes)

@@ -1,4 +1,4 @@
-//! The kernel's table of connections, which it tells as text only (`/proc/net/ip_vs_conn`).
+//! The kernel's table of connections, which it tells as text only.
 
 use super::error::Error;
 use super::id::Protocol;

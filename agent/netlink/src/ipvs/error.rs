@@ -23,7 +23,7 @@ pub enum Error {
         /// Why not.
         source: socket::Error,
     },
-    /// The list of connections can't be read.
+    /// The table of connections can't be read.
     #[error("IPVS: can't list connections")]
     Connections(#[source] io::Error),
 }
@@ -54,6 +54,8 @@ pub enum Step {
     SetTimeouts,
     /// Which virtual servers are there?
     Services,
+    /// Is this one there?
+    Service(ServiceId),
     /// Make one.
     AddService(ServiceId),
     /// Change one.
@@ -79,6 +81,7 @@ impl Display for Step {
             Self::Timeouts => f.write_str("ask for the timeouts"),
             Self::SetTimeouts => f.write_str("set the timeouts"),
             Self::Services => f.write_str("list virtual servers"),
+            Self::Service(id) => write!(f, "ask for the virtual server {id}"),
             Self::AddService(id) => write!(f, "add the virtual server {id}"),
             Self::SetService(id) => write!(f, "change the virtual server {id}"),
             Self::DelService(id) => write!(f, "remove the virtual server {id}"),

@@ -15,8 +15,9 @@ const OUTPPS: u16 = 8;
 const INBPS: u16 = 9;
 const OUTBPS: u16 = 10;
 
-/// Counters since the server was made, and rates as the kernel estimates them every two
-/// seconds. In: from clients; out: to them (0 where replies don't come by this host).
+/// Counters since the server was made, and rates. The kernel brings both up to date every two
+/// seconds or so, and not at all where `net.ipv4.vs.run_estimation` is 0. In: from clients;
+/// out: to them (none where replies don't come by this host).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Connections.

@@ -4,7 +4,7 @@ mod any;
 mod made;
 mod odd;
 
-use super::message::{Command, each};
+use super::message::{SERVICE, each};
 use super::*;
 use made::{at, dest, dests, mark, services, v4};
 use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
