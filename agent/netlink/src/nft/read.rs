@@ -62,9 +62,14 @@ pub fn elements(wire: &mut Wire, set: SetName) -> Result<Option<Vec<Element>>, E
         Err(error) => return Err(error),
     };
     let messages = told.iter().filter(|it| it.is(NFT_MSG_NEWSETELEM));
-    let lists = messages.filter_map(|it| it.attributes().nested(NFTA_SET_ELEM_LIST_ELEMENTS));
-    let each = lists.flat_map(|list| list.all(NFTA_LIST_ELEM));
-    Ok(Some(each.filter_map(Element::parse).collect()))
+    Ok(Some(messages.flat_map(listed).collect()))
+}
+
+/// The elements in a message.
+pub(super) fn listed(message: &Message) -> impl Iterator<Item = Element> {
+    let list = message.attributes().nested(NFTA_SET_ELEM_LIST_ELEMENTS);
+    let each = list.into_iter().flat_map(|list| list.all(NFTA_LIST_ELEM));
+    each.filter_map(Element::parse)
 }
 
 /// The rules of a table, chain by chain, in their order; none if there is no such table.
@@ -82,7 +87,7 @@ pub fn rules(wire: &mut Wire, table: TableName) -> Result<Vec<RuleCount>, Error>
     Ok(messages.filter_map(|it| rule(it.attributes())).collect())
 }
 
-fn rule(told: Attributes<'_>) -> Option<RuleCount> {
+pub(super) fn rule(told: Attributes<'_>) -> Option<RuleCount> {
     let counter = told
         .nested(NFTA_RULE_EXPRESSIONS)
         .into_iter()
