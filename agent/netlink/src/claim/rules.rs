@@ -175,7 +175,12 @@ fn out_of_tunnel() -> Vec<Line> {
             untracked(),
             accept(),
         ]),
-        line([from(TUNNEL), acts::put_priority(LEARNED)]),
+        // Replies from this node's own addresses are its own, whatever others send.
+        line([
+            from(TUNNEL),
+            steps::to_elsewhere(),
+            acts::put_priority(LEARNED),
+        ]),
         line([from(TUNNEL), acts::no_priority(), untracked(), accept()]),
     ]
 }

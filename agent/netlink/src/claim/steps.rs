@@ -120,8 +120,20 @@ pub(super) fn destination_port(port: u16) -> Steps {
 
 /// It is for an address of this host.
 pub(super) fn to_here() -> Steps {
+    destination_type(Comparison::Equal)
+}
+
+/// It is not.
+pub(super) fn to_elsewhere() -> Steps {
+    destination_type(Comparison::Unequal)
+}
+
+fn destination_type(local: Comparison) -> Steps {
     let bytes = LOCAL.to_ne_bytes().to_vec();
-    equal(Expression::DestinationType(KEY), bytes)
+    vec![
+        Expression::DestinationType(KEY),
+        Expression::Compare(KEY, local, bytes),
+    ]
 }
 
 pub(super) fn marked(mark: u32) -> Steps {
