@@ -93,6 +93,23 @@ fn rules_are_found_right_until_they_or_their_parameters_are_others() {
 }
 
 #[test]
+fn rules_are_right_only_if_they_are_on_the_device() {
+    in_namespace("another device", |wire| {
+        device();
+        put(wire, &elements());
+        let on = |wire: &mut Wire| nft::devices(wire, TABLE_TUNNEL, "tunnel").unwrap();
+        assert_eq!(on(wire), [TUNNEL]);
+        run("ip", &["link", "delete", TUNNEL]);
+        device();
+        // From 6.16 on, the kernel puts them on the new one.
+        let right = on(wire) == [TUNNEL];
+        assert_eq!(are_right(wire, &params()).unwrap(), right);
+        put(wire, &elements());
+        assert!(are_right(wire, &params()).unwrap());
+    });
+}
+
+#[test]
 fn elements_are_read_as_they_were_put_and_follow_changes() {
     in_namespace("the elements", |wire| {
         device();

@@ -174,5 +174,7 @@ fn what_is_read_is_whole_while_others_change_it() {
                 }
             }
         });
+        let found = numbers(&elements(wire, SET).unwrap().unwrap());
+        assert!(found.into_iter().eq(49_000..50_000));
     });
 }
