@@ -13,6 +13,7 @@
 //! The rules follow from a few parameters ([`Params`]); what changes from day to day is in sets
 //! ([`Elements`]). The rules are replaced in one step, with their sets ([`replace`]).
 
+mod acts;
 mod elements;
 mod item;
 mod rules;

@@ -3,11 +3,12 @@
 //! A rule whose last step may fail (a full set, no room for a checksum) ends there, and the next
 //! one decides: what must happen is in a rule of its own.
 
+use super::acts::{self, accept, counted, drop, untracked};
 use super::sets::{
     self, ALLOWED, BRIDGES, CLAIMS, DIRECT, LEARNED, ORIGINS, PEERS, PUBLISHED, PUBLISHED6,
     RELEASED, RESTRICTED, TAGS,
 };
-use super::steps::{self, Part, Steps, accept, counted, drop, from, is_in, untracked, value_of};
+use super::steps::{self, Part, Steps, from, is_in, value_of};
 use super::{
     IN, LOOP_IN, LOOP_OUT, OUT, Params, RETURN_ID, RETURN_MARK, TABLE, TABLE_TUNNEL, TABLE6, TUNNEL,
 };
@@ -95,7 +96,7 @@ fn outer(params: &Params) -> Vec<Line> {
     .concat();
     let node = value_of(PEERS, &[Part::Source]);
     vec![
-        line([ours.clone(), node, steps::set_mark(), accept()]),
+        line([ours.clone(), node, acts::set_mark(), accept()]),
         named("stranger", [ours, counted(), drop()]),
     ]
 }
@@ -105,13 +106,13 @@ fn outer(params: &Params) -> Vec<Line> {
 fn inner() -> Vec<Line> {
     let task = [Part::TunnelId, Part::Transport, Part::DestinationPort];
     vec![
-        line([steps::mark_to_priority()]),
+        line([acts::mark_to_priority()]),
         line([
             steps::tunnel_id(RETURN_ID),
-            steps::set_mark_to(RETURN_MARK),
+            acts::set_mark_to(RETURN_MARK),
             accept(),
         ]),
-        line([value_of(TAGS, &task), steps::set_mark()]),
+        line([value_of(TAGS, &task), acts::set_mark()]),
     ]
 }
 
@@ -126,7 +127,7 @@ fn raw(params: &Params) -> Vec<Line> {
         accept(),
     ]));
     all.push(line([steps::from_any(BRIDGES), accept()]));
-    all.push(line([is_in(CLAIMS, &SERVICE), steps::goto("claim")]));
+    all.push(line([is_in(CLAIMS, &SERVICE), acts::goto("claim")]));
     all
 }
 
@@ -136,7 +137,7 @@ fn own_calls(params: &Params) -> Vec<Line> {
         line([
             from(LOOP_IN),
             steps::destination(IN),
-            steps::set_destination(params.node),
+            acts::set_destination(params.node),
             untracked(),
             accept(),
         ]),
@@ -144,7 +145,7 @@ fn own_calls(params: &Params) -> Vec<Line> {
             from(LOOP_OUT),
             steps::destination(OUT),
             steps::source(params.node),
-            steps::set_source(IN),
+            acts::set_source(IN),
             accept(),
         ]),
         line([from(LOOP_OUT), steps::destination(OUT), accept()]),
@@ -160,7 +161,7 @@ fn out_of_tunnel() -> Vec<Line> {
                 from(TUNNEL),
                 steps::marked(RETURN_MARK),
                 counted(),
-                steps::send_copy_on(),
+                acts::send_copy_on(),
                 drop(),
             ],
         ),
@@ -169,13 +170,18 @@ fn out_of_tunnel() -> Vec<Line> {
         line([
             from(TUNNEL),
             value_of(ORIGINS, &[Part::Destination]),
-            steps::set_priority(),
-            steps::no_priority(),
+            acts::set_priority(),
+            acts::no_priority(),
             untracked(),
             accept(),
         ]),
-        line([from(TUNNEL), steps::put_priority(LEARNED)]),
-        line([from(TUNNEL), steps::no_priority(), untracked(), accept()]),
+        // Replies from this node's own addresses are its own, whatever others send.
+        line([
+            from(TUNNEL),
+            steps::to_elsewhere(),
+            acts::put_priority(LEARNED),
+        ]),
+        line([from(TUNNEL), acts::no_priority(), untracked(), accept()]),
     ]
 }
 
@@ -183,11 +189,11 @@ fn out_of_tunnel() -> Vec<Line> {
 fn claim() -> Vec<Line> {
     let udp = || steps::protocol(steps::UDP);
     vec![
-        line([steps::opens(), steps::goto("open")]),
+        line([steps::opens(), acts::goto("open")]),
         line([
             steps::protocol(steps::TCP),
             is_in(RELEASED, &CONNECTION),
-            steps::put(RELEASED, &CONNECTION),
+            acts::put(RELEASED, &CONNECTION),
             accept(),
         ]),
         line([udp(), steps::not_leased(), accept()]),
@@ -204,12 +210,12 @@ fn open(params: &Params) -> Vec<Line> {
             [
                 steps::not_leased(),
                 counted(),
-                steps::put(RELEASED, &CONNECTION),
+                acts::put(RELEASED, &CONNECTION),
             ],
         ),
         line([steps::not_leased(), accept()]),
         refused(steps::protocol(steps::TCP)),
-        line([steps::protocol(steps::TCP), steps::clamp(params.tunnel_mtu)]),
+        line([steps::protocol(steps::TCP), acts::clamp(params.tunnel_mtu)]),
         line([untracked(), accept()]),
     ]
 }
@@ -230,11 +236,11 @@ fn refused(protocol: Steps) -> Line {
 
 fn call_in() -> Vec<Line> {
     let containers = steps::from_any(BRIDGES);
-    vec![line([containers, to_published(), steps::call(IN)])]
+    vec![line([containers, to_published(), acts::call(IN)])]
 }
 
 fn call_out() -> Vec<Line> {
-    vec![line([to_published(), steps::call(IN)])]
+    vec![line([to_published(), acts::call(IN)])]
 }
 
 fn to_published() -> Steps {
@@ -248,7 +254,7 @@ fn call_post() -> Vec<Line> {
         line([
             steps::by(LOOP_OUT),
             steps::protocol(protocol),
-            steps::call_as(OUT, first, last),
+            acts::call_as(OUT, first, last),
         ])
     });
     each.to_vec()
@@ -263,11 +269,11 @@ fn back(params: &Params) -> Vec<Line> {
     let mut all = vec![line([from(gateway), direct, accept()])];
     for map in [ORIGINS, LEARNED] {
         let foreign = || [from(gateway), value_of(map, &[Part::Source])].concat();
-        let send = || [counted(), steps::send_copy(), drop()].concat();
+        let send = || [counted(), acts::send_copy(), drop()].concat();
         let clamped = [
             steps::answers(),
             foreign(),
-            steps::clamp(params.tunnel_mtu),
+            acts::clamp(params.tunnel_mtu),
             send(),
         ];
         all.push(named("sent back", clamped));
@@ -282,6 +288,6 @@ fn ipv6() -> Vec<Line> {
         steps::to_here(),
         steps::protocol(steps::TCP),
         is_in(PUBLISHED6, &PORT),
-        steps::reset(),
+        acts::reset(),
     ])]
 }

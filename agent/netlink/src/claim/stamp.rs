@@ -3,7 +3,7 @@
 use super::elements::Elements;
 use super::rules::ruleset;
 use super::{Params, TABLE, TABLE_TUNNEL, TABLE6};
-use crate::nft::{self, Change, Error, Table, TableName};
+use crate::nft::{self, Change, Error, Hook, Table, TableName};
 use crate::socket::Wire;
 use std::collections::BTreeMap;
 
@@ -55,8 +55,16 @@ pub fn are_right(wire: &mut Wire, params: &Params) -> Result<bool, Error> {
         if nft::comment(wire, table)?.as_ref() != Some(&stamp) {
             return Ok(false);
         }
-        // A device that goes takes its chain along, and leaves the table.
         if chains(wire, table)? != wanted(&rules, table) {
+            return Ok(false);
+        }
+    }
+    // A device that goes takes its chain along or off, and leaves the table.
+    for change in &rules {
+        if let Change::AddChain(chain) = change
+            && let Some((_, Hook::Ingress(device), _)) = chain.base
+            && nft::devices(wire, chain.table, chain.name)? != [device]
+        {
             return Ok(false);
         }
     }

@@ -100,8 +100,13 @@ impl<'a> Attributes<'a> {
     }
 
     pub(super) fn text(self, kind: u16) -> Option<&'a str> {
-        let bytes = self.find(kind)?;
-        std::str::from_utf8(bytes.strip_suffix(&[0]).unwrap_or(bytes)).ok()
+        self.texts(kind).next()
+    }
+
+    pub(super) fn texts(self, kind: u16) -> impl Iterator<Item = &'a str> {
+        let without_nul = |bytes: &'a [u8]| bytes.strip_suffix(&[0]).unwrap_or(bytes);
+        self.all(kind)
+            .filter_map(move |bytes| std::str::from_utf8(without_nul(bytes)).ok())
     }
 
     fn each(self) -> impl Iterator<Item = (u16, &'a [u8])> {

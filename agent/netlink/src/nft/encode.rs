@@ -1,10 +1,12 @@
-//! Expressions as attributes: a name, and what belongs to it.
+//! Expressions as attributes: a name, and what belongs to it. The order is that of `nft`, so
+//! that bytes can be compared.
 
 use super::attribute::Attribute;
 use super::expression::{
     Comparison, Expression, Found, Layer, Meta, Nat, Payload, Register, Verdict,
 };
 use super::parts::Family;
+use super::set::SetName;
 use super::uapi::*;
 
 /// One element of a rule's list.
@@ -56,18 +58,7 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
             ],
         ),
         Expression::Mask(both, mask) => ("bitwise", bitwise(*both, mask)),
-        Expression::Lookup(set, key, found) => {
-            let mut all = vec![
-                Attribute::text(NFTA_LOOKUP_SET, set.name),
-                register(NFTA_LOOKUP_SREG, *key),
-            ];
-            match found {
-                Found::Present => {}
-                Found::Absent => all.push(u32(NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV)),
-                Found::Value(to) => all.push(register(NFTA_LOOKUP_DREG, *to)),
-            }
-            ("lookup", all)
-        }
+        Expression::Lookup(set, key, found) => ("lookup", lookup(*set, *key, *found)),
         Expression::Immediate(to, bytes) => (
             "immediate",
             vec![
@@ -81,12 +72,10 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
         Expression::Duplicate(address) => ("dup", vec![register(NFTA_DUP_SREG_ADDR, *address)]),
         Expression::Nat(which, address, ports) => ("nat", nat(*which, *address, *ports, family)),
         Expression::Update { set, key, value } => {
-            let mut all = vec![
-                Attribute::text(NFTA_DYNSET_SET_NAME, set.name),
-                u32(NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE),
-                register(NFTA_DYNSET_SREG_KEY, *key),
-            ];
+            let mut all = vec![register(NFTA_DYNSET_SREG_KEY, *key)];
             all.extend(value.map(|value| register(NFTA_DYNSET_SREG_DATA, value)));
+            all.push(u32(NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE));
+            all.push(Attribute::text(NFTA_DYNSET_SET_NAME, set.name));
             ("dynset", all)
         }
         Expression::DestinationType(to) => (
@@ -98,7 +87,7 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
             ],
         ),
         Expression::SetMss(from) => ("exthdr", set_mss(*from)),
-        Expression::Reset => ("reject", vec![u32(NFTA_REJECT_TYPE, NFT_REJECT_TCP_RST)]),
+        Expression::Reset => ("reject", reset()),
         Expression::TunnelId(to) => (
             "tunnel",
             vec![
@@ -122,11 +111,24 @@ fn set_address(field: Payload, from: Register) -> Vec<Attribute> {
     all
 }
 
+fn lookup(set: SetName, key: Register, found: Found) -> Vec<Attribute> {
+    let mut all = vec![register(NFTA_LOOKUP_SREG, key)];
+    if let Found::Value(to) = found {
+        all.push(register(NFTA_LOOKUP_DREG, to));
+    }
+    all.push(Attribute::text(NFTA_LOOKUP_SET, set.name));
+    if found == Found::Absent {
+        all.push(Attribute::u32(NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV));
+    }
+    all
+}
+
 fn bitwise(both: Register, mask: &[u8]) -> Vec<Attribute> {
     let length = u32::try_from(mask.len()).unwrap_or(u32::MAX);
     vec![
         register(NFTA_BITWISE_SREG, both),
         register(NFTA_BITWISE_DREG, both),
+        Attribute::u32(NFTA_BITWISE_OP, NFT_BITWISE_MASK_XOR),
         Attribute::u32(NFTA_BITWISE_LEN, length),
         value(NFTA_BITWISE_MASK, mask),
         value(NFTA_BITWISE_XOR, &vec![0; mask.len()]),
@@ -169,6 +171,7 @@ fn nat(
         all.extend([
             register(NFTA_NAT_REG_PROTO_MIN, first),
             register(NFTA_NAT_REG_PROTO_MAX, last),
+            Attribute::u32(NFTA_NAT_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED),
         ]);
     }
     all
@@ -184,6 +187,13 @@ fn set_mss(from: Register) -> Vec<Attribute> {
         Attribute::u32(NFTA_EXTHDR_OFFSET, offset),
         Attribute::u32(NFTA_EXTHDR_LEN, length),
         Attribute::u32(NFTA_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT),
+    ]
+}
+
+fn reset() -> Vec<Attribute> {
+    vec![
+        Attribute::u32(NFTA_REJECT_TYPE, NFT_REJECT_TCP_RST),
+        Attribute::bytes(NFTA_REJECT_ICMP_CODE, &[0]),
     ]
 }
 

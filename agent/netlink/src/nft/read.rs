@@ -33,17 +33,35 @@ pub struct RuleCount {
 pub fn comment(wire: &mut Wire, table: TableName) -> Result<Option<String>, Error> {
     let name = vec![Attribute::text(NFTA_TABLE_NAME, table.name)];
     let question = Message::new(NFT_MSG_GETTABLE, table.family.number(), name);
-    match wire.ask(question, 0) {
-        Ok(told) => Ok(told
-            .iter()
-            .find(|message| message.is(NFT_MSG_NEWTABLE))
-            .map(|message| {
-                let userdata = message.attributes().find(NFTA_TABLE_USERDATA);
-                userdata.and_then(noted).unwrap_or_default()
-            })),
-        Err(error) if error.refused() == Some(Errno::ENOENT) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let told = one(wire, question, NFT_MSG_NEWTABLE)?;
+    Ok(told.map(|table| {
+        let userdata = table.attributes().find(NFTA_TABLE_USERDATA);
+        userdata.and_then(noted).unwrap_or_default()
+    }))
+}
+
+/// The devices that a chain of the family `netdev` is on; none if there is no such chain.
+///
+/// A device that goes takes such a chain along, on older kernels. Later ones keep the chain, on
+/// no device; from 6.16 on it waits for a device of the same name, and names it meanwhile.
+///
+/// # Errors
+/// When the kernel can't be asked.
+pub fn devices(wire: &mut Wire, table: TableName, chain: &str) -> Result<Vec<String>, Error> {
+    let name = vec![
+        Attribute::text(NFTA_CHAIN_TABLE, table.name),
+        Attribute::text(NFTA_CHAIN_NAME, chain),
+    ];
+    let question = Message::new(NFT_MSG_GETCHAIN, table.family.number(), name);
+    let told = one(wire, question, NFT_MSG_NEWCHAIN)?;
+    let hook = told
+        .as_ref()
+        .and_then(|chain| chain.attributes().nested(NFTA_CHAIN_HOOK));
+    let list = hook.and_then(|hook| hook.nested(NFTA_HOOK_DEVS));
+    let names = list
+        .into_iter()
+        .flat_map(|list| list.texts(NFTA_DEVICE_NAME));
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// The elements of a set or map, in no order; nothing if there is no such set.
@@ -62,9 +80,14 @@ pub fn elements(wire: &mut Wire, set: SetName) -> Result<Option<Vec<Element>>, E
         Err(error) => return Err(error),
     };
     let messages = told.iter().filter(|it| it.is(NFT_MSG_NEWSETELEM));
-    let lists = messages.filter_map(|it| it.attributes().nested(NFTA_SET_ELEM_LIST_ELEMENTS));
-    let each = lists.flat_map(|list| list.all(NFTA_LIST_ELEM));
-    Ok(Some(each.filter_map(Element::parse).collect()))
+    Ok(Some(messages.flat_map(listed).collect()))
+}
+
+/// The elements in a message.
+pub(super) fn listed(message: &Message) -> impl Iterator<Item = Element> {
+    let list = message.attributes().nested(NFTA_SET_ELEM_LIST_ELEMENTS);
+    let each = list.into_iter().flat_map(|list| list.all(NFTA_LIST_ELEM));
+    each.filter_map(Element::parse)
 }
 
 /// The rules of a table, chain by chain, in their order; none if there is no such table.
@@ -82,7 +105,7 @@ pub fn rules(wire: &mut Wire, table: TableName) -> Result<Vec<RuleCount>, Error>
     Ok(messages.filter_map(|it| rule(it.attributes())).collect())
 }
 
-fn rule(told: Attributes<'_>) -> Option<RuleCount> {
+pub(super) fn rule(told: Attributes<'_>) -> Option<RuleCount> {
     let counter = told
         .nested(NFTA_RULE_EXPRESSIONS)
         .into_iter()
@@ -98,17 +121,40 @@ fn rule(told: Attributes<'_>) -> Option<RuleCount> {
     })
 }
 
+/// The answer of this kind to a question about one thing; none if it is not there.
+fn one(wire: &mut Wire, question: Message, kind: u16) -> Result<Option<Message>, Error> {
+    match wire.ask(question, 0) {
+        Ok(told) => Ok(told.into_iter().find(|message| message.is(kind))),
+        Err(error) if error.refused() == Some(Errno::ENOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// All of a kind, as it was at one moment.
 fn list(
     wire: &mut Wire,
     question: &Message,
     what: &impl fmt::Display,
 ) -> Result<Vec<Message>, Error> {
+    let mut before = generation(wire)?;
     for _ in 0..ATTEMPTS {
-        match wire.list(question.clone()) {
+        let told = wire.list(question.clone());
+        // Lists of elements come without a word about changes meanwhile.
+        let after = generation(wire)?;
+        match told {
             Err(error) if error.refused() == Some(Errno::EINTR) => {}
-            other => return Ok(other?),
+            other if before == after => return Ok(other?),
+            _ => {}
         }
+        before = after;
     }
     Err(Error::Restless(what.to_string()))
+}
+
+/// A number that every batch of this namespace changes.
+fn generation(wire: &mut Wire) -> Result<Option<Vec<u8>>, Error> {
+    let question = Message::new(NFT_MSG_GETGEN, NFPROTO_UNSPEC, Vec::new());
+    let told = one(wire, question, NFT_MSG_NEWGEN)?;
+    let number = told.and_then(|told| told.attributes().find(NFTA_GEN_ID).map(<[u8]>::to_vec));
+    Ok(number)
 }

@@ -9,12 +9,15 @@ pub(super) const NFT_MSG_NEWTABLE: u16 = 0;
 pub(super) const NFT_MSG_GETTABLE: u16 = 1;
 pub(super) const NFT_MSG_DELTABLE: u16 = 2;
 pub(super) const NFT_MSG_NEWCHAIN: u16 = 3;
+pub(super) const NFT_MSG_GETCHAIN: u16 = 4;
 pub(super) const NFT_MSG_NEWRULE: u16 = 6;
 pub(super) const NFT_MSG_GETRULE: u16 = 7;
 pub(super) const NFT_MSG_NEWSET: u16 = 9;
 pub(super) const NFT_MSG_NEWSETELEM: u16 = 12;
 pub(super) const NFT_MSG_GETSETELEM: u16 = 13;
 pub(super) const NFT_MSG_DELSETELEM: u16 = 14;
+pub(super) const NFT_MSG_NEWGEN: u16 = 15;
+pub(super) const NFT_MSG_GETGEN: u16 = 16;
 
 pub(super) const NFPROTO_UNSPEC: u8 = 0;
 pub(super) const NFPROTO_IPV4: u8 = 2;
@@ -23,6 +26,8 @@ pub(super) const NFPROTO_IPV6: u8 = 10;
 
 /// Every list of nested attributes: `NFTA_LIST_ELEM`.
 pub(super) const NFTA_LIST_ELEM: u16 = 1;
+
+pub(super) const NFTA_GEN_ID: u16 = 1;
 
 pub(super) const NFTA_TABLE_NAME: u16 = 1;
 pub(super) const NFTA_TABLE_USERDATA: u16 = 6;
@@ -34,6 +39,8 @@ pub(super) const NFTA_CHAIN_TYPE: u16 = 7;
 pub(super) const NFTA_HOOK_HOOKNUM: u16 = 1;
 pub(super) const NFTA_HOOK_PRIORITY: u16 = 2;
 pub(super) const NFTA_HOOK_DEV: u16 = 3;
+pub(super) const NFTA_HOOK_DEVS: u16 = 4;
+pub(super) const NFTA_DEVICE_NAME: u16 = 1;
 
 pub(super) const NFTA_RULE_TABLE: u16 = 1;
 pub(super) const NFTA_RULE_CHAIN: u16 = 2;
@@ -102,6 +109,8 @@ pub(super) const NFTA_BITWISE_DREG: u16 = 2;
 pub(super) const NFTA_BITWISE_LEN: u16 = 3;
 pub(super) const NFTA_BITWISE_MASK: u16 = 4;
 pub(super) const NFTA_BITWISE_XOR: u16 = 5;
+pub(super) const NFTA_BITWISE_OP: u16 = 6;
+pub(super) const NFT_BITWISE_MASK_XOR: u32 = 0;
 pub(super) const NFTA_LOOKUP_SET: u16 = 1;
 pub(super) const NFTA_LOOKUP_SREG: u16 = 2;
 pub(super) const NFTA_LOOKUP_DREG: u16 = 3;
@@ -116,6 +125,9 @@ pub(super) const NFTA_NAT_FAMILY: u16 = 2;
 pub(super) const NFTA_NAT_REG_ADDR_MIN: u16 = 3;
 pub(super) const NFTA_NAT_REG_PROTO_MIN: u16 = 5;
 pub(super) const NFTA_NAT_REG_PROTO_MAX: u16 = 6;
+pub(super) const NFTA_NAT_FLAGS: u16 = 7;
+/// Of `linux/netfilter/nf_nat.h`.
+pub(super) const NF_NAT_RANGE_PROTO_SPECIFIED: u32 = 1 << 1;
 pub(super) const NFTA_DYNSET_SET_NAME: u16 = 1;
 pub(super) const NFTA_DYNSET_OP: u16 = 3;
 pub(super) const NFTA_DYNSET_SREG_KEY: u16 = 4;
@@ -133,6 +145,7 @@ pub(super) const NFTA_EXTHDR_OP: u16 = 6;
 pub(super) const NFTA_EXTHDR_SREG: u16 = 7;
 pub(super) const NFT_EXTHDR_OP_TCPOPT: u32 = 1;
 pub(super) const NFTA_REJECT_TYPE: u16 = 1;
+pub(super) const NFTA_REJECT_ICMP_CODE: u16 = 2;
 pub(super) const NFT_REJECT_TCP_RST: u32 = 1;
 pub(super) const NFTA_TUNNEL_KEY: u16 = 1;
 pub(super) const NFTA_TUNNEL_DREG: u16 = 2;
