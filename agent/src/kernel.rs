@@ -39,11 +39,12 @@ pub trait Meter: Send + Sync {
     /// See above.
     fn flows(&self) -> Result<FlowTable, ObserveError>;
 
-    /// A copy of what decides about packets of `client` to the published port `port`.
+    /// A copy of what decides about packets of `client` to the published port `port`; none where
+    /// the kernel decides by itself.
     ///
     /// # Errors
-    /// See above; also where this datapath does not tell how it decides.
-    fn memory(&self, client: Ipv4Addr, port: &Port) -> Result<Memory, ObserveError>;
+    /// See above.
+    fn memory(&self, client: Ipv4Addr, port: &Port) -> Result<Option<Memory>, ObserveError>;
 
     /// Packets dropped on this node so far, by reason.
     ///

@@ -23,6 +23,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use crate::names::{LOOP_FROM as OUT, LOOP_IN, LOOP_OUT, LOOP_TO as IN, TUNNEL};
 pub use elements::{Elements, lease, lease_left, outermost, volatile};
 pub use item::{Allowed, Port, Protocol, Service, Tag};
 pub use rules::ruleset;
@@ -32,16 +33,6 @@ pub use stamp::{are_right, counts, removal, replace};
 use crate::nft::{Family, TableName};
 use std::net::Ipv4Addr;
 
-/// The tunnel's device, a VXLAN-GPE in external mode.
-pub const TUNNEL: &str = "swlb0";
-/// The end of the loop at which the node's own calls come in.
-pub const LOOP_IN: &str = "swlb-in";
-/// The end of the loop by which they leave.
-pub const LOOP_OUT: &str = "swlb-out";
-/// Where the node's own calls are sent, to leave by [`LOOP_OUT`].
-pub const IN: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 1);
-/// Where they come from then: routed to [`LOOP_IN`].
-pub const OUT: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 2);
 /// The tunnel id of replies on their way back.
 pub const RETURN_ID: u32 = 0x0080_0001;
 /// Their mark, when they came out of the tunnel.

@@ -76,9 +76,9 @@ impl kernel::Meter for Meter {
         Ok(FlowTable { now, flows })
     }
 
-    fn memory(&self, client: Ipv4Addr, port: &Port) -> Result<Memory, ObserveError> {
+    fn memory(&self, client: Ipv4Addr, port: &Port) -> Result<Option<Memory>, ObserveError> {
         let copy = self.dump.read(client, port);
-        copy.map_err(observe_error)
+        copy.map(Some).map_err(observe_error)
     }
 
     fn drops(&self) -> Result<BTreeMap<Reason, u64>, ObserveError> {

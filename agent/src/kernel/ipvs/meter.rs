@@ -111,11 +111,8 @@ impl kernel::Meter for Meter {
         self.table().map_err(|error| observe("connections", error))
     }
 
-    fn memory(&self, _client: Ipv4Addr, _port: &Port) -> Result<Memory, ObserveError> {
-        Err(ObserveError {
-            object: "what IPVS would do next".to_owned(),
-            source: "the kernel does not tell; `ipvsadm -Ln` shows its virtual servers".into(),
-        })
+    fn memory(&self, _client: Ipv4Addr, _port: &Port) -> Result<Option<Memory>, ObserveError> {
+        Ok(None)
     }
 
     fn drops(&self) -> Result<BTreeMap<Reason, u64>, ObserveError> {

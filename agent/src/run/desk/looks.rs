@@ -73,11 +73,13 @@ impl Desk {
         let snapshot = self.known()?;
         let node = self.last().node.clone();
         let question = frontend.resolve(client, &snapshot, &node)?;
-        self.look(move |meter| {
-            let memory = meter.memory(client.address, &question.port())?;
-            Ok(explain(&snapshot, &node, &memory, &question))
-        })
-        .await
+        let explanation = self
+            .look(move |meter| {
+                let memory = meter.memory(client.address, &question.port())?;
+                Ok(memory.map(|memory| explain(&snapshot, &node, &memory, &question)))
+            })
+            .await?;
+        explanation.ok_or(Unanswered::KernelDecides)
     }
 
     async fn look<T: Send + 'static>(
