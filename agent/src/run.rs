@@ -90,7 +90,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let node = node(&feed, &settings).await?;
     let listener = serve::bind(&settings.socket).await?;
     let kernel = BpfKernel::load(&settings.bpffs.bpffs, settings.cgroup.clone())?;
-    desk.open(&feed, kernel.meter()?);
+    desk.open(&feed, kernel.meter()?, kernel.tc());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         node = %node.id,

@@ -3,4 +3,5 @@
 //!
 //! It knows the kernel's formats and nothing of Swarm: no service, task or node is named here.
 
+pub mod clsact;
 pub mod socket;

@@ -3,7 +3,7 @@
 mod looks;
 
 use super::turn::Outcome;
-use crate::kernel::bpf::Meter;
+use crate::kernel::bpf::{Meter, Tc};
 use crate::serve::{Source, Unanswered};
 use crate::sync::{Feed, SourceState};
 use crate::watch::LocalFacts;
@@ -33,6 +33,7 @@ pub(super) struct Desk {
 /// What answers by itself, once everything has started.
 struct Live {
     meter: Arc<Meter>,
+    tc: Tc,
     local: watch::Receiver<Arc<LocalFacts>>,
     source: watch::Receiver<SourceState>,
     agents: watch::Receiver<BTreeSet<NodeId>>,
@@ -58,9 +59,10 @@ impl Desk {
     }
 
     /// From now on there is something to tell.
-    pub(super) fn open(&self, feed: &Feed, meter: Meter) {
+    pub(super) fn open(&self, feed: &Feed, meter: Meter, tc: Tc) {
         let live = Live {
             meter: Arc::new(meter),
+            tc,
             local: feed.local.clone(),
             source: feed.source.clone(),
             agents: feed.agents.clone(),
@@ -138,12 +140,13 @@ impl Desk {
                 .find(|link| link.index == index)
                 .map_or_else(|| format!("device {index}"), |link| link.name.clone())
         };
+        let tc = self.live.get().map_or("", |live| live.tc.as_str());
         let mut hooks: Vec<HookReport> = Vec::new();
         for hook in &last.outcome.state.hooks {
             let (link, place, mode) = match hook.kind {
                 HookKind::UplinkXdp => (named(hook.link), "xdp", "native"),
-                HookKind::UplinkTc | HookKind::BridgeTc => (named(hook.link), "tc-ingress", "tcx"),
-                HookKind::UplinkEgress => (named(hook.link), "tc-egress", "tcx"),
+                HookKind::UplinkTc | HookKind::BridgeTc => (named(hook.link), "tc-ingress", tc),
+                HookKind::UplinkEgress => (named(hook.link), "tc-egress", tc),
                 // Seven programs, one thing: calls of processes on the node.
                 _ => ("root cgroup".to_owned(), "sockets", "cgroup"),
             };
