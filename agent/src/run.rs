@@ -91,7 +91,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let node = node(&feed, &settings).await?;
     let listener = serve::bind(&settings.socket).await?;
     let datapath = datapath::choose(&settings)?;
-    desk.open(&feed, datapath.name(), datapath.meter()?);
+    desk.open(&feed, &*datapath)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         node = %node.id,

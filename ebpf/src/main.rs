@@ -16,7 +16,7 @@ mod maps;
 mod tc;
 mod xdp;
 
-use aya_ebpf::bindings::{TC_ACT_OK, TC_ACT_SHOT, xdp_action};
+use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action};
 use aya_ebpf::macros::{cgroup_sock_addr, classifier, xdp};
 use aya_ebpf::programs::{SockAddrContext, TcContext, XdpContext};
 use cgroup::Named;
@@ -223,7 +223,8 @@ fn act(frame: &mut TcFrame, verdict: u64, side: Side) -> i32 {
             maps::count_drop(operand);
             TC_ACT_SHOT
         }
-        _ => TC_ACT_OK,
+        // Programs and filters of others that come after this one see it, too.
+        _ => TC_ACT_UNSPEC,
     }
 }
 

@@ -25,6 +25,7 @@ mod aliases;
 mod callers;
 mod changes;
 mod clamp;
+mod clsact;
 mod errors;
 mod explain;
 mod flows;

@@ -1,9 +1,11 @@
 //! The eBPF path as a [`Kernel`]: programs, links and maps, all pinned.
 //!
 //! Everything lives in one directory of a BPF file system, named after the layout's
-//! version: it outlives the agent, and the next one adopts it.
+//! version: it outlives the agent, and the next one adopts it. Where the kernel has no links
+//! for tc, programs are filters there instead, which do the same without a pin.
 
 mod cgroup;
+mod clsact;
 mod drops;
 mod dump;
 mod hooks;
@@ -13,6 +15,7 @@ mod traffic;
 mod trial;
 mod wire;
 
+pub use hooks::Tc;
 pub use load::LoadError;
 pub use traffic::Meter;
 pub use trial::{Action, Arrival, Outcome, TrialError};
@@ -70,6 +73,9 @@ pub(crate) enum Failure {
         /// Where it was looked for.
         tried: String,
     },
+    /// A filter could not be found or removed.
+    #[error(transparent)]
+    Filter(clsact::Refusal),
     /// The device is gone.
     #[error("no device has index {0}")]
     NoDevice(u32),
@@ -91,9 +97,23 @@ impl BpfKernel {
     /// # Errors
     /// When the kernel or the file system can't do what is needed; nothing is attached then.
     pub fn load(directory: &Path, cgroup: Option<PathBuf>) -> Result<Self, LoadError> {
+        Self::load_by(directory, cgroup, Tc::of_kernel())
+    }
+
+    /// The same, with programs under tc attached as `tc` says.
+    ///
+    /// # Errors
+    /// As above; a kernel that can't do `tc` refuses when something is attached.
+    pub fn load_by(directory: &Path, cgroup: Option<PathBuf>, tc: Tc) -> Result<Self, LoadError> {
         let (ebpf, directory) = load::load(directory)?;
-        let (hooks, maps) = load::split(ebpf, directory, cgroup)?;
+        let (hooks, maps) = load::split(ebpf, directory, cgroup, tc)?;
         Ok(Self { hooks, maps })
+    }
+
+    /// How programs under tc are attached.
+    #[must_use]
+    pub fn tc(&self) -> Tc {
+        self.hooks.tc
     }
 
     /// Lets the datapath take new flows for so long from now without being told again;

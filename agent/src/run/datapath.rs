@@ -21,6 +21,11 @@ pub(super) trait Datapath: Send {
     /// Its name, for people.
     fn name(&self) -> &'static str;
 
+    /// How its programs are attached to tc, for people; nothing where it has none.
+    fn tc(&self) -> &'static str {
+        ""
+    }
+
     /// Looks at the kernel; returns what of a state is known to be there.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod looks;
 
+use super::datapath::Datapath;
 use super::turn::Outcome;
 use crate::kernel::Meter;
 use crate::serve::{Source, Unanswered};
@@ -11,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lb_core::explain::{ClientAsked, FrontendAsked};
 use lb_core::ids::NodeId;
+use lb_core::kernel::ObserveError;
 use lb_core::node::Node;
 use lb_core::report::{
     Check, Drops, Explanation, Flows, HookReport, Nodes, Problem, Scope, Services, Stats, Status,
@@ -34,6 +36,8 @@ pub(super) struct Desk {
 struct Live {
     /// Name of the datapath.
     datapath: &'static str,
+    /// How its programs are attached to tc.
+    tc: &'static str,
     meter: Arc<dyn Meter>,
     local: watch::Receiver<Arc<LocalFacts>>,
     source: watch::Receiver<SourceState>,
@@ -60,10 +64,14 @@ impl Desk {
     }
 
     /// From now on there is something to tell.
-    pub(super) fn open(&self, feed: &Feed, datapath: &'static str, meter: Box<dyn Meter>) {
+    ///
+    /// # Errors
+    /// When the datapath's counters can't be reached.
+    pub(super) fn open(&self, feed: &Feed, datapath: &dyn Datapath) -> Result<(), ObserveError> {
         let live = Live {
-            datapath,
-            meter: Arc::from(meter),
+            datapath: datapath.name(),
+            tc: datapath.tc(),
+            meter: Arc::from(datapath.meter()?),
             local: feed.local.clone(),
             source: feed.source.clone(),
             agents: feed.agents.clone(),
@@ -72,6 +80,7 @@ impl Desk {
         };
         // Opened once, before anything is served.
         let _ = self.live.set(live);
+        Ok(())
     }
 
     /// A turn was taken.
@@ -141,12 +150,13 @@ impl Desk {
                 .find(|link| link.index == index)
                 .map_or_else(|| format!("device {index}"), |link| link.name.clone())
         };
+        let tc = self.live.get().map_or("", |live| live.tc);
         let mut hooks: Vec<HookReport> = Vec::new();
         for hook in &last.outcome.hooks {
             let (link, place, mode) = match hook.kind {
                 HookKind::UplinkXdp => (named(hook.link), "xdp", "native"),
-                HookKind::UplinkTc | HookKind::BridgeTc => (named(hook.link), "tc-ingress", "tcx"),
-                HookKind::UplinkEgress => (named(hook.link), "tc-egress", "tcx"),
+                HookKind::UplinkTc | HookKind::BridgeTc => (named(hook.link), "tc-ingress", tc),
+                HookKind::UplinkEgress => (named(hook.link), "tc-egress", tc),
                 // Seven programs, one thing: calls of processes on the node.
                 _ => ("root cgroup".to_owned(), "sockets", "cgroup"),
             };

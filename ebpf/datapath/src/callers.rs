@@ -68,7 +68,7 @@ pub fn from_container<P: Packet, T: Tables>(
             settings,
             &presented,
             &frontend,
-            (&backend, &flow),
+            (&backend, &mut flow),
             Some(&segment.tuple),
         );
     }

@@ -24,7 +24,7 @@ pub fn deliver<P: Packet, T: Tables>(
     settings: &Settings,
     segment: &Segment,
     frontend: &Frontend,
-    (backend, flow): (&Backend, &Flow),
+    (backend, flow): (&Backend, &mut Flow),
     caller: Option<&Tuple>,
 ) -> Verdict {
     if !P::DELIVERS || (settings.bridge | backend.link) == 0 {

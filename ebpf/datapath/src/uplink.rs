@@ -64,7 +64,7 @@ fn from_client<P: Packet, T: Tables>(
     frontend: &Frontend,
 ) -> Verdict {
     pieces::begin(tables, segment);
-    let (backend, flow) = match choose(tables, segment, port, frontend) {
+    let (backend, mut flow) = match choose(tables, segment, port, frontend) {
         Choice::Task(backend, flow) => (backend, flow),
         Choice::None(verdict) => return verdict,
     };
@@ -75,7 +75,7 @@ fn from_client<P: Packet, T: Tables>(
             settings,
             segment,
             frontend,
-            (&backend, &flow),
+            (&backend, &mut flow),
             None,
         );
     }
@@ -134,7 +134,7 @@ fn to_task<P: Packet, T: Tables>(
         let over = inner.opens() && Flow::closed(known.state);
         known.task == opened.task && known.peer == opened.sender && !over
     });
-    let flow = match known {
+    let mut flow = match known {
         Some(known) => proved(tables, &inner, known, inner.state_in()),
         None => {
             let flow = Flow {
@@ -158,7 +158,7 @@ fn to_task<P: Packet, T: Tables>(
         settings,
         &inner,
         &frontend,
-        (&backend, &flow),
+        (&backend, &mut flow),
         None,
     )
 }

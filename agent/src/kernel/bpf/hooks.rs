@@ -1,6 +1,7 @@
-//! Attaching programs, through links that are pinned and adopted.
+//! Attaching programs: through links that are pinned and adopted, or filters where the kernel
+//! has no such links for tc.
 
-use super::{Failure, cgroup};
+use super::{Failure, cgroup, clsact};
 use aya::Ebpf;
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::tc::TcAttachOptions;
@@ -9,6 +10,7 @@ use aya::programs::{CgroupSockAddr, LinkOrder, ProgramError, SchedClassifier, Tc
 use lb_core::state::{Hook, HookKind};
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 /// The loaded programs, and where their links are pinned.
@@ -17,6 +19,38 @@ pub(crate) struct Hooks {
     pub(crate) directory: PathBuf,
     /// The host's root cgroup, where the operator named it.
     pub(crate) cgroup: Option<PathBuf>,
+    /// How programs under tc are attached.
+    pub(crate) tc: Tc,
+}
+
+/// How programs under tc are attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tc {
+    /// By links, since Linux 6.6.
+    Tcx,
+    /// As filters of a `clsact` queueing discipline.
+    Clsact,
+}
+
+impl Tc {
+    /// What this kernel can do: asked, not concluded from its version.
+    #[must_use]
+    pub fn of_kernel() -> Self {
+        // Each network namespace has that device; older kernels don't know the question.
+        match SchedClassifier::query_tcx("lo", TcAttachType::Ingress) {
+            Ok(_) => Self::Tcx,
+            Err(_) => Self::Clsact,
+        }
+    }
+
+    /// A name for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+        }
+    }
 }
 
 /// Name of the program for a hook, in the object.
@@ -37,9 +71,14 @@ pub(crate) const fn program(kind: HookKind) -> &'static str {
 }
 
 impl Hooks {
-    /// Puts the new programs in place of an earlier agent's, atomically, link by link.
+    /// Puts the new programs in place of an earlier agent's, atomically, one by one.
     /// Links of devices that are gone are forgotten.
     pub(crate) fn adopt(&mut self) -> Result<(), Failure> {
+        for hook in self.filters()? {
+            if self.attach(hook).is_err() {
+                self.detach(hook)?;
+            }
+        }
         for hook in self.pinned()? {
             if !exists(hook) || self.update(hook).is_err() {
                 self.detach(hook)?;
@@ -50,12 +89,17 @@ impl Hooks {
 
     /// Where programs are attached now.
     pub(crate) fn attached(&self) -> Result<BTreeSet<Hook>, Failure> {
-        let pinned = self.pinned()?;
-        Ok(pinned.into_iter().filter(|hook| exists(*hook)).collect())
+        let mut hooks = self.pinned()?;
+        hooks.retain(|hook| exists(*hook));
+        hooks.extend(self.filters()?);
+        Ok(hooks)
     }
 
-    /// Attaches a program and pins the link.
+    /// Attaches a program, so that it stays when the agent goes.
     pub(crate) fn attach(&mut self, hook: Hook) -> Result<(), Failure> {
+        if self.is_filter(hook) {
+            return self.put_filter(hook);
+        }
         let link: FdLink = match hook.kind {
             kind if kind.on_host() => self.link_cgroup(hook)?,
             HookKind::UplinkXdp => self.link_xdp(hook)?,
@@ -72,6 +116,9 @@ impl Hooks {
 
     /// Detaches: without pin and handle the kernel drops the link.
     pub(crate) fn detach(&mut self, hook: Hook) -> Result<(), Failure> {
+        if self.is_filter(hook) {
+            return clsact::detach(hook).map_err(Failure::Filter);
+        }
         let path = self.path(hook);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::Pin {
@@ -145,6 +192,27 @@ impl Hooks {
             .take_link(id)
             .map_err(|error| attach_error(hook, error))?;
         link.try_into().map_err(|error| attach_error(hook, error))
+    }
+
+    /// Is the program of a hook a filter, or would be, and has no pin?
+    fn is_filter(&self, hook: Hook) -> bool {
+        self.tc == Tc::Clsact && !hook.kind.on_host() && hook.kind != HookKind::UplinkXdp
+    }
+
+    /// Programs that are attached as filters.
+    fn filters(&self) -> Result<BTreeSet<Hook>, Failure> {
+        match self.tc {
+            Tc::Tcx => Ok(BTreeSet::new()),
+            Tc::Clsact => clsact::attached().map_err(Failure::Filter),
+        }
+    }
+
+    fn put_filter(&mut self, hook: Hook) -> Result<(), Failure> {
+        let program = self
+            .program(hook.kind)
+            .map_err(|source| Failure::Attach { hook, source })?;
+        let program = program.fd().map_err(|error| attach_error(hook, error))?;
+        clsact::attach(hook, program.as_fd()).map_err(|error| attach_error(hook, error))
     }
 
     fn program(

@@ -1,8 +1,8 @@
 //! Bringing the programs and maps into the kernel, or finding them there.
 
-use super::Failure;
-use super::hooks::{Hooks, program};
+use super::hooks::{Hooks, Tc, program};
 use super::maps::{Flows, Maps, Networks, One, PerCpu, Table};
+use super::{Failure, clsact};
 use aya::maps::Map;
 use aya::programs::{CgroupSockAddr, SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
@@ -36,7 +36,7 @@ pub enum LoadError {
         what: String,
     },
     /// The kernel has no such thing, or the verifier said no.
-    #[error("this kernel can't run the eBPF path: {what}; Linux 6.6 or later is needed")]
+    #[error("this kernel can't run the eBPF path: {what}; Linux 6.1 or later is needed")]
     Unsupported {
         /// What was tried.
         what: String,
@@ -44,6 +44,9 @@ pub enum LoadError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Filters could not be removed.
+    #[error("filters of swarmlb on devices could not be removed")]
+    Filters(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The pins are in a state that they should not be in.
     #[error("{path} could not be used")]
     Directory {
@@ -105,22 +108,29 @@ pub(crate) fn split(
     mut ebpf: Ebpf,
     directory: PathBuf,
     cgroup: Option<PathBuf>,
+    tc: Tc,
 ) -> Result<(Hooks, Maps), LoadError> {
     let maps = open_maps(&mut ebpf).map_err(|error| refused("the maps", error))?;
     let mut hooks = Hooks {
         ebpf,
         directory,
         cgroup,
+        tc,
     };
     hooks
         .adopt()
-        .map_err(|error| refused("adopting links", error))?;
+        .map_err(|error| refused("adopting what is attached", error))?;
     Ok((hooks, maps))
 }
 
-/// Removes every pin of ours below `root`, of any version: links first, so that
-/// nothing runs on maps that are going.
+/// Removes every filter of ours in this network namespace, and every pin below `root`, of any
+/// version: links and filters first, so that nothing runs on maps that are going.
 pub(crate) fn clean(root: &Path) -> Result<(), LoadError> {
+    let filters = clsact::clean().map_err(|error| LoadError::Filters(error.into()));
+    clean_pins(root).and(filters)
+}
+
+fn clean_pins(root: &Path) -> Result<(), LoadError> {
     let ours = root.join(OURS);
     let versions = match std::fs::read_dir(&ours) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

@@ -65,7 +65,7 @@ pub struct Outcome {
 /// What a program can want done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// `XDP_PASS`, `TC_ACT_OK`: the kernel goes on with it.
+    /// `XDP_PASS`, `TC_ACT_UNSPEC`: the kernel goes on with it.
     Pass,
     /// `XDP_DROP`, `TC_ACT_SHOT`.
     Drop,
@@ -277,7 +277,8 @@ fn xdp_action(code: u32) -> Action {
 /// Return codes of tc programs (include/uapi/linux/pkt_cls.h).
 fn tc_action(code: u32) -> Action {
     match code {
-        0 => Action::Pass,
+        // `TC_ACT_UNSPEC`, -1.
+        u32::MAX => Action::Pass,
         2 => Action::Drop,
         7 => Action::Redirect,
         other => Action::Other(other),

@@ -21,6 +21,10 @@ impl Datapath for Ebpf {
         "ebpf"
     }
 
+    fn tc(&self) -> &'static str {
+        self.0.tc().as_str()
+    }
+
     fn look(&mut self) -> Result<State, ObserveError> {
         self.0.observe()
     }

@@ -1,0 +1,233 @@
+//! BPF programs as filters of a device's `clsact` queueing discipline, whose verdict is final
+//! (direct action): what kernels before 6.6 have instead of tcx.
+//!
+//! Formats: include/uapi/linux/pkt_cls.h (`TCA_BPF_…`), include/uapi/linux/pkt_sched.h
+//! (`TC_H_CLSACT`), include/uapi/linux/rtnetlink.h (`struct tcmsg`).
+
+use crate::socket::{Error, Wire};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::tc::{
+    TcAttribute, TcBpfFlags, TcFilterBpf, TcFilterBpfOption, TcHandle, TcHeader, TcMessage,
+    TcOption,
+};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::errno::Errno;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+/// `TCA_KIND` of the queueing discipline.
+const CLSACT: &str = "clsact";
+/// `ETH_P_ALL` (include/uapi/linux/if_ether.h): the filter sees packets of every protocol.
+const ALL_PROTOCOLS: u16 = 3;
+
+/// Which packets of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// Those that come in.
+    Ingress,
+    /// Those that go out.
+    Egress,
+}
+
+impl Way {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ingress, Self::Egress];
+
+    /// `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)`, or the same of `TC_H_MIN_EGRESS`.
+    fn parent(self) -> TcHandle {
+        TcHandle {
+            major: TcHandle::CLSACT.major,
+            minor: match self {
+                Self::Ingress => TcHandle::MIN_INGRESS,
+                Self::Egress => TcHandle::MIN_EGRESS,
+            },
+        }
+    }
+}
+
+/// Where a filter is: the kernel has one at most at each place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Index of the device.
+    pub link: u32,
+    /// Which of its packets.
+    pub way: Way,
+    /// Filters with lower numbers see a packet first.
+    pub priority: u16,
+    /// Its number among the BPF filters of that priority; not 0.
+    pub handle: u32,
+}
+
+/// A BPF filter, as the kernel tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Where it is.
+    pub place: Place,
+    /// What it was called when it was made.
+    pub name: String,
+    /// The kernel's number of its program.
+    pub program: u32,
+}
+
+/// Opens the socket that the functions of this module speak through.
+///
+/// # Errors
+/// When the kernel gives none.
+pub fn open() -> Result<Wire, Error> {
+    Wire::open(NETLINK_ROUTE)
+}
+
+/// Gives a device a `clsact` queueing discipline; false if it had one.
+///
+/// # Errors
+/// `ENODEV` without such a device, `EINVAL` where a discipline of another kind (`ingress`) holds
+/// the place.
+pub fn add(wire: &mut Wire, link: u32) -> Result<bool, Error> {
+    let message = || RouteNetlinkMessage::NewQueueDiscipline(discipline(link));
+    match wire.ask(message(), NLM_F_CREATE | NLM_F_EXCL) {
+        Ok(_) => Ok(true),
+        // Of which kind? To the same one the kernel changes nothing; another one it refuses.
+        Err(error) if error.refused() == Some(Errno::EEXIST) => {
+            wire.ask(message(), NLM_F_CREATE).map(|_| false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes a device's `clsact` away, with all filters that it has.
+///
+/// # Errors
+/// When the kernel refuses: `EINVAL` or `ENOENT` where there is none.
+pub fn remove(wire: &mut Wire, link: u32) -> Result<(), Error> {
+    let message = RouteNetlinkMessage::DelQueueDiscipline(discipline(link));
+    wire.ask(message, 0).map(drop)
+}
+
+/// Puts a program at a place, in one step also where another BPF filter has it: each packet sees
+/// the old one or the new one. The filter holds the program; `program` may be closed.
+///
+/// # Errors
+/// When the kernel refuses: `EINVAL` where the device has no `clsact`.
+pub fn put(
+    wire: &mut Wire,
+    place: Place,
+    name: &str,
+    program: BorrowedFd<'_>,
+) -> Result<(), Error> {
+    let mut message = filter(place.link, place.way, place.priority);
+    message.header.handle = place.handle.into();
+    message.attributes.push(TcAttribute::Options(
+        [
+            TcFilterBpfOption::ProgFd(program.as_raw_fd().unsigned_abs()),
+            TcFilterBpfOption::ProgName(name.to_owned()),
+            TcFilterBpfOption::Flags(TcBpfFlags::DirectAction),
+        ]
+        .map(TcOption::Bpf)
+        .into(),
+    ));
+    let message = RouteNetlinkMessage::NewTrafficFilter(message);
+    // Without `NLM_F_EXCL` the kernel replaces what is there.
+    wire.ask(message, NLM_F_CREATE).map(drop)
+}
+
+/// Takes the filter away that is at a place.
+///
+/// # Errors
+/// When the kernel refuses: `ENOENT` or `EINVAL` where there is none.
+pub fn take(wire: &mut Wire, place: Place) -> Result<(), Error> {
+    let mut message = filter(place.link, place.way, place.priority);
+    message.header.handle = place.handle.into();
+    let message = RouteNetlinkMessage::DelTrafficFilter(message);
+    wire.ask(message, 0).map(drop)
+}
+
+/// The BPF filters of a device with a priority; none of a device without `clsact`.
+///
+/// # Errors
+/// When the kernel refuses (`ENODEV` without such a device), or can't be understood.
+pub fn filters(wire: &mut Wire, link: u32, way: Way, priority: u16) -> Result<Vec<Filter>, Error> {
+    let told = wire.list(RouteNetlinkMessage::GetTrafficFilter(filter(
+        link, way, priority,
+    )))?;
+    let told = told.into_iter().filter_map(|message| match message {
+        RouteNetlinkMessage::NewTrafficFilter(message) => read(&message, way),
+        _ => None,
+    });
+    Ok(told.collect())
+}
+
+/// Has a device any filter at all, of any kind and priority?
+///
+/// # Errors
+/// When the kernel refuses. What it tells of other kinds of filters may not be understood: then
+/// there are some.
+pub fn any(wire: &mut Wire, link: u32, way: Way) -> Result<bool, Error> {
+    let mut message = filter(link, way, 0);
+    message.header.info = 0;
+    message.attributes.clear();
+    match wire.list(RouteNetlinkMessage::GetTrafficFilter(message)) {
+        Ok(told) => Ok(!told.is_empty()),
+        Err(Error::Garbled(_)) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn discipline(link: u32) -> TcMessage {
+    let mut message = message(link, TcHandle::CLSACT);
+    message.header.handle = TcHandle {
+        major: TcHandle::CLSACT.major,
+        minor: 0,
+    };
+    message
+        .attributes
+        .push(TcAttribute::Kind(CLSACT.to_owned()));
+    message
+}
+
+fn filter(link: u32, way: Way, priority: u16) -> TcMessage {
+    let mut message = message(link, way.parent());
+    // `TC_H_MAKE(priority << 16, protocol)`, the protocol in network order.
+    message.header.info = u32::from(priority) << 16 | u32::from(ALL_PROTOCOLS.to_be());
+    let kind = TcFilterBpf::KIND.to_owned();
+    message.attributes.push(TcAttribute::Kind(kind));
+    message
+}
+
+fn message(link: u32, parent: TcHandle) -> TcMessage {
+    let header = TcHeader {
+        // No device has a number that does not fit: then there is none.
+        index: i32::try_from(link).unwrap_or_default(),
+        parent,
+        ..TcHeader::default()
+    };
+    TcMessage::from_parts(header, Vec::new())
+}
+
+/// A filter, if it is a BPF program with a name. What the kernel tells first of each priority
+/// has no handle: it stands for all of its filters.
+fn read(message: &TcMessage, way: Way) -> Option<Filter> {
+    let options = message.attributes.iter().filter_map(|attribute| {
+        let TcAttribute::Options(options) = attribute else {
+            return None;
+        };
+        Some(options)
+    });
+    let (mut name, mut program) = (None, None);
+    for option in options.flatten() {
+        match option {
+            TcOption::Bpf(TcFilterBpfOption::ProgName(text)) => name = Some(text.clone()),
+            TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => program = Some(*id),
+            _ => {}
+        }
+    }
+    Some(Filter {
+        place: Place {
+            link: u32::try_from(message.header.index).ok()?,
+            way,
+            priority: u16::try_from(message.header.info >> 16).ok()?,
+            handle: Some(u32::from(message.header.handle)).filter(|handle| *handle != 0)?,
+        },
+        name: name?,
+        program: program?,
+    })
+}
