@@ -4,15 +4,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::slow;
+
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Asks `condition` again and again until it yields a value. An error of it ends the
-/// waiting at once; so does the timeout, whose error says `what` did not come.
+/// waiting at once; so does the timeout, whose error says `what` did not come. A slow machine
+/// is given more time ([`slow`]).
 pub fn until<T>(
     what: &str,
     timeout: Duration,
     mut condition: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
+    let timeout = slow::longer(timeout);
     let deadline = Instant::now() + timeout;
     loop {
         if let Some(value) = condition()? {
