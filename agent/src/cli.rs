@@ -85,6 +85,9 @@ pub struct Run {
     /// Id of the agent's own service: when that is removed, so is everything of swarmlb's on the node
     #[arg(long, value_name = "ID", env = "SWARMLB_SERVICE")]
     pub service: Option<String>,
+    /// What answers published ports: ebpf, ipvs, or auto (eBPF where the kernel can run it)
+    #[arg(long, value_enum, env = "SWARMLB_DATAPATH", default_value_t = Choice::Auto)]
+    pub datapath: Choice,
     /// For how long the datapath takes new connections without an agent: SECONDS, never (no
     /// limit), or auto (300 where the stock mesh could take over, else no limit)
     #[arg(
@@ -135,6 +138,17 @@ impl FromStr for Lease {
             },
         }
     }
+}
+
+/// What answers published ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Choice {
+    /// eBPF where the kernel can run it, else IPVS
+    Auto,
+    /// Programs at XDP, tc and the root cgroup
+    Ebpf,
+    /// The kernel's own virtual servers
+    Ipvs,
 }
 
 /// How to write logs.

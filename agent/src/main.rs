@@ -1,7 +1,6 @@
 //! `swarmlb`: the agent. What it does is in the library; here are words, exit codes and the runtime.
 
 use agent::cli::{Cli, LogFormat, Verb};
-use agent::kernel::bpf::BpfKernel;
 use anyhow::Context as _;
 use clap::Parser as _;
 use std::process::ExitCode;
@@ -16,7 +15,7 @@ fn main() -> ExitCode {
         }
         Verb::Clean(place) => {
             log(LogFormat::Text);
-            BpfKernel::clean(&place.bpffs).map_err(Into::into)
+            agent::run::clean(&place.bpffs, None).map_err(Into::into)
         }
     };
     match done {

@@ -5,16 +5,17 @@
 //! last turn left in [`desk`].
 
 mod beat;
+mod datapath;
 mod desk;
 mod leave;
 mod turn;
 
 use crate::cli;
-use crate::kernel::bpf::{BpfKernel, LoadError};
 use crate::links::{self, Changes, LinksError};
 use crate::sentence::causes;
 use crate::serve::{self, BindError};
 use crate::sync::{self, Feed, StartError};
+pub use datapath::{ChooseError, clean};
 use desk::Desk;
 use lb_core::kernel::ObserveError;
 use lb_core::node::Node;
@@ -45,7 +46,7 @@ pub enum RunError {
     Start(#[from] StartError),
     /// The kernel's side.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Choose(#[from] ChooseError),
     /// The operator's socket.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -89,11 +90,12 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     first_facts(&mut feed).await?;
     let node = node(&feed, &settings).await?;
     let listener = serve::bind(&settings.socket).await?;
-    let kernel = BpfKernel::load(&settings.bpffs.bpffs, settings.cgroup.clone())?;
-    desk.open(&feed, kernel.meter()?, kernel.tc());
+    let datapath = datapath::choose(&settings)?;
+    desk.open(&feed, &*datapath)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         node = %node.id,
+        datapath = datapath.name(),
         uplink = node.uplink.as_ref().map_or("", |link| link.name.as_str()),
         "serving"
     );
@@ -108,7 +110,8 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let mut agent = Agent {
         settings,
         desk,
-        turns: Some(Turns::new(kernel)),
+        alone: Some(datapath.name()),
+        turns: Some(Turns::new(datapath)),
         next: Instant::now(),
         look: Instant::now(),
         beat: Instant::now(),
@@ -138,6 +141,8 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
 struct Agent {
     settings: cli::Run,
     desk: Arc<Desk>,
+    /// Name of the datapath, until it is known to be the only one.
+    alone: Option<&'static str>,
     /// None once everything was removed.
     turns: Option<Turns>,
     /// When to take a turn without news.
@@ -167,8 +172,10 @@ impl Agent {
     fn beat(&mut self) {
         self.beat = Instant::now() + beat::EVERY;
         let Some(turns) = &mut self.turns else { return };
-        if let Err(error) = turns.beat(self.settings.lease) {
-            tracing::warn!(error = causes(&error), "the lease could not be renewed");
+        match turns.beat(self.settings.lease) {
+            Ok(true) => self.next = Instant::now(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(error = causes(&error), "the lease could not be renewed"),
         }
     }
 
@@ -212,6 +219,7 @@ impl Agent {
             Ok(outcome) => {
                 if outcome.in_sync {
                     self.next = self.look;
+                    self.take_over();
                 }
                 self.desk.put(snapshot, node, outcome);
             }
@@ -223,6 +231,21 @@ impl Agent {
                     sentence: causes(&error),
                 });
             }
+        }
+    }
+}
+
+impl Agent {
+    /// Once this datapath serves, what an earlier agent's other one left is in its way.
+    fn take_over(&mut self) {
+        let Some(serving) = self.alone.take() else {
+            return;
+        };
+        if let Err(error) = clean(&self.settings.bpffs.bpffs, Some(serving)) {
+            tracing::warn!(
+                error = causes(&error),
+                "what another datapath left can't be removed"
+            );
         }
     }
 }

@@ -55,6 +55,11 @@ pub enum Unanswered {
     /// The kernel did not give what it holds.
     #[error("the datapath's maps cannot be read: {0}")]
     Maps(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The kernel decides by itself.
+    #[error(
+        "with the IPVS datapath the kernel picks tasks by itself and does not say whom next; `lbctl services` and `ipvsadm -Ln` show among whom"
+    )]
+    KernelDecides,
     /// The question names something that is not there.
     #[error(transparent)]
     Question(#[from] QuestionError),

@@ -25,6 +25,7 @@ pub fn until<T>(
         if Instant::now() >= deadline {
             bail!("waited {timeout:?} for {what}, in vain");
         }
-        std::thread::sleep(PAUSE);
+        // Asking costs the machine more, too.
+        std::thread::sleep(slow::longer(PAUSE));
     }
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::process::{cargo, find, is_root, run, say, target_dir};
+use crate::vm::{self, Guests};
 use crate::{image, setup, tidy};
 
 #[derive(clap::Args)]
@@ -15,7 +16,32 @@ pub(crate) struct Args {
     /// What to run
     #[arg(long, value_enum, default_value_t = Suite::All)]
     suite: Suite,
+    /// Run the Swarm suite in a virtual machine instead, by both datapaths
+    #[arg(long, value_enum)]
+    vm: Option<Guests>,
+    /// With --vm: only tests whose names contain one of these
+    #[arg(long, value_name = "NAME", requires = "vm")]
+    only: Vec<String>,
+    /// With --vm: only by this datapath
+    #[arg(long, value_name = "DATAPATH", requires = "vm", value_parser = DATAPATHS)]
+    datapath: Option<String>,
 }
+
+/// As `swarmlb run --datapath` names them.
+const DATAPATHS: [&str; 2] = ["ipvs", "ebpf"];
+
+/// What CI runs in a virtual machine: the oldest kernel, and one test of each promise.
+const SHORT: [&str; 9] = [
+    "a_global_service_is_balanced_like_others",
+    "six_requests_reach_six_tasks_and_then_the_turn_begins_again",
+    "tasks_see_the_clients_address_and_port_by_tcp_and_udp",
+    "a_node_without_a_task_answers_as_well",
+    "six_requests_of_a_process_reach_six_tasks_by_every_name_of_its_node",
+    "a_container_reaches_every_task_in_turn_itself_included_through_every_node",
+    "tcp_and_udp_on_one_number_can_be_two_services",
+    "the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel",
+    "a_removed_stack_leaves_no_pin_and_no_program_on_any_node",
+];
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Suite {
@@ -27,15 +53,18 @@ enum Suite {
     Netns,
     /// A Swarm of three nodes on this machine (root, Docker's engine)
     Swarm,
+    /// The core of that in a virtual machine that has the stock mesh, by both datapaths (root)
+    Vm,
     /// All of them
     All,
 }
 
 /// The suites of `tests/`, as cargo names them.
-const ROOT_SUITES: [(Suite, &str); 3] = [
+const ROOT_SUITES: [(Suite, &str); 4] = [
     (Suite::Datapath, "datapath"),
     (Suite::Netns, "netns"),
     (Suite::Swarm, "swarm"),
+    (Suite::Vm, "vm"),
 ];
 
 /// The verb.
@@ -45,6 +74,16 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
     let mut left_out = Vec::new();
 
     step("setup of the BPF build", setup::bpf)?;
+    if let Some(guests) = args.vm {
+        let datapaths: Vec<&str> = match &args.datapath {
+            Some(one) => vec![one],
+            None => DATAPATHS.to_vec(),
+        };
+        let only: Vec<&str> = args.only.iter().map(String::as_str).collect();
+        return step("suite swarm in virtual machines", || {
+            vm::swarm(guests, &datapaths, &only)
+        });
+    }
     if wants(Suite::Host) {
         host()?;
     }
@@ -166,6 +205,9 @@ fn root_suite(suite: Suite, name: &str) -> Result<()> {
         })?;
     }
     step(&format!("suite {name}"), || {
+        if suite == Suite::Vm {
+            return vm::swarm(Guests::Bookworm, &DATAPATHS, &SHORT);
+        }
         run(cargo().args(["test", "--locked", "--package", "lb-tests", "--test", name]))
     })
 }

@@ -8,6 +8,7 @@ mod guest;
 mod machine;
 mod rootfs;
 mod state;
+mod suite;
 mod words;
 
 use std::ffi::OsString;
@@ -18,6 +19,8 @@ use clap::Subcommand;
 
 use crate::process::{is_root, say};
 use crate::{image, setup};
+pub(crate) use suite::{Guests, swarm};
+
 use guest::Guest;
 use machine::Machine;
 
@@ -62,6 +65,12 @@ pub(crate) fn run_verb(args: &Args) -> Result<ExitCode> {
 }
 
 fn up(guest: Guest) -> Result<()> {
+    boot(guest)?;
+    say("Go on with: cargo xtask vm run -- COMMAND, then cargo xtask vm down");
+    Ok(())
+}
+
+fn boot(guest: Guest) -> Result<()> {
     if let Ok(machine) = Machine::running() {
         bail!(
             "a virtual machine with {} is running already: end it with `cargo xtask vm down`",
@@ -73,7 +82,5 @@ fn up(guest: Guest) -> Result<()> {
     // The same binaries as here: built once, by this machine.
     image::agent()?;
     image::whoami()?;
-    Machine::boot(guest, &system)?;
-    say("Go on with: cargo xtask vm run -- COMMAND, then cargo xtask vm down");
-    Ok(())
+    Machine::boot(guest, &system)
 }

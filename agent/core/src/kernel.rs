@@ -1,25 +1,30 @@
 //! The one door to the kernel: look, and do one step.
 
 use crate::op::Op;
-use crate::state::State;
 use std::collections::BTreeSet;
+use std::fmt;
 use thiserror::Error;
 
 pub mod fake;
 
 /// What can look at and change the kernel's objects of ours.
 pub trait Kernel {
+    /// All objects of a datapath.
+    type State;
+    /// One step.
+    type Op: fmt::Debug + fmt::Display;
+
     /// All of ours that is there now.
     ///
     /// # Errors
     /// When the kernel could not be asked; nothing was changed.
-    fn observe(&mut self) -> Result<State, ObserveError>;
+    fn observe(&mut self) -> Result<Self::State, ObserveError>;
 
     /// Does one step.
     ///
     /// # Errors
     /// When the kernel refused; whatever else the plan holds may go on.
-    fn apply(&mut self, op: &Op) -> Result<(), ApplyError>;
+    fn apply(&mut self, op: &Self::Op) -> Result<(), ApplyError<Self::Op>>;
 }
 
 /// The kernel could not be asked.
@@ -36,16 +41,16 @@ pub struct ObserveError {
 /// The kernel refused a step.
 #[derive(Debug, Error)]
 #[error("could not {op}")]
-pub struct ApplyError {
+pub struct ApplyError<O: fmt::Debug + fmt::Display = Op> {
     /// The step.
-    pub op: Op,
+    pub op: O,
     /// Why.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 /// Takes the steps in order. A step that fails holds up only what builds on it.
-pub fn apply_all(kernel: &mut impl Kernel, ops: &[Op]) -> Vec<ApplyError> {
+pub fn apply_all(kernel: &mut impl Kernel<Op = Op>, ops: &[Op]) -> Vec<ApplyError> {
     let mut errors = Vec::new();
     let mut tasks = BTreeSet::new();
     let mut tables = BTreeSet::new();

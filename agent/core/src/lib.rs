@@ -14,6 +14,7 @@ pub mod desired;
 pub mod explain;
 pub mod ids;
 pub mod inbox;
+pub mod ipvs;
 pub mod kernel;
 pub mod labels;
 pub mod maglev;

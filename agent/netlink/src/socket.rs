@@ -1,12 +1,12 @@
 //! A netlink socket on which one side speaks at a time: a request, then all of its answer.
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, NetlinkSerializable,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 use std::io;
 use thiserror::Error;
@@ -15,6 +15,8 @@ use thiserror::Error;
 const PATIENCE_SECONDS: i64 = 5;
 /// What the kernel puts into one datagram of a dump, at most.
 const DATAGRAM: usize = 64 * 1024;
+/// What the kernel wants of the send buffer beside the datagram itself.
+const OVERHEAD: usize = 1024;
 
 /// Why there is no good answer.
 #[derive(Debug, Error)]
@@ -68,6 +70,17 @@ impl Wire {
         })
     }
 
+    /// From now on the kernel refuses questions with more in them than it looks at, and what a question for a
+    /// list says (a route's protocol and so on) bounds the list (`NETLINK_GET_STRICT_CHK`).
+    ///
+    /// # Errors
+    /// When the kernel has no such thing (before 4.20).
+    pub fn strict(&mut self) -> Result<(), Error> {
+        self.socket
+            .set_netlink_get_strict_chk(true)
+            .map_err(Error::Socket)
+    }
+
     /// Asks for one thing to be done or told; returns what was told. `flags` are those beyond
     /// `NLM_F_REQUEST` and `NLM_F_ACK`, which says where the answer ends.
     ///
@@ -98,6 +111,23 @@ impl Wire {
     pub fn number(&mut self) -> u32 {
         self.sequence = self.sequence.wrapping_add(1);
         self.sequence
+    }
+
+    /// Makes room for one datagram of so many bytes to the kernel.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn make_room(&self, bytes: usize) -> Result<(), Error> {
+        let failed = |errno: Errno| Error::Socket(errno.into());
+        let have = getsockopt(&self.socket, sockopt::SndBuf).map_err(failed)?;
+        let want = bytes.saturating_add(OVERHEAD);
+        if want <= have {
+            return Ok(());
+        }
+        // Only the host's root may have more than the system's limit.
+        setsockopt(&self.socket, sockopt::SndBufForce, &want)
+            .or_else(|_| setsockopt(&self.socket, sockopt::SndBuf, &want))
+            .map_err(failed)
     }
 
     /// Sends bytes that are whole messages.
@@ -133,19 +163,14 @@ impl Wire {
 
     fn answer<T: NetlinkDeserializable>(&mut self, sequence: u32) -> Result<Vec<T>, Error> {
         let mut told = Vec::new();
+        let mut interrupted = false;
         loop {
-            let bytes = self.take()?;
-            let mut rest = bytes.as_slice();
-            while !rest.is_empty() {
-                let packet = NetlinkMessage::<T>::deserialize(rest)
-                    .map_err(|error| Error::Garbled(error.to_string()))?;
-                let length = usize::try_from(packet.header.length).unwrap_or(usize::MAX);
-                // Messages begin at multiples of four bytes.
-                rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+            for packet in packets::<T>(&self.take()?)? {
                 // Left from a question that was given up.
                 if packet.header.sequence_number != sequence {
                     continue;
                 }
+                interrupted |= packet.header.flags & NLM_F_DUMP_INTR != 0;
                 match packet.payload {
                     NetlinkPayload::InnerMessage(message) => told.push(message),
                     NetlinkPayload::Error(error) => match error.code {
@@ -157,10 +182,31 @@ impl Wire {
                     NetlinkPayload::Done(done) if done.code < 0 => {
                         return Err(Error::Refused(Errno::from_raw(done.code.wrapping_neg())));
                     }
+                    NetlinkPayload::Done(_) if interrupted => {
+                        return Err(Error::Refused(Errno::EINTR));
+                    }
                     NetlinkPayload::Done(_) => return Ok(told),
                     _ => {}
                 }
             }
         }
     }
+}
+
+/// The messages in a datagram of the kernel's.
+///
+/// # Errors
+/// When there are bytes that are no messages.
+pub fn packets<T: NetlinkDeserializable>(bytes: &[u8]) -> Result<Vec<NetlinkMessage<T>>, Error> {
+    let mut all = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let packet = NetlinkMessage::<T>::deserialize(rest)
+            .map_err(|error| Error::Garbled(error.to_string()))?;
+        let length = usize::try_from(packet.header.length).unwrap_or(usize::MAX);
+        // Messages begin at multiples of four bytes.
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        all.push(packet);
+    }
+    Ok(all)
 }

@@ -5,7 +5,6 @@
 //! for tc, programs are filters there instead, which do the same without a pin.
 
 mod cgroup;
-mod clock;
 mod clsact;
 mod drops;
 mod dump;
@@ -18,7 +17,7 @@ mod wire;
 
 pub use hooks::Tc;
 pub use load::LoadError;
-pub use traffic::{Meter, Traffic};
+pub use traffic::Meter;
 pub use trial::{Action, Arrival, Outcome, TrialError};
 
 use hooks::Hooks;
@@ -125,7 +124,7 @@ impl BpfKernel {
     pub fn lease(&mut self, lasts: Option<Duration>) -> Result<(), ObserveError> {
         let until = lasts.map_or(0, |lasts| {
             let lasts = u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX);
-            clock::nanoseconds().saturating_add(lasts)
+            crate::kernel::clock::nanoseconds().saturating_add(lasts)
         });
         self.maps.lease.set(0, until).map_err(observe_error)
     }
@@ -196,6 +195,9 @@ impl BpfKernel {
 }
 
 impl Kernel for BpfKernel {
+    type State = State;
+    type Op = Op;
+
     fn observe(&mut self) -> Result<State, ObserveError> {
         let hooks = self.hooks.attached().map_err(observe_error)?;
         self.maps.observe(hooks).map_err(observe_error)

@@ -2,8 +2,9 @@
 
 mod looks;
 
+use super::datapath::Datapath;
 use super::turn::Outcome;
-use crate::kernel::bpf::{Meter, Tc};
+use crate::kernel::Meter;
 use crate::serve::{Source, Unanswered};
 use crate::sync::{Feed, SourceState};
 use crate::watch::LocalFacts;
@@ -11,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lb_core::explain::{ClientAsked, FrontendAsked};
 use lb_core::ids::NodeId;
+use lb_core::kernel::ObserveError;
 use lb_core::node::Node;
 use lb_core::report::{
     Check, Drops, Explanation, Flows, HookReport, Nodes, Problem, Scope, Services, Stats, Status,
@@ -32,8 +34,11 @@ pub(super) struct Desk {
 
 /// What answers by itself, once everything has started.
 struct Live {
-    meter: Arc<Meter>,
-    tc: Tc,
+    /// Name of the datapath.
+    datapath: &'static str,
+    /// How its programs are attached to tc.
+    tc: &'static str,
+    meter: Arc<dyn Meter>,
     local: watch::Receiver<Arc<LocalFacts>>,
     source: watch::Receiver<SourceState>,
     agents: watch::Receiver<BTreeSet<NodeId>>,
@@ -59,10 +64,14 @@ impl Desk {
     }
 
     /// From now on there is something to tell.
-    pub(super) fn open(&self, feed: &Feed, meter: Meter, tc: Tc) {
+    ///
+    /// # Errors
+    /// When the datapath's counters can't be reached.
+    pub(super) fn open(&self, feed: &Feed, datapath: &dyn Datapath) -> Result<(), ObserveError> {
         let live = Live {
-            meter: Arc::new(meter),
-            tc,
+            datapath: datapath.name(),
+            tc: datapath.tc(),
+            meter: Arc::from(datapath.meter()?),
             local: feed.local.clone(),
             source: feed.source.clone(),
             agents: feed.agents.clone(),
@@ -71,6 +80,7 @@ impl Desk {
         };
         // Opened once, before anything is served.
         let _ = self.live.set(live);
+        Ok(())
     }
 
     /// A turn was taken.
@@ -140,9 +150,9 @@ impl Desk {
                 .find(|link| link.index == index)
                 .map_or_else(|| format!("device {index}"), |link| link.name.clone())
         };
-        let tc = self.live.get().map_or("", |live| live.tc.as_str());
+        let tc = self.live.get().map_or("", |live| live.tc);
         let mut hooks: Vec<HookReport> = Vec::new();
-        for hook in &last.outcome.state.hooks {
+        for hook in &last.outcome.hooks {
             let (link, place, mode) = match hook.kind {
                 HookKind::UplinkXdp => (named(hook.link), "xdp", "native"),
                 HookKind::UplinkTc | HookKind::BridgeTc => (named(hook.link), "tc-ingress", tc),
@@ -181,7 +191,7 @@ impl Source for Desk {
         let tally = tell::tally(&last.snapshot);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            datapath: "ebpf".to_owned(),
+            datapath: self.live.get().map_or("", |live| live.datapath).to_owned(),
             node: facts.id.clone(),
             hostname: facts.hostname.clone(),
             address: last.node.address,

@@ -5,7 +5,7 @@
 //! agent comes: the datapath goes on meanwhile, and is adopted.
 
 use super::Agent;
-use crate::kernel::bpf::BpfKernel;
+use super::datapath;
 use crate::links::Changes;
 use crate::sentence::causes;
 use crate::sync::Feed;
@@ -54,7 +54,7 @@ impl Agent {
         if self.turns.take().is_none() {
             return;
         }
-        match BpfKernel::clean(&self.settings.bpffs.bpffs) {
+        match datapath::clean(&self.settings.bpffs.bpffs, None) {
             Ok(()) => tracing::info!(
                 "swarmlb was removed from the Swarm: nothing of it is left in the kernel"
             ),

@@ -115,6 +115,7 @@ impl IntoResponse for Unanswered {
         let status = match self {
             Self::NothingKnown { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Question(_) => StatusCode::BAD_REQUEST,
+            Self::KernelDecides => StatusCode::NOT_IMPLEMENTED,
             Self::Counters(_) | Self::Maps(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         refuse(status, self.to_string())

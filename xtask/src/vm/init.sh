@@ -1,6 +1,8 @@
 #!/bin/sh
 # First process of the guest: what an init system does, as far as an engine needs it.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# Newer kernels begin with none, and sshd minds who may write to its directory.
+umask 022
 mountpoint -q /proc || mount -t proc proc /proc
 mountpoint -q /sys || mount -t sysfs sysfs /sys
 mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev

@@ -200,7 +200,7 @@ impl Machine {
         let here = std::env::current_dir().context("cannot tell the current directory")?;
         let mut words = Vec::from(b"cd ".as_slice());
         words.extend(quoted(here.as_os_str().as_bytes()));
-        words.extend(b" 2>/dev/null; exec env".as_slice());
+        words.extend(b" 2>/dev/null; exec env SWARMLB_SLOW=10".as_slice());
         // There is no compiler in the guest: its laboratory takes what was built here.
         for (name, path) in [
             ("SWARMLB_DIST", dist_dir()),
@@ -230,7 +230,7 @@ impl Machine {
         ])
         .args([
             "-o",
-            "ConnectTimeout=5",
+            "ConnectTimeout=60",
             "-o",
             "BatchMode=yes",
             "-F",

@@ -26,6 +26,9 @@ impl FakeKernel {
 }
 
 impl Kernel for FakeKernel {
+    type State = State;
+    type Op = Op;
+
     fn observe(&mut self) -> Result<State, ObserveError> {
         Ok(self.state.clone())
     }

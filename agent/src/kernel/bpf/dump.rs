@@ -3,8 +3,8 @@
 //! Reads only: the kernel does not count these look-ups as use of a flow.
 
 use super::Failure;
-use super::clock::nanoseconds;
 use super::maps::{Flows, Networks, One, Table, pinned};
+use crate::kernel::clock::nanoseconds;
 use aya::maps::Map;
 use lb_abi::Be32;
 use lb_abi::flow::{Caller, Reply, Tuple, ticks};

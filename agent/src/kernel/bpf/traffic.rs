@@ -1,10 +1,11 @@
 //! What clients did through this node: counters of tasks, and flows that are open now.
 
 use super::Failure;
-use super::clock::now;
 use super::drops::Drops;
 use super::dump::Dump;
 use super::maps::{Flows, Maps, PerCpu, Table, observe_error, pinned};
+use crate::kernel::clock::now;
+use crate::kernel::{self, Traffic};
 use aya::maps::Map;
 use lb_abi::counters::{Counters, Reason};
 use lb_abi::flow::{ANSWERED, Flow, Tuple};
@@ -17,15 +18,6 @@ use lb_datapath::model::Memory;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
-
-/// Counters of this node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Per task that may hold flows.
-    pub tasks: BTreeMap<Key, report::Counters>,
-    /// Per service: tasks that are gone.
-    pub retired: BTreeMap<Key, report::Counters>,
-}
 
 /// Reads what the programs count and remember.
 pub struct Meter {
@@ -51,42 +43,6 @@ impl Meter {
         })
     }
 
-    /// What clients did through this node so far, and the flows that are open now.
-    ///
-    /// # Errors
-    /// When a map could not be read.
-    pub fn read(&self) -> Result<Traffic, ObserveError> {
-        self.all().map_err(observe_error)
-    }
-
-    /// The flows that this node remembers.
-    ///
-    /// # Errors
-    /// When the map could not be read.
-    pub fn flows(&self) -> Result<FlowTable, ObserveError> {
-        let now = now();
-        let flows = self.flows.walk(|_| true).map_err(observe_error)?;
-        Ok(FlowTable { now, flows })
-    }
-
-    /// A copy of what the programs decide by, as far as packets of `client` to the
-    /// published port `port` are concerned.
-    ///
-    /// # Errors
-    /// When a map could not be read.
-    pub fn memory(&self, client: Ipv4Addr, port: &Port) -> Result<Memory, ObserveError> {
-        let copy = self.dump.read(client, port);
-        copy.map_err(observe_error)
-    }
-
-    /// Packets dropped on this node so far, by reason.
-    ///
-    /// # Errors
-    /// When the map could not be read.
-    pub fn drops(&self) -> Result<BTreeMap<Reason, u64>, ObserveError> {
-        self.drops.read().map_err(observe_error)
-    }
-
     fn all(&self) -> Result<Traffic, Failure> {
         let mut traffic = Traffic::default();
         for key in self.counters.keys()? {
@@ -106,6 +62,27 @@ impl Meter {
             }
         }
         Ok(traffic)
+    }
+}
+
+impl kernel::Meter for Meter {
+    fn read(&self) -> Result<Traffic, ObserveError> {
+        self.all().map_err(observe_error)
+    }
+
+    fn flows(&self) -> Result<FlowTable, ObserveError> {
+        let now = now();
+        let flows = self.flows.walk(|_| true).map_err(observe_error)?;
+        Ok(FlowTable { now, flows })
+    }
+
+    fn memory(&self, client: Ipv4Addr, port: &Port) -> Result<Option<Memory>, ObserveError> {
+        let copy = self.dump.read(client, port);
+        copy.map(Some).map_err(observe_error)
+    }
+
+    fn drops(&self) -> Result<BTreeMap<Reason, u64>, ObserveError> {
+        self.drops.read().map_err(observe_error)
     }
 }
 

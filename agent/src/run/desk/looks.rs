@@ -2,7 +2,7 @@
 //! that it holds up neither the turns nor other answers.
 
 use super::Desk;
-use crate::kernel::bpf::{Meter, Traffic};
+use crate::kernel::{Meter, Traffic};
 use crate::sentence::causes;
 use crate::serve::Unanswered;
 use crate::sync::LocalStats;
@@ -53,7 +53,7 @@ impl Desk {
     }
 
     pub(super) async fn look_at_drops(&self) -> Result<Drops, Unanswered> {
-        let counted = self.look(Meter::drops).await?;
+        let counted = self.look(|meter| meter.drops()).await?;
         Ok(tell::drops(&counted))
     }
 
@@ -73,22 +73,24 @@ impl Desk {
         let snapshot = self.known()?;
         let node = self.last().node.clone();
         let question = frontend.resolve(client, &snapshot, &node)?;
-        self.look(move |meter| {
-            let memory = meter.memory(client.address, &question.port())?;
-            Ok(explain(&snapshot, &node, &memory, &question))
-        })
-        .await
+        let explanation = self
+            .look(move |meter| {
+                let memory = meter.memory(client.address, &question.port())?;
+                Ok(memory.map(|memory| explain(&snapshot, &node, &memory, &question)))
+            })
+            .await?;
+        explanation.ok_or(Unanswered::KernelDecides)
     }
 
     async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Meter) -> Result<T, ObserveError> + Send + 'static,
+        look: impl FnOnce(&dyn Meter) -> Result<T, ObserveError> + Send + 'static,
     ) -> Result<T, Unanswered> {
         let live = self.live.get().ok_or_else(|| Unanswered::NothingKnown {
             why: "the datapath is being loaded".to_owned(),
         })?;
         let meter = Arc::clone(&live.meter);
-        tokio::task::spawn_blocking(move || look(&meter))
+        tokio::task::spawn_blocking(move || look(&*meter))
             .await
             .map_err(|error| Unanswered::Maps(error.into()))?
             .map_err(|error| Unanswered::Maps(error.into()))

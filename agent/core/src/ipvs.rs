@@ -1,0 +1,24 @@
+//! What the IPVS path keeps in the kernel: virtual servers and real servers, ways to other
+//! nodes, and the elements of a table of rules that claims packets for them.
+//!
+//! ```text
+//! State (want) ── lower ──> ipvs::State (want) ┐
+//!                           ipvs::State (have) ┴─ plan ──> [ipvs::Op]
+//! ```
+//!
+//! The common [`crate::state::State`] says what shall be served; IPVS can't keep its keys and
+//! tables, so what it keeps is a state of its own kind, which follows from that one (ADR 0012).
+
+mod alias;
+mod apply;
+mod lower;
+mod op;
+mod plan;
+mod state;
+
+pub use alias::{PEERS, RETURN, TASKS};
+pub use apply::apply_all;
+pub use lower::{Lowered, lower};
+pub use op::Op;
+pub use plan::plan;
+pub use state::{Element, Ground, Method, Real, RealKey, Scheduler, Server, Setup, State, Way};

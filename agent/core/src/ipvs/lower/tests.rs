@@ -1,0 +1,190 @@
+use super::*;
+use crate::node::Link;
+use lb_abi::service::{PICK_TURN, REMOTE};
+use lb_abi::settings::Settings;
+use lb_abi::{Be16, Be32, TCP};
+
+const NODE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const HERE: Key = Key(0x1111_2222_3333_4444);
+const THERE: Key = Key(0x5555_6666_7777_8888);
+const SERVICE: u64 = 77;
+
+fn port() -> Port {
+    Port::new(Be16::new(8080), TCP)
+}
+
+fn node() -> Node {
+    let link = |name: &str, index| Link {
+        name: name.into(),
+        index,
+        mtu: 1500,
+        mac: [2; 6],
+        xdp: true,
+    };
+    Node {
+        bridge: Some(link("docker_gwbridge", 3)),
+        bridges: [link("docker0", 4)].into(),
+        ..Node::default()
+    }
+}
+
+/// Port 8080 with a task here and one on another node.
+fn want() -> state::State {
+    let mut want = state::State {
+        settings: Some(Settings {
+            node: Be32::new(NODE.into()),
+            tunnel_port: Be16::new(7788),
+            zero: [0; 6],
+            uplink: 2,
+            mtu: 1500,
+            bridge: 3,
+            network: 1,
+        }),
+        addresses: [NODE].into(),
+        peers: [OTHER].into(),
+        ..state::State::default()
+    };
+    let here = Be32::new(Ipv4Addr::new(172, 18, 0, 5).into());
+    let there = Be32::new(OTHER.into());
+    want.backends
+        .insert(HERE, Backend::new(here, LOCAL, SERVICE));
+    want.backends
+        .insert(THERE, Backend::new(there, REMOTE, SERVICE));
+    want.tables.insert((port(), 1), vec![HERE, THERE]);
+    let frontend = Frontend::new(Be16::new(80), 2, 1, SERVICE);
+    want.frontends.insert(port(), frontend);
+    want
+}
+
+fn server(lowered: &Lowered) -> &Setup {
+    &lowered.state.servers[&Server::Address(NODE, port())]
+}
+
+#[test]
+fn a_task_here_is_rewritten_to_and_one_elsewhere_is_led_to() {
+    let lowered = lower(&want(), &node());
+    let reals = &server(&lowered).reals;
+    let here = (Ipv4Addr::new(172, 18, 0, 5), 80);
+    assert_eq!(
+        reals[&here],
+        Real {
+            method: Method::Nat,
+            weight: 1
+        }
+    );
+    let (alias, real) = reals.iter().find(|(key, _)| **key != here).unwrap();
+    assert_eq!((alias.1, real.method), (8080, Method::Route));
+    let way = lowered.state.ways[&alias.0];
+    assert_eq!(
+        way,
+        Way {
+            id: alias::tag(THERE),
+            node: OTHER
+        }
+    );
+    assert_eq!(lowered.tasks[&alias.0], THERE);
+}
+
+#[test]
+fn what_comes_out_of_the_tunnel_finds_its_task_by_tag_and_port() {
+    let lowered = lower(&want(), &node());
+    let tags: Vec<&Element> = lowered
+        .state
+        .elements
+        .iter()
+        .filter(|element| matches!(element, Element::Tag(..)))
+        .collect();
+    let [Element::Tag(tag, at, mark)] = tags[..] else {
+        panic!("{tags:?}")
+    };
+    assert_eq!((*tag, *at), (alias::tag(HERE), port()));
+    let reals = &lowered.state.servers[&Server::Mark(*mark)].reals;
+    assert!(reals.contains_key(&(Ipv4Addr::new(172, 18, 0, 5), 80)));
+}
+
+#[test]
+fn a_task_that_takes_no_new_flows_keeps_its_own() {
+    let mut want = want();
+    want.tables.insert((port(), 1), vec![HERE]);
+    let lowered = lower(&want, &node());
+    let weights: Vec<u32> = server(&lowered)
+        .reals
+        .values()
+        .map(|real| real.weight)
+        .collect();
+    assert_eq!(weights, [1, 0]);
+}
+
+#[test]
+fn an_address_that_a_new_task_has_takes_new_flows() {
+    let mut want = want();
+    let old = Key(1);
+    let address = want.backends.get(&HERE).unwrap().address;
+    want.backends
+        .insert(old, Backend::new(address, LOCAL, SERVICE));
+    let lowered = lower(&want, &node());
+    let here = (Ipv4Addr::new(172, 18, 0, 5), 80);
+    assert_eq!(server(&lowered).reals[&here].weight, 1);
+    assert_eq!(lowered.tasks[&here.0], HERE);
+}
+
+#[test]
+fn wishes_become_schedulers_persistence_and_sets() {
+    for (pick, scheduler) in [
+        (PICK_TURN, Scheduler::RoundRobin),
+        (PICK_LEAST, Scheduler::LeastConnections),
+        (PICK_SOURCE, Scheduler::SourceHash),
+        (PICK_FLOW, Scheduler::Maglev),
+    ] {
+        let mut want = want();
+        let mut frontend = *want.frontends.get(&port()).unwrap();
+        frontend.pick = pick;
+        frontend.flags = DIRECT | RESTRICTED;
+        frontend.keep = 56;
+        want.frontends.insert(port(), frontend);
+        let lowered = lower(&want, &node());
+        assert_eq!(server(&lowered).scheduler, scheduler);
+        assert_eq!(server(&lowered).keep_s, 61);
+        for element in [Element::Direct(port()), Element::Restricted(port())] {
+            assert!(lowered.state.elements.contains(&element), "{element}");
+        }
+    }
+}
+
+#[test]
+fn networks_within_others_are_not_told_twice() {
+    let mut want = want();
+    for network in ["192.0.2.0/24", "192.0.2.7/32", "203.0.113.7/32"] {
+        want.allowed.insert((port(), network.parse().unwrap()));
+    }
+    let lowered = lower(&want, &node());
+    let allowed = |element: &&Element| matches!(element, Element::Allowed(..));
+    assert_eq!(lowered.state.elements.iter().filter(allowed).count(), 2);
+}
+
+#[test]
+fn a_port_without_tasks_is_claimed_and_so_refused() {
+    let mut want = want();
+    want.tables = [].into_iter().collect();
+    want.backends = [].into_iter().collect();
+    want.frontends
+        .insert(port(), Frontend::new(Be16::new(80), 0, 0, SERVICE));
+    let lowered = lower(&want, &node());
+    assert!(server(&lowered).reals.is_empty());
+    assert!(
+        lowered
+            .state
+            .elements
+            .contains(&Element::Claim(NODE, port()))
+    );
+}
+
+#[test]
+fn nothing_is_kept_on_a_node_without_a_way_out() {
+    let want = state::State {
+        settings: None,
+        ..want()
+    };
+    assert_eq!(lower(&want, &node()), Lowered::default());
+}

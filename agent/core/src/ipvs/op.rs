@@ -1,0 +1,131 @@
+//! One step of a plan of the IPVS path: data, not code. [`fmt::Display`] is the dry run.
+
+use super::state::{Element, Ground, Method, Real, RealKey, Scheduler, Server, State, Way};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// What can be done to the kernel. Each is idempotent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Make devices and rules as they shall be; elements stay.
+    Prepare(Ground),
+    /// Lead aliases into the tunnel.
+    PutWays(BTreeMap<Ipv4Addr, Way>),
+    /// No longer lead them there.
+    RemoveWays(Vec<Ipv4Addr>),
+    /// Make a virtual server, or make it work as it shall.
+    PutServer(Server, Scheduler, u32),
+    /// Remove a virtual server of ours, with its real servers.
+    RemoveServer(Server),
+    /// Make a real server, or change its weight.
+    PutReal(Server, RealKey, Real),
+    /// Remove a real server: what it had is over.
+    RemoveReal(Server, RealKey),
+    /// Change the rules' sets, all at once.
+    Swap {
+        /// What goes.
+        remove: Vec<Element>,
+        /// What comes.
+        add: Vec<Element>,
+    },
+}
+
+impl Op {
+    /// What the step makes of a state, if it succeeds.
+    pub fn apply_to(&self, state: &mut State) {
+        match self.clone() {
+            Self::Prepare(ground) => state.ground = Some(ground),
+            Self::PutWays(ways) => state.ways.extend(ways),
+            Self::RemoveWays(aliases) => {
+                for alias in aliases {
+                    state.ways.remove(&alias);
+                }
+            }
+            Self::PutServer(server, scheduler, keep_s) => {
+                let setup = state.servers.entry(server).or_insert(super::Setup {
+                    scheduler,
+                    keep_s,
+                    reals: BTreeMap::new(),
+                });
+                (setup.scheduler, setup.keep_s) = (scheduler, keep_s);
+            }
+            Self::RemoveServer(server) => {
+                state.servers.remove(&server);
+            }
+            Self::PutReal(server, key, real) => {
+                if let Some(setup) = state.servers.get_mut(&server) {
+                    setup.reals.insert(key, real);
+                }
+            }
+            Self::RemoveReal(server, key) => {
+                if let Some(setup) = state.servers.get_mut(&server) {
+                    setup.reals.remove(&key);
+                }
+            }
+            Self::Swap { remove, add } => {
+                for element in remove {
+                    state.elements.remove(&element);
+                }
+                state.elements.extend(add);
+            }
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prepare(ground) => write!(
+                f,
+                "devices and rules: node {}, port {}, MTU {}, bridge {}",
+                ground.node, ground.port, ground.mtu, ground.gateway
+            ),
+            Self::PutWays(ways) => write!(f, "ways to other nodes: {} more", ways.len()),
+            Self::RemoveWays(aliases) => write!(f, "ways to other nodes: {} fewer", aliases.len()),
+            Self::PutServer(server, scheduler, keep_s) => {
+                write!(f, "virtual server {server} {}", scheduler.as_str())?;
+                if *keep_s != 0 {
+                    write!(f, ", clients kept for {keep_s} s")?;
+                }
+                Ok(())
+            }
+            Self::RemoveServer(server) => write!(f, "remove virtual server {server}"),
+            Self::PutReal(server, (address, port), real) => {
+                let method = match real.method {
+                    Method::Nat => "here",
+                    Method::Route => "on its node",
+                };
+                let weight = real.weight;
+                write!(
+                    f,
+                    "real server {address}:{port} of {server}, {method}, weight {weight}"
+                )
+            }
+            Self::RemoveReal(server, (address, port)) => {
+                write!(f, "remove real server {address}:{port} of {server}")
+            }
+            Self::Swap { remove, add } => {
+                write!(
+                    f,
+                    "rules: {} elements more, {} fewer",
+                    add.len(),
+                    remove.len()
+                )
+            }
+        }
+    }
+}
+
+impl Scheduler {
+    /// The kernel's name for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "rr",
+            Self::LeastConnections => "lc",
+            Self::SourceHash => "sh",
+            Self::Maglev => "mh",
+        }
+    }
+}

@@ -1,0 +1,177 @@
+use super::*;
+use crate::ids::Key;
+use crate::ipvs::{Lowered, Server, Setup, apply_all, lower};
+use crate::kernel::{ApplyError, Kernel, ObserveError};
+use crate::node::Node;
+use crate::state;
+use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE};
+use lb_abi::settings::Settings;
+use lb_abi::{Be16, Be32, TCP};
+use proptest::collection::{btree_map, btree_set};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// Holds a state, and refuses the steps whose numbers it was told.
+struct Fake {
+    state: State,
+    faults: BTreeSet<usize>,
+    calls: usize,
+}
+
+impl Kernel for Fake {
+    type State = State;
+    type Op = Op;
+
+    fn observe(&mut self) -> Result<State, ObserveError> {
+        Ok(self.state.clone())
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<(), ApplyError<Op>> {
+        let call = self.calls;
+        self.calls += 1;
+        if self.faults.contains(&call) {
+            return Err(ApplyError {
+                op: op.clone(),
+                source: "told to fail".into(),
+            });
+        }
+        op.apply_to(&mut self.state);
+        Ok(())
+    }
+}
+
+/// What services ask for: ports with tasks here and elsewhere, some of which take no new flows.
+fn lowered() -> impl Strategy<Value = Lowered> {
+    let backends = btree_map(
+        1u64..40,
+        (1u32..9, any::<bool>(), 1u64..4, any::<bool>()),
+        0..12,
+    );
+    let ports = btree_map(1u16..9, (1u16..5, 1u64..4), 0..5);
+    (backends, ports, btree_set(1u32..6, 0..4), 0u32..3).prop_map(
+        |(backends, ports, peers, bridge)| {
+            let mut want = state::State {
+                settings: Some(Settings {
+                    node: Be32::new(0x0a00_0001),
+                    tunnel_port: Be16::new(7),
+                    zero: [0; 6],
+                    uplink: 2,
+                    mtu: 1500,
+                    bridge,
+                    network: 1,
+                }),
+                addresses: [1u32, 2].map(Into::into).into(),
+                peers: peers.into_iter().map(Into::into).collect(),
+                ..state::State::default()
+            };
+            for (key, (address, local, service, _)) in &backends {
+                let place = if *local { LOCAL } else { REMOTE };
+                let backend = Backend::new(Be32::new(*address), place, *service);
+                want.backends.insert(Key(key << 41 | key), backend);
+            }
+            for (number, (target, service)) in ports {
+                let port = Port::new(Be16::new(number), TCP);
+                let ready = backends.iter().filter(|(_, to)| to.2 == service && to.3);
+                let ready: Vec<Key> = ready.map(|(key, _)| Key(key << 41 | key)).collect();
+                let count = u32::try_from(ready.len()).unwrap();
+                want.tables.insert((port, 1), ready);
+                let frontend = Frontend::new(Be16::new(target), count, 1, service);
+                want.frontends.insert(port, frontend);
+            }
+            lower(&want, &Node::default())
+        },
+    )
+}
+
+/// Does anything lead where nothing is?
+fn consistent(state: &State) -> Result<(), String> {
+    for element in &state.elements {
+        if let Some(server) = element.server()
+            && !state.servers.contains_key(&server)
+        {
+            return Err(format!("{element} without its server"));
+        }
+    }
+    let route = |setup: &Setup| -> Vec<Ipv4Addr> {
+        let routed = setup.reals.iter();
+        let routed = routed.filter(|(_, real)| real.method == crate::ipvs::Method::Route);
+        routed.map(|(key, _)| key.0).collect()
+    };
+    for (server, setup) in &state.servers {
+        if let Some(alias) = route(setup)
+            .iter()
+            .find(|alias| !state.ways.contains_key(alias))
+        {
+            return Err(format!("{server} has no way to {alias}"));
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn every_prefix_of_a_plan_is_consistent_and_the_whole_leads_to_what_is_wanted(
+        have in lowered(), want in lowered(),
+    ) {
+        let mut state = have.state;
+        for op in plan(&want.state, &state.clone(), Gate::Open) {
+            op.apply_to(&mut state);
+            prop_assert_eq!(consistent(&state), Ok(()), "after {}", op);
+        }
+        prop_assert_eq!(&state, &want.state);
+        prop_assert_eq!(plan(&want.state, &state, Gate::Open), vec![]);
+    }
+
+    #[test]
+    fn with_a_view_that_is_not_complete_nothing_goes(have in lowered(), want in lowered()) {
+        let mut state = have.state.clone();
+        for op in plan(&want.state, &have.state, Gate::AddOnly) {
+            op.apply_to(&mut state);
+        }
+        for server in have.state.servers.keys() {
+            prop_assert!(state.servers.contains_key(server));
+        }
+        for alias in have.state.ways.keys() {
+            prop_assert!(state.ways.contains_key(alias));
+        }
+    }
+
+    #[test]
+    fn whatever_the_kernel_refuses_what_stands_is_consistent_and_the_next_turn_mends_it(
+        have in lowered(), want in lowered(), faults in btree_set(0usize..40, 0..6),
+    ) {
+        let mut kernel = Fake { state: have.state.clone(), faults, calls: 0 };
+        let ops = plan(&want.state, &have.state, Gate::Open);
+        let _ = apply_all(&mut kernel, &ops);
+        prop_assert_eq!(consistent(&kernel.state), Ok(()));
+        kernel.faults.clear();
+        let ops = plan(&want.state, &kernel.state.clone(), Gate::Open);
+        prop_assert!(apply_all(&mut kernel, &ops).is_empty());
+        prop_assert_eq!(kernel.state, want.state);
+    }
+}
+
+#[test]
+fn a_refused_server_is_not_claimed() {
+    let port = Port::new(Be16::new(8080), TCP);
+    let node = Ipv4Addr::new(10, 0, 0, 1);
+    let server = Server::Address(node, port);
+    let setup = Setup {
+        scheduler: crate::ipvs::Scheduler::RoundRobin,
+        keep_s: 0,
+        reals: BTreeMap::new(),
+    };
+    let want = State {
+        servers: [(server, setup)].into(),
+        elements: [Element::Claim(node, port), Element::Published(port)].into(),
+        ..State::default()
+    };
+    let mut kernel = Fake {
+        state: State::default(),
+        faults: [0].into(),
+        calls: 0,
+    };
+    let errors = apply_all(&mut kernel, &plan(&want, &State::default(), Gate::Open));
+    assert_eq!(errors.len(), 1);
+    assert_eq!(kernel.state, State::default());
+}

@@ -1,0 +1,293 @@
+//! The rules, chain by chain.
+//!
+//! A rule whose last step may fail (a full set, no room for a checksum) ends there, and the next
+//! one decides: what must happen is in a rule of its own.
+
+use super::acts::{self, accept, counted, drop, untracked};
+use super::sets::{
+    self, ALLOWED, BRIDGES, CLAIMS, DIRECT, LEARNED, ORIGINS, PEERS, PUBLISHED, PUBLISHED6,
+    RELEASED, RESTRICTED, TAGS,
+};
+use super::steps::{self, Part, Steps, from, is_in, value_of};
+use super::{
+    IN, LOOP_IN, LOOP_OUT, OUT, Params, RETURN_ID, RETURN_MARK, TABLE, TABLE_TUNNEL, TABLE6, TUNNEL,
+};
+use crate::nft::{Chain, ChainKind, Change, Hook, Rule, TableName};
+
+/// Ports of the node's own calls.
+const CALLERS: (u16, u16) = (61000, 65535);
+
+const PORT: [Part; 2] = [Part::Transport, Part::DestinationPort];
+const SERVICE: [Part; 3] = [Part::Destination, Part::Transport, Part::DestinationPort];
+const CONNECTION: [Part; 4] = [
+    Part::Source,
+    Part::SourcePort,
+    Part::Destination,
+    Part::DestinationPort,
+];
+
+/// Sets, chains and rules, to be added to the empty tables. The device [`TUNNEL`] must be there.
+#[must_use]
+pub fn ruleset(params: &Params) -> Vec<Change> {
+    let sets = sets::all().into_iter().map(Change::AddSet);
+    let mut all: Vec<Change> = sets.collect();
+    for (table, name, base, rules) in chains(params) {
+        all.push(Change::AddChain(Chain { table, name, base }));
+        all.extend(rules.into_iter().map(|(steps, comment)| {
+            Change::AddRule(Rule {
+                table,
+                chain: name,
+                steps,
+                comment,
+            })
+        }));
+    }
+    all
+}
+
+type Line = (Steps, Option<&'static str>);
+type Base = Option<(ChainKind, Hook, i32)>;
+
+/// All chains: one that others go to is before them.
+fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
+    let filter = |hook, priority| Some((ChainKind::Filter, hook, priority));
+    let nat = |hook, priority| Some((ChainKind::Nat, hook, priority));
+    vec![
+        (
+            TABLE,
+            "tunnel",
+            filter(Hook::Prerouting, -301),
+            outer(params),
+        ),
+        (TABLE, "open", None, open(params)),
+        (TABLE, "claim", None, claim()),
+        (TABLE, "raw", filter(Hook::Prerouting, -300), raw(params)),
+        // Just before Docker's, which would send it into its own mesh.
+        (TABLE, "call_in", nat(Hook::Prerouting, -101), call_in()),
+        (TABLE, "call_out", nat(Hook::Output, -101), call_out()),
+        (TABLE, "call_post", nat(Hook::Postrouting, 99), call_post()),
+        // After IPVS has made the reply the virtual server's, just before source NAT.
+        (TABLE, "back", filter(Hook::Forward, 101), back(params)),
+        (TABLE6, "output", filter(Hook::Output, 0), ipv6()),
+        (
+            TABLE_TUNNEL,
+            "tunnel",
+            filter(Hook::Ingress(TUNNEL), 0),
+            inner(),
+        ),
+    ]
+}
+
+fn line<const N: usize>(parts: [Steps; N]) -> Line {
+    (parts.into_iter().flatten().collect(), None)
+}
+
+fn named<const N: usize>(name: &'static str, parts: [Steps; N]) -> Line {
+    (parts.into_iter().flatten().collect(), Some(name))
+}
+
+/// Tunnel packets: from nodes only. The mark says from which, also inside of the tunnel.
+fn outer(params: &Params) -> Vec<Line> {
+    let ours = [
+        steps::protocol(steps::UDP),
+        steps::destination_port(params.tunnel_port),
+        steps::to_here(),
+    ]
+    .concat();
+    let node = value_of(PEERS, &[Part::Source]);
+    vec![
+        line([ours.clone(), node, acts::set_mark(), accept()]),
+        named("stranger", [ours, counted(), drop()]),
+    ]
+}
+
+/// What came out of the tunnel: the mark that says from where becomes the priority; the mark
+/// says to whom. Without ports (a fragment, an ICMP error) it stays 0.
+fn inner() -> Vec<Line> {
+    let task = [Part::TunnelId, Part::Transport, Part::DestinationPort];
+    vec![
+        line([acts::mark_to_priority()]),
+        line([
+            steps::tunnel_id(RETURN_ID),
+            acts::set_mark_to(RETURN_MARK),
+            accept(),
+        ]),
+        line([value_of(TAGS, &task), acts::set_mark()]),
+    ]
+}
+
+fn raw(params: &Params) -> Vec<Line> {
+    let mut all = own_calls(params);
+    all.extend(out_of_tunnel());
+    // Containers' calls are tracked, for NAT to lead them through the loop.
+    all.push(line([
+        steps::from_any(BRIDGES),
+        steps::destination(OUT),
+        untracked(),
+        accept(),
+    ]));
+    all.push(line([steps::from_any(BRIDGES), accept()]));
+    all.push(line([is_in(CLAIMS, &SERVICE), acts::goto("claim")]));
+    all
+}
+
+/// The node's calls come in as if from outside, and so do the answers to them.
+fn own_calls(params: &Params) -> Vec<Line> {
+    vec![
+        line([
+            from(LOOP_IN),
+            steps::destination(IN),
+            acts::set_destination(params.node),
+            untracked(),
+            accept(),
+        ]),
+        line([
+            from(LOOP_OUT),
+            steps::destination(OUT),
+            steps::source(params.node),
+            acts::set_source(IN),
+            accept(),
+        ]),
+        line([from(LOOP_OUT), steps::destination(OUT), accept()]),
+    ]
+}
+
+fn out_of_tunnel() -> Vec<Line> {
+    vec![
+        // As the host's own packet: forwarded, it would be Docker's to drop.
+        named(
+            "returned",
+            [
+                from(TUNNEL),
+                steps::marked(RETURN_MARK),
+                counted(),
+                acts::send_copy_on(),
+                drop(),
+            ],
+        ),
+        // For an address that is known to be its node's: nothing to learn. The value goes
+        // nowhere, but old kernels know no other way to ask whether a map has a key.
+        line([
+            from(TUNNEL),
+            value_of(ORIGINS, &[Part::Destination]),
+            acts::set_priority(),
+            acts::no_priority(),
+            untracked(),
+            accept(),
+        ]),
+        // Replies from this node's own addresses are its own, whatever others send.
+        line([
+            from(TUNNEL),
+            steps::to_elsewhere(),
+            acts::put_priority(LEARNED),
+        ]),
+        line([from(TUNNEL), acts::no_priority(), untracked(), accept()]),
+    ]
+}
+
+/// Packets for a virtual server.
+fn claim() -> Vec<Line> {
+    let udp = || steps::protocol(steps::UDP);
+    vec![
+        line([steps::opens(), acts::goto("open")]),
+        line([
+            steps::protocol(steps::TCP),
+            is_in(RELEASED, &CONNECTION),
+            acts::put(RELEASED, &CONNECTION),
+            accept(),
+        ]),
+        line([udp(), steps::not_leased(), accept()]),
+        refused(udp()),
+        line([untracked(), accept()]),
+    ]
+}
+
+/// New TCP connections for a virtual server.
+fn open(params: &Params) -> Vec<Line> {
+    vec![
+        named(
+            "released",
+            [
+                steps::not_leased(),
+                counted(),
+                acts::put(RELEASED, &CONNECTION),
+            ],
+        ),
+        line([steps::not_leased(), accept()]),
+        refused(steps::protocol(steps::TCP)),
+        line([steps::protocol(steps::TCP), acts::clamp(params.tunnel_mtu)]),
+        line([untracked(), accept()]),
+    ]
+}
+
+fn refused(protocol: Steps) -> Line {
+    let caller = [Part::Transport, Part::DestinationPort, Part::Source];
+    named(
+        "refused",
+        [
+            protocol,
+            is_in(RESTRICTED, &PORT),
+            steps::is_not_in(ALLOWED, &caller),
+            counted(),
+            drop(),
+        ],
+    )
+}
+
+fn call_in() -> Vec<Line> {
+    let containers = steps::from_any(BRIDGES);
+    vec![line([containers, to_published(), acts::call(IN)])]
+}
+
+fn call_out() -> Vec<Line> {
+    vec![line([to_published(), acts::call(IN)])]
+}
+
+fn to_published() -> Steps {
+    let published = is_in(PUBLISHED, &PORT);
+    [steps::to_here(), published, steps::leased()].concat()
+}
+
+fn call_post() -> Vec<Line> {
+    let (first, last) = CALLERS;
+    let each = [steps::TCP, steps::UDP].map(|protocol| {
+        line([
+            steps::by(LOOP_OUT),
+            steps::protocol(protocol),
+            acts::call_as(OUT, first, last),
+        ])
+    });
+    each.to_vec()
+}
+
+/// Replies of tasks to clients of other nodes.
+fn back(params: &Params) -> Vec<Line> {
+    let Some(gateway) = &params.gateway else {
+        return Vec::new();
+    };
+    let direct = is_in(DIRECT, &[Part::Transport, Part::SourcePort]);
+    let mut all = vec![line([from(gateway), direct, accept()])];
+    for map in [ORIGINS, LEARNED] {
+        let foreign = || [from(gateway), value_of(map, &[Part::Source])].concat();
+        let send = || [counted(), acts::send_copy(), drop()].concat();
+        let clamped = [
+            steps::answers(),
+            foreign(),
+            acts::clamp(params.tunnel_mtu),
+            send(),
+        ];
+        all.push(named("sent back", clamped));
+        all.push(named("sent back", [foreign(), send()]));
+    }
+    all
+}
+
+/// Docker's daemon listens on IPv6 and never answers: refused, callers try IPv4 at once.
+fn ipv6() -> Vec<Line> {
+    vec![line([
+        steps::to_here(),
+        steps::protocol(steps::TCP),
+        is_in(PUBLISHED6, &PORT),
+        acts::reset(),
+    ])]
+}

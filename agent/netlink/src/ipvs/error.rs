@@ -1,0 +1,94 @@
+//! What was being done when IPVS failed, and why it did.
+
+use super::dest::Dest;
+use super::id::ServiceId;
+use crate::socket;
+use nix::errno::Errno;
+use std::fmt::{self, Display, Formatter};
+use std::io;
+use std::net::SocketAddr;
+use thiserror::Error;
+
+/// Why IPVS didn't do it.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Neither the kernel nor a module of its has it.
+    #[error("this kernel has no IPVS: its module ip_vs is not there, or can't be loaded")]
+    Absent,
+    /// The kernel refused, or there is no talking to it.
+    #[error("IPVS: can't {step}")]
+    Failed {
+        /// What it was asked.
+        step: Step,
+        /// Why not.
+        source: socket::Error,
+    },
+    /// The table of connections can't be read.
+    #[error("IPVS: can't list connections")]
+    Connections(#[source] io::Error),
+}
+
+impl Error {
+    /// What the kernel said, if it said no: `EEXIST` for a server that is there already, `ESRCH`
+    /// for a virtual server that is not, `ENOENT` for a real server that is not, or for a
+    /// scheduler that it doesn't have.
+    #[must_use]
+    pub fn refused(&self) -> Option<Errno> {
+        match self {
+            Self::Failed { source, .. } => source.refused(),
+            _ => None,
+        }
+    }
+}
+
+/// What IPVS is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Is it there?
+    Open,
+    /// Which one is it?
+    Info,
+    /// What are the timeouts?
+    Timeouts,
+    /// Change them.
+    SetTimeouts,
+    /// Which virtual servers are there?
+    Services,
+    /// Is this one there?
+    Service(ServiceId),
+    /// Make one.
+    AddService(ServiceId),
+    /// Change one.
+    SetService(ServiceId),
+    /// Remove one.
+    DelService(ServiceId),
+    /// Which real servers does one have?
+    Dests(ServiceId),
+    /// Add one.
+    AddDest(ServiceId, Dest),
+    /// Change one.
+    SetDest(ServiceId, Dest),
+    /// Remove one.
+    DelDest(ServiceId, Dest),
+}
+
+impl Display for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let at = |dest: &Dest| SocketAddr::new(dest.address, dest.port);
+        match self {
+            Self::Open => f.write_str("ask for its family"),
+            Self::Info => f.write_str("ask for its version"),
+            Self::Timeouts => f.write_str("ask for the timeouts"),
+            Self::SetTimeouts => f.write_str("set the timeouts"),
+            Self::Services => f.write_str("list virtual servers"),
+            Self::Service(id) => write!(f, "ask for the virtual server {id}"),
+            Self::AddService(id) => write!(f, "add the virtual server {id}"),
+            Self::SetService(id) => write!(f, "change the virtual server {id}"),
+            Self::DelService(id) => write!(f, "remove the virtual server {id}"),
+            Self::Dests(id) => write!(f, "list the real servers of {id}"),
+            Self::AddDest(id, dest) => write!(f, "add the real server {dest} to {id}"),
+            Self::SetDest(id, dest) => write!(f, "change the real server {dest} of {id}"),
+            Self::DelDest(id, dest) => write!(f, "remove the real server {} of {id}", at(dest)),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! `nf_tables`: tables, chains, sets and rules as typed values, changed in batches that the
+//! kernel takes as a whole or not at all.
+//!
+//! The formats are those of `linux/netfilter/nf_tables.h` and `nfnetlink.h`. Numbers in
+//! attributes are big-endian; what a rule compares or stores is as it lies in the packet or, for
+//! marks and indexes, in the memory of this machine.
+
+mod attribute;
+mod batch;
+mod change;
+mod element;
+mod encode;
+mod expression;
+mod message;
+mod parts;
+mod read;
+mod set;
+#[cfg(test)]
+mod tests;
+mod uapi;
+
+pub use batch::{Error, apply, encode};
+pub use change::Change;
+pub use element::{Element, Key};
+pub use expression::{
+    Comparison, Expression, Found, Layer, Meta, Nat, Payload, Register, Verdict, Word,
+};
+pub use message::{Message, ReadError};
+pub use parts::{Chain, ChainKind, Family, Hook, Rule, Table, TableName};
+pub use read::{RuleCount, comment, devices, elements, rules};
+pub use set::{Field, Set, SetKind, SetName};

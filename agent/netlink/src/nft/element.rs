@@ -1,0 +1,156 @@
+//! Elements of sets and maps.
+
+use super::attribute::{Attribute, Attributes};
+use super::encode::value;
+use super::expression::{Word, milliseconds};
+use super::uapi::*;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// A key: its fields one after the other, each but a single one padded to whole words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Vec<u8>);
+
+impl Key {
+    /// The key of these bytes, as a set of a single field has it.
+    #[must_use]
+    pub fn single(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    /// An address.
+    #[must_use]
+    pub fn address(self, address: Ipv4Addr) -> Self {
+        self.word(address.octets())
+    }
+
+    /// A number of one byte.
+    #[must_use]
+    pub fn byte(self, number: u8) -> Self {
+        self.word([number, 0, 0, 0])
+    }
+
+    /// A port.
+    #[must_use]
+    pub fn port(self, port: u16) -> Self {
+        let [high, low] = port.to_be_bytes();
+        self.word([high, low, 0, 0])
+    }
+
+    /// A number of 32 bits, in this machine's order.
+    #[must_use]
+    pub fn number(self, number: u32) -> Self {
+        self.word(number.to_ne_bytes())
+    }
+
+    fn word(mut self, word: Word) -> Self {
+        self.0.extend(word);
+        self
+    }
+
+    /// The words of a key of exactly so many.
+    #[must_use]
+    pub fn words<const N: usize>(&self) -> Option<[Word; N]> {
+        let (words, rest) = self.0.as_chunks::<4>();
+        rest.is_empty().then_some(words)?.try_into().ok()
+    }
+
+    /// All bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// An element.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Element {
+    /// Its key; of a range, the lowest.
+    pub key: Key,
+    /// The highest key of a range, included.
+    pub last: Option<Key>,
+    /// What a map has for it.
+    pub value: Option<Word>,
+    /// So long it lasts, if that is not what its set says.
+    pub timeout: Option<Duration>,
+    /// So long it still is there. Of what is put, less than `timeout` if given.
+    pub left: Option<Duration>,
+}
+
+impl Element {
+    /// In a plain set.
+    #[must_use]
+    pub fn key(key: Key) -> Self {
+        Self {
+            key,
+            ..Self::default()
+        }
+    }
+
+    /// In a map.
+    #[must_use]
+    pub fn pair(key: Key, value: Word) -> Self {
+        Self {
+            key,
+            value: Some(value),
+            ..Self::default()
+        }
+    }
+
+    /// In a set of ranges.
+    #[must_use]
+    pub fn range(first: Key, last: Key) -> Self {
+        Self {
+            key: first,
+            last: Some(last),
+            ..Self::default()
+        }
+    }
+
+    /// In a set whose elements expire.
+    #[must_use]
+    pub fn expiring(key: Key, timeout: Duration) -> Self {
+        Self {
+            key,
+            timeout: Some(timeout),
+            ..Self::default()
+        }
+    }
+
+    /// Whole, to be put.
+    pub(super) fn attribute(&self) -> Attribute {
+        let mut inner = self.place();
+        inner.extend(self.value.map(|bytes| value(NFTA_SET_ELEM_DATA, &bytes)));
+        let time = |kind, time: Duration| Attribute::u64(kind, milliseconds(time));
+        inner.extend(self.timeout.map(|it| time(NFTA_SET_ELEM_TIMEOUT, it)));
+        inner.extend(self.left.map(|it| time(NFTA_SET_ELEM_EXPIRATION, it)));
+        Attribute::nested(NFTA_LIST_ELEM, inner)
+    }
+
+    /// What says which one it is, to be taken away.
+    pub(super) fn name(&self) -> Attribute {
+        Attribute::nested(NFTA_LIST_ELEM, self.place())
+    }
+
+    fn place(&self) -> Vec<Attribute> {
+        let mut inner = vec![value(NFTA_SET_ELEM_KEY, self.key.bytes())];
+        if let Some(last) = &self.last {
+            inner.push(value(NFTA_SET_ELEM_KEY_END, last.bytes()));
+        }
+        inner
+    }
+
+    /// An element as the kernel tells it; none without a key.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let inner = Attributes::of(bytes);
+        let data = |kind| inner.nested(kind)?.find(NFTA_DATA_VALUE);
+        let time = |kind| inner.u64(kind).map(Duration::from_millis);
+        Some(Self {
+            key: Key::single(data(NFTA_SET_ELEM_KEY)?),
+            last: data(NFTA_SET_ELEM_KEY_END).map(Key::single),
+            value: data(NFTA_SET_ELEM_DATA).and_then(|bytes| bytes.try_into().ok()),
+            timeout: time(NFTA_SET_ELEM_TIMEOUT),
+            left: time(NFTA_SET_ELEM_EXPIRATION),
+        })
+    }
+}

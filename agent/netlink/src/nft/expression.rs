@@ -1,0 +1,159 @@
+//! What a rule does, step by step: load something into a register, compare it, look it up, act.
+//!
+//! A step that does not hold, or that can't be done with this packet (no ports in a fragment, a
+//! full set), ends the rule and goes on with the next one.
+
+use super::set::SetName;
+use std::time::Duration;
+
+/// Registers are 16 words of 4 bytes; what is longer lies in several, one after the other.
+/// What is shorter is padded with zeros, so that concatenated fields begin at a word each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are numbered")]
+pub enum Register {
+    W0,
+    W1,
+    W2,
+    W3,
+    W4,
+    W8,
+}
+
+/// One word as it lies in a register.
+pub type Word = [u8; 4];
+
+/// What is known about a packet beside its bytes (`enum nft_meta_keys`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meta {
+    /// `skb->priority`, a number of 32 bits of this machine.
+    Priority,
+    /// The packet's mark, a number of 32 bits of this machine.
+    Mark,
+    /// Index of the device that it came in on, a number of 32 bits of this machine.
+    InIndex,
+    /// Name of that device: 16 bytes, padded with zeros.
+    InName,
+    /// Name of the device that it leaves by: 16 bytes, padded with zeros.
+    OutName,
+    /// Its network protocol: one byte, `NFPROTO_…`.
+    Network,
+    /// Its transport protocol: one byte, `IPPROTO_…`.
+    Transport,
+}
+
+/// Where a field is counted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// The IP header.
+    Network,
+    /// The header of TCP or UDP; not there in fragments but the first.
+    Transport,
+}
+
+/// Bytes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// The header.
+    pub layer: Layer,
+    /// First byte, from the begin of the header.
+    pub offset: u8,
+    /// Bytes.
+    pub length: u8,
+}
+
+/// How a register is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// Goes on if both are the same.
+    Equal,
+    /// Goes on if they differ.
+    Unequal,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on behind this chain.
+    Accept,
+    /// It ends here.
+    Drop,
+    /// It goes on in this chain, and never comes back.
+    Goto(&'static str),
+}
+
+/// What is expected of a look into a set or map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Goes on if the key is in the set.
+    Present,
+    /// Goes on if it is not.
+    Absent,
+    /// Goes on if the key is in the map, with its value in this register.
+    Value(Register),
+}
+
+/// Which end of a connection is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nat {
+    /// The source, in postrouting.
+    Source,
+    /// The destination, in prerouting and output.
+    Destination,
+}
+
+/// One step of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expression {
+    /// Loads what is known about the packet.
+    Meta(Meta, Register),
+    /// Sets it: mark or priority only.
+    SetMeta(Meta, Register),
+    /// Loads bytes of the packet.
+    Payload(Payload, Register),
+    /// Replaces an address in the IPv4 header, with the checksums of IP, TCP and UDP.
+    SetAddress(Payload, Register),
+    /// Compares with bytes, from the begin of a register.
+    Compare(Register, Comparison, Vec<u8>),
+    /// Keeps only the bits of this mask.
+    Mask(Register, Vec<u8>),
+    /// Looks a key up that begins at this register.
+    Lookup(SetName, Register, Found),
+    /// Puts bytes into a register.
+    Immediate(Register, Vec<u8>),
+    /// Decides.
+    Verdict(Verdict),
+    /// Counts packets and bytes.
+    Count,
+    /// The packet belongs to no connection that the kernel tracks.
+    NoTrack,
+    /// Sends a copy, untracked, by the route to the IPv4 address in the register.
+    Duplicate(Register),
+    /// Replaces an end of the connection by the IPv4 address in the first register, and a port
+    /// between those (big-endian) in the others.
+    Nat(Nat, Register, Option<(Register, Register)>),
+    /// Puts key and value into a dynamic set or map, or renews what is there.
+    Update {
+        /// The set.
+        set: SetName,
+        /// Where the key begins.
+        key: Register,
+        /// Where the value is, for maps.
+        value: Option<Register>,
+    },
+    /// Loads the type (`RTN_…`, a number of 32 bits of this machine) of the route to the
+    /// packet's destination.
+    DestinationType(Register),
+    /// Lowers the MSS in a TCP header to the number (2 bytes, big-endian) in the register. The
+    /// kernel never raises it, and adds none.
+    SetMss(Register),
+    /// Drops the packet and answers with a TCP reset.
+    Reset,
+    /// Loads the number of the tunnel that the packet came out of: a number of 32 bits of this
+    /// machine.
+    TunnelId(Register),
+}
+
+/// How long something lasts, as the kernel counts it.
+pub(super) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,140 @@
+//! What can go wrong with devices, routes and rules, and with which.
+
+use super::{Route, Rule};
+use crate::socket;
+use nix::errno::Errno;
+use std::fmt;
+use thiserror::Error;
+
+/// Why something is not as asked.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// No socket of `NETLINK_ROUTE`.
+    #[error("devices and routes can't be reached")]
+    Socket(#[source] socket::Error),
+    /// A whole list failed.
+    #[error("the kernel does not list its {what}")]
+    List {
+        /// `devices`, `routes`, `rules`.
+        what: &'static str,
+        /// What happened.
+        source: socket::Error,
+    },
+    /// One device.
+    #[error("device {device} can't be {deed}")]
+    Device {
+        /// Its name, or `if` and its index.
+        device: String,
+        /// What was asked for.
+        deed: Deed,
+        /// What happened.
+        source: socket::Error,
+    },
+    /// One route.
+    #[error("route {route} can't be {deed}")]
+    Route {
+        /// Which.
+        route: Route,
+        /// What was asked for.
+        deed: Deed,
+        /// What happened.
+        source: socket::Error,
+    },
+    /// Some of many routes; the others are as asked.
+    #[error("{} of {of} routes can't be {deed}: {}", refused.len(), first(refused))]
+    Routes {
+        /// What was asked for.
+        deed: Deed,
+        /// How many were asked for.
+        of: usize,
+        /// Those that the kernel refused, in the order in which they were asked for.
+        refused: Vec<Refused>,
+    },
+    /// The socket failed amid many routes: some are as asked, some may not be.
+    #[error("{of} routes can't be {deed}")]
+    Broken {
+        /// What was asked for.
+        deed: Deed,
+        /// How many were asked for.
+        of: usize,
+        /// What happened.
+        source: socket::Error,
+    },
+    /// One rule.
+    #[error("rule {rule} can't be {deed}")]
+    Rule {
+        /// Which.
+        rule: Rule,
+        /// What was asked for.
+        deed: Deed,
+        /// What happened.
+        source: socket::Error,
+    },
+}
+
+impl Error {
+    /// What the kernel said, if it said no to one thing.
+    #[must_use]
+    pub fn refused(&self) -> Option<Errno> {
+        match self {
+            Self::Socket(source)
+            | Self::List { source, .. }
+            | Self::Device { source, .. }
+            | Self::Route { source, .. }
+            | Self::Broken { source, .. }
+            | Self::Rule { source, .. } => source.refused(),
+            Self::Routes { .. } => None,
+        }
+    }
+
+    /// Did the kernel say nothing but `errnos`?
+    #[must_use]
+    pub fn only(&self, errnos: &[Errno]) -> bool {
+        match self {
+            Self::Routes { refused, .. } => refused.iter().all(|one| errnos.contains(&one.errno)),
+            one => one.refused().is_some_and(|errno| errnos.contains(&errno)),
+        }
+    }
+}
+
+/// What was to be done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Look at it.
+    Read,
+    /// Make a new one.
+    Added,
+    /// Make it, or what stands in its place, as asked.
+    Put,
+    /// Change what is there.
+    Changed,
+    /// Remove it.
+    Deleted,
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Added => "added",
+            Self::Put => "put",
+            Self::Changed => "changed",
+            Self::Deleted => "deleted",
+        })
+    }
+}
+
+/// A route of many to which the kernel said no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Which.
+    pub route: Route,
+    /// Why.
+    pub errno: Errno,
+}
+
+fn first(refused: &[Refused]) -> String {
+    refused.first().map_or_else(String::new, |one| {
+        format!("{}: {}", one.route, one.errno.desc())
+    })
+}

@@ -1,0 +1,256 @@
+use crate::namespace::{in_namespace, run};
+use lb_netlink::claim::*;
+use lb_netlink::nft;
+use lb_netlink::socket::Wire;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+pub(crate) fn params() -> Params {
+    Params {
+        node: Ipv4Addr::new(10, 9, 0, 1),
+        tunnel_port: 7790,
+        tunnel_mtu: 1464,
+        gateway: Some("gw0".to_owned()),
+    }
+}
+
+/// Rules sit on a device of this name; that it is no tunnel makes no difference to them.
+pub(crate) fn device() {
+    run("ip", &["link", "add", TUNNEL, "type", "bridge"]);
+}
+
+fn tcp(port: u16) -> Port {
+    let protocol = Protocol::Tcp;
+    Port { protocol, port }
+}
+
+pub(crate) fn elements() -> Elements {
+    let udp = Port {
+        protocol: Protocol::Udp,
+        port: 53,
+    };
+    let service = Service {
+        address: Ipv4Addr::new(10, 9, 0, 1),
+        port: tcp(8080),
+    };
+    let allowed = ["10.0.0.0/8", "192.168.3.4/32"].map(|network| Allowed {
+        port: tcp(8080),
+        network: network.parse().unwrap(),
+    });
+    let other = Ipv4Addr::new(10, 9, 0, 2);
+    let alias = Ipv4Addr::new(241, 0, 0, 2);
+    let tag = Tag {
+        id: 77,
+        port: tcp(8080),
+    };
+    Elements {
+        owned: [service].into(),
+        marks: [0x5100_0001].into(),
+        claims: [service].into(),
+        published: [tcp(8080)].into(),
+        direct: [udp].into(),
+        restricted: [tcp(8080)].into(),
+        allowed: allowed.into(),
+        bridges: [1].into(),
+        peers: [(other, alias)].into(),
+        origins: [(other, alias)].into(),
+        tags: [(tag, 0x5100_0001)].into(),
+    }
+}
+
+fn put(wire: &mut Wire, elements: &Elements) {
+    let kept = volatile(wire).unwrap();
+    nft::apply(wire, &replace(&params(), elements, kept)).unwrap();
+}
+
+fn count(wire: &mut Wire, what: &str) -> u64 {
+    counts(wire).unwrap()[what]
+}
+
+#[test]
+fn rules_are_found_right_until_they_or_their_parameters_are_others() {
+    in_namespace("the rules", |wire| {
+        device();
+        assert!(!are_right(wire, &params()).unwrap());
+        for _ in 0..2 {
+            put(wire, &elements());
+            assert!(are_right(wire, &params()).unwrap());
+        }
+        let other = Params {
+            tunnel_mtu: 1400,
+            ..params()
+        };
+        assert!(!are_right(wire, &other).unwrap());
+        for table in [TABLE, TABLE6, TABLE_TUNNEL] {
+            put(wire, &elements());
+            nft::apply(wire, &[nft::Change::DeleteTable(table)]).unwrap();
+            assert!(!are_right(wire, &params()).unwrap(), "{table}");
+        }
+        nft::apply(wire, &removal()).unwrap();
+        assert_eq!(nft::comment(wire, TABLE).unwrap(), None);
+    });
+}
+
+#[test]
+fn rules_are_right_only_if_they_are_on_the_device() {
+    in_namespace("another device", |wire| {
+        device();
+        put(wire, &elements());
+        let on = |wire: &mut Wire| nft::devices(wire, TABLE_TUNNEL, "tunnel").unwrap();
+        assert_eq!(on(wire), [TUNNEL]);
+        run("ip", &["link", "delete", TUNNEL]);
+        device();
+        // From 6.16 on, the kernel puts them on the new one.
+        let right = on(wire) == [TUNNEL];
+        assert_eq!(are_right(wire, &params()).unwrap(), right);
+        put(wire, &elements());
+        assert!(are_right(wire, &params()).unwrap());
+    });
+}
+
+#[test]
+fn elements_are_read_as_they_were_put_and_follow_changes() {
+    in_namespace("the elements", |wire| {
+        device();
+        assert_eq!(Elements::read(wire).unwrap(), Elements::default());
+        put(wire, &elements());
+        assert_eq!(Elements::read(wire).unwrap(), elements());
+        let mut other = elements();
+        other.claims.clear();
+        other.allowed = outermost(["0.0.0.0/0"].map(|network| Allowed {
+            port: tcp(8080),
+            network: network.parse().unwrap(),
+        }));
+        other.tags.values_mut().for_each(|mark| *mark += 1);
+        let alias = Ipv4Addr::new(241, 0, 0, 9);
+        other.peers.values_mut().for_each(|value| *value = alias);
+        nft::apply(wire, &other.changes(&elements())).unwrap();
+        assert_eq!(Elements::read(wire).unwrap(), other);
+    });
+}
+
+#[test]
+fn a_lease_ends_by_itself_and_can_be_prolonged() {
+    in_namespace("the lease", |wire| {
+        device();
+        put(wire, &Elements::default());
+        assert_eq!(lease_left(wire).unwrap(), None);
+        nft::apply(wire, &lease(Duration::from_secs(1))).unwrap();
+        assert!(lease_left(wire).unwrap().is_some());
+        nft::apply(wire, &lease(Duration::from_secs(2))).unwrap();
+        assert!(lease_left(wire).unwrap().unwrap() > Duration::from_secs(1));
+        // It survives new tables.
+        put(wire, &Elements::default());
+        let left = lease_left(wire).unwrap().unwrap();
+        assert!(left <= Duration::from_secs(2));
+        let end = Instant::now() + Duration::from_secs(10);
+        while lease_left(wire).unwrap().is_some() {
+            assert!(Instant::now() < end, "the lease never ends");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        nft::apply(wire, &lease(Duration::from_secs(1))).unwrap();
+        assert!(lease_left(wire).unwrap().is_some());
+    });
+}
+
+#[test]
+fn tunnel_packets_of_strangers_are_dropped_and_counted() {
+    in_namespace("strangers", |wire| {
+        device();
+        let mut elements = elements();
+        put(wire, &elements);
+        let tunnel = UdpSocket::bind("127.0.0.1:7790").unwrap();
+        tunnel.set_nonblocking(true).unwrap();
+        let sender = UdpSocket::bind("127.0.0.5:0").unwrap();
+        let mut buffer = [0; 16];
+        sender.send_to(b"x", "127.0.0.1:7790").unwrap();
+        assert!(tunnel.recv(&mut buffer).is_err());
+        assert_eq!(count(wire, "stranger"), 1);
+        let alias = Ipv4Addr::new(241, 0, 0, 5);
+        elements.peers.insert(Ipv4Addr::new(127, 0, 0, 5), alias);
+        put(wire, &elements);
+        sender.send_to(b"x", "127.0.0.1:7790").unwrap();
+        assert_eq!(tunnel.recv(&mut buffer).unwrap(), 1);
+        assert_eq!(count(wire, "stranger"), 0);
+    });
+}
+
+/// A server on loopback, claimed. Who claims it is of no interest to the rules.
+fn claimed() -> (TcpListener, SocketAddr, Elements) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let service = Service {
+        address: Ipv4Addr::LOCALHOST,
+        port: tcp(at.port()),
+    };
+    let elements = Elements {
+        claims: [service].into(),
+        ..Elements::default()
+    };
+    (listener, at, elements)
+}
+
+fn call(to: &SocketAddr) -> bool {
+    TcpStream::connect_timeout(to, Duration::from_millis(300)).is_ok()
+}
+
+#[test]
+fn without_a_lease_new_connections_are_left_to_the_kernel_and_remembered() {
+    in_namespace("released connections", |wire| {
+        device();
+        let (_listener, at, elements) = claimed();
+        put(wire, &elements);
+        nft::apply(wire, &lease(Duration::from_secs(100))).unwrap();
+        assert!(call(&at));
+        assert_eq!(count(wire, "released"), 0);
+        nft::apply(wire, &[nft::Change::Flush(LEASE)]).unwrap();
+        assert!(call(&at));
+        assert_eq!(count(wire, "released"), 1);
+        let [one] = &nft::elements(wire, RELEASED).unwrap().unwrap()[..] else {
+            panic!("one connection was released")
+        };
+        let [_, _, address, [high, low, ..]] = one.key.words().unwrap();
+        assert_eq!(address, [127, 0, 0, 1]);
+        assert_eq!(u16::from_be_bytes([high, low]), at.port());
+        // New tables still know it.
+        put(wire, &elements);
+        assert_eq!(nft::elements(wire, RELEASED).unwrap().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn who_may_not_call_is_dropped_and_counted() {
+    in_namespace("restrictions", |wire| {
+        device();
+        let (_listener, at, mut elements) = claimed();
+        let port = tcp(at.port());
+        elements.restricted = [port].into();
+        put(wire, &elements);
+        nft::apply(wire, &lease(Duration::from_secs(100))).unwrap();
+        assert!(!call(&at));
+        assert!(count(wire, "refused") >= 1);
+        let network = "127.0.0.0/8".parse().unwrap();
+        elements.allowed = [Allowed { port, network }].into();
+        put(wire, &elements);
+        assert!(call(&at));
+        assert_eq!(count(wire, "refused"), 0);
+    });
+}
+
+#[test]
+fn without_a_bridge_for_tasks_there_are_no_rules_about_replies() {
+    in_namespace("no bridge", |wire| {
+        device();
+        let params = Params {
+            gateway: None,
+            ..params()
+        };
+        let changes = replace(&params, &elements(), Vec::new());
+        nft::apply(wire, &changes).unwrap();
+        assert!(are_right(wire, &params).unwrap());
+        let expected = ["refused", "released", "returned", "stranger"];
+        let expected: BTreeMap<String, u64> = expected.map(|name| (name.to_owned(), 0)).into();
+        assert_eq!(counts(wire).unwrap(), expected);
+    });
+}

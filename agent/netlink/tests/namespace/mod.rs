@@ -1,0 +1,45 @@
+//! A network namespace for one test. It ends with the test's thread.
+
+use lb_netlink::names::LO;
+use lb_netlink::route::Routes;
+use nix::sched::{CloneFlags, unshare};
+use std::process::Command;
+use std::thread;
+
+/// Runs a test in a new network namespace in which `lo` is up. Without root there is none: says so, and
+/// the test passes.
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs tests shall know what was not tested"
+)]
+pub(crate) fn inside(test: impl FnOnce(Routes) + Send + 'static) {
+    let run = thread::spawn(|| {
+        if let Err(errno) = unshare(CloneFlags::CLONE_NEWNET) {
+            assert!(!nix::unistd::Uid::effective().is_root(), "{errno}");
+            eprintln!("not tested: a network namespace takes root ({errno})");
+            return;
+        }
+        let mut routes = Routes::open().unwrap();
+        routes.set_up(LO).unwrap();
+        test(routes);
+    });
+    if let Err(panic) = run.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// What a command prints, with single spaces; it must succeed.
+pub(crate) fn run(line: &str) -> String {
+    let mut words = line.split_whitespace();
+    let output = Command::new(words.next().unwrap())
+        .args(words)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {errors}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n")
+        .collect()
+}

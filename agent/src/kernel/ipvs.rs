@@ -1,0 +1,272 @@
+//! The IPVS path as a [`Kernel`]: virtual servers, the rules that claim packets for them, and
+//! devices and routes that lead to other nodes (ADR 0012).
+//!
+//! All of it outlives the agent; the next one finds it by its marks and goes on.
+
+mod clean;
+mod degraded;
+mod elements;
+mod meter;
+mod servers;
+mod switches;
+
+pub use meter::Meter;
+
+use elements::{from_kernel, to_kernel};
+use lb_core::ipvs::{Element, Ground, Lowered, Op, Server, State, Way};
+use lb_core::kernel::{ApplyError, Kernel, ObserveError};
+use lb_core::report::Problem;
+use lb_netlink::claim::{self, Elements, Params};
+use lb_netlink::ipvs::Ipvs;
+use lb_netlink::socket::{self, Wire};
+use lb_netlink::ways::{self, Encap, Loopway, Tunnel};
+use lb_netlink::{ipvs, nft};
+use meter::Names;
+use netlink_sys::protocols::NETLINK_NETFILTER;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use thiserror::Error;
+
+/// As good as for ever: what a set's element lasts that shall not end.
+const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Handles to all objects of ours in the kernel.
+pub struct IpvsKernel {
+    ipvs: Ipvs,
+    rules: Wire,
+    ground: ways::Ground,
+    /// What devices and rules were last made of.
+    prepared: Option<Ground>,
+    /// What is in the sets.
+    elements: Elements,
+    /// Virtual servers that are there and are not ours.
+    foreign: BTreeSet<Server>,
+    /// What is not as good as it could be on this kernel.
+    degraded: Vec<Problem>,
+    names: Arc<Mutex<Names>>,
+}
+
+/// Why the IPVS path can't serve, or a step failed.
+#[derive(Debug, Error)]
+pub enum IpvsError {
+    /// No virtual servers.
+    #[error("virtual servers")]
+    Servers(#[from] ipvs::Error),
+    /// No rules.
+    #[error("rules of nf_tables")]
+    Rules(#[from] nft::Error),
+    /// No socket for rules.
+    #[error("this kernel has no nf_tables, which claims packets for IPVS")]
+    NoRules(#[source] socket::Error),
+    /// No devices or routes.
+    #[error("devices and routes")]
+    Ways(#[from] ways::Error),
+    /// Somebody else's.
+    #[error(
+        "another virtual server has this address and port: swarmlb leaves it alone; remove it (ipvsadm -D) or publish another port"
+    )]
+    Foreign,
+    /// The bridge is gone.
+    #[error("no device has index {0}")]
+    NoDevice(u32),
+}
+
+impl IpvsKernel {
+    /// Opens the kernel's doors, and has it load what IPVS needs.
+    ///
+    /// # Errors
+    /// When this kernel has no IPVS or no nf_tables, or doesn't let us.
+    pub fn open() -> Result<Self, IpvsError> {
+        let mut ipvs = Ipvs::open()?;
+        let degraded = degraded::prepare(&mut ipvs);
+        Ok(Self {
+            ipvs,
+            rules: Wire::open(NETLINK_NETFILTER).map_err(IpvsError::NoRules)?,
+            ground: ways::Ground::open()?,
+            prepared: None,
+            elements: Elements::default(),
+            foreign: BTreeSet::new(),
+            degraded,
+            names: Arc::default(),
+        })
+    }
+
+    /// Lets new connections be claimed for so long from now; `None`: for ever.
+    ///
+    /// # Errors
+    /// When the rules are not there.
+    pub fn lease(&mut self, lasts: Option<Duration>) -> Result<(), ObserveError> {
+        // The rules come with the first turn, and its lease with the next beat.
+        if self.prepared.is_none() {
+            return Ok(());
+        }
+        let lease = claim::lease(lasts.unwrap_or(EVER));
+        nft::apply(&mut self.rules, &lease).map_err(|error| observe("lease", error.into()))
+    }
+
+    /// What can't be had on this kernel.
+    #[must_use]
+    pub fn degraded(&self) -> Vec<Problem> {
+        self.degraded.clone()
+    }
+
+    /// Whose the real servers are, for whoever reads traffic.
+    pub fn name(&self, lowered: &Lowered) {
+        meter::lock(&self.names).put(lowered);
+    }
+
+    /// A reader of traffic.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        Meter::new(Arc::clone(&self.names))
+    }
+
+    /// Removes everything of ours from this network namespace.
+    ///
+    /// # Errors
+    /// When the kernel refused; the rest is removed.
+    pub fn clean() -> Result<(), IpvsError> {
+        clean::clean()
+    }
+
+    fn step(&mut self, op: &Op) -> Result<(), IpvsError> {
+        match op {
+            Op::Prepare(ground) => self.prepare(ground),
+            Op::PutWays(ways) => {
+                let encaps = ways.iter().map(|(alias, way)| (*alias, encap(way)));
+                Ok(self.ground.put_encaps(&encaps.collect())?)
+            }
+            Op::RemoveWays(aliases) => {
+                let aliases = aliases.iter().copied().collect();
+                Ok(self.ground.remove_encaps(&aliases)?)
+            }
+            Op::PutServer(server, scheduler, keep_s) => {
+                self.put_server(*server, *scheduler, *keep_s)
+            }
+            Op::RemoveServer(server) => self.remove_server(*server),
+            Op::PutReal(server, key, real) => self.put_real(*server, *key, *real),
+            Op::RemoveReal(server, key) => self.remove_real(*server, *key),
+            Op::Swap { remove, add } => self.swap(remove, add),
+        }
+    }
+
+    fn prepare(&mut self, ground: &Ground) -> Result<(), IpvsError> {
+        self.ground.make_tunnel(&tunnel(ground))?;
+        self.ground.make_loop(&loopway(ground))?;
+        let strays = self.ground.observe()?.strays;
+        self.ground.remove_strays(&strays)?;
+        let params = params(ground)?;
+        let mut kept = claim::volatile(&mut self.rules)?;
+        if claim::lease_left(&mut self.rules)?.is_none() {
+            // Until the first beat.
+            kept.extend(claim::lease(Duration::from_secs(5)));
+        }
+        let rules = claim::replace(&params, &self.elements, kept);
+        nft::apply(&mut self.rules, &rules)?;
+        self.prepared = Some(*ground);
+        Ok(())
+    }
+
+    fn swap(&mut self, remove: &[Element], add: &[Element]) -> Result<(), IpvsError> {
+        let mut next = self.elements.clone();
+        for element in remove {
+            to_kernel(&mut next, *element, false);
+        }
+        for element in add {
+            to_kernel(&mut next, *element, true);
+        }
+        self.put_elements(next)
+    }
+
+    fn put_elements(&mut self, next: Elements) -> Result<(), IpvsError> {
+        let changes = next.changes(&self.elements);
+        if !changes.is_empty() {
+            nft::apply(&mut self.rules, &changes)?;
+        }
+        self.elements = next;
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<State, IpvsError> {
+        self.elements = Elements::read(&mut self.rules)?;
+        let ways = self.ground.observe()?;
+        let servers = self.servers()?;
+        let mut right = None;
+        if let Some(ground) = self.prepared
+            && ways.tunnel == Some(tunnel(&ground))
+            && ways.loopway == Some(loopway(&ground))
+            && ways.strays.is_empty()
+            && claim::are_right(&mut self.rules, &params(&ground)?)?
+        {
+            right = Some(ground);
+        }
+        let ways = ways.encaps.into_iter().map(|(alias, encap)| {
+            let Encap { id, to: node } = encap;
+            (alias, Way { id, node })
+        });
+        Ok(State {
+            ground: right,
+            ways: ways.collect::<BTreeMap<Ipv4Addr, Way>>(),
+            servers,
+            elements: from_kernel(&self.elements),
+        })
+    }
+}
+
+impl Kernel for IpvsKernel {
+    type State = State;
+    type Op = Op;
+
+    fn observe(&mut self) -> Result<State, ObserveError> {
+        self.look().map_err(|error| observe("IPVS path", error))
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<(), ApplyError<Op>> {
+        self.step(op).map_err(|error| ApplyError {
+            op: op.clone(),
+            source: error.into(),
+        })
+    }
+}
+
+fn observe(object: &str, error: IpvsError) -> ObserveError {
+    ObserveError {
+        object: object.to_owned(),
+        source: error.into(),
+    }
+}
+
+fn encap(way: &Way) -> Encap {
+    Encap {
+        id: way.id,
+        to: way.node,
+    }
+}
+
+fn tunnel(ground: &Ground) -> Tunnel {
+    Tunnel::over(ground.mtu, ground.port)
+}
+
+/// What comes in by the loop may go into the tunnel.
+fn loopway(ground: &Ground) -> Loopway {
+    Loopway::new(tunnel(ground).mtu)
+}
+
+fn params(ground: &Ground) -> Result<Params, IpvsError> {
+    let gateway = match ground.gateway {
+        0 => None,
+        index => {
+            let name = nix::net::if_::if_indextoname(index);
+            let name = name.ok().and_then(|name| name.into_string().ok());
+            Some(name.ok_or(IpvsError::NoDevice(index))?)
+        }
+    };
+    Ok(Params {
+        node: ground.node,
+        tunnel_port: ground.port,
+        tunnel_mtu: u16::try_from(tunnel(ground).mtu).unwrap_or(u16::MAX),
+        gateway,
+    })
+}

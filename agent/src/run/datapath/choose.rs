@@ -1,0 +1,69 @@
+//! Which datapath serves on this node: the one that was asked for, or the first that can.
+
+use super::Datapath;
+use super::ebpf::Ebpf;
+use super::ipvs::Ipvs;
+use crate::cli::{self, Choice};
+use crate::kernel::bpf::{BpfKernel, LoadError};
+use crate::kernel::ipvs::{IpvsError, IpvsKernel};
+use crate::sentence::causes;
+use std::path::Path;
+
+/// No datapath can serve here.
+#[derive(Debug, thiserror::Error)]
+pub enum ChooseError {
+    /// The eBPF path.
+    #[error(transparent)]
+    Ebpf(#[from] LoadError),
+    /// The IPVS path.
+    #[error(transparent)]
+    Ipvs(#[from] IpvsError),
+    /// Neither.
+    #[error("neither datapath can serve here: eBPF: {ebpf}; IPVS: {ipvs}")]
+    Neither {
+        /// Why not by eBPF.
+        ebpf: String,
+        /// Why not by IPVS.
+        ipvs: String,
+    },
+}
+
+/// Makes the datapath that `settings` ask for ready to serve.
+pub(in crate::run) fn choose(settings: &cli::Run) -> Result<Box<dyn Datapath>, ChooseError> {
+    match settings.datapath {
+        Choice::Ebpf => Ok(ebpf(settings)?),
+        Choice::Ipvs => Ok(ipvs()?),
+        Choice::Auto => ebpf(settings).or_else(|error| {
+            tracing::warn!(
+                error = causes(&error),
+                "the eBPF path can't serve here: trying IPVS"
+            );
+            ipvs().map_err(|other| ChooseError::Neither {
+                ebpf: causes(&error),
+                ipvs: causes(&other),
+            })
+        }),
+    }
+}
+
+fn ebpf(settings: &cli::Run) -> Result<Box<dyn Datapath>, LoadError> {
+    let kernel = BpfKernel::load(&settings.bpffs.bpffs, settings.cgroup.clone())?;
+    Ok(Box::new(Ebpf(kernel)))
+}
+
+fn ipvs() -> Result<Box<dyn Datapath>, IpvsError> {
+    Ok(Box::new(Ipvs::new(IpvsKernel::open()?)))
+}
+
+/// Removes what a datapath other than `serving` left on this node; both if none serves.
+pub fn clean(bpffs: &Path, serving: Option<&str>) -> Result<(), ChooseError> {
+    // Both are tried: what one can't remove must not keep the other.
+    let ebpf = match serving {
+        Some("ebpf") => Ok(()),
+        _ => BpfKernel::clean(bpffs),
+    };
+    if serving != Some("ipvs") {
+        IpvsKernel::clean()?;
+    }
+    Ok(ebpf?)
+}
