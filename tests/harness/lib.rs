@@ -22,6 +22,7 @@ pub mod reaper;
 pub mod service;
 pub mod shared;
 pub mod shell;
+pub mod slow;
 pub mod swarm;
 mod tasks;
 pub mod teardown;

@@ -11,7 +11,7 @@ use crate::lab_dir::{Description, LabDir};
 use crate::node::Node;
 use crate::service::ServiceSpec;
 use crate::topology::{MAX_NODES, Topology, client_netns};
-use crate::{cgroups, forwarding, image, preflight, shell, teardown};
+use crate::{cgroups, forwarding, image, preflight, shell, slow, teardown};
 
 /// The nodes of a Swarm, and a client outside of it.
 #[derive(Debug)]
@@ -64,10 +64,14 @@ impl Swarm {
         } = &swarm.description;
         forwarding::want(prefix)?;
         Topology::up(prefix, *nodes, *mtu)?.keep();
-        swarm.on_each_node(|node| {
-            node.boot()?;
-            node.start_engine(&cgroups::parent(prefix))
-        })?;
+        swarm.on_each_node(Node::boot)?;
+        let start = |node: &Node| node.start_engine(&cgroups::parent(prefix));
+        if slow::factor() > 1 {
+            // An engine gives its containerd 15 s to start, whatever else the machine does.
+            swarm.nodes.iter().try_for_each(start)?;
+        } else {
+            swarm.on_each_node(start)?;
+        }
         swarm.join(usize::from(*managers))?;
         swarm.load_image(&image::whoami_archive(dir.path())?)?;
         Ok(swarm)

@@ -8,6 +8,7 @@ use anyhow::Result;
 use harness::guards::Service;
 use harness::pattern;
 use harness::service::ServiceSpec;
+use harness::slow;
 use harness::swarm::Swarm;
 use harness::traffic::load::{Load, Report};
 
@@ -46,6 +47,7 @@ impl<'a> Clients<'a> {
     /// Does something meanwhile: what came of it, and of the load. The download arrives intact.
     pub(crate) fn during<T>(&self, what: &str, acts: impl FnOnce() -> Result<T>) -> (T, Report) {
         let through = self.swarm.node("node2").unwrap().addr;
+        let length = slow::fewer(GIGABYTE);
         let (mut lasted, begin) = (Duration::ZERO, Instant::now());
         let acts = || {
             // Both are under way.
@@ -55,19 +57,19 @@ impl<'a> Clients<'a> {
             done
         };
         let beside = || {
-            let pace = (GIGABYTE, BYTES_PER_SECOND);
+            let pace = (length, BYTES_PER_SECOND);
             self.swarm
                 .client
                 .download_during((through, self.bulk), pace, acts)
         };
         let ((done, bulk), report) = self.swarm.client.during(&self.load, beside).unwrap();
         println!(
-            "{what}: took {lasted:?}; 1 GB beside it took {:?}",
+            "{what}: took {lasted:?}; {length} bytes beside it took {:?}",
             begin.elapsed()
         );
         static EXPECTED: OnceLock<String> = OnceLock::new();
-        let expected = EXPECTED.get_or_init(|| pattern::sha256(GIGABYTE));
-        assert_eq!((bulk.bytes, &bulk.sha256), (GIGABYTE, expected), "{what}");
+        let expected = EXPECTED.get_or_init(|| pattern::sha256(length));
+        assert_eq!((bulk.bytes, &bulk.sha256), (length, expected), "{what}");
         (done, report)
     }
 

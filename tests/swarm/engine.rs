@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use harness::service::ServiceSpec;
+use harness::slow;
 use harness::swarm::Swarm;
 use harness::wait;
 
@@ -81,17 +82,17 @@ fn what_fails_when_an_engine_dies_fails_at_once_and_only_at_its_tasks() {
     );
     // Without an engine nothing fails; when it starts and ends its tasks, their share does.
     assert!(
-        first + Duration::from_millis(100) > starting,
+        first + slow::longer(Duration::from_millis(100)) > starting,
         "{:?}",
         report.failures.first()
     );
     assert!(
-        last < answers && last - first < AT_MOST,
+        last < answers && last - first < slow::longer(AT_MOST),
         "{:?} {:?}",
         report.failures.first(),
         report.failures.last()
     );
-    let asked = (last - first).as_secs_f64() * f64::from(clients.load.rate);
+    let asked = (last - first).as_secs_f64() * f64::from(slow::fewer(clients.load.rate));
     let share = asked * 2.0 / 6.0;
     #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
     let failed = report.failed as f64;
@@ -103,6 +104,6 @@ fn what_fails_when_an_engine_dies_fails_at_once_and_only_at_its_tasks() {
         report
             .failures
             .iter()
-            .all(|failure| failure.after < AT_MOST)
+            .all(|failure| failure.after < slow::longer(AT_MOST))
     );
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use harness::client::PATIENCE;
 use harness::service::ServiceSpec;
+use harness::slow;
 use harness::wait;
 use lb_core::ids::{Key, ServiceId};
 use tokio::net::TcpStream;
@@ -36,11 +37,11 @@ fn the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel() 
         let refused = wait::until("a refusal", SOON, || {
             let asked = Instant::now();
             let tried = swarm.client.block_on(async move {
-                Ok(tokio::time::timeout(PATIENCE, TcpStream::connect(peer)).await)
+                Ok(tokio::time::timeout(slow::longer(PATIENCE), TcpStream::connect(peer)).await)
             })?;
             // Never silence: what is not served is refused at once.
             assert!(
-                asked.elapsed() < Duration::from_secs(1),
+                asked.elapsed() < slow::longer(Duration::from_secs(1)),
                 "{peer}: {tried:?}"
             );
             let refused = tried?.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::process::{cargo, find, is_root, run, say, target_dir};
-use crate::vm::{self, Guests};
+use crate::vm::{self, Guests, Wanted};
 use crate::{image, setup, tidy};
 
 #[derive(clap::Args)]
@@ -16,13 +16,13 @@ pub(crate) struct Args {
     /// What to run
     #[arg(long, value_enum, default_value_t = Suite::All)]
     suite: Suite,
-    /// Run the Swarm suite in a virtual machine instead, by both datapaths
-    #[arg(long, value_enum)]
+    /// Run the suites datapath and swarm in a virtual machine instead, or the named one
+    #[arg(long, value_enum, value_name = "GUEST")]
     vm: Option<Guests>,
     /// With --vm: only tests whose names contain one of these
-    #[arg(long, value_name = "NAME", requires = "vm")]
-    only: Vec<String>,
-    /// With --vm: only by this datapath
+    #[arg(long, num_args = 1.., value_name = "NAME", requires = "vm")]
+    filter: Vec<String>,
+    /// With --vm: the Swarm suite only by this datapath
     #[arg(long, value_name = "DATAPATH", requires = "vm", value_parser = DATAPATHS)]
     datapath: Option<String>,
 }
@@ -75,14 +75,7 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
 
     step("setup of the BPF build", setup::bpf)?;
     if let Some(guests) = args.vm {
-        let datapaths: Vec<&str> = match &args.datapath {
-            Some(one) => vec![one],
-            None => DATAPATHS.to_vec(),
-        };
-        let only: Vec<&str> = args.only.iter().map(String::as_str).collect();
-        return step("suite swarm in virtual machines", || {
-            vm::swarm(guests, &datapaths, &only)
-        });
+        return in_guests(args, guests);
     }
     if wants(Suite::Host) {
         host()?;
@@ -110,6 +103,24 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
         begin.elapsed().as_secs_f32()
     ));
     Ok(())
+}
+
+fn in_guests(args: &Args, guests: Guests) -> Result<()> {
+    let suites: &[&str] = match args.suite {
+        Suite::All => &["datapath", "swarm"],
+        Suite::Datapath => &["datapath"],
+        Suite::Netns => &["netns"],
+        Suite::Swarm => &["swarm"],
+        Suite::Host | Suite::Vm => bail!("a virtual machine runs datapath, netns and swarm only"),
+    };
+    let filters: Vec<&str> = args.filter.iter().map(String::as_str).collect();
+    let one = args.datapath.as_deref();
+    let wanted = Wanted {
+        suites,
+        datapaths: one.as_ref().map_or(&DATAPATHS[..], std::slice::from_ref),
+        filters: &filters,
+    };
+    step("suites in virtual machines", || vm::suites(guests, &wanted))
 }
 
 fn host() -> Result<()> {
@@ -206,7 +217,12 @@ fn root_suite(suite: Suite, name: &str) -> Result<()> {
     }
     step(&format!("suite {name}"), || {
         if suite == Suite::Vm {
-            return vm::swarm(Guests::Bookworm, &DATAPATHS, &SHORT);
+            let wanted = Wanted {
+                suites: &["swarm"],
+                datapaths: &DATAPATHS,
+                filters: &SHORT,
+            };
+            return vm::suites(Guests::Bookworm, &wanted);
         }
         run(cargo().args(["test", "--locked", "--package", "lb-tests", "--test", name]))
     })

@@ -19,7 +19,7 @@ use clap::Subcommand;
 
 use crate::process::{is_root, say};
 use crate::{image, setup};
-pub(crate) use suite::{Guests, swarm};
+pub(crate) use suite::{Guests, Wanted, suites};
 
 use guest::Guest;
 use machine::Machine;
@@ -70,7 +70,7 @@ fn up(guest: Guest) -> Result<()> {
     Ok(())
 }
 
-fn boot(guest: Guest) -> Result<()> {
+fn boot(guest: Guest) -> Result<Machine> {
     if let Ok(machine) = Machine::running() {
         bail!(
             "a virtual machine with {} is running already: end it with `cargo xtask vm down`",

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use super::pace::Pace;
 use crate::pattern;
+use crate::slow;
 use crate::who::{Received, Who};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -212,6 +213,7 @@ pub async fn who(peer: SocketAddr, timeout: Duration) -> Result<Who> {
 }
 
 async fn within<T>(timeout: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let timeout = slow::longer(timeout);
     tokio::time::timeout(timeout, work)
         .await
         .with_context(|| format!("no end within {timeout:?}"))?

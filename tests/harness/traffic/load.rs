@@ -2,7 +2,8 @@
 //!
 //! A test runs it while it does something to the Swarm, and then asks what failed. New
 //! connections come by the clock, whether or not earlier ones were answered (an open loop):
-//! while nothing answers, as many fail as would have been answered.
+//! while nothing answers, as many fail as would have been answered. On a slow machine it is less
+//! ([`slow`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::http::{Connection, who};
 pub use super::report::{Failure, Report};
+use crate::slow;
 use crate::who::Who;
 
 /// More requests at once would be this machine's trouble, not the Swarm's.
@@ -140,12 +142,12 @@ async fn ask(peer: SocketAddr, kept: &mut Option<Connection>, timeout: Duration)
 }
 
 fn ticks(rate: u32, missed: MissedTickBehavior) -> tokio::time::Interval {
-    let pause = Duration::from_secs(1) / rate.max(1);
+    let pause = Duration::from_secs(1) / slow::fewer(rate);
     let mut ticks = tokio::time::interval(pause.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(missed);
     ticks
 }
 
 fn over(load: &Load, begin: Instant, stop: &AtomicBool) -> bool {
-    stop.load(Ordering::Relaxed) || begin.elapsed() >= load.at_most
+    stop.load(Ordering::Relaxed) || begin.elapsed() >= slow::longer(load.at_most)
 }

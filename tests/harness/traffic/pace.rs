@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::slow;
+
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Holds a transfer back until `over` is set: to a rate, and from its last tenth.
@@ -15,7 +17,7 @@ pub struct Pace {
     pub begin: Instant,
     /// Length of the whole.
     pub bytes: u64,
-    /// What may come in a second.
+    /// What may come in a second, on a machine that is not slow.
     pub bytes_per_second: u64,
 }
 
@@ -29,7 +31,7 @@ impl Pace {
 
     fn allowed(&self, elapsed: Duration) -> u64 {
         let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let by_rate = self.bytes_per_second.saturating_mul(elapsed) / 1000;
+        let by_rate = slow::fewer(self.bytes_per_second).saturating_mul(elapsed) / 1000;
         by_rate.min(self.bytes / 10 * 9)
     }
 }

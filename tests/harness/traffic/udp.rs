@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::net::UdpSocket;
 
+use crate::slow;
 use crate::who::Who;
 
 /// A socket with one peer: datagrams of one flow.
@@ -49,6 +50,7 @@ impl Flow {
             .await
             .with_context(|| format!("asking {peer} by UDP"))?;
         let mut answer = vec![0_u8; 65_536];
+        let timeout = slow::longer(timeout);
         let len = tokio::time::timeout(timeout, self.socket.recv(&mut answer))
             .await
             .with_context(|| format!("{peer}: no datagram within {timeout:?}"))?

@@ -46,7 +46,7 @@ impl Machine {
     }
 
     /// Boots `guest` and returns once commands can be run in it.
-    pub(super) fn boot(guest: Guest, system: &System) -> Result<()> {
+    pub(super) fn boot(guest: Guest, system: &System) -> Result<Self> {
         let begin = Instant::now();
         let directory = state::directory();
         state::remove(&directory)?;
@@ -66,7 +66,7 @@ impl Machine {
             "Debian {guest} is up after {:.0} s.",
             begin.elapsed().as_secs_f32()
         ));
-        Ok(())
+        Ok(machine)
     }
 
     fn start(&mut self, system: &System) -> Result<()> {
@@ -260,6 +260,7 @@ impl Machine {
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 }
+
 /// What the guest sees at the path that it has here: the repository, and where cargo builds to.
 fn shares() -> Vec<(String, PathBuf)> {
     let mut paths = vec![root().to_owned()];

@@ -1,8 +1,8 @@
-//! The Swarm suite in a guest, where the stock mesh is under it, by each datapath.
+//! Suites in a guest: another kernel, another engine, and the stock mesh under ours.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::boot;
 use super::guest::Guest;
 use super::machine::Machine;
-use crate::process::{cargo, read, say};
+use crate::process::{cargo, say};
 
 /// Where to run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,65 +38,127 @@ impl Guests {
     }
 }
 
-/// Runs the tests of the Swarm suite whose names contain one of `filters` (all, if there are
-/// none) in each guest by each of `datapaths`. The guest ends whatever becomes of them.
-pub(crate) fn swarm(guests: Guests, datapaths: &[&str], filters: &[&str]) -> Result<()> {
-    let suite = suite()?;
-    for guest in guests.each() {
-        boot(guest)?;
-        let machine = Machine::running()?;
-        let done = datapaths
-            .iter()
-            .try_for_each(|datapath| one(&machine, guest, datapath, &suite, filters));
-        machine.stop()?;
-        done?;
-    }
-    Ok(())
+/// What to run.
+pub(crate) struct Wanted<'a> {
+    /// The suites, as cargo names them.
+    pub(crate) suites: &'a [&'a str],
+    /// The Swarm suite runs once by each of these.
+    pub(crate) datapaths: &'a [&'a str],
+    /// Only tests whose names contain one of these; all, if there are none.
+    pub(crate) filters: &'a [&'a str],
 }
 
-fn one(
+/// Runs what is wanted in each guest. What fails does not keep the rest from its turn, and the
+/// guest ends whatever becomes of it.
+pub(crate) fn suites(guests: Guests, wanted: &Wanted<'_>) -> Result<()> {
+    let programs = build(wanted.suites)?;
+    let mut failed = Vec::new();
+    for guest in guests.each() {
+        let machine = boot(guest)?;
+        let outcome = in_guest(&machine, guest, &programs, wanted);
+        machine.stop()?;
+        failed.extend(outcome?);
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!("failed: {}", failed.join(", "))
+}
+
+/// Runs all of it in one guest; what failed, by name.
+fn in_guest(
     machine: &Machine,
     guest: Guest,
-    datapath: &str,
-    suite: &std::path::Path,
-    filters: &[&str],
-) -> Result<()> {
-    say(format_args!("The Swarm suite on {guest}, by {datapath}:"));
-    let begin = Instant::now();
-    let mut command = vec![
-        OsString::from("env"),
-        format!("SWARMLB_DATAPATH={datapath}").into(),
-        // Nobody reads notes there: what can't run has failed.
-        "CI=true".into(),
-        suite.into(),
-        "--test-threads=1".into(),
-    ];
-    command.extend(filters.iter().map(OsString::from));
-    if machine.run(&command)? != ExitCode::SUCCESS {
-        bail!("the Swarm suite failed on {guest} by {datapath}");
+    programs: &[(&str, PathBuf)],
+    wanted: &Wanted<'_>,
+) -> Result<Vec<String>> {
+    let mut failed = Vec::new();
+    for (suite, program) in programs {
+        let datapaths: Vec<_> = match *suite {
+            "swarm" => wanted.datapaths.iter().copied().map(Some).collect(),
+            // No agents, and so no choice.
+            _ => vec![None],
+        };
+        for datapath in datapaths {
+            let by = datapath.map_or_else(String::new, |datapath| format!(" by {datapath}"));
+            let name = format!("{suite} on {guest}{by}");
+            say(format_args!("==> suite {name}"));
+            let begin = Instant::now();
+            if machine.run(&words(program, datapath, wanted.filters))? != ExitCode::SUCCESS {
+                failed.push(name.clone());
+            }
+            let seconds = begin.elapsed().as_secs_f32();
+            say(format_args!("<== suite {name}: {seconds:.0} s"));
+        }
     }
-    say(format_args!(
-        "The Swarm suite passed on {guest} by {datapath} in {:.0} s.",
-        begin.elapsed().as_secs_f32()
-    ));
-    Ok(())
+    Ok(failed)
 }
 
-/// The suite's program, built here: there is no compiler in the guest.
-fn suite() -> Result<PathBuf> {
+/// The command: settings, then the program. Tests run one by one: each is slow enough alone.
+fn words(program: &Path, datapath: Option<&str>, filters: &[&str]) -> Vec<OsString> {
+    // Nobody reads notes there: what can't run has failed.
+    let mut words = vec![OsString::from("env"), "CI=true".into()];
+    words.extend(datapath.map(|datapath| format!("SWARMLB_DATAPATH={datapath}").into()));
+    words.extend([program.into(), "--test-threads=1".into()]);
+    words.extend(filters.iter().map(OsString::from));
+    words
+}
+
+/// The suites' programs, built here: there is no compiler in the guest.
+fn build<'a>(suites: &[&'a str]) -> Result<Vec<(&'a str, PathBuf)>> {
     let mut build = cargo();
-    build.args([
-        "test",
-        "--locked",
-        "--package",
-        "lb-tests",
-        "--test",
-        "swarm",
-    ]);
-    let told = read(build.args(["--no-run", "--message-format", "json"]))?;
-    told.lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message.pointer("/target/name") == Some(&Value::from("swarm")))
-        .find_map(|message| Some(message.get("executable")?.as_str()?.into()))
-        .context("cargo did not say where it put the suite's program")
+    build.args(["test", "--locked", "--package", "lb-tests", "--no-run"]);
+    for suite in suites {
+        build.args(["--test", suite]);
+    }
+    build.arg("--message-format=json-render-diagnostics");
+    let told = told(&mut build)?;
+    suites
+        .iter()
+        .map(|suite| {
+            let program = told.lines().find_map(|line| program(line, suite));
+            let program = program.with_context(|| format!("cargo built no suite {suite}"))?;
+            Ok((*suite, program))
+        })
+        .collect()
+}
+
+/// Standard output; the rest, which may take minutes, goes to the terminal.
+fn told(command: &mut Command) -> Result<String> {
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("the suites did not build");
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The program of a suite, if this is cargo's line about it.
+fn program(line: &str, suite: &str) -> Option<PathBuf> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let is_suite =
+        line.pointer("/target/name")? == suite && line.pointer("/target/kind/0")? == "test";
+    let program = line.get("executable")?.as_str()?;
+    is_suite.then(|| program.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_says_where_a_suite_is() {
+        let line = r#"{"target":{"kind":["test"],"name":"swarm"},"executable":"/t/swarm-1"}"#;
+        assert_eq!(program(line, "swarm"), Some("/t/swarm-1".into()));
+        assert_eq!(program(line, "netns"), None);
+        assert_eq!(program("not JSON", "swarm"), None);
+    }
+
+    #[test]
+    fn settings_stand_before_the_program_and_names_after_it() {
+        let words = words(Path::new("/t/swarm-1"), Some("ipvs"), &["balance"]);
+        let at = |word: &str| words.iter().position(|one| one == word).unwrap();
+        assert!(at("SWARMLB_DATAPATH=ipvs") < at("/t/swarm-1"));
+        assert!(at("/t/swarm-1") < at("balance"));
+    }
 }

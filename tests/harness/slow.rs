@@ -1,0 +1,40 @@
+//! How much slower this machine is than those that the tests were written on.
+//!
+//! An emulated machine does everything, and the same things, some ten times later. So that no
+//! test has to know, `SWARMLB_SLOW` says it once: what waits waits so many times longer, what
+//! makes load makes so many times less. Nothing is expected less strictly but time.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// `$SWARMLB_SLOW`, a whole number; 1 where it is not set.
+///
+/// # Panics
+/// Where it is set to something else: a misread factor would look like failing tests.
+#[must_use]
+#[expect(clippy::panic, reason = "fails the test that asks")]
+pub fn factor() -> u32 {
+    static FACTOR: OnceLock<u32> = OnceLock::new();
+    *FACTOR.get_or_init(|| match std::env::var("SWARMLB_SLOW") {
+        Err(_) => 1,
+        Ok(text) => match text.parse() {
+            Ok(factor) if factor > 0 => factor,
+            _ => panic!("SWARMLB_SLOW={text} is no factor: give a whole number"),
+        },
+    })
+}
+
+/// A time, as long as it is here.
+#[must_use]
+pub fn longer(time: Duration) -> Duration {
+    time * factor()
+}
+
+/// A number of things done, or done in a second, as small as it is here; never 0.
+#[must_use]
+pub fn fewer<N>(number: N) -> N
+where
+    N: std::ops::Div<Output = N> + From<u32> + Ord,
+{
+    (number / N::from(factor())).max(N::from(1))
+}
