@@ -117,7 +117,7 @@ impl Node {
         let socket = self.path(SOCKET)?;
         let mut stream = UnixStream::connect(socket)
             .with_context(|| format!("the engine of {} does not listen", self.name))?;
-        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT * wait::slowness()))?;
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;

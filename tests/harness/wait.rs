@@ -6,13 +6,25 @@ use anyhow::{Result, bail};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How many times slower than a machine of its own this one is, by `$SWARMLB_SLOW`: an
+/// emulated one needs its time.
+#[must_use]
+pub fn slowness() -> u32 {
+    let said = std::env::var("SWARMLB_SLOW").ok();
+    said.and_then(|factor| factor.parse().ok())
+        .unwrap_or(1)
+        .max(1)
+}
+
 /// Asks `condition` again and again until it yields a value. An error of it ends the
-/// waiting at once; so does the timeout, whose error says `what` did not come.
+/// waiting at once; so does the timeout (times [`slowness`]), whose error says `what` did
+/// not come.
 pub fn until<T>(
     what: &str,
     timeout: Duration,
     mut condition: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
+    let timeout = timeout * slowness();
     let deadline = Instant::now() + timeout;
     loop {
         if let Some(value) = condition()? {
@@ -21,6 +33,7 @@ pub fn until<T>(
         if Instant::now() >= deadline {
             bail!("waited {timeout:?} for {what}, in vain");
         }
-        std::thread::sleep(PAUSE);
+        // Asking costs the machine more, too.
+        std::thread::sleep(PAUSE * slowness());
     }
 }
