@@ -18,7 +18,7 @@ use clap::Subcommand;
 
 use crate::process::{is_root, say};
 use crate::{image, setup};
-use guest::Guest;
+pub(crate) use guest::Guest;
 use machine::Machine;
 
 #[derive(clap::Args)]
@@ -59,6 +59,26 @@ pub(crate) fn run_verb(args: &Args) -> Result<ExitCode> {
         },
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command, which begins with its environment, in a guest that is booted for it and ended
+/// afterwards, however that went; in the one that runs, where there is one of that kind.
+pub(crate) fn in_guest(guest: Guest, command: &[OsString]) -> Result<()> {
+    let (machine, is_ours) = match Machine::running() {
+        Ok(machine) if machine.guest() == guest.suite() => (machine, false),
+        _ => {
+            up(guest)?;
+            (Machine::running()?, true)
+        }
+    };
+    let code = machine.run(command);
+    if is_ours {
+        machine.stop()?;
+    }
+    if code? != ExitCode::SUCCESS {
+        bail!("what ran in the virtual machine failed");
+    }
+    Ok(())
 }
 
 fn up(guest: Guest) -> Result<()> {
