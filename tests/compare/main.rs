@@ -92,7 +92,7 @@ fn measure(swarm: &Swarm, args: &Args) -> Result<Results> {
         seconds: args.seconds,
         connections: load::CONNECTIONS,
         rate,
-        update_rate: rate / 4,
+        update_rate: rate / 10,
         notes: Vec::new(),
         samples: Vec::new(),
         updates: Vec::new(),

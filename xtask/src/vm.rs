@@ -2,7 +2,8 @@
 //! this machine's kernel may not have: IPVS, and with it the stock mesh.
 //!
 //! Emulated, so it runs wherever qemu does, some 20 times slower than the machine itself:
-//! figures taken there are compared with each other only.
+//! figures taken there are compared with each other only. They are those of a busy machine, too,
+//! unless the guest is steady: then its time is the number of instructions that it has run.
 
 mod guest;
 mod machine;
@@ -34,6 +35,10 @@ enum Verb {
         /// Which release of Debian
         #[arg(long, value_enum, default_value_t = Guest::Bookworm)]
         guest: Guest,
+        /// One CPU, whose clock counts instructions: for figures that do not depend on what else
+        /// this machine does
+        #[arg(long)]
+        steady: bool,
     },
     /// Run a command in it as root, in this directory, with its exit code
     Run {
@@ -51,7 +56,7 @@ pub(crate) fn run_verb(args: &Args) -> Result<ExitCode> {
         bail!("the virtual machine shares files by a server that needs root: run it as root");
     }
     match &args.verb {
-        Verb::Up { guest } => up(*guest)?,
+        Verb::Up { guest, steady } => up(*guest, *steady)?,
         Verb::Run { command } => return Machine::running()?.run(command),
         Verb::Down => match Machine::running() {
             Ok(machine) => machine.stop()?,
@@ -61,13 +66,13 @@ pub(crate) fn run_verb(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs a command, which begins with its environment, in a guest that is booted for it and ended
-/// afterwards, however that went; in the one that runs, where there is one of that kind.
-pub(crate) fn in_guest(guest: Guest, command: &[OsString]) -> Result<()> {
+/// Runs a command, which begins with its environment, in a steady guest that is booted for it and
+/// ended afterwards, however that went; in the one that runs, where there is one of that kind.
+pub(crate) fn in_steady_guest(guest: Guest, command: &[OsString]) -> Result<()> {
     let (machine, is_ours) = match Machine::running() {
-        Ok(machine) if machine.guest() == guest.suite() => (machine, false),
+        Ok(machine) if machine.guest() == guest.suite() && machine.is_steady() => (machine, false),
         _ => {
-            up(guest)?;
+            up(guest, true)?;
             (Machine::running()?, true)
         }
     };
@@ -81,7 +86,7 @@ pub(crate) fn in_guest(guest: Guest, command: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-fn up(guest: Guest) -> Result<()> {
+fn up(guest: Guest, steady: bool) -> Result<()> {
     if let Ok(machine) = Machine::running() {
         bail!(
             "a virtual machine with {} is running already: end it with `cargo xtask vm down`",
@@ -93,7 +98,7 @@ fn up(guest: Guest) -> Result<()> {
     // The same binaries as here: built once, by this machine.
     image::agent()?;
     image::whoami()?;
-    Machine::boot(guest, &system)?;
+    Machine::boot(guest, &system, steady)?;
     say("Go on with: cargo xtask vm run -- COMMAND, then cargo xtask vm down");
     Ok(())
 }
