@@ -15,6 +15,7 @@ mod updates;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -25,19 +26,22 @@ use place::Tasks;
 use results::{Place, Results, Sample, Version, Way};
 use updates::Rolling;
 
+/// After a stack was deployed or removed, before something is measured.
+const SETTLE: Duration = Duration::from_secs(3);
+
 #[derive(Parser)]
 struct Args {
     /// Where the results are written to, as JSON
     #[arg(long)]
     json: PathBuf,
     /// How often each way is measured
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     rounds: u32,
     /// In how many of the rounds a service is updated by each way, stop-first and start-first
     #[arg(long, default_value_t = 1)]
     updates: u32,
-    /// Seconds that each measurement lasts
-    #[arg(long, default_value_t = 1.5)]
+    /// Seconds that each measurement lasts; that of the latency four times as long
+    #[arg(long, default_value_t = 0.4)]
     seconds: f64,
     /// The source's commit, to be written down
     #[arg(long)]
@@ -114,11 +118,14 @@ fn measure(swarm: &Swarm, args: &Args) -> Result<Results> {
         }
         for way in &datapaths {
             datapath::deploy(swarm, *way, &tasks, &rolling)?;
+            // What the engines have to do with it shall be over.
+            sleep(SETTLE);
             each_place(swarm, &tasks, (*way, round), &mut results)?;
             if updates {
                 both_orders(&mut rolling, (*way, round), &mut results)?;
             }
             datapath::remove(swarm)?;
+            sleep(SETTLE);
         }
         let took = begin.elapsed().as_secs_f32();
         eprintln!("Round {round} of {} took {took:.0} s.", args.rounds);
@@ -160,7 +167,7 @@ fn each_place(
                 place,
                 kept: load::kept(peer, lasts).await?,
                 new: load::new(peer, lasts).await?,
-                paced: load::paced(peer, rate, lasts).await?,
+                paced: load::paced(peer, rate, 4 * lasts).await?,
                 bulk: load::bulk(peer, lasts).await?,
             })
         };

@@ -37,7 +37,7 @@ pub(crate) struct Results {
     pub(crate) swarmlb: Version,
     /// Every way once in each of them.
     pub(crate) rounds: u32,
-    /// Seconds that each measurement lasts.
+    /// Seconds that each measurement lasts; that of the latency four times as long.
     pub(crate) seconds: f64,
     /// Connections of a load that asks as often as it is answered.
     pub(crate) connections: u32,

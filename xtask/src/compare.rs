@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// How often each way is measured
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// Two short rounds, to see that everything works
+    /// One short round without updates, to see that everything works
     #[arg(long)]
     quick: bool,
     /// Where compare.json and compare.svg are written to
@@ -98,10 +98,10 @@ fn measure(args: &Args) -> Result<Vec<u8>> {
     let json = target_dir().join("compare.json");
     let mut command: Vec<OsString> = vec![SLOWNESS.into(), program.into()];
     command.extend(["--json".into(), json.clone().into()]);
-    let rounds = args.rounds.unwrap_or(if args.quick { 2 } else { 5 });
+    let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 3 });
     command.extend(["--rounds".into(), rounds.to_string().into()]);
     if args.quick {
-        command.extend(["--seconds", "0.5", "--updates", "0"].map(OsString::from));
+        command.extend(["--seconds", "0.2", "--updates", "0"].map(OsString::from));
     }
     if let Some(commit) = commit() {
         command.extend(["--commit".into(), commit.into()]);
