@@ -15,8 +15,8 @@ use crate::results::Way;
 use crate::updates::{self, Rolling};
 
 const STACK_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/stack.yml");
-/// What stands before the agents' environment in that file.
-const ENVIRONMENT: &str = "    environment:\n";
+/// What that file takes for the datapath unless told otherwise.
+const CHOICE: &str = "${SWARMLB_DATAPATH:-auto}";
 
 /// Is this a datapath that the agent knows?
 pub(crate) fn is_known(way: Way) -> Result<bool> {
@@ -38,13 +38,9 @@ pub(crate) fn deploy(
 ) -> Result<()> {
     let name = if way == Way::Ipvs { "ipvs" } else { "ebpf" };
     let text = fs::read_to_string(STACK_FILE).context(STACK_FILE)?;
-    ensure!(
-        text.contains(ENVIRONMENT),
-        "{STACK_FILE} has no environment"
-    );
-    let choice = format!("{ENVIRONMENT}      SWARMLB_DATAPATH: \"{name}\"\n");
+    ensure!(text.contains(CHOICE), "{STACK_FILE} leaves no choice");
     let file = swarm.dir().join("stack.yml");
-    fs::write(&file, text.replacen(ENVIRONMENT, &choice, 1))?;
+    fs::write(&file, text.replacen(CHOICE, name, 1))?;
     swarm.stack_deploy(Path::new(&file), STACK)?;
     swarm.wait_for_agents()?;
     for service in &tasks.services {
