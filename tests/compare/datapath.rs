@@ -9,13 +9,14 @@ use harness::agents::{STACK, dist};
 use harness::swarm::Swarm;
 use harness::topology::CLIENT;
 use harness::{shell, wait};
+use serde_json::Value;
 
 use crate::place::{PATIENCE, Tasks};
 use crate::results::Way;
 use crate::updates::{self, Rolling};
 
 const STACK_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/stack.yml");
-/// What that file takes for the datapath unless told otherwise.
+/// The place of the datapath's name in that file.
 const CHOICE: &str = "${SWARMLB_DATAPATH:-auto}";
 
 /// Is this a datapath that the agent knows?
@@ -38,11 +39,16 @@ pub(crate) fn deploy(
 ) -> Result<()> {
     let name = if way == Way::Ipvs { "ipvs" } else { "ebpf" };
     let text = fs::read_to_string(STACK_FILE).context(STACK_FILE)?;
-    ensure!(text.contains(CHOICE), "{STACK_FILE} leaves no choice");
+    ensure!(text.contains(CHOICE), "{STACK_FILE} offers no datapaths");
     let file = swarm.dir().join("stack.yml");
-    fs::write(&file, text.replacen(CHOICE, name, 1))?;
+    fs::write(&file, text.replace(CHOICE, name))?;
     swarm.stack_deploy(Path::new(&file), STACK)?;
     swarm.wait_for_agents()?;
+    let report = swarm.manager()?.report(&["status"])?;
+    ensure!(
+        report.get("datapath").and_then(Value::as_str) == Some(name),
+        "the agents serve by another datapath than {name}: {report}"
+    );
     for service in &tasks.services {
         swarm.wait_until_served(&service.id, 1, PATIENCE)?;
     }

@@ -10,7 +10,7 @@ use harness::image::{WHOAMI, WHOAMI_NEXT};
 use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
 use harness::traffic::load::{Load, Report};
-use harness::wait;
+use harness::{slow, wait};
 use serde_json::Value;
 
 use crate::place::PATIENCE;
@@ -22,6 +22,9 @@ pub(crate) const PORT: u16 = 8110;
 pub(crate) const TASKS: usize = 6;
 /// For an update of them.
 const UPDATE: Duration = Duration::from_secs(60);
+
+/// A request that takes longer has failed.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// The service that is updated.
 pub(crate) struct Rolling<'a> {
@@ -59,7 +62,9 @@ impl<'a> Rolling<'a> {
             WHOAMI
         };
         let mut load = Load::new(self.swarm.nodes.iter().map(|node| (node.addr, PORT).into()));
-        load.rate = rate;
+        // Here it is the rate that is said and the time that counts, however slow the machine.
+        load.rate = rate * slow::factor();
+        load.timeout = ANSWER / slow::factor();
         load.at_most = 2 * UPDATE;
         let last = self.started()?;
         let update = || {
