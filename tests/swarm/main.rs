@@ -27,7 +27,6 @@ mod engine;
 mod flows;
 mod health;
 mod host_callers;
-mod ipvs;
 mod kernel;
 mod lab;
 mod labels;

@@ -15,7 +15,7 @@ use super::machine::Machine;
 use crate::process::{cargo, say};
 
 /// Tests that look at programs, links and maps, or ask for what IPVS does not do. What they are
-/// about is in `tests/swarm/ipvs.rs` for the other datapath, whose tests need a kernel with IPVS.
+/// about is in the suite `ipvs` for the other datapath.
 const EBPF_ONLY: [&str; 6] = [
     "removal::",
     "leaving::",
@@ -87,6 +87,7 @@ fn in_guest(
     for (suite, program) in programs {
         let datapaths: Vec<_> = match *suite {
             "swarm" => wanted.datapaths.iter().copied().map(Some).collect(),
+            "ipvs" => vec![Some("ipvs")],
             // No agents, and so no choice.
             _ => vec![None],
         };
@@ -112,7 +113,6 @@ fn words(program: &Path, datapath: Option<&str>, filters: &[&str]) -> Vec<OsStri
     words.extend(datapath.map(|datapath| format!("SWARMLB_DATAPATH={datapath}").into()));
     words.extend([program.into(), "--test-threads=1".into()]);
     if datapath == Some("ipvs") {
-        words.push("--include-ignored".into());
         for name in EBPF_ONLY {
             words.extend(["--skip".into(), name.into()]);
         }
@@ -175,7 +175,7 @@ mod tests {
     fn settings_stand_before_the_program_and_names_after_it() {
         let words = words(Path::new("/t/swarm-1"), Some("ipvs"), &["balance"]);
         let at = |word: &str| words.iter().position(|one| one == word).unwrap();
-        assert!(at("/t/swarm-1") < at("--include-ignored"));
+        assert!(at("/t/swarm-1") < at("--skip"));
         assert!(at("SWARMLB_DATAPATH=ipvs") < at("/t/swarm-1"));
         assert!(at("/t/swarm-1") < at("balance"));
     }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Rules are flushed and servers cleared by the way, by whoever restarts a firewall. Looking takes
 /// longer the more there is: at most one part in so many of the agent's time.
-const SHARE: u32 = 50;
+const SHARE: u32 = 10;
 
 /// Virtual servers, rules and ways.
 pub(super) struct Ipvs {
