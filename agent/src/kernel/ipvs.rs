@@ -41,6 +41,9 @@ pub struct IpvsKernel {
     prepared: Option<Ground>,
     /// What is in the sets.
     elements: Elements,
+    /// Virtual servers of ours, known since this agent made or found them: the record in the
+    /// rules may be flushed by whoever restarts a firewall.
+    mine: BTreeSet<Server>,
     /// Virtual servers that are there and are not ours.
     foreign: BTreeSet<Server>,
     /// What is not as good as it could be on this kernel.
@@ -87,6 +90,7 @@ impl IpvsKernel {
             ground: ways::Ground::open()?,
             prepared: None,
             elements: Elements::default(),
+            mine: BTreeSet::new(),
             foreign: BTreeSet::new(),
             degraded,
             names: Arc::default(),
@@ -157,6 +161,9 @@ impl IpvsKernel {
         self.ground.make_loop(&loopway(ground))?;
         let strays = self.ground.observe()?.strays;
         self.ground.remove_strays(&strays)?;
+        for server in &self.mine {
+            elements::own(&mut self.elements, *server, true);
+        }
         let params = params(ground)?;
         let mut kept = claim::volatile(&mut self.rules)?;
         if claim::lease_left(&mut self.rules)?.is_none() {

@@ -78,13 +78,15 @@ impl fmt::Display for Op {
         match self {
             Self::Prepare(ground) => write!(
                 f,
-                "devices and rules: node {}, port {}, MTU {}, bridge {}",
+                "make devices and rules: node {}, port {}, MTU {}, bridge {}",
                 ground.node, ground.port, ground.mtu, ground.gateway
             ),
-            Self::PutWays(ways) => write!(f, "ways to other nodes: {} more", ways.len()),
-            Self::RemoveWays(aliases) => write!(f, "ways to other nodes: {} fewer", aliases.len()),
+            Self::PutWays(ways) => write!(f, "lead {} more aliases to other nodes", ways.len()),
+            Self::RemoveWays(aliases) => {
+                write!(f, "lead {} fewer aliases to other nodes", aliases.len())
+            }
             Self::PutServer(server, scheduler, keep_s) => {
-                write!(f, "virtual server {server} {}", scheduler.as_str())?;
+                write!(f, "make virtual server {server} {}", scheduler.as_str())?;
                 if *keep_s != 0 {
                     write!(f, ", clients kept for {keep_s} s")?;
                 }
@@ -99,7 +101,7 @@ impl fmt::Display for Op {
                 let weight = real.weight;
                 write!(
                     f,
-                    "real server {address}:{port} of {server}, {method}, weight {weight}"
+                    "make real server {address}:{port} of {server}, {method}, weight {weight}"
                 )
             }
             Self::RemoveReal(server, (address, port)) => {
@@ -108,7 +110,7 @@ impl fmt::Display for Op {
             Self::Swap { remove, add } => {
                 write!(
                     f,
-                    "rules: {} elements more, {} fewer",
+                    "change the rules' sets: {} elements more, {} fewer",
                     add.len(),
                     remove.len()
                 )

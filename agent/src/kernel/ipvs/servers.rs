@@ -21,7 +21,9 @@ impl IpvsKernel {
             let Some(server) = server(&service.id) else {
                 continue;
             };
-            if !is_ours(&self.elements, server) {
+            if is_ours(&self.elements, server) {
+                self.mine.insert(server);
+            } else if !self.mine.contains(&server) {
                 self.foreign.insert(server);
                 continue;
             }
@@ -59,7 +61,8 @@ impl IpvsKernel {
         keep_s: u32,
     ) -> Result<(), IpvsError> {
         let service = service(server, scheduler, keep_s);
-        if is_ours(&self.elements, server) {
+        if self.mine.contains(&server) || is_ours(&self.elements, server) {
+            self.note(server, true)?;
             return match self.ipvs.set_service(&service) {
                 Err(error) if error.refused() == Some(Errno::ESRCH) => {
                     Ok(self.ipvs.add_service(&service)?)
@@ -73,7 +76,9 @@ impl IpvsKernel {
         // Written down first: what nobody owns is never removed.
         self.note(server, true)?;
         let added = self.ipvs.add_service(&service);
-        if added.is_err() {
+        if added.is_ok() {
+            self.mine.insert(server);
+        } else {
             self.note(server, false)?;
         }
         match added {
@@ -85,7 +90,10 @@ impl IpvsKernel {
     pub(super) fn remove_server(&mut self, server: Server) -> Result<(), IpvsError> {
         match self.ipvs.del_service(&id(server)) {
             Err(error) if error.refused() != Some(Errno::ESRCH) => Err(error.into()),
-            _ => self.note(server, false),
+            _ => {
+                self.mine.remove(&server);
+                self.note(server, false)
+            }
         }
     }
 
