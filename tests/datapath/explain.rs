@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
+use agent::kernel::Meter as _;
 use lb_abi::counters::Reason;
 use lb_abi::flow::{Flow, Tuple};
 use lb_abi::service::Port;
@@ -57,7 +58,7 @@ fn ask(world: &World, from: SocketAddrV4, to: SocketAddrV4, proto: Proto) -> Exp
     };
     let before = traces(world);
     let meter = world.kernel().meter().unwrap();
-    let memory = meter.memory(*from.ip(), &question.port()).unwrap();
+    let memory = meter.memory(*from.ip(), &question.port()).unwrap().unwrap();
     let told = explain(&Snapshot::default(), &Node::default(), &memory, &question);
     assert_eq!(traces(world), before, "asking leaves no trace");
     told
@@ -239,7 +240,7 @@ fn a_copy_has_what_concerns_the_client_and_its_port() {
         }
         let meter = world.kernel().meter().unwrap();
         let port = Port::new(Be16::new(8080), TCP);
-        let copy = meter.memory(*client(1).ip(), &port).unwrap();
+        let copy = meter.memory(*client(1).ip(), &port).unwrap().unwrap();
         let whole = world.tables();
         assert_eq!(
             (copy.settings, &copy.frontends, &copy.turns),

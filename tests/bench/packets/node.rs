@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use agent::kernel::Meter as _;
 use agent::kernel::bpf::BpfKernel;
 use anyhow::{Context as _, Result, bail};
 use aya::maps::{HashMap, Map, MapData};
