@@ -1,5 +1,6 @@
 //! What the kernel's maps hold against the tables in memory, after every step.
 
+use agent::kernel::Meter as _;
 use std::collections::BTreeMap;
 
 use agent::kernel::Meter as _;

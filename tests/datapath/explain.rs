@@ -1,6 +1,7 @@
 //! What `lbctl explain`, `flows` and `drops` say of a node, against what its programs
 //! then do with the packet that was asked about.
 
+use agent::kernel::Meter as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 

@@ -1,6 +1,7 @@
 //! Processes on the node itself: real sockets, with the programs attached to the root
 //! cgroup of the machine and to the node's devices.
 
+use agent::kernel::Meter as _;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};

@@ -18,6 +18,15 @@ pub const SERVICE: &str = "lb_agent";
 /// Where an agent keeps what outlives it.
 pub const PINS: &str = "/sys/fs/bpf/swarmlb";
 
+/// Under which address the IPVS path presents what a node itself calls.
+pub const LOOP: std::net::Ipv4Addr = std::net::Ipv4Addr::new(240, 0, 0, 2);
+
+/// Do the agents that are deployed serve by IPVS? (`$SWARMLB_DATAPATH`, which stack.yml reads.)
+#[must_use]
+pub fn by_ipvs() -> bool {
+    std::env::var("SWARMLB_DATAPATH").is_ok_and(|datapath| datapath == "ipvs")
+}
+
 const STACK_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/stack.yml");
 /// Three agents need a second or two; a loaded machine may take its time.
 const START: Duration = Duration::from_secs(60);

@@ -27,6 +27,7 @@ mod engine;
 mod flows;
 mod health;
 mod host_callers;
+mod ipvs;
 mod kernel;
 mod lab;
 mod labels;

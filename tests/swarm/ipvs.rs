@@ -1,0 +1,140 @@
+//! What is peculiar to the IPVS path: its objects in the kernel, and what befalls them there.
+//!
+//! Only where the kernel has IPVS, and so with the stock mesh under it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use harness::node::Node;
+use harness::service::ServiceSpec;
+use harness::shared::{self, TestSwarm};
+use harness::{shell, wait};
+
+use crate::tools::{ids, tally};
+use crate::{LAB, TASKS};
+
+const PORT: u16 = 8300;
+/// Of the blow's end until all is as before.
+const REPAIR: Duration = Duration::from_secs(2);
+/// Somebody else's virtual server.
+const FOREIGN: &str = "-A -t 10.77.0.1:9999 -s wlc";
+
+/// What befalls a node, by whoever restarts a firewall or tidies up.
+const BLOWS: [&str; 6] = [
+    "nft flush ruleset",
+    "ipvsadm --clear",
+    "ip link delete swlb0",
+    "ip link delete swlb-in",
+    "ip link set swlb0 down",
+    "ip rule delete pref 5000",
+];
+
+fn sh(node: &Node, script: &str) -> String {
+    let said = shell::output(node.command("sh").unwrap().args(["-c", script])).unwrap();
+    assert!(said.status.success(), "{script}: {said:?}");
+    String::from_utf8_lossy(&said.stdout).into_owned()
+}
+
+/// All that is ours on a node, as the kernel's own tools tell it.
+fn ours(node: &Node) -> Vec<String> {
+    let told = sh(
+        node,
+        "ipvsadm -Sn; nft list tables; ip -o link; ip rule; ip route show table all proto 108",
+    );
+    let mark = |line: &&str| {
+        ["swarmlb", "swlb", "proto 108", "5000:", "-f 13", ":8300 "]
+            .iter()
+            .any(|mark| line.contains(mark))
+    };
+    told.lines().filter(mark).map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "needs IPVS in the kernel: cargo xtask test --vm GUEST runs it"]
+fn what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_the_end() {
+    if !shared::is_root() {
+        return;
+    }
+    let _quiet = shared::together();
+    let test = TestSwarm::up(Path::new(LAB), "lbchaos", 2).unwrap();
+    let swarm = &test.swarm;
+    swarm.load_agent().unwrap();
+    let spec = ServiceSpec::named("kept")
+        .replicas(4)
+        .publish(&format!("{PORT}:80"));
+    let service = swarm.service_create(&spec).unwrap();
+    let tasks = service.wait_for_tasks(4, TASKS).unwrap();
+    swarm.deploy_agents().unwrap();
+    swarm.wait_until_served(&service.id, 4, TASKS).unwrap();
+    let node = swarm.manager().unwrap();
+    let peer = SocketAddr::new(node.addr.into(), PORT);
+    let all = || ids(&tasks).into_iter().map(|task| (task, 1)).collect();
+    assert_eq!(tally(&swarm.client.sequential(peer, 4).unwrap()), all());
+    shows_what_lbctl_shows(node);
+
+    for blow in BLOWS {
+        sh(node, blow);
+        let begin = Instant::now();
+        wait::until(&format!("answers after {blow}"), REPAIR, || {
+            let answers = swarm.client.sequential(peer, 4).ok();
+            Ok(answers.filter(|answers| tally(answers) == all()))
+        })
+        .unwrap_or_else(|error| panic!("{error:#}\n{}", node.agent_log()));
+        println!(
+            "{blow}: all four tasks answered again after {:?}",
+            begin.elapsed()
+        );
+    }
+
+    sh(
+        node,
+        &format!("ipvsadm {FOREIGN} && ipvsadm -a -t 10.77.0.1:9999 -r 10.77.0.100:9 -m"),
+    );
+    let foreign = |node: &Node| sh(node, "ipvsadm -Sn | grep 9999");
+    let theirs = foreign(node);
+    drop(service);
+    wait::until("a refusal", Duration::from_secs(10), || {
+        let error = swarm.client.who(peer).err();
+        Ok(error.filter(|error| format!("{error:#}").contains("refused")))
+    })
+    .unwrap();
+    wait::until("no server of that port", Duration::from_secs(10), || {
+        let left = ours(node);
+        Ok((!left.iter().any(|line| line.contains(":8300 "))).then_some(()))
+    })
+    .unwrap();
+
+    let again = swarm.service_create(&spec).unwrap();
+    again.wait_for_tasks(4, TASKS).unwrap();
+    swarm.wait_until_served(&again.id, 4, TASKS).unwrap();
+    swarm.remove_agents().unwrap();
+    for node in &swarm.nodes {
+        let mut left = Vec::new();
+        let nothing = wait::until("nothing of ours", Duration::from_secs(5), || {
+            left = ours(node);
+            Ok(left.is_empty().then_some(()))
+        });
+        assert!(nothing.is_ok(), "{}: {left:#?}", node.name);
+    }
+    assert_eq!(foreign(node), theirs);
+    // The port is the stock mesh's again.
+    wait::until("an answer of the stock mesh", TASKS, || {
+        Ok(swarm.client.who(peer).ok())
+    })
+    .unwrap();
+}
+
+/// As many real servers that take new connections as lbctl says there are tasks.
+fn shows_what_lbctl_shows(node: &Node) {
+    let shown = sh(node, &format!("ipvsadm -Ln -t {}:{PORT}", node.addr));
+    let reals = shown.lines().filter(|line| line.contains("->")).skip(1);
+    let reals: Vec<&str> = reals.collect();
+    let told = node.served("kept").unwrap();
+    assert_eq!(
+        Some(reals.len() as u64),
+        told.get("ready").and_then(serde_json::Value::as_u64),
+        "{shown}\n{told}"
+    );
+    assert!(reals.iter().all(|line| line.contains(" 1 ")), "{shown}");
+}
