@@ -3,7 +3,6 @@
 use agent::kernel::Meter as _;
 use std::collections::BTreeMap;
 
-use agent::kernel::Meter as _;
 use lb_abi::counters::Counters;
 use lb_abi::flow::Flow;
 use lb_core::ids::Key;

@@ -5,7 +5,6 @@ use agent::kernel::Meter as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
-use agent::kernel::Meter as _;
 use lb_abi::counters::Reason;
 use lb_abi::flow::{Flow, Tuple};
 use lb_abi::service::Port;

@@ -7,7 +7,6 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use agent::kernel::Meter as _;
 use lb_abi::{TCP, UDP};
 use lb_core::ids::Key;
 use lb_core::report::Counters;
