@@ -7,6 +7,7 @@
 
 mod health;
 mod http;
+mod quick;
 mod tcp;
 mod udp;
 mod whoami;
@@ -51,12 +52,20 @@ enum Verb {
         /// For example http://127.0.0.1:80/healthz
         url: String,
     },
+    /// Answers all requests the same, and as fast as one thread can (for measurements).
+    Quick {
+        /// Port to serve by TCP.
+        #[arg(long = "at", default_value_t = 80)]
+        port: u16,
+    },
 }
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
-    if let Some(Verb::Health { url }) = cli.verb {
-        return health::check(&url);
+    match cli.verb {
+        Some(Verb::Health { url }) => return health::check(&url),
+        Some(Verb::Quick { port }) => return quick::run(port),
+        None => {}
     }
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -61,6 +61,13 @@ pub(crate) fn whoami() -> Result<PathBuf> {
     write_archive(&image, &programs, "whoami-image.tar")
 }
 
+/// Builds what measures in a virtual machine, which has no compiler; returns its path.
+pub(crate) fn compare() -> Result<PathBuf> {
+    say("Building what measures.");
+    static_programs(&[("lb-tests", "compare")])?;
+    Ok(dist_dir().join("compare"))
+}
+
 /// Where the results are.
 pub(crate) fn dist_dir() -> PathBuf {
     target_dir().join("dist")

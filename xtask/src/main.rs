@@ -3,6 +3,7 @@
 //! it does in plain sentences on stderr, and leaves stdout to what it runs.
 
 mod bench;
+mod compare;
 mod demo;
 mod fuzz;
 mod image;
@@ -43,6 +44,8 @@ enum Verb {
     Lab(lab::Args),
     /// Measure what packets cost, and traffic through a published port
     Bench(bench::Args),
+    /// Measure Swarm's own mesh and swarmlb in turn, in a virtual machine
+    Compare(compare::Args),
     /// Show swarmlb at work on such a Swarm
     Demo(demo::Args),
     /// Run commands in a virtual machine with another kernel: up, run, down
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Verb::Image(args) => image::run_verb(&args),
         Verb::Lab(args) => lab::run_verb(&args),
         Verb::Bench(args) => bench::run_verb(&args),
+        Verb::Compare(args) => compare::run_verb(&args),
         Verb::Demo(args) => demo::run_verb(&args),
         Verb::Vm(args) => return code(vm::run_verb(&args)),
     };

@@ -2,7 +2,8 @@
 //! this machine's kernel may not have: IPVS, and with it the stock mesh.
 //!
 //! Emulated, so it runs wherever qemu does, some 20 times slower than the machine itself:
-//! figures taken there are compared with each other only.
+//! figures taken there are compared with each other only. They are those of a busy machine, too,
+//! unless the guest is steady: then its time is the number of instructions that it has run.
 
 mod guest;
 mod machine;
@@ -19,9 +20,9 @@ use clap::Subcommand;
 
 use crate::process::{is_root, say};
 use crate::{image, setup};
+pub(crate) use guest::Guest;
 pub(crate) use suite::{Guests, Wanted, suites};
 
-use guest::Guest;
 use machine::Machine;
 
 #[derive(clap::Args)]
@@ -37,6 +38,10 @@ enum Verb {
         /// Which release of Debian
         #[arg(long, value_enum, default_value_t = Guest::Bookworm)]
         guest: Guest,
+        /// One CPU, whose clock counts instructions: for figures that do not depend on what else
+        /// this machine does
+        #[arg(long)]
+        steady: bool,
     },
     /// Run a command in it as root, in this directory, with its exit code
     Run {
@@ -54,7 +59,7 @@ pub(crate) fn run_verb(args: &Args) -> Result<ExitCode> {
         bail!("the virtual machine shares files by a server that needs root: run it as root");
     }
     match &args.verb {
-        Verb::Up { guest } => up(*guest)?,
+        Verb::Up { guest, steady } => up(*guest, *steady)?,
         Verb::Run { command } => return Machine::running()?.run(command),
         Verb::Down => match Machine::running() {
             Ok(machine) => machine.stop()?,
@@ -64,13 +69,30 @@ pub(crate) fn run_verb(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn up(guest: Guest) -> Result<()> {
-    boot(guest)?;
+/// Runs a command, which begins with its environment, in a steady guest that is booted for it and
+/// ended afterwards, however that went; in the one that runs, where there is one of that kind.
+pub(crate) fn in_steady_guest(guest: Guest, command: &[OsString]) -> Result<()> {
+    let (machine, is_ours) = match Machine::running() {
+        Ok(machine) if machine.guest() == guest.suite() && machine.is_steady() => (machine, false),
+        _ => (boot(guest, true)?, true),
+    };
+    let code = machine.run(command);
+    if is_ours {
+        machine.stop()?;
+    }
+    if code? != ExitCode::SUCCESS {
+        bail!("what ran in the virtual machine failed");
+    }
+    Ok(())
+}
+
+fn up(guest: Guest, steady: bool) -> Result<()> {
+    boot(guest, steady)?;
     say("Go on with: cargo xtask vm run -- COMMAND, then cargo xtask vm down");
     Ok(())
 }
 
-fn boot(guest: Guest) -> Result<Machine> {
+fn boot(guest: Guest, steady: bool) -> Result<Machine> {
     if let Ok(machine) = Machine::running() {
         bail!(
             "a virtual machine with {} is running already: end it with `cargo xtask vm down`",
@@ -82,5 +104,5 @@ fn boot(guest: Guest) -> Result<Machine> {
     // The same binaries as here: built once, by this machine.
     image::agent()?;
     image::whoami()?;
-    Machine::boot(guest, &system)
+    Machine::boot(guest, &system, steady)
 }

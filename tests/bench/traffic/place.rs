@@ -1,16 +1,16 @@
 //! Equal tasks, and a way to each.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use harness::agents::{SERVICE, dist};
 use harness::guards::Service;
 use harness::node::Node;
-use harness::service::{ServiceSpec, Task};
+use harness::routed;
+use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
 use harness::{wait, xdp};
-use serde_json::Value;
 
 /// For what a loaded machine does in seconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -106,7 +106,9 @@ impl<'a> Place<'a> {
             let running = service.wait_for_tasks(way.tasks(), PATIENCE)?;
             swarm.wait_until_served(&service.id, way.tasks(), PATIENCE)?;
             // Every node numbers its tasks in the same network.
-            let addresses = running.iter().map(|task| bridge_address(home, task));
+            let addresses = running
+                .iter()
+                .map(|task| routed::bridge_address(home, task));
             let addresses = addresses.collect::<Result<Vec<_>>>()?;
             let address = addresses
                 .into_iter()
@@ -121,10 +123,10 @@ impl<'a> Place<'a> {
         let [direct, around, passed] = tasks.as_slice() else {
             bail!("three tasks are routed to, not {}", tasks.len());
         };
-        route(swarm, bare, *direct, bare)?;
-        route(swarm, hop, *passed, hop)?;
-        route(swarm, bare, *around, hop)?;
-        lead_around(bare, hop, *around)?;
+        routed::route(swarm, bare, *direct, bare)?;
+        routed::route(swarm, hop, *passed, hop)?;
+        routed::route(swarm, bare, *around, hop)?;
+        routed::lead_around(bare, hop, *around)?;
         Ok(Self {
             swarm,
             peers: [
@@ -149,23 +151,6 @@ impl<'a> Place<'a> {
             Way::Elsewhere => elsewhere,
         }
     }
-}
-
-/// A task's address on its node's `docker_gwbridge`.
-fn bridge_address(node: &Node, task: &Task) -> Result<Ipv4Addr> {
-    let container = task
-        .container
-        .as_deref()
-        .context("a task without a container")?;
-    let format = "{{json .Containers}}";
-    let containers = node.docker(&["network", "inspect", "docker_gwbridge", "--format", format])?;
-    let containers: Value = serde_json::from_str(&containers)?;
-    let address = containers
-        .pointer(&format!("/{container}/IPv4Address"))
-        .and_then(Value::as_str)
-        .and_then(|address| address.split('/').next())
-        .with_context(|| format!("{container} is not on docker_gwbridge: {containers}"))?;
-    Ok(address.parse()?)
 }
 
 /// Takes the agents from nodes, and everything that they left there.
@@ -199,44 +184,6 @@ fn without_swarmlb(swarm: &Swarm, nodes: &[&Node]) -> Result<()> {
     let clean = clean.to_str().context("a path that is no UTF-8")?;
     for node in nodes {
         node.exec(clean, &["clean"])?;
-    }
-    Ok(())
-}
-
-/// The client's way to the address of a task of `node`, past Docker's rules against it, by
-/// way of `via`.
-fn route(swarm: &Swarm, node: &Node, task: Ipv4Addr, via: &Node) -> Result<()> {
-    let hop = via.addr;
-    swarm
-        .client
-        .netns()
-        .ip(&format!("route add {task}/32 via {hop}"))?;
-    let task = task.to_string();
-    for at in [node, via] {
-        for end in ["-d", "-s"] {
-            at.exec(
-                "iptables",
-                &["-I", "DOCKER-USER", end, &task, "-j", "ACCEPT"],
-            )?;
-        }
-    }
-    Ok(())
-}
-
-/// From `hop` on to a task of `node`, and back the same way.
-fn lead_around(node: &Node, hop: &Node, task: Ipv4Addr) -> Result<()> {
-    // More exact than that of its own tasks, whose addresses are of the same network.
-    hop.netns
-        .ip(&format!("route add {task}/32 via {}", node.addr))?;
-    node.netns.ip(&format!("rule add from {task} lookup 100"))?;
-    node.netns
-        .ip(&format!("route add default via {} table 100", hop.addr))?;
-    // Nobody is to learn of the shorter way.
-    for at in [node, hop] {
-        for device in ["all", "eth0"] {
-            let setting = format!("echo 0 > /proc/sys/net/ipv4/conf/{device}/send_redirects");
-            at.exec("sh", &["-c", &setting])?;
-        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// A release of Debian, with its kernel and its engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Guest {
+pub(crate) enum Guest {
     /// Debian 12: engine 20.10, kernel 6.1
     Bookworm,
     /// Debian 13: engine 26.1, kernel 6.12

@@ -45,8 +45,14 @@ impl Machine {
         &self.state.guest
     }
 
-    /// Boots `guest` and returns once commands can be run in it.
-    pub(super) fn boot(guest: Guest, system: &System) -> Result<Self> {
+    /// Does its clock count instructions?
+    pub(super) fn is_steady(&self) -> bool {
+        self.state.steady
+    }
+
+    /// Boots `guest` and returns once commands can be run in it. The clock of a `steady` one counts
+    /// instructions.
+    pub(super) fn boot(guest: Guest, system: &System, steady: bool) -> Result<Self> {
         let begin = Instant::now();
         let directory = state::directory();
         state::remove(&directory)?;
@@ -54,7 +60,7 @@ impl Machine {
             .with_context(|| format!("cannot make {}", directory.display()))?;
         let mut machine = Self {
             directory,
-            state: State::new(guest.suite(), free_port()?),
+            state: State::new(guest.suite(), free_port()?, steady),
         };
         let booted = machine.start(system).and_then(|()| machine.wait());
         if let Err(error) = booted {
@@ -75,7 +81,13 @@ impl Machine {
             "root=/dev/vda rw console=ttyS0 quiet panic=1 init=/swarmlb-init swarmlb.key={key}"
         );
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"])
+        if self.state.steady {
+            // One instruction, one nanosecond: a CPU of 1 GHz, whatever else this machine does.
+            qemu.args(["-accel", "tcg", "-icount", "shift=0", "-smp", "1"]);
+        } else {
+            qemu.args(["-accel", "tcg,thread=multi", "-smp", "2"]);
+        }
+        qemu.args(["-cpu", "max"])
             .args(["-m", MEMORY, "-display", "none", "-no-reboot"])
             .args(["-device", "virtio-rng-pci"])
             // Shared files need memory that their server can see.

@@ -23,16 +23,20 @@ pub(super) struct State {
     pub(super) guest: String,
     /// Port on the loopback that leads to the guest's ssh.
     pub(super) port: u16,
+    /// Does its clock count instructions?
+    #[serde(default)]
+    pub(super) steady: bool,
     /// Processes of the machine, by name.
     pids: BTreeMap<String, u32>,
 }
 
 impl State {
     /// A machine of which no process runs yet.
-    pub(super) fn new(guest: &str, port: u16) -> Self {
+    pub(super) fn new(guest: &str, port: u16, steady: bool) -> Self {
         Self {
             guest: guest.to_owned(),
             port,
+            steady,
             pids: BTreeMap::new(),
         }
     }

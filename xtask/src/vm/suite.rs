@@ -65,7 +65,7 @@ pub(crate) fn suites(guests: Guests, wanted: &Wanted<'_>) -> Result<()> {
     let programs = build(wanted.suites)?;
     let mut failed = Vec::new();
     for guest in guests.each() {
-        let machine = boot(guest)?;
+        let machine = boot(guest, false)?;
         let outcome = in_guest(&machine, guest, &programs, wanted);
         machine.stop()?;
         failed.extend(outcome?);

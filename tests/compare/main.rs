@@ -1,0 +1,196 @@
+//! `cargo xtask compare`: what a client has of a published port by Swarm's own mesh, by swarmlb,
+//! and by what stands between them and nothing, on the same Swarm in turn.
+//!
+//! Runs wherever the stock mesh does; `cargo xtask` runs it in a virtual machine.
+
+#![expect(clippy::print_stderr, reason = "progress, for whoever waits")]
+
+mod busy;
+mod datapath;
+mod load;
+mod machine;
+mod place;
+mod results;
+mod updates;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Parser;
+use harness::lab_dir::Description;
+use harness::swarm::Swarm;
+use place::Tasks;
+use results::{Place, Results, Sample, Version, Way};
+use updates::Rolling;
+
+/// After a stack was deployed or removed, before something is measured.
+const SETTLE: Duration = Duration::from_secs(3);
+
+#[derive(Parser)]
+struct Args {
+    /// Where the results are written to, as JSON
+    #[arg(long)]
+    json: PathBuf,
+    /// How often each way is measured
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// In how many of the rounds a service is updated by each way, stop-first and start-first
+    #[arg(long, default_value_t = 1)]
+    updates: u32,
+    /// Seconds that each measurement lasts; that of the latency four times as long
+    #[arg(long, default_value_t = 0.4)]
+    seconds: f64,
+    /// The source's commit, to be written down
+    #[arg(long)]
+    commit: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    ensure!(
+        Path::new("/proc/net/ip_vs").exists(),
+        "this kernel has no IPVS, and so no stock mesh"
+    );
+    let description = Description {
+        prefix: "lbcompare".to_owned(),
+        nodes: 3,
+        managers: 1,
+        mtu: 1500,
+    };
+    eprintln!("Starting a Swarm of three nodes.");
+    let swarm = Swarm::up(Path::new("/tmp/swarmlb-compare"), description)?;
+    let results = measure(&swarm, args);
+    let down = swarm.down();
+    let json = serde_json::to_vec_pretty(&results?)?;
+    std::fs::write(&args.json, json).with_context(|| args.json.display().to_string())?;
+    down
+}
+
+fn measure(swarm: &Swarm, args: &Args) -> Result<Results> {
+    eprintln!("Starting the tasks.");
+    swarm.load_agent()?;
+    let tasks = Tasks::start(swarm)?;
+    let mut rolling = Rolling::start(swarm)?;
+    datapath::served_by_swarmlb(swarm, false)?;
+    let lasts = Duration::from_secs_f64(args.seconds);
+    let rate = rate(swarm, &tasks, lasts)?;
+    let mut results = Results {
+        machine: machine::this(swarm)?,
+        swarmlb: Version {
+            version: machine::swarmlb()?,
+            commit: args.commit.clone(),
+        },
+        rounds: args.rounds,
+        seconds: args.seconds,
+        connections: load::CONNECTIONS,
+        rate,
+        update_rate: rate / 10,
+        notes: Vec::new(),
+        samples: Vec::new(),
+        updates: Vec::new(),
+    };
+    let mut datapaths = vec![Way::Ebpf, Way::Ipvs];
+    if !datapath::is_known(Way::Ipvs)? {
+        datapaths.retain(|way| *way != Way::Ipvs);
+        let note = "The IPVS datapath is left out: this agent has none.";
+        results.notes.push(note.to_owned());
+    }
+    for round in 1..=args.rounds {
+        let begin = Instant::now();
+        let updates = round <= args.updates;
+        for way in [Way::Direct, Way::Host, Way::Mesh] {
+            each_place(swarm, &tasks, (way, round), &mut results)?;
+        }
+        if updates {
+            both_orders(&mut rolling, (Way::Mesh, round), &mut results)?;
+        }
+        for way in &datapaths {
+            datapath::deploy(swarm, *way, &tasks, &rolling)?;
+            // What the engines have to do with it shall be over.
+            sleep(SETTLE);
+            each_place(swarm, &tasks, (*way, round), &mut results)?;
+            if updates {
+                both_orders(&mut rolling, (*way, round), &mut results)?;
+            }
+            datapath::remove(swarm)?;
+            sleep(SETTLE);
+        }
+        let took = begin.elapsed().as_secs_f32();
+        eprintln!("Round {round} of {} took {took:.0} s.", args.rounds);
+    }
+    Ok(results)
+}
+
+/// A rate well below what any way can do: a fifth of what the longest one does.
+fn rate(swarm: &Swarm, tasks: &Tasks<'_>, lasts: Duration) -> Result<u32> {
+    let peer = tasks.peer(Way::Mesh, Place::Remote);
+    let peer = peer.context("the mesh leads everywhere")?;
+    let most = load::run(&swarm.client, async || load::kept(peer, lasts).await)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number of requests"
+    )]
+    let rate = (most.per_second / 5.0) as u32;
+    Ok(rate.clamp(20, 20_000))
+}
+
+/// Everything but updates, one after the other.
+fn each_place(
+    swarm: &Swarm,
+    tasks: &Tasks<'_>,
+    (way, round): (Way, u32),
+    results: &mut Results,
+) -> Result<()> {
+    let lasts = Duration::from_secs_f64(results.seconds);
+    for place in [Place::Local, Place::Remote] {
+        let Some(peer) = tasks.peer(way, place) else {
+            continue;
+        };
+        let rate = results.rate;
+        let all = async || {
+            Ok(Sample {
+                round,
+                way,
+                place,
+                kept: load::kept(peer, lasts).await?,
+                new: load::new(peer, lasts).await?,
+                paced: load::paced(peer, rate, 4 * lasts).await?,
+                bulk: load::bulk(peer, lasts).await?,
+            })
+        };
+        let sample = load::run(&swarm.client, all);
+        let sample = sample.with_context(|| format!("{way:?}, {place:?}: {peer}"))?;
+        eprintln!("{}", serde_json::to_string(&sample)?);
+        results.samples.push(sample);
+    }
+    Ok(())
+}
+
+fn both_orders(
+    rolling: &mut Rolling<'_>,
+    (way, round): (Way, u32),
+    results: &mut Results,
+) -> Result<()> {
+    for order in ["stop-first", "start-first"] {
+        let mut update = rolling
+            .update(way, order, results.update_rate)
+            .with_context(|| format!("{order} update by {way:?}"))?;
+        update.round = round;
+        eprintln!("{}", serde_json::to_string(&update)?);
+        results.updates.push(update);
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! Figures of several rounds, and what they are compared with: the stock mesh in the same round.
+
+use super::results::{Place, Results, Sample, Way};
+
+/// All ways, as they stand beside each other.
+pub(super) const WAYS: [Way; 5] = [Way::Direct, Way::Host, Way::Mesh, Way::Ebpf, Way::Ipvs];
+
+/// What a way is called.
+pub(super) const fn way_name(way: Way) -> &'static str {
+    match way {
+        Way::Direct => "direct",
+        Way::Host => "mode=host",
+        Way::Mesh => "stock mesh",
+        Way::Ebpf => "swarmlb (eBPF)",
+        Way::Ipvs => "swarmlb (IPVS)",
+    }
+}
+
+/// What a place is called.
+pub(super) const fn place_name(place: Place) -> &'static str {
+    match place {
+        Place::Local => "the called node has the task",
+        Place::Remote => "another node has the task",
+    }
+}
+
+/// As a heading.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters
+        .next()
+        .map(|letter| letter.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// One figure of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Measure {
+    Kept,
+    New,
+    Median,
+    Tail,
+    KeptCpu,
+    NewCpu,
+    Bulk,
+}
+
+impl Measure {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Kept,
+        Self::New,
+        Self::Median,
+        Self::Tail,
+        Self::KeptCpu,
+        Self::NewCpu,
+        Self::Bulk,
+    ];
+
+    /// In words, with its unit.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "keep-alive requests/s",
+            Self::New => "new connections/s",
+            Self::Median => "latency p50, ms",
+            Self::Tail => "latency p99, ms",
+            Self::KeptCpu => "CPU ms per 1,000 keep-alive requests",
+            Self::NewCpu => "CPU ms per 1,000 new connections",
+            Self::Bulk => "bulk, MB/s",
+        }
+    }
+
+    /// Is more of it better?
+    pub(super) const fn more_is_better(self) -> bool {
+        matches!(self, Self::Kept | Self::New | Self::Bulk)
+    }
+
+    /// Digits after the point.
+    pub(super) const fn digits(self) -> usize {
+        match self {
+            Self::Median | Self::Tail => 1,
+            _ => 0,
+        }
+    }
+
+    const fn of(self, sample: &Sample) -> f64 {
+        match self {
+            Self::Kept => sample.kept.per_second,
+            Self::New => sample.new.per_second,
+            Self::Median => sample.paced.p50,
+            Self::Tail => sample.paced.p99,
+            Self::KeptCpu => sample.kept.cpu_ms,
+            Self::NewCpu => sample.new.cpu_ms,
+            Self::Bulk => sample.bulk,
+        }
+    }
+
+    /// Of all rounds of a way; nothing where it was not measured.
+    pub(super) fn spread(self, results: &Results, way: Way, place: Place) -> Option<Spread> {
+        Spread::of(samples(results, way, place).map(|sample| self.of(sample)))
+    }
+
+    /// The same, each round divided by the stock mesh's.
+    pub(super) fn ratio(self, results: &Results, way: Way, place: Place) -> Option<Spread> {
+        let ratios = samples(results, way, place).filter_map(|sample| {
+            let mesh = samples(results, Way::Mesh, place).find(|mesh| mesh.round == sample.round);
+            Some(self.of(sample) / self.of(mesh?))
+        });
+        Spread::of(ratios.filter(|ratio| ratio.is_finite()))
+    }
+}
+
+/// What a way gave in a place, round by round.
+pub(super) fn samples(results: &Results, way: Way, place: Place) -> impl Iterator<Item = &Sample> {
+    let all = results.samples.iter();
+    all.filter(move |sample| sample.way == way && sample.place == place)
+}
+
+/// The middle of several rounds, and how far they were apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) least: f64,
+    pub(super) most: f64,
+}
+
+impl Spread {
+    /// Of at least one figure.
+    pub(super) fn of(figures: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut sorted: Vec<f64> = figures.collect();
+        sorted.sort_by(f64::total_cmp);
+        // Of an even number the two in the middle, of an odd one the same twice.
+        let lower = sorted.get(sorted.len().checked_sub(1)? / 2)?;
+        let upper = sorted.get(sorted.len() / 2)?;
+        Some(Self {
+            median: f64::midpoint(*lower, *upper),
+            least: *sorted.first()?,
+            most: *sorted.last()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_is_between_the_two_in_the_middle() {
+        let spread = Spread::of([4.0, 1.0, 2.0, 9.0].into_iter()).unwrap();
+        assert_eq!((spread.median, spread.least, spread.most), (3.0, 1.0, 9.0));
+        assert_eq!(Spread::of(std::iter::empty()), None);
+    }
+}

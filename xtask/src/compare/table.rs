@@ -1,0 +1,168 @@
+//! What was found as Markdown, which is readable on a terminal, too.
+
+use std::fmt::Write as _;
+
+use super::results::{Place, Results, Update, Way};
+use super::spread::{Measure, WAYS, capital, place_name, samples, way_name};
+
+/// All tables, and what they were taken on.
+pub(super) fn markdown(results: &Results) -> String {
+    let mut text = heading(results);
+    for place in [Place::Local, Place::Remote] {
+        let name = place_name(place);
+        let _ = write!(text, "\n### {}\n\n", capital(name));
+        text.push_str(&table(&figures(results, place)));
+    }
+    if !results.updates.is_empty() {
+        text.push_str("\n### A rolling update of 6 tasks, two at a time\n\n");
+        text.push_str(&table(&updates(results)));
+    }
+    text
+}
+
+fn heading(results: &Results) -> String {
+    let (machine, swarmlb) = (&results.machine, &results.swarmlb);
+    let commit = swarmlb.commit.as_deref().unwrap_or("unknown");
+    let mut text = format!(
+        "{}, Linux {}, Docker {}, {} CPUs {}; swarmlb {} ({commit}).\n\
+         {} rounds of {} s for each figure; {} connections; latency at {} requests/s, \
+         updates at {} new connections/s.\n\
+         Each figure: median (least to most) of the rounds, × the stock mesh in the same round.\n",
+        machine.date,
+        machine.kernel,
+        machine.engine,
+        machine.cpus,
+        machine.processor,
+        swarmlb.version,
+        results.rounds,
+        results.seconds,
+        results.connections,
+        results.rate,
+        results.update_rate,
+    );
+    for note in &results.notes {
+        let _ = writeln!(text, "{note}");
+    }
+    text
+}
+
+/// A line for each measure, a column for each way that was measured in this place.
+fn figures(results: &Results, place: Place) -> Vec<Vec<String>> {
+    let ways = WAYS.into_iter();
+    let ways: Vec<Way> = ways
+        .filter(|way| samples(results, *way, place).next().is_some())
+        .collect();
+    let mut lines = vec![vec![String::new()]];
+    if let Some(first) = lines.first_mut() {
+        first.extend(ways.iter().map(|way| way_name(*way).to_owned()));
+    }
+    for measure in Measure::ALL {
+        let cells = ways.iter().map(|way| cell(results, measure, *way, place));
+        lines.push(
+            std::iter::once(measure.name().to_owned())
+                .chain(cells)
+                .collect(),
+        );
+    }
+    let failed = ways.iter().map(|way| {
+        let all = samples(results, *way, place);
+        let failed = all.map(|sample| sample.kept.failed + sample.new.failed + sample.paced.failed);
+        failed.sum::<u64>().to_string()
+    });
+    lines.push(
+        std::iter::once("failed requests".to_owned())
+            .chain(failed)
+            .collect(),
+    );
+    lines
+}
+
+fn cell(results: &Results, measure: Measure, way: Way, place: Place) -> String {
+    let digits = measure.digits();
+    let Some(spread) = measure.spread(results, way, place) else {
+        return String::new();
+    };
+    let (median, least, most) = (spread.median, spread.least, spread.most);
+    let mut text = format!("{median:.digits$} ({least:.digits$} to {most:.digits$})");
+    if way != Way::Mesh
+        && let Some(ratio) = measure.ratio(results, way, place)
+    {
+        let _ = write!(text, " ×{:.2}", ratio.median);
+    }
+    text
+}
+
+/// A line for each way and order; of several updates, their sums.
+fn updates(results: &Results) -> Vec<Vec<String>> {
+    let columns = [
+        "by, order",
+        "requests",
+        "failed",
+        "longest answer, ms",
+        "took, s",
+        "reasons",
+    ];
+    let mut lines = vec![columns.map(str::to_owned).to_vec()];
+    for way in WAYS {
+        for order in ["stop-first", "start-first"] {
+            let all = results.updates.iter();
+            let all: Vec<&Update> = all
+                .filter(|update| update.way == way && update.order == order)
+                .collect();
+            if all.is_empty() {
+                continue;
+            }
+            let sum = |part: fn(&Update) -> u64| all.iter().map(|update| part(update)).sum::<u64>();
+            let most = |part: fn(&Update) -> f64| all.iter().copied().map(part).fold(0.0, f64::max);
+            let reasons = all.iter().flat_map(|update| &update.reasons);
+            let reasons: Vec<String> = reasons.map(|(why, n)| format!("{n} × {why}")).collect();
+            lines.push(vec![
+                format!("{}, {order}", way_name(way)),
+                sum(|update| update.asked).to_string(),
+                sum(|update| update.failed).to_string(),
+                format!("{:.0}", most(|update| update.slowest_ms)),
+                format!("{:.0}", most(|update| update.seconds)),
+                reasons.join("; "),
+            ]);
+        }
+    }
+    lines
+}
+
+/// The first line is the heading; columns are aligned for people who read it as it is.
+fn table(lines: &[Vec<String>]) -> String {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for (number, line) in lines.iter().enumerate() {
+        for (cell, width) in line.iter().zip(&widths) {
+            let _ = write!(text, "| {cell:<width$} ");
+        }
+        text.push_str("|\n");
+        if number == 0 {
+            for width in &widths {
+                let _ = write!(text, "|{}", "-".repeat(width + 2));
+            }
+            text.push_str("|\n");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let lines = [
+            vec!["a".to_owned(), "×1".to_owned()],
+            vec!["bcd".to_owned(), "2".to_owned()],
+        ];
+        assert_eq!(table(&lines), "| a   | ×1 |\n|-----|----|\n| bcd | 2  |\n");
+    }
+}
