@@ -1,10 +1,12 @@
 //! What of swarmlb's is in a node's kernel, asked of the kernel itself.
 
+use agent::kernel::bpf::Tc;
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::{SchedClassifier, TcAttachType, loaded_links};
 use harness::agents::PINS;
 use harness::node::Node;
+use harness::shell;
 use lb_abi::counters::{Counters, Reason};
 use lb_abi::flow::{Flow, Reply, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
@@ -53,7 +55,8 @@ pub(crate) fn loaded(links: &[u32]) -> Vec<u32> {
     all.filter(|id| links.contains(id)).collect()
 }
 
-/// Programs attached to the links of a node's namespace: `eth0 xdp`, `eth0 tcx`.
+/// Programs attached to the links of a node's namespace: `eth0 xdp`, `eth0 tc`; those under tc
+/// by links of the kernel's or as filters, whatever it has.
 pub(crate) fn attached(node: &Node) -> Vec<String> {
     let shown = node.netns.ip("-d -o link show").unwrap();
     let mut attached = Vec::new();
@@ -63,15 +66,22 @@ pub(crate) fn attached(node: &Node) -> Vec<String> {
         if line.contains("prog/xdp") {
             attached.push(format!("{name} xdp"));
         }
-        for (way, hook) in [
-            (TcAttachType::Ingress, "tcx"),
-            (TcAttachType::Egress, "tcx egress"),
+        for (way, words, hook) in [
+            (TcAttachType::Ingress, "ingress", "tc"),
+            (TcAttachType::Egress, "egress", "tc egress"),
         ] {
-            let programs = node
-                .netns
-                .run(|| SchedClassifier::query_tcx(&name, way))
-                .unwrap();
-            attached.extend(programs.unwrap().1.iter().map(|_| format!("{name} {hook}")));
+            let programs = match Tc::of_kernel() {
+                Tc::Tcx => {
+                    let query = || SchedClassifier::query_tcx(&name, way);
+                    node.netns.run(query).unwrap().unwrap().1.len()
+                }
+                Tc::Clsact => {
+                    let show = ["filter", "show", "dev", &name, words];
+                    let shown = shell::stdout(node.netns.command("tc").args(show)).unwrap();
+                    shown.matches("direct-action").count()
+                }
+            };
+            attached.extend((0..programs).map(|_| format!("{name} {hook}")));
         }
     }
     attached.sort();

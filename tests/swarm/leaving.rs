@@ -34,10 +34,10 @@ fn a_removed_stack_leaves_no_pin_and_no_program_on_any_node() {
     for node in &swarm.nodes {
         assert!(pins(node).len() > 10, "{:?}", pins(node));
         let programs = [
-            "docker0 tcx",
-            "docker_gwbridge tcx",
-            "eth0 tcx",
-            "eth0 tcx egress",
+            "docker0 tc",
+            "docker_gwbridge tc",
+            "eth0 tc",
+            "eth0 tc egress",
             "eth0 xdp",
         ];
         assert_eq!(attached(node), programs, "{}", node.name);

@@ -26,7 +26,8 @@ const LINES: [(&str, &str); 9] = [
     ("rule", "ip rule show; ip -6 rule show"),
     (
         "qdisc",
-        "tc qdisc show; for dev in $(ls /sys/class/net); do tc filter show dev $dev; done",
+        "tc qdisc show; for dev in $(ls /sys/class/net); do tc filter show dev $dev; \
+         tc filter show dev $dev ingress; tc filter show dev $dev egress; done",
     ),
     ("socket", "ss -lntuH | awk '{ print $1, $2, $5 }'"),
     // Some can't be read, which is no news.
