@@ -33,17 +33,25 @@ pub(in crate::run) fn choose(settings: &cli::Run) -> Result<Box<dyn Datapath>, C
     match settings.datapath {
         Choice::Ebpf => Ok(ebpf(settings)?),
         Choice::Ipvs => Ok(ipvs()?),
-        Choice::Auto => ebpf(settings).or_else(|error| {
-            tracing::warn!(
-                error = causes(&error),
-                "the eBPF path can't serve here: trying IPVS"
-            );
-            ipvs().map_err(|other| ChooseError::Neither {
-                ebpf: causes(&error),
-                ipvs: causes(&other),
-            })
-        }),
+        Choice::Auto => match ebpf(settings) {
+            // Only what nobody can mend here is a reason to serve in another way.
+            Err(error @ LoadError::Unsupported { .. }) => instead(&error),
+            tried => Ok(tried?),
+        },
     }
+}
+
+/// IPVS, because eBPF failed.
+fn instead(error: &LoadError) -> Result<Box<dyn Datapath>, ChooseError> {
+    let served = ipvs().map_err(|other| ChooseError::Neither {
+        ebpf: causes(error),
+        ipvs: causes(&other),
+    })?;
+    tracing::warn!(
+        error = causes(error),
+        "the eBPF path can't serve here: IPVS does"
+    );
+    Ok(served)
 }
 
 fn ebpf(settings: &cli::Run) -> Result<Box<dyn Datapath>, LoadError> {
