@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Rules are flushed and servers cleared by the way, by whoever restarts a firewall. Looking takes
 /// longer the more there is: at most one part in so many of the agent's time.
-const SHARE: u32 = 10;
+const SHARE: u32 = 3;
 
 /// Virtual servers, rules and ways.
 pub(super) struct Ipvs {
@@ -102,7 +102,11 @@ impl Datapath for Ipvs {
         lasts: Option<Duration>,
         _state: Option<&State>,
     ) -> Result<bool, ObserveError> {
-        self.kernel.lease(lasts)?;
+        // The lease is among the rules: where it is not to be renewed, those are gone.
+        if let Err(error) = self.kernel.lease(lasts) {
+            tracing::warn!(error = causes(&error), "the lease could not be renewed");
+            return Ok(true);
+        }
         let begin = Instant::now();
         let Some(have) = self.have.as_ref().filter(|_| begin >= self.watch) else {
             return Ok(false);
