@@ -30,7 +30,7 @@ pub(crate) struct Args {
 /// As `swarmlb run --datapath` names them.
 const DATAPATHS: [&str; 2] = ["ipvs", "ebpf"];
 
-/// What CI runs in a virtual machine: the oldest kernel, and one test of each promise.
+/// What the suite vm runs: on the oldest kernel, one test of each promise.
 const SHORT: [&str; 9] = [
     "a_global_service_is_balanced_like_others",
     "six_requests_reach_six_tasks_and_then_the_turn_begins_again",
