@@ -16,6 +16,12 @@ use lb_datapath::model::Memory;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+/// Name of the device with an index in this network namespace, if there is one.
+fn device_name(index: u32) -> Option<String> {
+    let name = nix::net::if_::if_indextoname(index).ok()?;
+    name.into_string().ok()
+}
+
 /// Counters of this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {

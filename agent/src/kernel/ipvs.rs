@@ -12,8 +12,9 @@ mod switches;
 
 pub use meter::Meter;
 
+use super::device_name;
 use elements::{from_kernel, to_kernel};
-use lb_core::ipvs::{Element, Ground, Lowered, Op, Server, State, Way};
+use lb_core::ipvs::{Element, Ground, Lowered, Op, RETURN, Server, State, Way};
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::report::Problem;
 use lb_netlink::claim::{self, Elements, Params};
@@ -31,6 +32,9 @@ use thiserror::Error;
 
 /// As good as for ever: what a set's element lasts that shall not end.
 const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// The core gives replies this number, and the rules know them by it.
+const _: () = assert!(RETURN == claim::RETURN_ID);
 
 /// Handles to all objects of ours in the kernel.
 pub struct IpvsKernel {
@@ -264,11 +268,7 @@ fn loopway(ground: &Ground) -> Loopway {
 fn params(ground: &Ground) -> Result<Params, IpvsError> {
     let gateway = match ground.gateway {
         0 => None,
-        index => {
-            let name = nix::net::if_::if_indextoname(index);
-            let name = name.ok().and_then(|name| name.into_string().ok());
-            Some(name.ok_or(IpvsError::NoDevice(index))?)
-        }
+        index => Some(device_name(index).ok_or(IpvsError::NoDevice(index))?),
     };
     Ok(Params {
         node: ground.node,

@@ -4,6 +4,7 @@
 //! has no file: it is found by its place and name, which begins with [`MARK`], in the kernel
 //! itself. The name also says whether its `clsact` is ours to remove.
 
+use crate::kernel::device_name;
 use lb_core::state::{Hook, HookKind};
 use lb_netlink::clsact::{self, Filter, Place, Way};
 use lb_netlink::socket::{Error, Wire};
@@ -193,9 +194,7 @@ fn refused(what: &'static str, link: u32) -> impl Fn(Error) -> Refusal {
 }
 
 fn name_of(link: u32) -> String {
-    let name = nix::net::if_::if_indextoname(link);
-    let name = name.ok().and_then(|name| name.into_string().ok());
-    name.unwrap_or_else(|| format!("device {link}"))
+    device_name(link).unwrap_or_else(|| format!("device {link}"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! has no such links for tc.
 
 use super::{Failure, cgroup, clsact};
+use crate::kernel::device_name;
 use aya::Ebpf;
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::tc::TcAttachOptions;
@@ -263,8 +264,7 @@ fn exists(hook: Hook) -> bool {
 
 /// Name of the device with an index.
 fn device(index: u32) -> Result<String, Failure> {
-    let name = nix::net::if_::if_indextoname(index).map_err(|_| Failure::NoDevice(index))?;
-    name.into_string().map_err(|_| Failure::NoDevice(index))
+    device_name(index).ok_or(Failure::NoDevice(index))
 }
 
 pub(super) fn attach_error(hook: Hook, source: impl Error + Send + Sync + 'static) -> Failure {
