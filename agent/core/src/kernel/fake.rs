@@ -4,36 +4,48 @@ use super::{ApplyError, Kernel, ObserveError};
 use crate::op::Op;
 use crate::state::State;
 use std::collections::BTreeSet;
+use std::fmt;
 
-/// Holds a [`State`] and refuses the steps it was told to.
-#[derive(Debug, Default)]
-pub struct FakeKernel {
-    state: State,
+/// Holds a state of one datapath and refuses the steps it was told to.
+#[derive(Debug)]
+pub struct FakeKernel<S = State, O = Op> {
+    state: S,
     /// Numbers (from 0) of the calls to `apply` that shall fail.
     pub faults: BTreeSet<usize>,
     calls: usize,
+    take: fn(&O, &mut S),
 }
 
 impl FakeKernel {
     /// A kernel that holds `state`.
     #[must_use]
     pub fn holding(state: State) -> Self {
+        Self::of(state, Op::apply_to)
+    }
+}
+
+impl<S, O> FakeKernel<S, O> {
+    /// A kernel that holds `state`, of which a step makes what `take` says.
+    #[must_use]
+    pub fn of(state: S, take: fn(&O, &mut S)) -> Self {
         Self {
             state,
-            ..Self::default()
+            faults: BTreeSet::new(),
+            calls: 0,
+            take,
         }
     }
 }
 
-impl Kernel for FakeKernel {
-    type State = State;
-    type Op = Op;
+impl<S: Clone, O: Clone + fmt::Debug + fmt::Display> Kernel for FakeKernel<S, O> {
+    type State = S;
+    type Op = O;
 
-    fn observe(&mut self) -> Result<State, ObserveError> {
+    fn observe(&mut self) -> Result<S, ObserveError> {
         Ok(self.state.clone())
     }
 
-    fn apply(&mut self, op: &Op) -> Result<(), ApplyError> {
+    fn apply(&mut self, op: &O) -> Result<(), ApplyError<O>> {
         let call = self.calls;
         self.calls += 1;
         if self.faults.contains(&call) {
@@ -42,7 +54,7 @@ impl Kernel for FakeKernel {
                 source: "told to fail".into(),
             });
         }
-        op.apply_to(&mut self.state);
+        (self.take)(op, &mut self.state);
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::ids::Key;
 use crate::ipvs::{Lowered, Server, Setup, apply_all, lower};
-use crate::kernel::{ApplyError, Kernel, ObserveError};
+use crate::kernel::Kernel;
+use crate::kernel::fake::FakeKernel;
 use crate::node::Node;
 use crate::state;
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE};
@@ -11,33 +12,11 @@ use proptest::collection::{btree_map, btree_set};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// Holds a state, and refuses the steps whose numbers it was told.
-struct Fake {
-    state: State,
-    faults: BTreeSet<usize>,
-    calls: usize,
-}
-
-impl Kernel for Fake {
-    type State = State;
-    type Op = Op;
-
-    fn observe(&mut self) -> Result<State, ObserveError> {
-        Ok(self.state.clone())
-    }
-
-    fn apply(&mut self, op: &Op) -> Result<(), ApplyError<Op>> {
-        let call = self.calls;
-        self.calls += 1;
-        if self.faults.contains(&call) {
-            return Err(ApplyError {
-                op: op.clone(),
-                source: "told to fail".into(),
-            });
-        }
-        op.apply_to(&mut self.state);
-        Ok(())
-    }
+/// A kernel of this datapath that refuses the steps with these numbers.
+fn fake(state: State, faults: BTreeSet<usize>) -> FakeKernel<State, Op> {
+    let mut kernel = FakeKernel::of(state, Op::apply_to);
+    kernel.faults = faults;
+    kernel
 }
 
 /// What services ask for: ports with tasks here and elsewhere, some of which take no new flows.
@@ -140,14 +119,14 @@ proptest! {
     fn whatever_the_kernel_refuses_what_stands_is_consistent_and_the_next_turn_mends_it(
         have in lowered(), want in lowered(), faults in btree_set(0usize..40, 0..6),
     ) {
-        let mut kernel = Fake { state: have.state.clone(), faults, calls: 0 };
+        let mut kernel = fake(have.state.clone(), faults);
         let ops = plan(&want.state, &have.state, Gate::Open);
         let _ = apply_all(&mut kernel, &ops);
-        prop_assert_eq!(consistent(&kernel.state), Ok(()));
+        prop_assert_eq!(consistent(&kernel.observe().unwrap()), Ok(()));
         kernel.faults.clear();
-        let ops = plan(&want.state, &kernel.state.clone(), Gate::Open);
+        let ops = plan(&want.state, &kernel.observe().unwrap(), Gate::Open);
         prop_assert!(apply_all(&mut kernel, &ops).is_empty());
-        prop_assert_eq!(kernel.state, want.state);
+        prop_assert_eq!(kernel.observe().unwrap(), want.state);
     }
 }
 
@@ -166,12 +145,8 @@ fn a_refused_server_is_not_claimed() {
         elements: [Element::Claim(node, port), Element::Published(port)].into(),
         ..State::default()
     };
-    let mut kernel = Fake {
-        state: State::default(),
-        faults: [0].into(),
-        calls: 0,
-    };
+    let mut kernel = fake(State::default(), [0].into());
     let errors = apply_all(&mut kernel, &plan(&want, &State::default(), Gate::Open));
     assert_eq!(errors.len(), 1);
-    assert_eq!(kernel.state, State::default());
+    assert_eq!(kernel.observe().unwrap(), State::default());
 }
