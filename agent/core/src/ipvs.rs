@@ -16,7 +16,7 @@ mod op;
 mod plan;
 mod state;
 
-pub use alias::{PEERS, RETURN, TASKS};
+pub use alias::{MARKS, PEERS, RETURN, TASKS};
 pub use apply::apply_all;
 pub use lower::{Lowered, lower};
 pub use op::Op;

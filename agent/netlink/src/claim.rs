@@ -36,7 +36,15 @@ use std::net::Ipv4Addr;
 /// The tunnel id of replies on their way back.
 pub const RETURN_ID: u32 = 0x0080_0001;
 /// Their mark, when they came out of the tunnel.
-pub const RETURN_MARK: u32 = 0x5200_0000;
+pub const RETURN_MARK: u32 = TUNNEL_MARKS | 0x0200_0000;
+/// The mark of what came out of the tunnel and names no task that is here, or has no ports to tell
+/// by: fragments and ICMP errors.
+pub const UNKNOWN_MARK: u32 = TUNNEL_MARKS;
+/// What packets out of the tunnel have in common in the bits of [`TUNNEL_MASK`]. The marks in
+/// [`Elements::tags`] have it, too.
+pub const TUNNEL_MARKS: u32 = crate::names::MARKS;
+/// See there.
+pub const TUNNEL_MASK: u32 = crate::names::MARK_MASK;
 
 /// The table in which addresses and ports are dealt with.
 pub const TABLE: TableName = TableName {

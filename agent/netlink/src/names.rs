@@ -27,6 +27,14 @@ pub const LOOP_MAC: [u8; 6] = [0x02, 0x6c, 0x62, 0x00, 0x00, 0x01];
 pub const LOCAL_PREFERENCE: u32 = 5000;
 /// The table in which every destination is this host.
 pub const LOCAL_TABLE: u32 = 5000;
+/// Marks of packets out of the tunnel, in the bits of [`MARK_MASK`].
+pub const MARKS: u32 = 0x5000_0000;
+/// The bits that tell them from the marks of others.
+pub const MARK_MASK: u32 = 0xfc00_0000;
+/// Preference of the rule by which [`SOURCE_TABLE`] is asked about them: behind [`LOCAL_PREFERENCE`].
+pub const SOURCE_PREFERENCE: u32 = 5001;
+/// The table in which everyone is reached by the tunnel.
+pub const SOURCE_TABLE: u32 = 5001;
 /// The index of `lo`, the first device of every network namespace.
 pub const LO: u32 = 1;
 

@@ -58,20 +58,27 @@ fn ways_are_observed_as_made_and_leave_nothing() {
         make(&mut ground, &wanted());
         assert_eq!(ground.observe().unwrap(), wanted());
         assert_eq!(routes.link(TUNNEL).unwrap().unwrap().mtu, 1464);
-        let rule = "5000: from all iif swlb0 lookup 5000 proto 108\n";
-        assert!(run("ip rule").contains(rule));
+        for rule in [
+            "5000: from all iif swlb0 lookup 5000 proto 108\n",
+            "5001: from all fwmark 0x50000000/0xfc000000 lookup 5001 proto 108\n",
+        ] {
+            let shown = run("ip rule");
+            assert!(shown.contains(rule), "{rule}: {shown}");
+        }
         let shown = run("ip route show table all proto 108");
         for line in [
             "local default dev lo table 5000 scope host\n",
+            "default dev swlb0 table 5001 scope link\n",
             "240.0.0.1 dev swlb-out scope link\n",
             "240.0.0.2 dev swlb-in scope link\n",
             "248.0.1.2 encap ip id 259 src 0.0.0.0 dst 192.0.2.7 ttl 0 tos 0 dev swlb0 scope link metric 259\n",
         ] {
             assert!(shown.contains(line), "{line}: {shown}");
         }
-        assert_eq!(shown.lines().count(), 303);
+        assert_eq!(shown.lines().count(), 304);
         for (name, setting, value) in [
             (TUNNEL, "rp_filter", "0"),
+            (TUNNEL, "accept_local", "1"),
             (TUNNEL, "src_valid_mark", "1"),
             (LOOP_OUT, "route_localnet", "1"),
             (LOOP_IN, "forwarding", "1"),
@@ -165,7 +172,9 @@ fn what_others_change_is_seen_and_put_right() {
             "ip link del swlb-out",
             "ip link del swlb0",
             "ip rule del pref 5000",
+            "ip rule del pref 5001",
             "ip route del local default table 5000",
+            "ip route del default table 5001",
             "ip route del 240.0.0.2",
             "ip route del 248.0.0.7",
             "ip route replace 248.0.0.7/32 encap ip id 9 dst 192.0.2.1 dev swlb0 proto 108 metric 8",

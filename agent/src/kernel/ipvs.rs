@@ -14,7 +14,7 @@ pub use meter::Meter;
 
 use super::device_name;
 use elements::{from_kernel, to_kernel};
-use lb_core::ipvs::{Element, Ground, Lowered, Op, RETURN, Server, State, Way};
+use lb_core::ipvs::{Element, Ground, Lowered, MARKS, Op, RETURN, Server, State, Way};
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::report::Problem;
 use lb_netlink::claim::{self, Elements, Params};
@@ -35,6 +35,8 @@ const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// The core gives replies this number, and the rules know them by it.
 const _: () = assert!(RETURN == claim::RETURN_ID);
+/// And it marks what is for tasks as what came out of the tunnel.
+const _: () = assert!(MARKS & claim::TUNNEL_MASK == claim::TUNNEL_MARKS);
 
 /// Handles to all objects of ours in the kernel.
 pub struct IpvsKernel {

@@ -18,7 +18,7 @@ pub const PEERS: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(241, 0, 0, 0), 8);
 pub const RETURN: u32 = 0x80_0001;
 
 /// Marks of tasks on this node: the upper eight bits.
-const MARKS: u32 = 0x5100_0000;
+pub const MARKS: u32 = 0x5100_0000;
 
 /// The number by which the node of a task knows it in the tunnel: 1 to 2^23 - 1, the same on all
 /// nodes. Where two tasks of one node share one, the same port makes them tasks of one service,

@@ -48,14 +48,12 @@ pub(super) fn no_priority() -> Steps {
     vec![load([0; 4]), set]
 }
 
-/// The mark becomes the priority, and there is no mark any more.
+/// The mark becomes the priority.
 pub(super) fn mark_to_priority() -> Steps {
-    let mut steps = vec![
+    vec![
         Expression::Meta(Meta::Mark, VALUE),
         Expression::SetMeta(Meta::Priority, VALUE),
-    ];
-    steps.extend(set_mark_to(0));
-    steps
+    ]
 }
 
 pub(super) fn set_source(address: Ipv4Addr) -> Steps {

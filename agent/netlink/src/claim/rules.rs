@@ -11,6 +11,7 @@ use super::sets::{
 use super::steps::{self, Part, Steps, from, is_in, value_of};
 use super::{
     IN, LOOP_IN, LOOP_OUT, OUT, Params, RETURN_ID, RETURN_MARK, TABLE, TABLE_TUNNEL, TABLE6, TUNNEL,
+    UNKNOWN_MARK,
 };
 use crate::nft::{Chain, ChainKind, Change, Hook, Rule, TableName};
 
@@ -68,6 +69,9 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
         (TABLE, "call_post", nat(Hook::Postrouting, 99), call_post()),
         // After IPVS has made the reply the virtual server's, just before source NAT.
         (TABLE, "back", filter(Hook::Forward, 101), back(params)),
+        // The same for a client that is this very node, called another and got a task from here:
+        // it knows only that other one.
+        (TABLE, "back_here", filter(Hook::Input, 101), back(params)),
         (TABLE6, "output", filter(Hook::Output, 0), ipv6()),
         (
             TABLE_TUNNEL,
@@ -102,11 +106,11 @@ fn outer(params: &Params) -> Vec<Line> {
 }
 
 /// What came out of the tunnel: the mark that says from where becomes the priority; the mark
-/// says to whom. Without ports (a fragment, an ICMP error) it stays 0.
+/// says to whom.
 fn inner() -> Vec<Line> {
     let task = [Part::TunnelId, Part::Transport, Part::DestinationPort];
     vec![
-        line([acts::mark_to_priority()]),
+        line([acts::mark_to_priority(), acts::set_mark_to(UNKNOWN_MARK)]),
         line([
             steps::tunnel_id(RETURN_ID),
             acts::set_mark_to(RETURN_MARK),
@@ -162,6 +166,18 @@ fn out_of_tunnel() -> Vec<Line> {
                 steps::marked(RETURN_MARK),
                 counted(),
                 acts::send_copy_on(),
+                drop(),
+            ],
+        ),
+        // The caller tries again, and its node has by then heard that the task is gone. To the
+        // local stack it would be a call for whatever listens on that port.
+        named(
+            "unknown task",
+            [
+                from(TUNNEL),
+                steps::marked(UNKNOWN_MARK),
+                steps::opens(),
+                counted(),
                 drop(),
             ],
         ),

@@ -72,6 +72,8 @@ pub enum ChainKind {
 pub enum Hook {
     /// All that come in.
     Prerouting,
+    /// Those for this host.
+    Input,
     /// Those that go through.
     Forward,
     /// Those of this host.
@@ -138,6 +140,7 @@ impl Chain {
 fn place(hook: Hook, priority: i32) -> Attribute {
     let (number, device) = match hook {
         Hook::Prerouting => (0, None),
+        Hook::Input => (1, None),
         Hook::Forward => (2, None),
         Hook::Output => (3, None),
         Hook::Postrouting => (4, None),

@@ -77,6 +77,15 @@ impl Route {
         }
     }
 
+    /// Everyone is reached by this device: `default` in a table of its own.
+    #[must_use]
+    pub fn everyone(table: u32, device: u32) -> Self {
+        Self {
+            kind: Kind::Unicast,
+            ..Self::all_local(table, device)
+        }
+    }
+
     pub(super) fn message(&self) -> RouteMessage {
         let mut message = RouteMessage::default();
         message.header.address_family = AddressFamily::Inet;

@@ -1,21 +1,26 @@
 //! The tunnel to the other hosts: one device for all of them, and what makes its packets this host's.
 
 use super::{Error, Flaw, Ground, flaw};
-use crate::names::{LO, LOCAL_PREFERENCE, LOCAL_TABLE, TUNNEL, TUNNEL_BYTES};
+use crate::names::{
+    LO, LOCAL_PREFERENCE, LOCAL_TABLE, MARK_MASK, MARKS, SOURCE_PREFERENCE, SOURCE_TABLE, TUNNEL,
+    TUNNEL_BYTES,
+};
 use crate::route::{Kind, Link, Route, Rule, Selector, Setting, Vxlan};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Senders out of the tunnel are clients from anywhere, whose way back is by the uplink; marks lead to the
-/// table where all is local.
-const SETTINGS: [(Setting, u32); 3] = [
+/// Senders out of the tunnel are clients from anywhere, whose way back is by the uplink, or this host itself,
+/// which called another one: no reason to drop them. Where the host has strict checks for all devices (`net.ipv4.conf.all.rp_filter`), marks are part of
+/// the question, and lead to the table in which everyone is reached by the tunnel.
+const SETTINGS: [(Setting, u32); 4] = [
     (Setting::Forwarding, 1),
     (Setting::RpFilter, 0),
+    (Setting::AcceptLocal, 1),
     (Setting::SrcValidMark, 1),
 ];
 
-/// The tunnel, with its rule and the table that the rule leads to.
+/// The tunnel, with its rules and the tables that they lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tunnel {
     /// UDP port on all hosts.
@@ -55,12 +60,13 @@ impl Tunnel {
                 0
             }
         };
-        let (route, rule) = (local_route(), local_rule());
-        if !routes.remove(&route) {
-            flaws.insert(Flaw::NoRoute(route));
-        }
-        if !rules.remove(&rule) {
-            flaws.insert(Flaw::NoRule(rule));
+        for (rule, route) in tables(link.index) {
+            if !routes.remove(&route) {
+                flaws.insert(Flaw::NoRoute(route));
+            }
+            if !rules.remove(&rule) {
+                flaws.insert(Flaw::NoRule(rule));
+            }
         }
         Self {
             port,
@@ -105,11 +111,14 @@ impl Ground {
             self.routes.set_mtu(link.index, wanted.mtu)?;
         }
         self.settle(&link, &SETTINGS)?;
-        self.routes.replace_route(&local_route())?;
-        match self.routes.add_rule(&local_rule()) {
-            Err(error) if error.only(&[Errno::EEXIST]) => Ok(()),
-            answer => Ok(answer?),
+        for (rule, route) in tables(link.index) {
+            self.routes.replace_route(&route)?;
+            match self.routes.add_rule(&rule) {
+                Err(error) if error.only(&[Errno::EEXIST]) => {}
+                answer => answer?,
+            }
         }
+        Ok(())
     }
 
     /// Removes the tunnel, and with it all that goes into it.
@@ -117,24 +126,34 @@ impl Ground {
     /// # Errors
     /// [`Error::Foreign`]; or when the kernel refuses.
     pub fn remove_tunnel(&mut self) -> Result<(), Error> {
-        self.no_rule(&local_rule())?;
-        self.no_route(&local_route())?;
-        match self.ours(TUNNEL)? {
-            Some(link) => self.no_link(&link),
-            None => Ok(()),
+        let link = self.ours(TUNNEL)?;
+        // Without it, the route by it is gone already.
+        for (rule, route) in tables(link.as_ref().map_or(LO, |link| link.index)) {
+            self.no_rule(&rule)?;
+            self.no_route(&route)?;
         }
+        link.map_or(Ok(()), |link| self.no_link(&link))
     }
 }
 
-/// Whatever its destination, a packet out of the tunnel is for this host: IPVS sees it by its mark.
-fn local_rule() -> Rule {
-    Rule {
+/// Whatever its destination, a packet out of the tunnel is for this host: IPVS sees it by its mark. And
+/// whoever sent it, the tunnel is the way to its sender, for whoever asks by that mark.
+fn tables(tunnel: u32) -> [(Rule, Route); 2] {
+    let local = Rule {
         preference: LOCAL_PREFERENCE,
         selector: Selector::Iif(TUNNEL.to_owned()),
         table: LOCAL_TABLE,
-    }
-}
-
-fn local_route() -> Route {
-    Route::all_local(LOCAL_TABLE, LO)
+    };
+    let marked = Rule {
+        preference: SOURCE_PREFERENCE,
+        selector: Selector::Mark {
+            value: MARKS,
+            mask: MARK_MASK,
+        },
+        table: SOURCE_TABLE,
+    };
+    [
+        (local, Route::all_local(LOCAL_TABLE, LO)),
+        (marked, Route::everyone(SOURCE_TABLE, tunnel)),
+    ]
 }

@@ -20,7 +20,7 @@ pub(crate) fn device() {
     run("ip", &["link", "add", TUNNEL, "type", "bridge"]);
 }
 
-fn tcp(port: u16) -> Port {
+pub(crate) fn tcp(port: u16) -> Port {
     let protocol = Protocol::Tcp;
     Port { protocol, port }
 }
@@ -59,12 +59,12 @@ pub(crate) fn elements() -> Elements {
     }
 }
 
-fn put(wire: &mut Wire, elements: &Elements) {
+pub(crate) fn put(wire: &mut Wire, elements: &Elements) {
     let kept = volatile(wire).unwrap();
     nft::apply(wire, &replace(&params(), elements, kept)).unwrap();
 }
 
-fn count(wire: &mut Wire, what: &str) -> u64 {
+pub(crate) fn count(wire: &mut Wire, what: &str) -> u64 {
     counts(wire).unwrap()[what]
 }
 
@@ -249,7 +249,7 @@ fn without_a_bridge_for_tasks_there_are_no_rules_about_replies() {
         let changes = replace(&params, &elements(), Vec::new());
         nft::apply(wire, &changes).unwrap();
         assert!(are_right(wire, &params).unwrap());
-        let expected = ["refused", "released", "returned", "stranger"];
+        let expected = ["refused", "released", "returned", "stranger", "unknown task"];
         let expected: BTreeMap<String, u64> = expected.map(|name| (name.to_owned(), 0)).into();
         assert_eq!(counts(wire).unwrap(), expected);
     });

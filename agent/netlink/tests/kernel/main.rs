@@ -9,3 +9,5 @@ mod listed;
 mod namespace;
 #[cfg(test)]
 mod tables;
+#[cfg(test)]
+mod tunnel;

@@ -122,7 +122,12 @@ impl kernel::Meter for Meter {
         let counts = claim::counts(&mut rules).map_err(|error| failed(error.into()))?;
         let refused = counts.get("refused").copied().unwrap_or(0);
         let stranger = counts.get("stranger").copied().unwrap_or(0);
-        let drops = [(Reason::NotAllowed, refused), (Reason::BadTunnel, stranger)];
+        let unknown = counts.get("unknown task").copied().unwrap_or(0);
+        let drops = [
+            (Reason::NotAllowed, refused),
+            (Reason::BadTunnel, stranger),
+            (Reason::UnknownTask, unknown),
+        ];
         Ok(drops.into_iter().filter(|(_, count)| *count != 0).collect())
     }
 }
