@@ -28,6 +28,8 @@ pub struct Facts {
     pub bridge: Option<Link>,
     /// Other bridges of this host, whose containers may call.
     pub bridges: BTreeSet<Link>,
+    /// Indexes of all devices that are ports of these bridges.
+    pub ports: BTreeSet<u32>,
     /// Addresses on which published ports are answered: all of this host's, but for those of
     /// its loopback that are nobody else's business.
     pub addresses: BTreeSet<Ipv4Addr>,

@@ -286,6 +286,7 @@ async fn node(feed: &Feed, settings: &cli::Run) -> Result<Node, LinksError> {
         bridge: links.bridge,
         network: links::network(),
         bridges: links.bridges,
+        ports: links.ports,
         addresses: links.addresses,
         tasks: facts.tasks.clone(),
     })

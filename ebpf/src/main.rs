@@ -27,6 +27,7 @@ use lb_datapath::bridge::bridge;
 use lb_datapath::egress::egress;
 use lb_datapath::host::{asked, connect, mapped, ours, send};
 use lb_datapath::oversize::answer;
+use lb_datapath::port::calls_node;
 use lb_datapath::uplink::uplink;
 use lb_datapath::{Packet as _, Verdict};
 use maps::Maps;
@@ -65,6 +66,17 @@ pub fn lb_bridge_tc(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
     let verdict = bridge_apart(&mut frame);
     act(&mut frame, verdict, Side::Containers)
+}
+
+/// What a container sends, at its port of a bridge.
+#[classifier]
+pub fn lb_port_tc(context: TcContext) -> i32 {
+    let mut frame = TcFrame::new(context);
+    if calls_node(&frame, &Maps) {
+        frame.past()
+    } else {
+        TC_ACT_UNSPEC
+    }
 }
 
 /// What the host itself sends out of an uplink.

@@ -2,17 +2,18 @@
 #![expect(unsafe_code, reason = "some fields and helpers have no safe wrapper")]
 
 use crate::fib::{AF_INET, Fib, Way};
+use crate::maps::Maps;
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{
     __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
-    BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, bpf_adj_room_mode, bpf_redir_neigh,
+    BPF_F_INGRESS, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_UNSPEC, bpf_adj_room_mode, bpf_redir_neigh,
 };
 use aya_ebpf::helpers::generated::{
-    bpf_get_socket_cookie, bpf_redirect_neigh, bpf_skb_change_tail,
+    bpf_get_socket_cookie, bpf_redirect, bpf_redirect_neigh, bpf_skb_change_tail,
 };
 use aya_ebpf::programs::TcContext;
 use lb_abi::Be32;
-use lb_datapath::Packet;
+use lb_datapath::{Packet, Tables as _};
 use lb_datapath::oversize::ROOM;
 use lb_datapath::packet::{Change, ETHERNET};
 use lb_datapath::tunnel::OVERHEAD;
@@ -50,6 +51,18 @@ impl TcFrame {
     }
 }
 
+/// Redirects a packet between `ends` to the bridge by which its source is reached, as if it had come
+/// out of it. That may be no uplink, whatever source a container gives itself.
+#[inline(never)]
+fn past(context: *mut __sk_buff, link: u32, [source, destination]: &[Be32; 2]) -> i32 {
+    let mut back = Fib::new(link, *destination, *source);
+    if back.ask(context.cast()) == Way::None || Maps.uplink(back.link()).is_some() {
+        return TC_ACT_UNSPEC;
+    }
+    // SAFETY: plain numbers.
+    (unsafe { bpf_redirect(back.link(), u64::from(BPF_F_INGRESS)) }) as i32
+}
+
 /// Redirects a packet between `ends`, source and destination, which came in on `link`; 0 where
 /// the routes don't say where to. A function of its own: programs have 512 bytes of stack.
 #[inline(never)]
@@ -66,6 +79,17 @@ fn leave(context: *mut __sk_buff, link: u32, [source, destination]: &[Be32; 2]) 
     let size = size_of::<bpf_redir_neigh>() as i32;
     // SAFETY: the kernel reads `size` bytes.
     (unsafe { bpf_redirect_neigh(fib.link(), &raw mut next_hop, size, 0) }) as i32
+}
+
+impl TcFrame {
+    /// To the bridge at whose port it came in; on its usual way where that is not known.
+    #[inline(always)]
+    pub(crate) fn past(&mut self) -> i32 {
+        match self.load::<[Be32; 2]>(ETHERNET + 12) {
+            Some(ends) => past(self.context.skb.skb, self.link(), &ends),
+            None => TC_ACT_UNSPEC,
+        }
+    }
 }
 
 impl Packet for TcFrame {

@@ -13,7 +13,7 @@ use crate::lab::{Lab, lab, node};
 use crate::pair::{Pair, pairs};
 use crate::read::read;
 use crate::states::{SECOND, address_of, here, publish};
-use crate::world::{BridgeTc, UplinkTc, UplinkXdp, World};
+use crate::world::{BridgeTc, PortTc, UplinkTc, UplinkXdp, World};
 
 /// A container that is no task of the service.
 const CALLER: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 99);
@@ -63,6 +63,29 @@ fn a_container_reaches_a_task_here_also_when_that_is_itself() {
             );
         });
     }
+}
+
+#[test]
+fn at_its_port_a_containers_call_is_sent_past_the_filter_of_bridged_packets_and_all_else_passes() {
+    lab(|lab| {
+        let mut world = serving(lab, 1);
+        let us = at(CALLER, 40_000);
+        for call in [
+            tcp(us, at(node(1), 8080), "S").frame(),
+            udp(us, at(SECOND, 5353)).frame(),
+        ] {
+            assert_eq!(world.send(PortTc, &call), (Verdict::Bridge, call.clone()));
+        }
+        for other in [
+            tcp(us, at(node(1), 8081), "S").frame(),
+            tcp(us, at(node(2), 8080), "S").frame(),
+            tcp(at(address_of(1), 80), client(1), "SA").frame(),
+            // By a source that is no container's it would come out of an uplink.
+            tcp(client(1), at(node(1), 8081), "S").frame(),
+        ] {
+            assert_eq!(world.send(PortTc, &other), (Verdict::Pass, other.clone()));
+        }
+    });
 }
 
 #[test]

@@ -4,12 +4,13 @@
 use agent::kernel::bpf::Action;
 use lb_abi::Be32;
 use lb_abi::counters::Reason;
-use lb_core::state::HookKind::{self, BridgeTc, UplinkEgress, UplinkTc, UplinkXdp};
+use lb_core::state::HookKind::{self, BridgeTc, PortTc, UplinkEgress, UplinkTc, UplinkXdp};
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
 use lb_datapath::egress::egress;
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::oversize::answer;
+use lb_datapath::port::calls_node;
 use lb_datapath::uplink::uplink;
 
 use crate::lab::{mac, node};
@@ -45,6 +46,8 @@ pub(crate) fn model<const DELIVERS: bool>(
     let verdict = match kind {
         UplinkXdp | UplinkTc => uplink(&mut frame, memory),
         BridgeTc => bridge(&mut frame, memory),
+        PortTc if calls_node(&frame, memory) => Verdict::Bridge,
+        PortTc => Verdict::Pass,
         UplinkEgress => egress(&mut frame, memory),
         other => panic!("{} sees no frames", other.as_str()),
     };

@@ -22,7 +22,7 @@ use crate::lab::{GATEWAY, Lab, Net, mac};
 use crate::memory;
 use crate::states;
 
-pub(crate) use lb_core::state::HookKind::{BridgeTc, UplinkEgress, UplinkTc, UplinkXdp};
+pub(crate) use lb_core::state::HookKind::{BridgeTc, PortTc, UplinkEgress, UplinkTc, UplinkXdp};
 
 /// One node.
 pub(crate) struct World {
@@ -283,7 +283,8 @@ impl World {
     /// The device that a hook is on.
     pub(crate) fn link(&self, kind: HookKind) -> u32 {
         match kind {
-            BridgeTc => self.net.bridge,
+            // A port's program learns the bridge from the routes.
+            BridgeTc | PortTc => self.net.bridge,
             _ => self.net.uplink,
         }
     }

@@ -71,6 +71,7 @@ fn hooks<'a>(node: &Node, uplinks: impl Iterator<Item = &'a Link>) -> BTreeSet<H
     }
     let bridges = node.bridge.iter().chain(&node.bridges);
     hooks.extend(bridges.map(|bridge| on(HookKind::BridgeTc, bridge.index)));
+    hooks.extend(node.ports.iter().map(|port| on(HookKind::PortTc, *port)));
     // The root cgroup is that of every namespace: the host's own must be known.
     if node.network != 0 {
         hooks.extend(HookKind::HOST.map(|kind| on(kind, 0)));

@@ -22,6 +22,9 @@ pub struct Node {
     pub network: u64,
     /// Other bridges of the host: containers there call published ports, too.
     pub bridges: BTreeSet<Link>,
+    /// Indexes of the devices that are ports of any of these bridges: the host's ends of
+    /// containers' cables.
+    pub ports: BTreeSet<u32>,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
     /// Where this node's running tasks are reached.

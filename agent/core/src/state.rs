@@ -62,6 +62,8 @@ pub enum HookKind {
     UplinkTc,
     /// tc ingress on `docker_gwbridge`.
     BridgeTc,
+    /// tc ingress on a port of a bridge: what a container sends.
+    PortTc,
     /// tc egress on an uplink: what the host itself sends.
     UplinkEgress,
     /// Root cgroup: a process with an IPv4 socket learns who sent a datagram.
@@ -82,10 +84,11 @@ pub enum HookKind {
 
 impl HookKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UplinkXdp,
         Self::UplinkTc,
         Self::BridgeTc,
+        Self::PortTc,
         Self::UplinkEgress,
         Self::HostReceive4,
         Self::HostReceive6,
@@ -121,6 +124,7 @@ impl HookKind {
             Self::UplinkXdp => "uplink-xdp",
             Self::UplinkTc => "uplink-tc",
             Self::BridgeTc => "bridge-tc",
+            Self::PortTc => "port-tc",
             Self::UplinkEgress => "uplink-egress",
             Self::HostConnect4 => "host-connect4",
             Self::HostConnect6 => "host-connect6",

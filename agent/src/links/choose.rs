@@ -38,9 +38,16 @@ pub(super) fn facts(
         .filter(|d| d.link != uplink.link)
         .collect();
     let bridge = devices.iter().find(|d| d.link.name == bridge_name);
-    let bridges = devices.iter().filter(|d| {
-        d.bridge && d.link.name != bridge_name && d.link != uplink.link && !others.contains(d)
-    });
+    let bridges: Vec<&Device> = devices
+        .iter()
+        .filter(|d| {
+            d.bridge && d.link.name != bridge_name && d.link != uplink.link && !others.contains(d)
+        })
+        .collect();
+    let is_port = |d: &&Device| {
+        let mut of = bridge.iter().chain(&bridges);
+        d.guest && of.any(|bridge| bridge.link.index == d.controller)
+    };
     // Named devices limit what is answered; else any address of the host will do.
     let answering: Vec<&Device> = if named.is_empty() {
         devices.iter().collect()
@@ -50,7 +57,12 @@ pub(super) fn facts(
             .collect()
     };
     Ok(Facts {
-        bridges: bridges.map(|d| d.link.clone()).collect(),
+        ports: devices
+            .iter()
+            .filter(is_port)
+            .map(|d| d.link.index)
+            .collect(),
+        bridges: bridges.iter().map(|d| d.link.clone()).collect(),
         uplink: uplink.link.clone(),
         own: uplink.addresses.clone(),
         others: others.iter().map(|d| d.link.clone()).collect(),
@@ -79,7 +91,7 @@ impl<'a> Hosts<'a> {
     /// taken for one of these: Docker's, and those of virtual machines, lead to guests.
     fn leads_out(&self, device: &Device) -> bool {
         !self.inside(device)
-            && !device.enslaved
+            && device.controller == 0
             && !device.bridge
             && device.link.mac != [0; 6]
             && !device.addresses.is_empty()
@@ -89,7 +101,7 @@ impl<'a> Hosts<'a> {
     fn candidates(&self) -> Vec<String> {
         self.devices
             .iter()
-            .filter(|d| !self.inside(d) && !d.enslaved && d.link.name != "docker0")
+            .filter(|d| !self.inside(d) && d.controller == 0 && d.link.name != "docker0")
             .map(|d| d.link.name.clone())
             .collect()
     }
@@ -152,7 +164,8 @@ mod tests {
             },
             loopback: name == "lo",
             up: true,
-            enslaved: name.starts_with("veth"),
+            controller: if name.starts_with("veth") { 5 } else { 0 },
+            guest: name.starts_with("veth"),
             bridge: name.starts_with("docker"),
             addresses: addresses.iter().map(|a| Ipv4Addr::from(*a)).collect(),
         }
@@ -201,6 +214,7 @@ mod tests {
             .map(|link| link.name.as_str())
             .collect();
         assert_eq!(bridges, ["docker0"]);
+        assert_eq!(facts.ports, [6].into(), "a container's cable");
         let answered = [
             [192, 0, 2, 5],
             [192, 0, 2, 6],

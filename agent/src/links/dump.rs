@@ -19,8 +19,11 @@ pub(super) struct Device {
     pub(super) link: Link,
     pub(super) loopback: bool,
     pub(super) up: bool,
-    /// A port of a bridge or bond, which has the addresses in its stead.
-    pub(super) enslaved: bool,
+    /// Index of the bridge or bond that it is a port of, which has the addresses in its stead;
+    /// 0 where it is none.
+    pub(super) controller: u32,
+    /// A cable or tap whose other end is a guest's: a container's, a virtual machine's.
+    pub(super) guest: bool,
     pub(super) bridge: bool,
     pub(super) addresses: BTreeSet<Ipv4Addr>,
 }
@@ -74,16 +77,18 @@ async fn dump(handle: rtnetlink::Handle) -> Result<Vec<Device>, LinksError> {
 
 fn device(message: &LinkMessage) -> Option<Device> {
     let (mut name, mut mtu, mut mac) = (None, None, [0; 6]);
-    let (mut enslaved, mut bridge, mut xdp) = (false, false, true);
+    let (mut controller, mut bridge, mut guest, mut xdp) = (0, false, false, true);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(text) => name = Some(text.clone()),
             LinkAttribute::Mtu(bytes) => mtu = Some(*bytes),
             // Devices without Ethernet have none, or one of another length.
             LinkAttribute::Address(bytes) => mac = bytes.as_slice().try_into().unwrap_or_default(),
-            LinkAttribute::Controller(index) => enslaved = *index != 0,
+            LinkAttribute::Controller(index) => controller = *index,
             LinkAttribute::LinkInfo(infos) => {
-                bridge = infos.contains(&LinkInfo::Kind(InfoKind::Bridge));
+                let is = |kind| infos.contains(&LinkInfo::Kind(kind));
+                bridge = is(InfoKind::Bridge);
+                guest = is(InfoKind::Veth) || is(InfoKind::Tun);
                 xdp = infos.iter().all(runs_xdp);
             }
             _ => {}
@@ -99,7 +104,8 @@ fn device(message: &LinkMessage) -> Option<Device> {
         },
         loopback: message.header.flags.contains(LinkFlags::Loopback),
         up: message.header.flags.contains(LinkFlags::Up),
-        enslaved,
+        controller,
+        guest,
         bridge,
         addresses: BTreeSet::new(),
     })

@@ -156,6 +156,8 @@ impl Desk {
             let (link, place, mode) = match hook.kind {
                 HookKind::UplinkXdp => (named(hook.link), "xdp", "native"),
                 HookKind::UplinkTc | HookKind::BridgeTc => (named(hook.link), "tc-ingress", tc),
+                // As many as there are containers: of no interest one by one.
+                HookKind::PortTc => continue,
                 HookKind::UplinkEgress => (named(hook.link), "tc-egress", tc),
                 // Seven programs, one thing: calls of processes on the node.
                 _ => ("root cgroup".to_owned(), "sockets", "cgroup"),

@@ -9,6 +9,7 @@
 //! task ────> [bridge] ─┬─ reply of a flow? rewrite ─┬─> to the wire
 //!                      │                            └─> into the tunnel, to the ingress node
 //!                      └─ calls a published port: as a client, under the node's address
+//!       └──> [port] ── calls a published port: past the filter of bridged packets, to the bridge
 //! process ─> [host] ── own address? schedule, point its socket at the task
 //!       └──> [egress] ── to a task elsewhere: into the tunnel
 //! ```
@@ -36,6 +37,7 @@ pub mod oversize;
 pub mod packet;
 pub mod parse;
 mod pieces;
+pub mod port;
 pub mod rewrite;
 pub mod schedule;
 mod spare;

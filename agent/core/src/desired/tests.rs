@@ -34,6 +34,7 @@ fn node() -> Node {
         bridge: Some(link("docker_gwbridge", 3)),
         network: 4711,
         bridges: [link("docker0", 4)].into(),
+        ports: [7].into(),
         addresses: [Ipv4Addr::new(10, 0, 0, 1)].into(),
         tasks: [(
             TaskId::from("a"),
@@ -272,6 +273,7 @@ fn every_bridge_is_listened_to_and_the_uplink_both_ways() {
             "uplink-tc-2",
             "bridge-tc-3",
             "bridge-tc-4",
+            "port-tc-7",
             "uplink-egress-2"
         ]
     );

@@ -158,13 +158,15 @@ fn own_calls(params: &Params) -> Vec<Line> {
 
 fn out_of_tunnel() -> Vec<Line> {
     vec![
-        // As the host's own packet: forwarded, it would be Docker's to drop.
+        // As the host's own packet: forwarded, it would be Docker's to drop. Its mark would lead
+        // it back into the tunnel.
         named(
             "returned",
             [
                 from(TUNNEL),
                 steps::marked(RETURN_MARK),
                 counted(),
+                acts::set_mark_to(0),
                 acts::send_copy_on(),
                 drop(),
             ],

@@ -150,6 +150,7 @@ fn place(hook: Hook) -> Option<Place> {
     let (way, handle) = match hook.kind {
         HookKind::UplinkTc => (Way::Ingress, 1),
         HookKind::BridgeTc => (Way::Ingress, 2),
+        HookKind::PortTc => (Way::Ingress, 3),
         HookKind::UplinkEgress => (Way::Egress, 1),
         _ => return None,
     };

@@ -60,6 +60,7 @@ pub(crate) const fn program(kind: HookKind) -> &'static str {
         HookKind::UplinkXdp => "lb_uplink_xdp",
         HookKind::UplinkTc => "lb_uplink_tc",
         HookKind::BridgeTc => "lb_bridge_tc",
+        HookKind::PortTc => "lb_port_tc",
         HookKind::UplinkEgress => "lb_uplink_egress",
         HookKind::HostConnect4 => "lb_connect4",
         HookKind::HostConnect6 => "lb_connect6",
@@ -88,10 +89,10 @@ impl Hooks {
         Ok(())
     }
 
-    /// Where programs are attached now.
+    /// Where programs are attached now. A device that is gone counts as long as there is the pin:
+    /// to detach removes that, too.
     pub(crate) fn attached(&self) -> Result<BTreeSet<Hook>, Failure> {
         let mut hooks = self.pinned()?;
-        hooks.retain(|hook| exists(*hook));
         hooks.extend(self.filters()?);
         Ok(hooks)
     }
