@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use std::time::Duration;
 
-use crate::image;
+use crate::{image, slow};
 
 /// A service to create. The tasks run `whoami` and know their task and node.
 #[derive(Clone, Debug)]
@@ -78,7 +79,7 @@ impl ServiceSpec {
     }
 
     /// The arguments of `docker` that create it, without waiting for its tasks.
-    pub(crate) fn create_arguments(&self) -> Vec<&str> {
+    pub(crate) fn create_arguments(&self) -> Vec<String> {
         // No registry can say what the image resolves to.
         let fixed = [
             "service",
@@ -102,8 +103,18 @@ impl ServiceSpec {
         fixed
             .into_iter()
             .chain(identity)
-            .chain(own.map(String::as_str))
+            .map(str::to_owned)
+            .chain(own.cloned())
+            .chain(self.lingering())
             .collect()
+    }
+
+    /// A task's program ends within milliseconds of its signal, and all nodes know by then. Where
+    /// all else takes longer, so does its end.
+    fn lingering(&self) -> Option<String> {
+        let late = slow::longer(Duration::from_millis(300)).as_millis();
+        let emulated = slow::factor() > 1 && self.arguments.is_empty();
+        emulated.then(|| format!("--term-delay={late}"))
     }
 }
 

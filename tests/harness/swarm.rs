@@ -194,7 +194,9 @@ impl Swarm {
 
     /// Creates a service; it goes with the guard.
     pub fn service_create(&self, spec: &ServiceSpec) -> Result<Service<'_>> {
-        let id = self.manager()?.docker(&spec.create_arguments())?;
+        let arguments = spec.create_arguments();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let id = self.manager()?.docker(&arguments)?;
         Ok(Service { swarm: self, id })
     }
 
