@@ -6,17 +6,18 @@ use crate::maps::Maps;
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{
     __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
-    BPF_F_INGRESS, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_UNSPEC, bpf_adj_room_mode, bpf_redir_neigh,
+    BPF_F_INGRESS, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_UNSPEC, bpf_adj_room_mode,
+    bpf_redir_neigh,
 };
 use aya_ebpf::helpers::generated::{
     bpf_get_socket_cookie, bpf_redirect, bpf_redirect_neigh, bpf_skb_change_tail,
 };
 use aya_ebpf::programs::TcContext;
 use lb_abi::Be32;
-use lb_datapath::{Packet, Tables as _};
 use lb_datapath::oversize::ROOM;
 use lb_datapath::packet::{Change, ETHERNET};
 use lb_datapath::tunnel::OVERHEAD;
+use lb_datapath::{Packet, Tables as _};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A packet under tc.

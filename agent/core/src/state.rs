@@ -26,6 +26,9 @@ pub struct State {
     pub services: Set<Key>,
     /// Tasks that may hold flows.
     pub backends: Map<Key, Backend>,
+    /// Those of them whose node publishes a port of theirs by itself, too (`mode=host`): there,
+    /// connection tracking has to see what they answer. The eBPF path never keeps it from that.
+    pub tracked: Set<Key>,
     /// Tables of tasks that take new flows, by port and number.
     pub tables: Map<(Port, u32), Vec<Key>>,
     /// Networks whose clients may use a port that is restricted.
@@ -39,6 +42,7 @@ impl State {
     pub fn share(&mut self, other: &Self) {
         self.services.share(&other.services);
         self.backends.share(&other.backends);
+        self.tracked.share(&other.tracked);
         self.tables.share(&other.tables);
         self.frontends.share(&other.frontends);
     }

@@ -7,7 +7,7 @@ use crate::labels::{self, Local, Policy, Wishes};
 use crate::maglev;
 use crate::node::{Bridge, DEFAULT_BRIDGE, Node};
 use crate::report::Problem;
-use crate::snapshot::{Proto, PublishedPort, Service, Snapshot, Task};
+use crate::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot, Task};
 use crate::state::State;
 use lb_abi::service::{
     Backend, DIRECT, Frontend, LOCAL, PICK_FLOW, PICK_LEAST, PICK_SOURCE, PICK_TURN, Port, REMOTE,
@@ -54,6 +54,13 @@ pub(super) fn serve<'a>(
         match place(snapshot, world.node, task_id, task, key) {
             Ok(backend) => {
                 want.backends.insert(Key::from(task_id), backend);
+                if service
+                    .ports
+                    .iter()
+                    .any(|port| port.mode == PublishMode::Host)
+                {
+                    want.tracked.insert(Key::from(task_id));
+                }
                 if eligible {
                     ready.push((Key::from(task_id), backend.place));
                 }
@@ -96,6 +103,7 @@ pub(super) fn withdraw<'a>(
     let key = Key::from(id);
     for task in tasks {
         want.backends.remove(&Key::from(task));
+        want.tracked.remove(&Key::from(task));
     }
     want.services.remove(&key);
     for published in labels::ports(service) {

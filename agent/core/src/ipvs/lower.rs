@@ -150,6 +150,10 @@ impl<'a> Lowering<'a> {
         let mark = self.marks.name(hash, (task, port));
         let tag = alias::tag(task);
         let elements = &mut self.out.state.elements;
+        if !self.want.tracked.contains(&task) {
+            let target = Port::new(frontend.target, port.proto);
+            elements.insert(Element::Answer(real.0, target));
+        }
         let same = Element::Tag(tag, port, 0)..=Element::Tag(tag, port, u32::MAX);
         if elements.range(same).next().is_none() {
             elements.insert(Element::Tag(tag, port, mark));

@@ -113,6 +113,8 @@ pub enum Element {
     Direct(Port),
     /// Processes and containers of this node may call this port.
     Published(Port),
+    /// What a task on this node sends from here are answers, of no use to connection tracking.
+    Answer(Ipv4Addr, Port),
     /// IPVS answers here, and nobody else.
     Claim(Ipv4Addr, Port),
 }
@@ -152,6 +154,7 @@ impl fmt::Display for Element {
             Self::Restricted(port) => write!(f, "{} is restricted", port_name(port)),
             Self::Direct(port) => write!(f, "{} answers directly", port_name(port)),
             Self::Published(port) => write!(f, "{} for callers here", port_name(port)),
+            Self::Answer(address, port) => write!(f, "answers of {address} {}", port_name(port)),
             Self::Claim(address, port) => write!(f, "{address} {}", port_name(port)),
         }
     }

@@ -2,8 +2,8 @@
 
 use super::item::{Allowed, Item, Port, Service, Tag};
 use super::sets::{
-    ALLOWED, BRIDGES, CLAIMS, DIRECT, LEARNED, LEASE, MARKS, ORIGINS, OWNED, PEERS, PUBLISHED,
-    PUBLISHED6, RELEASED, RESTRICTED, TAGS,
+    ALLOWED, ANSWERS, BRIDGES, CLAIMS, DIRECT, LEARNED, LEASE, MARKS, ORIGINS, OWNED, PEERS,
+    PUBLISHED, PUBLISHED6, RELEASED, RESTRICTED, TAGS,
 };
 use crate::nft::{self, Change, Element, Error, Key, SetName};
 use crate::socket::Wire;
@@ -20,6 +20,8 @@ pub struct Elements {
     pub marks: BTreeSet<u32>,
     /// Virtual servers that get packets.
     pub claims: BTreeSet<Service>,
+    /// Tasks of this node, as they answer: nothing else looks at that.
+    pub answers: BTreeSet<Service>,
     /// Ports on which the node answers calls from itself.
     pub published: BTreeSet<Port>,
     /// Ports of tasks whose replies go straight to clients, whichever node those called.
@@ -47,6 +49,7 @@ impl Elements {
         all.set(OWNED, &self.owned, &have.owned);
         all.set(MARKS, &self.marks, &have.marks);
         all.set(CLAIMS, &self.claims, &have.claims);
+        all.set(ANSWERS, &self.answers, &have.answers);
         all.set(PUBLISHED, &self.published, &have.published);
         all.set(PUBLISHED6, &self.published, &have.published);
         all.set(DIRECT, &self.direct, &have.direct);
@@ -68,6 +71,7 @@ impl Elements {
             owned: set(wire, OWNED)?,
             marks: set(wire, MARKS)?,
             claims: set(wire, CLAIMS)?,
+            answers: set(wire, ANSWERS)?,
             published: set(wire, PUBLISHED)?,
             direct: set(wire, DIRECT)?,
             restricted: set(wire, RESTRICTED)?,

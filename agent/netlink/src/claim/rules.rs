@@ -5,13 +5,13 @@
 
 use super::acts::{self, accept, counted, drop, untracked};
 use super::sets::{
-    self, ALLOWED, BRIDGES, CLAIMS, DIRECT, LEARNED, ORIGINS, PEERS, PUBLISHED, PUBLISHED6,
-    RELEASED, RESTRICTED, TAGS,
+    self, ALLOWED, ANSWERS, BRIDGES, CLAIMS, DIRECT, LEARNED, ORIGINS, PEERS, PUBLISHED,
+    PUBLISHED6, RELEASED, RESTRICTED, TAGS,
 };
 use super::steps::{self, Part, Steps, from, is_in, value_of};
 use super::{
-    IN, LOOP_IN, LOOP_OUT, OUT, Params, RETURN_ID, RETURN_MARK, TABLE, TABLE_TUNNEL, TABLE6, TUNNEL,
-    UNKNOWN_MARK,
+    IN, LOOP_IN, LOOP_OUT, OUT, Params, RETURN_ID, RETURN_MARK, TABLE, TABLE_TUNNEL, TABLE6,
+    TUNNEL, UNKNOWN_MARK,
 };
 use crate::nft::{Chain, ChainKind, Change, Hook, Rule, TableName};
 
@@ -20,6 +20,7 @@ const CALLERS: (u16, u16) = (61000, 65535);
 
 const PORT: [Part; 2] = [Part::Transport, Part::DestinationPort];
 const SERVICE: [Part; 3] = [Part::Destination, Part::Transport, Part::DestinationPort];
+const ANSWER: [Part; 3] = [Part::Source, Part::Transport, Part::SourcePort];
 const CONNECTION: [Part; 4] = [
     Part::Source,
     Part::SourcePort,
@@ -60,6 +61,14 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
             filter(Hook::Prerouting, -301),
             outer(params),
         ),
+        (
+            TABLE,
+            "tunnel_out",
+            filter(Hook::Output, -301),
+            outer_out(params),
+        ),
+        (TABLE, "arrived", None, out_of_tunnel()),
+        (TABLE, "inside", None, of_containers()),
         (TABLE, "open", None, open(params)),
         (TABLE, "claim", None, claim()),
         (TABLE, "raw", filter(Hook::Prerouting, -300), raw(params)),
@@ -67,6 +76,7 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
         (TABLE, "call_in", nat(Hook::Prerouting, -101), call_in()),
         (TABLE, "call_out", nat(Hook::Output, -101), call_out()),
         (TABLE, "call_post", nat(Hook::Postrouting, 99), call_post()),
+        (TABLE, "reply", None, reply(params)),
         // After IPVS has made the reply the virtual server's, just before source NAT.
         (TABLE, "back", filter(Hook::Forward, 101), back(params)),
         // The same for a client that is this very node, called another and got a task from here:
@@ -100,9 +110,20 @@ fn outer(params: &Params) -> Vec<Line> {
     .concat();
     let node = value_of(PEERS, &[Part::Source]);
     vec![
-        line([ours.clone(), node, acts::set_mark(), accept()]),
+        line([ours.clone(), node, acts::set_mark(), untracked(), accept()]),
         named("stranger", [ours, counted(), drop()]),
     ]
+}
+
+/// Connection tracking has no use for the tunnel itself. `nft` does not list a look whose value goes
+/// nowhere: only what is for other nodes is meant.
+fn outer_out(params: &Params) -> Vec<Line> {
+    vec![line([
+        steps::protocol(steps::UDP),
+        steps::destination_port(params.tunnel_port),
+        value_of(PEERS, &[Part::Destination]),
+        untracked(),
+    ])]
 }
 
 /// What came out of the tunnel: the mark that says from where becomes the priority; the mark
@@ -120,19 +141,23 @@ fn inner() -> Vec<Line> {
     ]
 }
 
+/// What there is most of comes first.
 fn raw(params: &Params) -> Vec<Line> {
-    let mut all = own_calls(params);
-    all.extend(out_of_tunnel());
-    // Containers' calls are tracked, for NAT to lead them through the loop.
-    all.push(line([
-        steps::from_any(BRIDGES),
-        steps::destination(OUT),
-        untracked(),
-        accept(),
-    ]));
-    all.push(line([steps::from_any(BRIDGES), accept()]));
-    all.push(line([is_in(CLAIMS, &SERVICE), acts::goto("claim")]));
+    let mut all = vec![
+        line([from(TUNNEL), acts::goto("arrived")]),
+        line([steps::from_any(BRIDGES), acts::goto("inside")]),
+        line([is_in(CLAIMS, &SERVICE), acts::goto("claim")]),
+    ];
+    all.extend(own_calls(params));
     all
+}
+
+/// Containers' calls are tracked, for NAT to lead them through the loop; their answers are not.
+fn of_containers() -> Vec<Line> {
+    vec![
+        line([is_in(ANSWERS, &ANSWER), untracked(), accept()]),
+        line([steps::destination(OUT), untracked(), accept()]),
+    ]
 }
 
 /// The node's calls come in as if from outside, and so do the answers to them.
@@ -163,7 +188,6 @@ fn out_of_tunnel() -> Vec<Line> {
         named(
             "returned",
             [
-                from(TUNNEL),
                 steps::marked(RETURN_MARK),
                 counted(),
                 acts::set_mark_to(0),
@@ -176,7 +200,6 @@ fn out_of_tunnel() -> Vec<Line> {
         named(
             "unknown task",
             [
-                from(TUNNEL),
                 steps::marked(UNKNOWN_MARK),
                 steps::opens(),
                 counted(),
@@ -186,7 +209,6 @@ fn out_of_tunnel() -> Vec<Line> {
         // For an address that is known to be its node's: nothing to learn. The value goes
         // nowhere, but old kernels know no other way to ask whether a map has a key.
         line([
-            from(TUNNEL),
             value_of(ORIGINS, &[Part::Destination]),
             acts::set_priority(),
             acts::no_priority(),
@@ -194,12 +216,8 @@ fn out_of_tunnel() -> Vec<Line> {
             accept(),
         ]),
         // Replies from this node's own addresses are its own, whatever others send.
-        line([
-            from(TUNNEL),
-            steps::to_elsewhere(),
-            acts::put_priority(LEARNED),
-        ]),
-        line([from(TUNNEL), acts::no_priority(), untracked(), accept()]),
+        line([steps::to_elsewhere(), acts::put_priority(LEARNED)]),
+        line([acts::no_priority(), untracked(), accept()]),
     ]
 }
 
@@ -278,15 +296,22 @@ fn call_post() -> Vec<Line> {
     each.to_vec()
 }
 
-/// Replies of tasks to clients of other nodes.
 fn back(params: &Params) -> Vec<Line> {
-    let Some(gateway) = &params.gateway else {
+    let gateway = params.gateway.iter();
+    gateway
+        .map(|gateway| line([from(gateway), acts::goto("reply")]))
+        .collect()
+}
+
+/// Replies of tasks to clients of other nodes.
+fn reply(params: &Params) -> Vec<Line> {
+    if params.gateway.is_none() {
         return Vec::new();
-    };
+    }
     let direct = is_in(DIRECT, &[Part::Transport, Part::SourcePort]);
-    let mut all = vec![line([from(gateway), direct, accept()])];
+    let mut all = vec![line([direct, accept()])];
     for map in [ORIGINS, LEARNED] {
-        let foreign = || [from(gateway), value_of(map, &[Part::Source])].concat();
+        let foreign = || value_of(map, &[Part::Source]);
         let send = || [counted(), acts::send_copy(), drop()].concat();
         let clamped = [
             steps::answers(),

@@ -17,6 +17,8 @@ pub(super) const OWNED: SetName = set(TABLE, "owned");
 pub(super) const MARKS: SetName = set(TABLE, "marks");
 /// Virtual servers that get packets.
 pub const CLAIMS: SetName = set(TABLE, "claims");
+/// Tasks of this node, as they answer.
+pub(super) const ANSWERS: SetName = set(TABLE, "answers");
 /// Ports on which the node answers calls from itself.
 pub(super) const PUBLISHED: SetName = set(TABLE, "published");
 /// The same for IPv6, where nobody answers.
@@ -46,7 +48,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 const MANY: u32 = 65535;
 
 /// All of them.
-pub(super) fn all() -> [Set; 15] {
+pub(super) fn all() -> [Set; 16] {
     use Field::{Address, Device, Mark, Network, Transport};
     let service = || vec![Address, Transport, Field::Port];
     let port = || vec![Transport, Field::Port];
@@ -66,6 +68,7 @@ pub(super) fn all() -> [Set; 15] {
         make(OWNED, service(), None, plain),
         make(MARKS, vec![Mark], None, plain),
         make(CLAIMS, service(), None, plain),
+        make(ANSWERS, service(), None, plain),
         make(PUBLISHED, port(), None, plain),
         make(PUBLISHED6, port(), None, plain),
         make(DIRECT, port(), None, plain),

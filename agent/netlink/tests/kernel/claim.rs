@@ -48,6 +48,11 @@ pub(crate) fn elements() -> Elements {
         owned: [service].into(),
         marks: [0x5100_0001].into(),
         claims: [service].into(),
+        answers: [Service {
+            address: Ipv4Addr::new(172, 18, 0, 3),
+            port: tcp(80),
+        }]
+        .into(),
         published: [tcp(8080)].into(),
         direct: [udp].into(),
         restricted: [tcp(8080)].into(),
@@ -249,7 +254,13 @@ fn without_a_bridge_for_tasks_there_are_no_rules_about_replies() {
         let changes = replace(&params, &elements(), Vec::new());
         nft::apply(wire, &changes).unwrap();
         assert!(are_right(wire, &params).unwrap());
-        let expected = ["refused", "released", "returned", "stranger", "unknown task"];
+        let expected = [
+            "refused",
+            "released",
+            "returned",
+            "stranger",
+            "unknown task",
+        ];
         let expected: BTreeMap<String, u64> = expected.map(|name| (name.to_owned(), 0)).into();
         assert_eq!(counts(wire).unwrap(), expected);
     });

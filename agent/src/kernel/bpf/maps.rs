@@ -19,6 +19,7 @@ use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot};
 use lb_abi::settings::{Settings, Uplink};
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
+use lb_core::shared::Set;
 use lb_core::state::{Hook, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -249,6 +250,8 @@ impl Maps {
                 .into_iter()
                 .map(|(key, backend)| (Key(key), backend))
                 .collect(),
+            // No program asks.
+            tracked: Set::default(),
             tables: tables
                 .into_iter()
                 .map(|(key, slots)| (key, slots.into_values().collect()))

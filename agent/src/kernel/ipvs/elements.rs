@@ -43,6 +43,7 @@ pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) 
         Element::Restricted(at) => put(&mut elements.restricted, port(at), there),
         Element::Direct(at) => put(&mut elements.direct, port(at), there),
         Element::Published(at) => put(&mut elements.published, port(at), there),
+        Element::Answer(address, at) => put(&mut elements.answers, service(address, at), there),
         Element::Claim(address, at) => put(&mut elements.claims, service(address, at), there),
     }
 }
@@ -64,6 +65,8 @@ pub(super) fn from_kernel(elements: &Elements) -> BTreeSet<Element> {
     all.extend(ports(&elements.restricted, Element::Restricted));
     all.extend(ports(&elements.direct, Element::Direct));
     all.extend(ports(&elements.published, Element::Published));
+    let answers = elements.answers.iter();
+    all.extend(answers.map(|it| Element::Answer(it.address, of(it.port))));
     let claims = elements.claims.iter();
     all.extend(claims.map(|it| Element::Claim(it.address, of(it.port))));
     all
@@ -138,6 +141,7 @@ mod tests {
             Element::Restricted(at),
             Element::Direct(Port::new(Be16::new(53), UDP)),
             Element::Published(at),
+            Element::Answer(Ipv4Addr::new(172, 18, 0, 3), at),
             Element::Claim(node, at),
         ];
         let mut kernel = Elements::default();

@@ -188,3 +188,12 @@ fn nothing_is_kept_on_a_node_without_a_way_out() {
     };
     assert_eq!(lower(&want, &node()), Lowered::default());
 }
+
+#[test]
+fn answers_of_a_task_are_not_tracked_unless_its_node_publishes_it_too() {
+    let answer = Element::Answer(Ipv4Addr::new(172, 18, 0, 5), Port::new(Be16::new(80), TCP));
+    let mut want = want();
+    assert!(lower(&want, &node()).state.elements.contains(&answer));
+    want.tracked.insert(HERE);
+    assert!(!lower(&want, &node()).state.elements.contains(&answer));
+}
