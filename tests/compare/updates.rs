@@ -43,7 +43,9 @@ impl<'a> Rolling<'a> {
             .option("--update-parallelism", "2")
             .option("--update-delay", "1s")
             .option("--update-monitor", "1s")
-            .publish(&format!("{PORT}:80"));
+            .publish(&format!("{PORT}:80"))
+            // As most programs: none waits for its callers to hear that it ends.
+            .argument("--term-delay=0");
         let service = swarm.service_create(&spec)?;
         service.wait_for_tasks(TASKS, PATIENCE)?;
         Ok(Self {
