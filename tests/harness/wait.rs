@@ -19,13 +19,14 @@ pub fn until<T>(
     let timeout = slow::longer(timeout);
     let deadline = Instant::now() + timeout;
     loop {
+        let asked = Instant::now();
         if let Some(value) = condition()? {
             return Ok(value);
         }
         if Instant::now() >= deadline {
             bail!("waited {timeout:?} for {what}, in vain");
         }
-        // Asking costs the machine more, too.
-        std::thread::sleep(slow::longer(PAUSE));
+        // What is waited for shall get at least as much of the machine as the asking.
+        std::thread::sleep(slow::longer(PAUSE).max(asked.elapsed()));
     }
 }
