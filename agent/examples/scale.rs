@@ -184,6 +184,7 @@ fn swarm(services: u16, tasks: u16, nodes: u16) -> Snapshot {
             state: NodeState::Ready,
             manager: n < 3,
             draining: false,
+            datapath: None,
         };
         snapshot
             .nodes

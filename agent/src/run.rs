@@ -92,6 +92,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let listener = serve::bind(&settings.socket).await?;
     let datapath = datapath::choose(&settings)?;
     desk.open(&feed, &*datapath)?;
+    feed.serves_by(datapath.name());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         node = %node.id,

@@ -29,13 +29,14 @@ const REPAIR: Duration = Duration::from_secs(2);
 const FOREIGN: &str = "-A -t 10.77.0.1:9999 -s wlc";
 
 /// What befalls a node, by whoever restarts a firewall or tidies up.
-const BLOWS: [&str; 6] = [
+const BLOWS: [&str; 7] = [
     "nft flush ruleset",
     "ipvsadm --clear",
     "ip link delete swlb0",
     "ip link delete swlb-in",
     "ip link set swlb0 down",
     "ip rule delete pref 5000",
+    "ip link set eth0 down && sleep 1 && ip link set eth0 up",
 ];
 
 fn sh(node: &Node, script: &str) -> String {
@@ -94,6 +95,18 @@ fn what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_
             begin.elapsed()
         );
     }
+
+    // Killed, an agent takes nothing along; the next one goes on with what it finds.
+    let killed = node.agent_pid().unwrap();
+    sh(node, &format!("kill -KILL {killed}"));
+    assert_eq!(answer().as_ref(), Some(&all), "without an agent");
+    wait::until("another agent", TASKS, || {
+        let serves = node.lbctl(&["status", "--quiet"])?.status.success();
+        let another = node.agent_pid().is_ok_and(|pid| pid != killed);
+        Ok((serves && another).then_some(()))
+    })
+    .unwrap();
+    assert_eq!(answer().as_ref(), Some(&all), "with another agent");
 
     sh(
         node,

@@ -29,3 +29,4 @@ pub mod shared;
 pub mod snapshot;
 pub mod state;
 pub mod tell;
+pub mod unlike;

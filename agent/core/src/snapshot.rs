@@ -162,6 +162,9 @@ pub struct SwarmNode {
     pub manager: bool,
     /// `Spec.Availability` is `drain`.
     pub draining: bool,
+    /// By what its agent serves, as `--datapath` names it, if that is known. Nodes with different
+    /// ones don't reach each other's tasks.
+    pub datapath: Option<String>,
 }
 
 /// `Status.State` of a node.

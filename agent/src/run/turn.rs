@@ -11,6 +11,7 @@ use lb_core::plan::Gate;
 use lb_core::report::Problem;
 use lb_core::snapshot::Snapshot;
 use lb_core::state::{Hook, State};
+use lb_core::unlike::unlike;
 use std::collections::BTreeSet;
 
 /// The datapath, and what it is known to hold.
@@ -111,6 +112,7 @@ impl Turns {
         } = self.datapath.reach(&picture.want, have, node, gate)?;
         let mut problems = picture.problems();
         problems.extend(refused);
+        problems.extend(unlike(snapshot, &node.id, self.datapath.name()));
         self.report(&problems);
         if in_sync {
             self.last = Some(Known {

@@ -29,6 +29,8 @@ pub(super) struct Context {
     pub(super) port: u16,
     /// This host's place in the Swarm.
     pub(super) info: watch::Receiver<Arc<Info>>,
+    /// By what this node serves, as `--datapath` names it; empty until that is decided.
+    pub(super) serving: watch::Receiver<&'static str>,
     /// This node's certificate.
     pub(super) standing: watch::Receiver<Standing>,
     /// The view in force.

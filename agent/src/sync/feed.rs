@@ -72,11 +72,17 @@ pub struct Feed {
     pub problems: watch::Receiver<BTreeSet<Problem>>,
     /// Traffic of all nodes.
     pub cluster_stats: ClusterStats,
+    serving: watch::Sender<&'static str>,
     ending: Option<Ending>,
     _tasks: JoinSet<()>,
 }
 
 impl Feed {
+    /// Lets the others know by which datapath this node serves, as `--datapath` names it.
+    pub fn serves_by(&self, datapath: &'static str) {
+        self.serving.send_replace(datapath);
+    }
+
     /// The agent was told to stop: others are told if that is the engine starting again, which
     /// ends all of this node's tasks.
     pub async fn told_to_stop(&self) {
@@ -179,10 +185,12 @@ pub(super) fn assemble(
     let (events, _) = broadcast::channel(256);
     let (seats, agents) = Seats::new();
     let (problems, problem_list) = Problems::new();
+    let (serving, served_by) = watch::channel("");
     let context = Context {
         epoch: random(),
         port,
         info: sources.info,
+        serving: served_by,
         standing: sources.standing,
         views,
         hub: hub_in.clone(),
@@ -215,6 +223,7 @@ pub(super) fn assemble(
         agents,
         problems: problem_list,
         cluster_stats: ClusterStats::new(context),
+        serving,
         ending: None,
         _tasks: tasks,
     }

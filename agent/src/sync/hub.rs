@@ -4,7 +4,7 @@
 mod state;
 mod view;
 
-pub(super) use state::Input;
+pub(super) use state::{Input, Told};
 pub(super) use view::View;
 
 use super::context::{Context, OwnSigns};
@@ -60,10 +60,12 @@ pub(super) async fn run(
             changed = chosen.changed() => if changed.is_err() { return },
             changed = peers.changed() => if changed.is_err() { return },
             _ = context.standing.changed() => {}
+            changed = context.serving.changed() => if changed.is_err() { return },
         }
         let now = epoch.elapsed();
         state.info(context.info.borrow_and_update().clone());
         state.follow(chosen.borrow_and_update().clone());
+        state.serving(context.serving.borrow_and_update().as_ref());
         for input in batch.drain(..) {
             if let Some(event) = state.take(input, now) {
                 // The signs first: who misses the event finds its outcome there.

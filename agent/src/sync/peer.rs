@@ -88,6 +88,8 @@ async fn session(
     let out = Out(out);
     // Before the signs are read: what happens in between is said twice, not lost.
     let mut events = context.events.subscribe();
+    let mut serving = context.serving.clone();
+    serving.mark_unchanged();
     let opening = async {
         out.say(up::Kind::Hello(hello(context))).await?;
         let session = client.session(ReceiverStream::new(queue));
@@ -118,6 +120,7 @@ async fn session(
                 Err(RecvError::Lagged(_)) => out.say(up::Kind::Hello(hello(context))).await,
                 Err(RecvError::Closed) => std::future::pending().await,
             },
+            Ok(()) = serving.changed() => out.say(up::Kind::Hello(hello(context))).await,
             Ok(()) = chosen.changed() => {
                 let on = chosen.borrow_and_update().as_ref() == Some(id);
                 if on == subscribed {
@@ -202,6 +205,7 @@ fn hello(context: &Context) -> Hello {
         node_id: info.id.0.clone(),
         address: info.address.map(|a| a.to_string()).unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        datapath: (*context.serving.borrow()).to_owned(),
         signs: signs
             .iter()
             .map(|(task, sign)| TaskSign {

@@ -1,7 +1,7 @@
 //! One session, on the manager's side.
 
 use super::context::Context;
-use super::hub::{Input, View};
+use super::hub::{Input, Told, View};
 use super::seats::Ask;
 use super::wire::proto::{AskStats, Down, DownAlive, Hello, SnapshotUpdate, Up, down, up};
 use super::{ALIVE_EVERY, SILENCE, server, wire};
@@ -132,11 +132,12 @@ impl Session {
             (TaskId(sign.task_id), held)
         });
         // The certificate, not the message, says which node this is.
-        Input::Hello(
-            self.node.clone(),
-            hello.address.parse().ok(),
-            signs.collect(),
-        )
+        let told = Told {
+            address: hello.address.parse().ok(),
+            datapath: Some(hello.datapath).filter(|name| !name.is_empty()),
+            signs: signs.collect(),
+        };
+        Input::Hello(self.node.clone(), told)
     }
 
     fn due(&mut self, view: &View, life_sign: bool) -> Option<Due> {

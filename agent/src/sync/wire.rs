@@ -222,6 +222,7 @@ fn node_out((id, node): (&NodeId, &SwarmNode)) -> proto::Node {
         state: state.into(),
         manager: node.manager,
         draining: node.draining,
+        datapath: node.datapath.clone().unwrap_or_default(),
     }
 }
 
@@ -238,6 +239,7 @@ fn node_in(node: proto::Node) -> (NodeId, SwarmNode) {
         state,
         manager: node.manager,
         draining: node.draining,
+        datapath: Some(node.datapath).filter(|name| !name.is_empty()),
     };
     (NodeId(node.id), ours)
 }

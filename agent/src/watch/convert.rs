@@ -74,6 +74,7 @@ fn node(json: model::Node) -> SwarmNode {
         state: node_state(&json.status.state),
         manager: json.manager.is_some(),
         draining: json.spec.availability == "drain",
+        datapath: None,
     }
 }
 

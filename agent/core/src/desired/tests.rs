@@ -64,6 +64,7 @@ fn snapshot() -> Snapshot {
         state: NodeState::Ready,
         manager: last == 1,
         draining: false,
+        datapath: None,
     };
     let port = PublishedPort {
         proto: Proto::Tcp,

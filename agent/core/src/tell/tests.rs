@@ -10,6 +10,7 @@ fn node(hostname: &str, last: u8) -> SwarmNode {
         state: NodeState::Ready,
         manager: last == 1,
         draining: false,
+        datapath: None,
     }
 }
 

@@ -97,6 +97,7 @@ pub(crate) fn swarm() -> Swarm {
             state: NodeState::Ready,
             manager: last == 1,
             draining: last == 3,
+            datapath: None,
         };
         snapshot.nodes.insert(id.into(), node);
     }

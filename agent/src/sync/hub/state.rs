@@ -25,9 +25,20 @@ pub(in crate::sync) enum Input {
     /// By another agent, about its node's containers.
     Event(NodeId, LocalEvent),
     /// By another agent, at the start of a session.
-    Hello(NodeId, Option<Ipv4Addr>, Vec<(TaskId, Sign)>),
+    Hello(NodeId, Told),
     /// By a manager's agent, about the Swarm.
     Upstream(NodeId, Stamp, Snapshot),
+}
+
+/// What an agent says of its own node.
+#[derive(Debug, Default)]
+pub(in crate::sync) struct Told {
+    /// Where other nodes reach it.
+    pub(in crate::sync) address: Option<Ipv4Addr>,
+    /// By what it serves.
+    pub(in crate::sync) datapath: Option<String>,
+    /// What is held against its tasks.
+    pub(in crate::sync) signs: Vec<(TaskId, Sign)>,
 }
 
 #[derive(Default)]
@@ -41,6 +52,8 @@ pub(super) struct State {
     own: Overlay,
     /// Addresses that agents told of their own nodes.
     addresses: BTreeMap<NodeId, Ipv4Addr>,
+    /// By what agents told that they serve, this one included.
+    datapaths: BTreeMap<NodeId, String>,
     /// Own tasks on docker_gwbridge.
     tasks: BTreeMap<TaskId, TaskAddress>,
     inbox: Inbox,
@@ -107,19 +120,35 @@ impl State {
                     self.dirty |= self.overlay.note(&event, now);
                 }
             }
-            Input::Hello(node, address, signs) => {
+            Input::Hello(node, told) => {
                 self.nudge = true;
-                for (task, sign) in signs {
+                for (task, sign) in told.signs {
                     if self.may_speak(&node, &task) {
                         self.dirty |= self.overlay.adopt(&task, sign, now);
                     }
                 }
-                if let Some(address) = address {
+                if let Some(datapath) = told.datapath {
+                    self.serves_by(node.clone(), datapath);
+                }
+                if let Some(address) = told.address {
                     self.dirty |= self.addresses.insert(node, address) != Some(address);
                 }
             }
         }
         None
+    }
+
+    /// This node serves, or it is known of another one by what it does.
+    fn serves_by(&mut self, node: NodeId, datapath: String) {
+        let before = self.datapaths.insert(node, datapath.clone());
+        self.dirty |= before != Some(datapath);
+    }
+
+    /// This node's own.
+    pub(super) fn serving(&mut self, datapath: &str) {
+        if !(datapath.is_empty() || self.info.id.0.is_empty()) {
+            self.serves_by(self.info.id.clone(), datapath.to_owned());
+        }
     }
 
     /// Should the Swarm's lists be read again? Asked once per answer.
@@ -143,10 +172,14 @@ impl State {
         self.overlay.apply(&mut snapshot, now);
         self.addresses
             .retain(|node, _| snapshot.nodes.contains_key(node));
+        self.datapaths
+            .retain(|node, _| snapshot.nodes.contains_key(node));
         for (id, node) in &mut snapshot.nodes {
             let told = self.addresses.get(id).copied();
             let own = self.info.address.filter(|_| *id == self.info.id);
             node.address = node.address.or(told).or(own);
+            let known = self.datapaths.get(id).cloned();
+            node.datapath = known.or(node.datapath.take());
         }
         let fresh = self.info.manager && self.engine_answers && self.base.complete;
         let same = snapshot == *self.published.snapshot;

@@ -56,6 +56,7 @@ pub(super) fn view(tasks: &[&str]) -> Snapshot {
             state: NodeState::Ready,
             manager: MANAGERS.contains(&id),
             draining: false,
+            datapath: None,
         };
         snapshot.nodes.insert(id.into(), node);
     }

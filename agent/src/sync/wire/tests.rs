@@ -84,14 +84,18 @@ fn nodes() -> impl Strategy<Value = SwarmNode> {
         state,
         any::<bool>(),
         any::<bool>(),
+        prop::option::of("[a-z]{1,4}"),
     )
-        .prop_map(|(hostname, address, state, manager, draining)| SwarmNode {
-            hostname,
-            address,
-            state,
-            manager,
-            draining,
-        })
+        .prop_map(
+            |(hostname, address, state, manager, draining, datapath)| SwarmNode {
+                hostname,
+                address,
+                state,
+                manager,
+                draining,
+                datapath,
+            },
+        )
 }
 
 proptest! {

@@ -124,6 +124,7 @@ fn take(step: Step, snapshot: &mut Snapshot, node: &mut Node) {
                 state,
                 manager: false,
                 draining: false,
+                datapath: None,
             };
             snapshot.nodes.insert(id("node", n).as_str().into(), member);
         }

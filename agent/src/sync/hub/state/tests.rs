@@ -22,6 +22,7 @@ fn view(tasks: &[(&str, &str)]) -> Snapshot {
         state: NodeState::Ready,
         manager: false,
         draining: false,
+        datapath: None,
     };
     let mut snapshot = Snapshot {
         complete: true,
@@ -98,7 +99,11 @@ fn a_node_speaks_only_of_its_own_tasks() {
     assert_eq!(sign(&mut state, "mine"), Sign::Fine);
     assert_eq!(sign(&mut state, "theirs"), Sign::Dead);
     let signs = vec![("mine".into(), Sign::Dead)];
-    state.take(Input::Hello("far".into(), None, signs), NOW);
+    let hello = Told {
+        signs,
+        ..Told::default()
+    };
+    state.take(Input::Hello("far".into(), hello), NOW);
     assert_eq!(sign(&mut state, "mine"), Sign::Fine);
     assert!(
         state.own_signs().is_empty(),
@@ -188,12 +193,41 @@ fn a_removed_service_stays_while_it_has_tasks() {
 fn addresses_that_the_swarm_does_not_know_come_from_the_nodes() {
     let mut state = manager_with(&[]);
     let told = Some(Ipv4Addr::new(10, 0, 0, 7));
-    state.take(Input::Hello("far".into(), told, Vec::new()), NOW);
+    let hello = Told {
+        address: told,
+        ..Told::default()
+    };
+    state.take(Input::Hello("far".into(), hello), NOW);
     let view = state.view(NOW).unwrap();
     assert_eq!(view.snapshot.nodes[&"far".into()].address, told);
     assert_eq!(
         view.snapshot.nodes[&"me".into()].address,
         Some(Ipv4Addr::new(10, 0, 0, 9))
+    );
+}
+
+#[test]
+fn by_what_nodes_serve_is_known_of_those_that_said_so() {
+    let mut state = manager_with(&[]);
+    let hello = Told {
+        datapath: Some("ipvs".into()),
+        ..Told::default()
+    };
+    state.take(Input::Hello("far".into(), hello), NOW);
+    state.serving("");
+    let by = |state: &mut State, node: &str| {
+        let nodes = &state.view(NOW).unwrap().snapshot.nodes;
+        nodes[&node.into()].datapath.clone()
+    };
+    assert_eq!(by(&mut state, "me"), None);
+    state.serving("ebpf");
+    assert_eq!(by(&mut state, "me").as_deref(), Some("ebpf"));
+    state.serving("ebpf");
+    assert!(state.view(NOW).is_none(), "no news");
+    state.take(Input::Hello("far".into(), Told::default()), NOW);
+    assert!(
+        state.view(NOW).is_none(),
+        "an agent that does not say keeps what it said"
     );
 }
 
