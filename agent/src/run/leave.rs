@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// How long to go on on a node that is drained: less than `stop_grace_period` in deploy/stack.yml.
 const DRAINED: Duration = Duration::from_secs(25);
-/// Signal and reason come by different ways.
-const REASON: Duration = Duration::from_millis(500);
+/// Signal and reason come by different ways, and machines are busy when nodes are drained.
+const REASON: Duration = Duration::from_secs(2);
 
 impl Agent {
     /// Goes on until it is known why the agent shall stop, and for as long as that makes it useful.
