@@ -22,13 +22,15 @@ pub(crate) struct Args {
     /// With --vm: only tests whose names contain one of these
     #[arg(long, num_args = 1.., value_name = "NAME", requires = "vm")]
     filter: Vec<String>,
-    /// With --vm: the Swarm suite only by this datapath
-    #[arg(long, value_name = "DATAPATH", requires = "vm", value_parser = DATAPATHS)]
-    datapath: Option<String>,
+    /// With --vm: the Swarm suite only by these; `mesh`, without agents, is for comparison
+    #[arg(long, num_args = 1.., value_name = "DATAPATH", requires = "vm", value_parser = WAYS)]
+    datapath: Vec<String>,
 }
 
 /// As `swarmlb run --datapath` names them.
 const DATAPATHS: [&str; 2] = ["ipvs", "ebpf"];
+/// Those, and the stock mesh.
+const WAYS: [&str; 3] = ["ipvs", "ebpf", "mesh"];
 
 /// What the suite vm runs: on the oldest kernel, the core of what is promised.
 const SHORT: [&str; 6] = [
@@ -112,10 +114,10 @@ fn in_guests(args: &Args, guests: Guests) -> Result<()> {
         Suite::Host | Suite::Vm => bail!("a virtual machine runs datapath, netns and swarm only"),
     };
     let filters: Vec<&str> = args.filter.iter().map(String::as_str).collect();
-    let one = args.datapath.as_deref();
+    let named: Vec<&str> = args.datapath.iter().map(String::as_str).collect();
     let wanted = Wanted {
         suites,
-        datapaths: one.as_ref().map_or(&DATAPATHS[..], std::slice::from_ref),
+        datapaths: if named.is_empty() { &WAYS } else { &named },
         filters: &filters,
     };
     step("suites in virtual machines", || vm::suites(guests, &wanted))

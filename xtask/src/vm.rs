@@ -5,6 +5,7 @@
 //! figures taken there are compared with each other only. They are those of a busy machine, too,
 //! unless the guest is steady: then its time is the number of instructions that it has run.
 
+mod beside;
 mod guest;
 mod machine;
 mod rootfs;
