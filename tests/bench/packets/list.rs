@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use anyhow::Result;
-use lb_core::state::HookKind::{BridgeTc, UplinkEgress, UplinkTc, UplinkXdp};
+use lb_core::state::HookKind::{BridgeTc, PortTc, UplinkEgress, UplinkTc, UplinkXdp};
 
 use super::cases::{Case, Maker};
 use super::node::{ELSEWHERE, HERE, NOBODYS, Node};
@@ -16,6 +16,8 @@ const XDP_PASS: u32 = 2;
 const XDP_TX: u32 = 3;
 const TC_OK: u32 = 0;
 const TC_REDIRECT: u32 = 7;
+/// `TC_ACT_UNSPEC`: on to the next program.
+const TC_NEXT: u32 = u32::MAX;
 
 /// Every case, the bare program of each level first.
 pub(crate) fn all(lab: &Lab, object: &[u8]) -> Result<Vec<Case>> {
@@ -141,6 +143,12 @@ pub(crate) fn all(lab: &Lab, object: &[u8]) -> Result<Vec<Case>> {
             BridgeTc,
             TC_OK,
             Sent::answers(container(), 16),
+        )?,
+        of(&ingress).case(
+            "port of a bridge, a task's reply on its way",
+            PortTc,
+            TC_NEXT,
+            Sent::answers(answer(11), 0),
         )?,
         of(&ingress).case(
             "egress, not ours: the host to elsewhere",

@@ -66,7 +66,7 @@ impl Node {
     /// The device that a hook is on.
     pub(crate) fn link(&self, kind: HookKind) -> u32 {
         match kind {
-            HookKind::BridgeTc => self.net.bridge,
+            HookKind::BridgeTc | HookKind::PortTc => self.net.bridge,
             _ => self.net.uplink,
         }
     }
