@@ -50,6 +50,15 @@ impl TcFrame {
             action => action,
         }
     }
+
+    /// To the bridge at whose port it came in; on its usual way where that is not known.
+    #[inline(always)]
+    pub(crate) fn past(&mut self) -> i32 {
+        match self.load::<[Be32; 2]>(ETHERNET + 12) {
+            Some(ends) => past(self.context.skb.skb, self.link(), &ends),
+            None => TC_ACT_UNSPEC,
+        }
+    }
 }
 
 /// Redirects a packet between `ends` to the bridge by which its source is reached, as if it had come
@@ -80,17 +89,6 @@ fn leave(context: *mut __sk_buff, link: u32, [source, destination]: &[Be32; 2]) 
     let size = size_of::<bpf_redir_neigh>() as i32;
     // SAFETY: the kernel reads `size` bytes.
     (unsafe { bpf_redirect_neigh(fib.link(), &raw mut next_hop, size, 0) }) as i32
-}
-
-impl TcFrame {
-    /// To the bridge at whose port it came in; on its usual way where that is not known.
-    #[inline(always)]
-    pub(crate) fn past(&mut self) -> i32 {
-        match self.load::<[Be32; 2]>(ETHERNET + 12) {
-            Some(ends) => past(self.context.skb.skb, self.link(), &ends),
-            None => TC_ACT_UNSPEC,
-        }
-    }
 }
 
 impl Packet for TcFrame {

@@ -24,12 +24,16 @@ pub const LOOP: std::net::Ipv4Addr = std::net::Ipv4Addr::new(240, 0, 0, 2);
 /// Do the agents that are deployed serve by IPVS? (`$SWARMLB_DATAPATH`, which stack.yml reads.)
 #[must_use]
 pub fn by_ipvs() -> bool {
-    std::env::var("SWARMLB_DATAPATH").is_ok_and(|datapath| datapath == "ipvs")
+    by("ipvs")
 }
 
 /// Is there no agent, and who answers is the stock mesh? For what it does in the same scenarios.
 fn by_mesh() -> bool {
-    std::env::var("SWARMLB_DATAPATH").is_ok_and(|datapath| datapath == "mesh")
+    by("mesh")
+}
+
+fn by(way: &str) -> bool {
+    std::env::var("SWARMLB_DATAPATH").is_ok_and(|datapath| datapath == way)
 }
 
 /// The stock mesh does not say when it has got to know a task.

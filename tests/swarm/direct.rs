@@ -62,7 +62,7 @@ fn direct_replies_do_not_pass_the_node_that_the_client_came_to() {
         "20 MB through another node: {by_tunnel} bytes on its cable by the tunnel, {direct} direct"
     );
     // What is left is the client's acknowledgements, in and out again.
-    assert!(direct < by_tunnel / 4, "{direct}");
+    assert!(direct < LENGTH / 4, "{direct}");
     // Who sends a packet on counts it.
     let after = counted(ingress);
     fetch();

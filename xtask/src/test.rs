@@ -30,7 +30,7 @@ pub(crate) struct Args {
 /// As `swarmlb run --datapath` names them.
 const DATAPATHS: [&str; 2] = ["ipvs", "ebpf"];
 /// Those, and the stock mesh.
-const WAYS: [&str; 3] = ["ipvs", "ebpf", "mesh"];
+const WAYS: [&str; 3] = [DATAPATHS[0], DATAPATHS[1], vm::MESH];
 
 /// What the suite vm runs: on the oldest kernel, the core of what is promised.
 const SHORT: [&str; 6] = [

@@ -22,7 +22,7 @@ use clap::Subcommand;
 use crate::process::{is_root, say};
 use crate::{image, setup};
 pub(crate) use guest::Guest;
-pub(crate) use suite::{Guests, Wanted, suites};
+pub(crate) use suite::{Guests, MESH, Wanted, suites};
 
 use machine::Machine;
 

@@ -24,11 +24,11 @@ pub struct State {
     pub peers: BTreeSet<Ipv4Addr>,
     /// Services whose counters are kept.
     pub services: Set<Key>,
+    /// Those of them with ports that Docker publishes on a task's node (`mode=host`): its NAT needs
+    /// connection tracking to see what their tasks answer. The eBPF path never keeps it from that.
+    pub tracked: Set<Key>,
     /// Tasks that may hold flows.
     pub backends: Map<Key, Backend>,
-    /// Those of them whose node publishes a port of theirs by itself, too (`mode=host`): there,
-    /// connection tracking has to see what they answer. The eBPF path never keeps it from that.
-    pub tracked: Set<Key>,
     /// Tables of tasks that take new flows, by port and number.
     pub tables: Map<(Port, u32), Vec<Key>>,
     /// Networks whose clients may use a port that is restricted.
@@ -41,8 +41,8 @@ impl State {
     /// Shares with `other` what is equal in both, so that it is not read again to be compared.
     pub fn share(&mut self, other: &Self) {
         self.services.share(&other.services);
-        self.backends.share(&other.backends);
         self.tracked.share(&other.tracked);
+        self.backends.share(&other.backends);
         self.tables.share(&other.tables);
         self.frontends.share(&other.frontends);
     }

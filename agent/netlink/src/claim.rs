@@ -23,7 +23,10 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use crate::names::{LOOP_FROM as OUT, LOOP_IN, LOOP_OUT, LOOP_TO as IN, TUNNEL};
+pub use crate::names::{
+    LOOP_FROM as OUT, LOOP_IN, LOOP_OUT, LOOP_TO as IN, MARK_MASK as TUNNEL_MASK,
+    MARKS as TUNNEL_MARKS, TUNNEL,
+};
 pub use elements::{Elements, lease, lease_left, outermost, volatile};
 pub use item::{Allowed, Port, Protocol, Service, Tag};
 pub use rules::ruleset;
@@ -40,11 +43,6 @@ pub const RETURN_MARK: u32 = TUNNEL_MARKS | 0x0200_0000;
 /// The mark of what came out of the tunnel and names no task that is here, or has no ports to tell
 /// by: fragments and ICMP errors.
 pub const UNKNOWN_MARK: u32 = TUNNEL_MARKS;
-/// What packets out of the tunnel have in common in the bits of [`TUNNEL_MASK`]. The marks in
-/// [`Elements::tags`] have it, too.
-pub const TUNNEL_MARKS: u32 = crate::names::MARKS;
-/// See there.
-pub const TUNNEL_MASK: u32 = crate::names::MARK_MASK;
 
 /// The table in which addresses and ports are dealt with.
 pub const TABLE: TableName = TableName {

@@ -27,7 +27,8 @@ pub const LOOP_MAC: [u8; 6] = [0x02, 0x6c, 0x62, 0x00, 0x00, 0x01];
 pub const LOCAL_PREFERENCE: u32 = 5000;
 /// The table in which every destination is this host.
 pub const LOCAL_TABLE: u32 = 5000;
-/// Marks of packets out of the tunnel, in the bits of [`MARK_MASK`].
+/// What the marks of all packets out of the tunnel have in the bits of [`MARK_MASK`], those that say for
+/// which task included.
 pub const MARKS: u32 = 0x5000_0000;
 /// The bits that tell them from the marks of others.
 pub const MARK_MASK: u32 = 0xfc00_0000;

@@ -65,7 +65,7 @@ pub(super) async fn run(
         let now = epoch.elapsed();
         state.info(context.info.borrow_and_update().clone());
         state.follow(chosen.borrow_and_update().clone());
-        state.serving(context.serving.borrow_and_update().as_ref());
+        state.serving(*context.serving.borrow_and_update());
         for input in batch.drain(..) {
             if let Some(event) = state.take(input, now) {
                 // The signs first: who misses the event finds its outcome there.

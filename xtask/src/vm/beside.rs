@@ -13,7 +13,10 @@ pub(super) struct Beside {
 impl Beside {
     /// Adds what libtest's `--logfile` says: an outcome and a test's name a line.
     pub(super) fn add(&mut self, way: &str, told: &str) {
-        self.ways.push(way.to_owned());
+        // More than one suite may go the same way.
+        if !self.ways.iter().any(|known| known == way) {
+            self.ways.push(way.to_owned());
+        }
         for line in told.lines() {
             if let Some((outcome, test)) = line.split_once(' ') {
                 let by = self.tests.entry(test.to_owned()).or_default();
@@ -49,7 +52,9 @@ mod tests {
         let mut beside = Beside::default();
         beside.add("ipvs", "ok b::x\nok a::y\n");
         beside.add("mesh", "failed a::y\n");
-        let expected = "ipvs    mesh    \nok      failed  a::y\nok      -       b::x";
+        beside.add("ipvs", "failed c::z\n");
+        let expected =
+            "ipvs    mesh    \nok      failed  a::y\nok      -       b::x\nfailed  -       c::z";
         assert_eq!(beside.to_string(), expected);
     }
 }

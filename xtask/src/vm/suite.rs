@@ -13,7 +13,8 @@ use super::beside::Beside;
 use super::boot;
 use super::guest::Guest;
 use super::machine::Machine;
-use crate::process::{cargo, say, target_dir};
+use super::state;
+use crate::process::{cargo, say};
 
 /// Tests that look at programs, links and maps, or ask for what IPVS does not do. What they are
 /// about is in the suite `ipvs` for the other datapath.
@@ -62,7 +63,7 @@ pub(crate) struct Wanted<'a> {
 
 /// No datapath of ours: what the stock mesh does in the same tests, for comparison. What fails
 /// there is no failure.
-const MESH: &str = "mesh";
+pub(crate) const MESH: &str = "mesh";
 
 /// Runs what is wanted in each guest. What fails does not keep the rest from its turn, and the
 /// guest ends whatever becomes of it.
@@ -103,7 +104,9 @@ fn in_guest(
             say(format_args!("==> suite {name}"));
             let begin = Instant::now();
             // The guest sees it at the same path.
-            let log = target_dir().join("vm").join("outcomes");
+            let log = state::directory().join("outcomes");
+            // What the suite before it left is not its own.
+            let _ = std::fs::remove_file(&log);
             let code = machine.run(&words(program, datapath, wanted.filters, &log))?;
             if code != ExitCode::SUCCESS && datapath != Some(MESH) {
                 failed.push(name.clone());

@@ -42,6 +42,10 @@ pub(super) fn serve<'a>(
     let (wishes, _) = labels::read(service);
     let key = Key::from(id);
     want.services.insert(key);
+    let by_docker = |port: &PublishedPort| port.mode == PublishMode::Host;
+    if service.ports.iter().any(by_docker) {
+        want.tracked.insert(key);
+    }
     let datagrams = ports.iter().any(|port| port.proto == Proto::Udp);
     let mut ready = Vec::new();
     for (task_id, task) in tasks {
@@ -54,13 +58,6 @@ pub(super) fn serve<'a>(
         match place(snapshot, world.node, task_id, task, key) {
             Ok(backend) => {
                 want.backends.insert(Key::from(task_id), backend);
-                if service
-                    .ports
-                    .iter()
-                    .any(|port| port.mode == PublishMode::Host)
-                {
-                    want.tracked.insert(Key::from(task_id));
-                }
                 if eligible {
                     ready.push((Key::from(task_id), backend.place));
                 }
@@ -103,9 +100,9 @@ pub(super) fn withdraw<'a>(
     let key = Key::from(id);
     for task in tasks {
         want.backends.remove(&Key::from(task));
-        want.tracked.remove(&Key::from(task));
     }
     want.services.remove(&key);
+    want.tracked.remove(&key);
     for published in labels::ports(service) {
         let port = port(&published);
         let own = |frontend: &Frontend| frontend.service == key.0;

@@ -150,7 +150,7 @@ impl<'a> Lowering<'a> {
         let mark = self.marks.name(hash, (task, port));
         let tag = alias::tag(task);
         let elements = &mut self.out.state.elements;
-        if !self.want.tracked.contains(&task) {
+        if !self.want.tracked.contains(&Key(frontend.service)) {
             let target = Port::new(frontend.target, port.proto);
             elements.insert(Element::Answer(real.0, target));
         }

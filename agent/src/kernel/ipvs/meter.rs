@@ -120,15 +120,18 @@ impl kernel::Meter for Meter {
         let mut rules =
             Wire::open(NETLINK_NETFILTER).map_err(|error| failed(IpvsError::NoRules(error)))?;
         let counts = claim::counts(&mut rules).map_err(|error| failed(error.into()))?;
-        let refused = counts.get("refused").copied().unwrap_or(0);
-        let stranger = counts.get("stranger").copied().unwrap_or(0);
-        let unknown = counts.get("unknown task").copied().unwrap_or(0);
         let drops = [
-            (Reason::NotAllowed, refused),
-            (Reason::BadTunnel, stranger),
-            (Reason::UnknownTask, unknown),
+            (Reason::NotAllowed, "refused"),
+            (Reason::BadTunnel, "stranger"),
+            (Reason::UnknownTask, "unknown task"),
         ];
-        Ok(drops.into_iter().filter(|(_, count)| *count != 0).collect())
+        let counted = drops.into_iter().filter_map(|(reason, rule)| {
+            let count = counts.get(rule).copied();
+            count
+                .filter(|count| *count != 0)
+                .map(|count| (reason, count))
+        });
+        Ok(counted.collect())
     }
 }
 

@@ -52,8 +52,10 @@ pub(super) struct State {
     own: Overlay,
     /// Addresses that agents told of their own nodes.
     addresses: BTreeMap<NodeId, Ipv4Addr>,
-    /// By what agents told that they serve, this one included.
+    /// By what they told that they serve.
     datapaths: BTreeMap<NodeId, String>,
+    /// By what this node serves; empty: not yet.
+    serving: &'static str,
     /// Own tasks on docker_gwbridge.
     tasks: BTreeMap<TaskId, TaskAddress>,
     inbox: Inbox,
@@ -128,7 +130,8 @@ impl State {
                     }
                 }
                 if let Some(datapath) = told.datapath {
-                    self.serves_by(node.clone(), datapath);
+                    let before = self.datapaths.insert(node.clone(), datapath.clone());
+                    self.dirty |= before != Some(datapath);
                 }
                 if let Some(address) = told.address {
                     self.dirty |= self.addresses.insert(node, address) != Some(address);
@@ -138,17 +141,10 @@ impl State {
         None
     }
 
-    /// This node serves, or it is known of another one by what it does.
-    fn serves_by(&mut self, node: NodeId, datapath: String) {
-        let before = self.datapaths.insert(node, datapath.clone());
-        self.dirty |= before != Some(datapath);
-    }
-
-    /// This node's own.
-    pub(super) fn serving(&mut self, datapath: &str) {
-        if !(datapath.is_empty() || self.info.id.0.is_empty()) {
-            self.serves_by(self.info.id.clone(), datapath.to_owned());
-        }
+    /// This node serves by `datapath`; empty: not yet.
+    pub(super) fn serving(&mut self, datapath: &'static str) {
+        self.dirty |= self.serving != datapath;
+        self.serving = datapath;
     }
 
     /// Should the Swarm's lists be read again? Asked once per answer.
@@ -178,8 +174,11 @@ impl State {
             let told = self.addresses.get(id).copied();
             let own = self.info.address.filter(|_| *id == self.info.id);
             node.address = node.address.or(told).or(own);
-            let known = self.datapaths.get(id).cloned();
-            node.datapath = known.or(node.datapath.take());
+            let told = self.datapaths.get(id).map(String::as_str);
+            let own = Some(self.serving).filter(|name| *id == self.info.id && !name.is_empty());
+            if let Some(datapath) = own.or(told) {
+                node.datapath = Some(datapath.to_owned());
+            }
         }
         let fresh = self.info.manager && self.engine_answers && self.base.complete;
         let same = snapshot == *self.published.snapshot;

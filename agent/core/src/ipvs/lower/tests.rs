@@ -190,10 +190,10 @@ fn nothing_is_kept_on_a_node_without_a_way_out() {
 }
 
 #[test]
-fn answers_of_a_task_are_not_tracked_unless_its_node_publishes_it_too() {
+fn answers_of_a_task_are_not_tracked_unless_docker_publishes_its_service_too() {
     let answer = Element::Answer(Ipv4Addr::new(172, 18, 0, 5), Port::new(Be16::new(80), TCP));
     let mut want = want();
     assert!(lower(&want, &node()).state.elements.contains(&answer));
-    want.tracked.insert(HERE);
+    want.tracked.insert(Key(SERVICE));
     assert!(!lower(&want, &node()).state.elements.contains(&answer));
 }
