@@ -28,7 +28,8 @@ pub fn by_ipvs() -> bool {
 }
 
 /// Is there no agent, and who answers is the stock mesh? For what it does in the same scenarios.
-fn by_mesh() -> bool {
+#[must_use]
+pub fn by_mesh() -> bool {
     by("mesh")
 }
 

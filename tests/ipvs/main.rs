@@ -5,18 +5,19 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests fail the test that calls them; measurements are for who reads the output"
+    reason = "helpers of tests fail the test that calls them"
 )]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use harness::guards::Service;
 use harness::node::Node;
-use harness::service::ServiceSpec;
+use harness::service::{ServiceSpec, Task};
 use harness::shared::TestSwarm;
+use harness::swarm::Swarm;
 use harness::{shell, wait};
 
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
@@ -73,40 +74,34 @@ fn what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_
     swarm.wait_until_served(&service.id, 4, TASKS).unwrap();
     let node = swarm.manager().unwrap();
     let peer = SocketAddr::new(node.addr.into(), PORT);
-    let all: BTreeSet<String> = tasks.iter().map(|task| task.id.clone()).collect();
-    let answer = || -> Option<BTreeSet<String>> {
-        let answers = swarm.client.sequential(peer, 4).ok()?;
-        Some(answers.into_iter().filter_map(|who| who.task).collect())
-    };
-    assert_eq!(answer().as_ref(), Some(&all));
+    let all = ids(&tasks);
+    assert_eq!(answered(swarm, peer), all);
     shows_what_lbctl_shows(node);
 
     for blow in BLOWS {
         sh(node, blow);
-        let begin = Instant::now();
         // Whoever calls before that may reach dockerd's own listener, which never answers.
-        std::thread::sleep(2 * REPAIR);
-        wait::until(&format!("answers after {blow}"), REPAIR, || {
-            Ok(answer().filter(|answered| *answered == all))
-        })
-        .unwrap_or_else(|error| panic!("{error:#}\n{}", node.agent_log()));
-        println!(
-            "{blow}: all four tasks answered again after {:?}",
-            begin.elapsed()
+        std::thread::sleep(REPAIR);
+        let answered = answered(swarm, peer);
+        assert_eq!(
+            answered,
+            all,
+            "{REPAIR:?} after {blow}\n{}",
+            node.agent_log()
         );
     }
 
     // Killed, an agent takes nothing along; the next one goes on with what it finds.
     let killed = node.agent_pid().unwrap();
     sh(node, &format!("kill -KILL {killed}"));
-    assert_eq!(answer().as_ref(), Some(&all), "without an agent");
+    assert_eq!(answered(swarm, peer), all, "without an agent");
     wait::until("another agent", TASKS, || {
         let serves = node.lbctl(&["status", "--quiet"])?.status.success();
         let another = node.agent_pid().is_ok_and(|pid| pid != killed);
         Ok((serves && another).then_some(()))
     })
     .unwrap();
-    assert_eq!(answer().as_ref(), Some(&all), "with another agent");
+    assert_eq!(answered(swarm, peer), all, "with another agent");
 
     sh(
         node,
@@ -114,6 +109,8 @@ fn what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_
     );
     let foreign = |node: &Node| sh(node, "ipvsadm -Sn | grep 9999");
     let theirs = foreign(node);
+    engine_restarts(swarm, &service, peer);
+    assert_eq!(foreign(node), theirs);
     drop(service);
     wait::until("a refusal", Duration::from_secs(10), || {
         let error = swarm.client.who(peer).err();
@@ -144,6 +141,35 @@ fn what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_
         Ok(swarm.client.who(peer).ok())
     })
     .unwrap();
+}
+
+/// Without its engine a node goes on. Where it starts again it ends its tasks; as soon as there are
+/// others and an agent that knows them, all of them answer.
+fn engine_restarts(swarm: &Swarm, service: &Service<'_>, peer: SocketAddr) {
+    let node = swarm.manager().unwrap();
+    let before = ids(&service.wait_for_tasks(4, TASKS).unwrap());
+    node.kill_engine().unwrap();
+    assert_eq!(answered(swarm, peer), before, "without an engine");
+    swarm.restart_engine(node).unwrap();
+    let anew = || -> anyhow::Result<Option<BTreeSet<String>>> {
+        let tasks = ids(&service.wait_for_tasks(4, TASKS)?);
+        let other = tasks.difference(&before).count();
+        Ok((other > 0).then_some(tasks))
+    };
+    let after = wait::until("tasks in place of those that ended", TASKS, anew).unwrap();
+    swarm.wait_for_agents().unwrap();
+    std::thread::sleep(REPAIR);
+    assert_eq!(answered(swarm, peer), after, "with another engine");
+}
+
+fn ids(tasks: &[Task]) -> BTreeSet<String> {
+    tasks.iter().map(|task| task.id.clone()).collect()
+}
+
+/// The tasks that answer four requests, each on a connection of its own.
+fn answered(swarm: &Swarm, peer: SocketAddr) -> BTreeSet<String> {
+    let answers = swarm.client.sequential(peer, 4).unwrap();
+    answers.into_iter().filter_map(|who| who.task).collect()
 }
 
 /// As many real servers that take new connections as lbctl says there are tasks.

@@ -4,7 +4,7 @@ use agent::kernel::bpf::Tc;
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::{SchedClassifier, TcAttachType, loaded_links};
-use harness::agents::PINS;
+use harness::agents::{PINS, by_ipvs, by_mesh};
 use harness::node::Node;
 use harness::shell;
 use lb_abi::counters::{Counters, Reason};
@@ -88,8 +88,15 @@ pub(crate) fn attached(node: &Node) -> Vec<String> {
     attached
 }
 
-/// What the maps hold of the service with this key and these published ports.
+/// What the kernel holds of the service with this key and these published ports; of the stock mesh's,
+/// nothing is known.
 pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
+    if by_mesh() {
+        return Vec::new();
+    }
+    if by_ipvs() {
+        return servers(node, ports);
+    }
     let own = |port: u16| ports.contains(&port);
     let mut found = Vec::new();
     for (port, frontend) in entries!(node, Port, Frontend, "LB_FRONTENDS") {
@@ -138,6 +145,22 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
         }
     }
     found
+}
+
+/// Lines of the kernel's own tools about these ports: virtual servers, their real ones, elements of sets.
+fn servers(node: &Node, ports: &[u16]) -> Vec<String> {
+    let told = [
+        node.exec("ipvsadm", &["-Sn"]).unwrap(),
+        node.exec("nft", &["list", "table", "ip", "swarmlb"])
+            .unwrap(),
+    ];
+    let own = |line: &&str| {
+        let words = line.split(|c: char| !c.is_ascii_digit());
+        let mut numbers = words.filter_map(|word| word.parse().ok());
+        numbers.any(|number: u16| ports.contains(&number))
+    };
+    let lines = told.iter().flat_map(|said| said.lines().filter(own));
+    lines.map(|line| line.trim().to_owned()).collect()
 }
 
 /// Tasks that the node counts traffic of.

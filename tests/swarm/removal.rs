@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use harness::agents::{by_ipvs, by_mesh};
 use harness::client::PATIENCE;
 use harness::service::ServiceSpec;
 use harness::slow;
@@ -25,11 +26,17 @@ fn the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel() 
         .publish("8121:80/udp");
     let (service, tasks) = served(&swarm, &spec, 6);
     let key = Key::from(&ServiceId::from(service.id.as_str())).0;
+    let least = match (by_mesh(), by_ipvs()) {
+        (true, _) => 0,
+        // A virtual server for each port and one real server each; connections are not looked at.
+        (_, true) => 4,
+        _ => 31,
+    };
     for node in &swarm.nodes {
         swarm.client.sequential((node.addr, 8120), 30).unwrap();
         swarm.client.udp((node.addr, 8121), PATIENCE).unwrap();
         // Otherwise finding nothing would mean nothing.
-        assert!(traces(node, key, &[8120, 8121]).len() > 30);
+        assert!(traces(node, key, &[8120, 8121]).len() >= least);
     }
     let begin = Instant::now();
     drop(service);
@@ -62,11 +69,16 @@ fn the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel() 
             Ok(left.is_empty().then_some(()))
         });
         assert!(nothing.is_ok(), "{}: {left:#?}", node.name);
-        let counted = counted(node);
-        for task in &tasks {
-            assert!(!counted.contains(&Key::of(&task.id).0), "{}", node.name);
+        if by_mesh() {
+            continue;
         }
         assert!(node.served("gone").unwrap().is_null());
+        if !by_ipvs() {
+            let counted = counted(node);
+            for task in &tasks {
+                assert!(!counted.contains(&Key::of(&task.id).0), "{}", node.name);
+            }
+        }
     }
     println!(
         "nothing left in any kernel {:?} after `docker service rm`",

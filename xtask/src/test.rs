@@ -32,16 +32,6 @@ const DATAPATHS: [&str; 2] = ["ipvs", "ebpf"];
 /// Those, and the stock mesh.
 const WAYS: [&str; 3] = [DATAPATHS[0], DATAPATHS[1], vm::MESH];
 
-/// What the suite vm runs: on the oldest kernel, the core of what is promised.
-const SHORT: [&str; 6] = [
-    "six_requests_reach_six_tasks_and_then_the_turn_begins_again",
-    "tasks_see_the_clients_address_and_port_by_tcp_and_udp",
-    "six_requests_of_a_process_reach_six_tasks_by_every_name_of_its_node",
-    "a_container_reaches_every_task_in_turn_itself_included_through_every_node",
-    "the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel",
-    "what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_the_end",
-];
-
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Suite {
     /// Formatting, lints, dependencies, the repository's rules, unit tests
@@ -54,7 +44,9 @@ enum Suite {
     Swarm,
     /// The core of that in a virtual machine that has the stock mesh, by both datapaths (root)
     Vm,
-    /// All of them
+    /// What users do, in virtual machines, by both datapaths and by the stock mesh (root)
+    Scenarios,
+    /// All but that one
     All,
 }
 
@@ -73,7 +65,8 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
     let mut left_out = Vec::new();
 
     step("setup of the BPF build", setup::bpf)?;
-    if let Some(guests) = args.vm {
+    let guests = (args.suite == Suite::Scenarios).then_some(Guests::All);
+    if let Some(guests) = args.vm.or(guests) {
         return in_guests(args, guests);
     }
     if wants(Suite::Host) {
@@ -110,9 +103,15 @@ fn in_guests(args: &Args, guests: Guests) -> Result<()> {
         Suite::Datapath => &["datapath"],
         Suite::Netns => &["netns"],
         Suite::Swarm => &["swarm"],
-        Suite::Host | Suite::Vm => bail!("a virtual machine runs datapath, netns and swarm only"),
+        Suite::Scenarios => &["ipvs", "swarm"],
+        Suite::Host | Suite::Vm => {
+            bail!("a virtual machine runs datapath, netns, swarm and scenarios only")
+        }
     };
-    let filters: Vec<&str> = args.filter.iter().map(String::as_str).collect();
+    let mut filters: Vec<&str> = args.filter.iter().map(String::as_str).collect();
+    if args.suite == Suite::Scenarios && filters.is_empty() {
+        filters = vm::scenarios::tests();
+    }
     let named: Vec<&str> = args.datapath.iter().map(String::as_str).collect();
     let wanted = Wanted {
         suites,
@@ -219,7 +218,7 @@ fn root_suite(suite: Suite, name: &str) -> Result<()> {
             let wanted = Wanted {
                 suites: &["ipvs", "swarm"],
                 datapaths: &DATAPATHS,
-                filters: &SHORT,
+                filters: &vm::scenarios::SHORT,
             };
             return vm::suites(Guests::Bookworm, &wanted);
         }

@@ -9,6 +9,7 @@ mod beside;
 mod guest;
 mod machine;
 mod rootfs;
+pub(crate) mod scenarios;
 mod state;
 mod suite;
 mod words;

@@ -18,8 +18,7 @@ use crate::process::{cargo, say};
 
 /// Tests that look at programs, links and maps, or ask for what IPVS does not do. What they are
 /// about is in the suite `ipvs` for the other datapath.
-const EBPF_ONLY: [&str; 6] = [
-    "removal::",
+const EBPF_ONLY: [&str; 5] = [
     "leaving::",
     "lease::",
     "untouched::",
