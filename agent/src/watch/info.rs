@@ -8,10 +8,15 @@ use lb_core::ids::NodeId;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 const POLL: Duration = Duration::from_secs(1);
+/// The engine starts other programs to answer (`runc --version`): it does nothing else for at most one part in
+/// so many of its time…
+const SHARE: u32 = 20;
+/// …and is asked again after so long, however slow it is.
+const AT_LEAST: Duration = Duration::from_secs(10);
 
 /// This host's place in the Swarm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,6 +88,7 @@ impl From<model::Info> for Info {
 /// stays, with a sentence.
 pub async fn follow(docker: Docker, out: watch::Sender<Arc<Info>>) {
     while !out.is_closed() {
+        let asked = Instant::now();
         let next = match docker.info().await {
             Ok(json) => Info::from(json),
             Err(error) => Info {
@@ -105,8 +111,13 @@ pub async fn follow(docker: Docker, out: watch::Sender<Arc<Info>>) {
             }
             changed
         });
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(pause(asked.elapsed())).await;
     }
+}
+
+/// Time until the engine is asked again, when it took `cost` to answer.
+fn pause(cost: Duration) -> Duration {
+    (cost * SHARE).clamp(POLL, AT_LEAST)
 }
 
 #[cfg(test)]
@@ -115,6 +126,13 @@ mod tests {
 
     fn info(json: &str) -> Info {
         serde_json::from_str::<model::Info>(json).unwrap().into()
+    }
+
+    #[test]
+    fn an_engine_that_is_slow_to_answer_is_asked_less_often() {
+        assert_eq!(pause(Duration::from_millis(30)), POLL);
+        assert_eq!(pause(Duration::from_millis(200)), 4 * POLL);
+        assert_eq!(pause(Duration::from_secs(60)), AT_LEAST);
     }
 
     #[test]
