@@ -27,5 +27,5 @@ pub use expression::{
 };
 pub use message::{Message, ReadError};
 pub use parts::{Chain, ChainKind, Family, Hook, Rule, Table, TableName};
-pub use read::{RuleCount, comment, devices, elements, rules};
+pub use read::{Generation, RuleCount, comment, devices, elements, generation, rules};
 pub use set::{Field, Set, SetKind, SetName};

@@ -9,12 +9,14 @@ mod encaps;
 mod error;
 mod flaw;
 mod loopway;
+mod news;
 mod tunnel;
 
 pub use encaps::Encap;
 pub use error::Error;
 pub use flaw::Flaw;
 pub use loopway::Loopway;
+pub use news::News;
 pub use tunnel::Tunnel;
 
 use crate::names::{ALIAS, LOOP_IN, LOOP_OUT, TUNNEL};

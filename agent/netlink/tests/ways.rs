@@ -9,7 +9,7 @@ mod namespace;
 
 use lb_netlink::names::{LOOP_IN, LOOP_OUT, TUNNEL};
 use lb_netlink::route::{Route, Routes, Setting};
-use lb_netlink::ways::{Encap, Error, Flaw, Ground, Loopway, Stray, Tunnel, Ways};
+use lb_netlink::ways::{Encap, Error, Flaw, Ground, Loopway, News, Stray, Tunnel, Ways};
 use namespace::{inside, run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -281,5 +281,33 @@ fn strays_are_seen_and_go() {
             assert_eq!(ground.observe().unwrap(), wanted());
         }
         assert!(run("ip route").contains("240.0.0.8 dev swlb0"));
+    });
+}
+
+#[test]
+fn there_is_news_of_devices_routes_and_rules_and_of_nothing_else() {
+    inside(|_| {
+        let news = News::listen().unwrap();
+        assert!(!news.heard());
+        for change in [
+            "ip link add d0 type bridge",
+            "ip link set d0 up",
+            "ip route add 192.0.2.0/24 dev d0",
+            "ip rule add pref 77 table 77",
+            "ip rule delete pref 77",
+            "ip link set d0 down",
+        ] {
+            run(change);
+            assert!(news.heard(), "{change}");
+            assert!(!news.heard(), "{change}, twice");
+        }
+        // More than there is room for.
+        let many = encaps(4000);
+        let mut ground = Ground::open().unwrap();
+        ground.make_tunnel(&Tunnel::over(1500, PORT)).unwrap();
+        ground.put_encaps(&many).unwrap();
+        assert!(news.heard());
+        run("ip route show table all");
+        assert!(!news.heard());
     });
 }

@@ -8,6 +8,7 @@ mod degraded;
 mod elements;
 mod meter;
 mod servers;
+mod signs;
 mod switches;
 
 pub use meter::Meter;
@@ -24,6 +25,7 @@ use lb_netlink::ways::{self, Encap, Loopway, Tunnel};
 use lb_netlink::{ipvs, nft};
 use meter::Names;
 use netlink_sys::protocols::NETLINK_NETFILTER;
+use signs::Signs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -43,6 +45,7 @@ pub struct IpvsKernel {
     ipvs: Ipvs,
     rules: Wire,
     ground: ways::Ground,
+    signs: Signs,
     /// What devices and rules were last made of.
     prepared: Option<Ground>,
     /// What is in the sets.
@@ -69,6 +72,9 @@ pub enum IpvsError {
     /// No socket for rules.
     #[error("this kernel has no nf_tables, which claims packets for IPVS")]
     NoRules(#[source] socket::Error),
+    /// No socket for news.
+    #[error("this kernel tells no news of devices and routes")]
+    NoNews(#[source] socket::Error),
     /// No devices or routes.
     #[error("devices and routes")]
     Ways(#[from] ways::Error),
@@ -94,6 +100,7 @@ impl IpvsKernel {
             ipvs,
             rules: Wire::open(NETLINK_NETFILTER).map_err(IpvsError::NoRules)?,
             ground: ways::Ground::open()?,
+            signs: Signs::new()?,
             prepared: None,
             elements: Elements::default(),
             mine: BTreeSet::new(),
@@ -113,7 +120,17 @@ impl IpvsKernel {
             return Ok(());
         }
         let lease = claim::lease(lasts.unwrap_or(EVER));
-        nft::apply(&mut self.rules, &lease).map_err(|error| observe("lease", error.into()))
+        let begun = self.signs.unnoticed(&mut self.rules, &lease);
+        begun.map_err(|error| observe("lease", error))
+    }
+
+    /// Are there no signs that something changed since all was observed? Some changes leave none.
+    ///
+    /// # Errors
+    /// When the kernel can't be asked.
+    pub fn seems_unchanged(&mut self) -> Result<bool, ObserveError> {
+        let same = self.signs.same(&mut self.rules);
+        same.map_err(|error| observe("signs of changes", error))
     }
 
     /// What can't be had on this kernel.
@@ -203,6 +220,7 @@ impl IpvsKernel {
     }
 
     fn look(&mut self) -> Result<State, IpvsError> {
+        self.signs.begin(&mut self.rules)?;
         self.elements = Elements::read(&mut self.rules)?;
         let ways = self.ground.observe()?;
         let servers = self.servers()?;

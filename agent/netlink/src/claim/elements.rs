@@ -175,22 +175,3 @@ pub fn volatile(wire: &mut Wire) -> Result<Vec<Change>, Error> {
     }
     Ok(all)
 }
-
-/// Without what is within another network of the same port.
-#[must_use]
-pub fn outermost(allowed: impl IntoIterator<Item = Allowed>) -> BTreeSet<Allowed> {
-    let mut all: Vec<Allowed> = allowed
-        .into_iter()
-        .map(|it| Allowed {
-            network: it.network.trunc(),
-            ..it
-        })
-        .collect();
-    // A network comes before those that are in it.
-    all.sort_unstable_by_key(|it| {
-        let network = it.network;
-        (it.port, network.network(), network.prefix_len())
-    });
-    all.dedup_by(|inner, outer| inner.port == outer.port && outer.network.contains(&inner.network));
-    all.into_iter().collect()
-}

@@ -46,8 +46,7 @@ pub struct Service {
     pub port: Port,
 }
 
-/// Who may call a port. Networks of one port must not be within each other
-/// ([`outermost`](super::outermost)).
+/// Who may call a port. The kernel refuses a network of a port that is within another one of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Allowed {
     /// The port.

@@ -100,33 +100,6 @@ fn nobody_decides_behind_a_step_that_may_fail() {
 }
 
 #[test]
-fn networks_within_others_are_left_out() {
-    let allowed = |port, network: &str| Allowed {
-        port: Port {
-            protocol: Protocol::Tcp,
-            port,
-        },
-        network: network.parse().unwrap(),
-    };
-    let all = [
-        allowed(80, "10.1.0.0/16"),
-        allowed(80, "10.1.2.3/8"),
-        allowed(80, "10.255.0.0/16"),
-        allowed(80, "11.0.0.0/8"),
-        allowed(81, "10.1.0.0/16"),
-        allowed(82, "0.0.0.0/0"),
-        allowed(82, "127.0.0.0/8"),
-    ];
-    let expected = [
-        allowed(80, "10.0.0.0/8"),
-        allowed(80, "11.0.0.0/8"),
-        allowed(81, "10.1.0.0/16"),
-        allowed(82, "0.0.0.0/0"),
-    ];
-    assert_eq!(outermost(all), BTreeSet::from(expected));
-}
-
-#[test]
 fn an_alias_is_a_mark_with_the_same_bytes() {
     let pair = (Ipv4Addr::new(10, 9, 0, 2), Ipv4Addr::new(241, 0, 0, 2));
     assert_eq!(pair.element().value, Some([241, 0, 0, 2]));

@@ -94,6 +94,11 @@ impl<'a> Attributes<'a> {
         self.find(kind).map(Self)
     }
 
+    pub(super) fn u32(self, kind: u16) -> Option<u32> {
+        let bytes = self.find(kind)?.try_into().ok()?;
+        Some(u32::from_be_bytes(bytes))
+    }
+
     pub(super) fn u64(self, kind: u16) -> Option<u64> {
         let bytes = self.find(kind)?.try_into().ok()?;
         Some(u64::from_be_bytes(bytes))

@@ -151,10 +151,26 @@ fn list(
     Err(Error::Restless(what.to_string()))
 }
 
-/// A number that every batch of this namespace changes.
-fn generation(wire: &mut Wire) -> Result<Option<Vec<u8>>, Error> {
+/// How the kernel's tables are numbered: every batch that it took in this network namespace counts
+/// on. What packets put into sets, and what expires there, does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(u32);
+
+impl Generation {
+    /// The number after one more batch (`nf_tables_commit` leaves out 0).
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.wrapping_add(1).max(1))
+    }
+}
+
+/// The number now; none from a kernel that has no such thing.
+///
+/// # Errors
+/// When the kernel can't be asked.
+pub fn generation(wire: &mut Wire) -> Result<Option<Generation>, Error> {
     let question = Message::new(NFT_MSG_GETGEN, NFPROTO_UNSPEC, Vec::new());
     let told = one(wire, question, NFT_MSG_NEWGEN)?;
-    let number = told.and_then(|told| told.attributes().find(NFTA_GEN_ID).map(<[u8]>::to_vec));
-    Ok(number)
+    let number = told.and_then(|told| told.attributes().u32(NFTA_GEN_ID));
+    Ok(number.map(Generation))
 }

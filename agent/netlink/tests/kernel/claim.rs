@@ -2,7 +2,8 @@ use crate::namespace::{in_namespace, run};
 use lb_netlink::claim::*;
 use lb_netlink::nft;
 use lb_netlink::socket::Wire;
-use std::collections::BTreeMap;
+use netlink_sys::protocols::NETLINK_NETFILTER;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -123,10 +124,10 @@ fn elements_are_read_as_they_were_put_and_follow_changes() {
         assert_eq!(Elements::read(wire).unwrap(), elements());
         let mut other = elements();
         other.claims.clear();
-        other.allowed = outermost(["0.0.0.0/0"].map(|network| Allowed {
+        other.allowed = BTreeSet::from([Allowed {
             port: tcp(8080),
-            network: network.parse().unwrap(),
-        }));
+            network: "0.0.0.0/0".parse().unwrap(),
+        }]);
         other.tags.values_mut().for_each(|mark| *mark += 1);
         let alias = Ipv4Addr::new(241, 0, 0, 9);
         other.peers.values_mut().for_each(|value| *value = alias);
@@ -263,5 +264,33 @@ fn without_a_bridge_for_tasks_there_are_no_rules_about_replies() {
         ];
         let expected: BTreeMap<String, u64> = expected.map(|name| (name.to_owned(), 0)).into();
         assert_eq!(counts(wire).unwrap(), expected);
+    });
+}
+
+#[test]
+fn every_batch_is_a_generation_and_what_expires_is_none() {
+    in_namespace("generations", |wire| {
+        device();
+        put(wire, &elements());
+        let first = nft::generation(wire).unwrap().unwrap();
+        assert_eq!(nft::generation(wire).unwrap(), Some(first));
+        nft::apply(wire, &lease(Duration::from_millis(100))).unwrap();
+        assert_eq!(nft::generation(wire).unwrap(), Some(first.next()));
+        // Its end is none either.
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(lease_left(wire).unwrap(), None);
+        assert_eq!(nft::generation(wire).unwrap(), Some(first.next()));
+        // Others' are told, wherever they change something.
+        let theirs = nft::TableName {
+            family: nft::Family::Ip,
+            name: "theirs",
+        };
+        let mut other = Wire::open(NETLINK_NETFILTER).unwrap();
+        let table = nft::Change::AddTable(nft::Table {
+            name: theirs,
+            comment: None,
+        });
+        nft::apply(&mut other, &[table]).unwrap();
+        assert_eq!(nft::generation(wire).unwrap(), Some(first.next().next()));
     });
 }

@@ -13,9 +13,12 @@ use lb_core::state::State;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// Rules are flushed and servers cleared by the way, by whoever restarts a firewall. Looking takes
-/// longer the more there is: at most one part in so many of the agent's time.
+/// Rules are flushed and servers cleared by the way, by whoever restarts a firewall. Where there are signs of
+/// that, everything is looked at. That takes longer the more there is: at most one part in so many of the
+/// agent's time.
 const SHARE: u32 = 3;
+/// Also without a sign, everything is looked at after so long.
+const AT_LEAST: Duration = Duration::from_secs(30);
 
 /// Virtual servers, rules and ways.
 pub(super) struct Ipvs {
@@ -24,8 +27,10 @@ pub(super) struct Ipvs {
     have: Option<ipvs::State>,
     /// What it was last brought to serve.
     served: State,
-    /// When to look whether that still stands.
+    /// Not to look whether that still stands before then.
     watch: Instant,
+    /// When to look for signs no longer.
+    at_least: Instant,
 }
 
 impl Ipvs {
@@ -35,6 +40,7 @@ impl Ipvs {
             have: None,
             served: State::default(),
             watch: Instant::now(),
+            at_least: Instant::now(),
         }
     }
 }
@@ -111,8 +117,13 @@ impl Datapath for Ipvs {
         let Some(have) = self.have.as_ref().filter(|_| begin >= self.watch) else {
             return Ok(false);
         };
+        if begin < self.at_least && self.kernel.seems_unchanged()? {
+            return Ok(false);
+        }
         let same = self.kernel.observe()? == *have;
-        self.watch = Instant::now() + begin.elapsed() * SHARE;
+        let now = Instant::now();
+        self.watch = now + begin.elapsed() * SHARE;
+        self.at_least = now + AT_LEAST;
         Ok(!same)
     }
 
