@@ -1,6 +1,7 @@
 //! What a service asks for by labels.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use harness::service::ServiceSpec;
 use harness::topology::CLIENT;
@@ -39,12 +40,8 @@ fn a_label_publishes_tasks_with_host_ports_on_every_node() {
             node.name
         );
         // And for processes of the node itself.
-        let url = "http://127.0.0.1:8081/";
-        let mut curl = node.command("curl").unwrap();
-        let status = curl
-            .args(["-fsS", "--max-time", "5", "-o", "/dev/null", url])
-            .status();
-        assert!(status.unwrap().success(), "on {}", node.name);
+        let answers = node.client().sequential((Ipv4Addr::LOCALHOST, 8081), 6);
+        assert_eq!(tally(&answers.unwrap()), each, "on {}", node.name);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Puts the rules into this network namespace, for trials by hand:
 //!
-//!     claim replace NODE TUNNELPORT MTU GATEWAY [SET:VALUE[,VALUE…]]…
-//!     claim check NODE TUNNELPORT MTU GATEWAY
+//!     claim replace NODE TUNNELPORT MTU [SET:VALUE[,VALUE…]]…
+//!     claim check NODE TUNNELPORT MTU
 //!     claim lease SECONDS
 //!     claim show
 //!     claim remove
@@ -25,7 +25,7 @@ fn main() -> Result<()> {
     let mut wire = Wire::open(NETLINK_NETFILTER)?;
     let mut out = std::io::stdout();
     match words.as_slice() {
-        ["replace", node, port, mtu, gateway, sets @ ..] => {
+        ["replace", node, port, mtu, sets @ ..] => {
             let mut elements = Elements::default();
             for set in sets {
                 let (name, values) = set.split_once(':').ok_or("a set has values")?;
@@ -33,14 +33,14 @@ fn main() -> Result<()> {
                     put(&mut elements, name, value)?;
                 }
             }
-            let params = params(node, port, mtu, gateway)?;
+            let params = params(node, port, mtu)?;
             let kept = claim::volatile(&mut wire)?;
             let changes = claim::replace(&params, &elements, kept);
             nft::apply(&mut wire, &changes)?;
             writeln!(out, "{} changes", changes.len())?;
         }
-        ["check", node, port, mtu, gateway] => {
-            let params = params(node, port, mtu, gateway)?;
+        ["check", node, port, mtu] => {
+            let params = params(node, port, mtu)?;
             writeln!(out, "{}", claim::are_right(&mut wire, &params)?)?;
         }
         ["lease", seconds] => {
@@ -58,12 +58,11 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn params(node: &str, port: &str, mtu: &str, gateway: &str) -> Result<Params> {
+fn params(node: &str, port: &str, mtu: &str) -> Result<Params> {
     Ok(Params {
         node: node.parse()?,
         tunnel_port: port.parse()?,
         tunnel_mtu: mtu.parse()?,
-        gateway: (!gateway.is_empty()).then(|| gateway.to_owned()),
     })
 }
 

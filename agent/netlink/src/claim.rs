@@ -69,6 +69,4 @@ pub struct Params {
     pub tunnel_port: u16,
     /// MTU of the tunnel's device, in bytes.
     pub tunnel_mtu: u16,
-    /// Name of the bridge on which tasks are reached, if there is one.
-    pub gateway: Option<String>,
 }

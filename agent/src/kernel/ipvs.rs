@@ -13,7 +13,6 @@ mod switches;
 
 pub use meter::Meter;
 
-use super::device_name;
 use elements::{from_kernel, to_kernel};
 use lb_core::ipvs::{Element, Ground, Lowered, MARKS, Op, RETURN, Server, State, Way};
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
@@ -83,9 +82,6 @@ pub enum IpvsError {
         "another virtual server has this address and port: swarmlb leaves it alone; remove it (ipvsadm -D) or publish another port"
     )]
     Foreign,
-    /// The bridge is gone.
-    #[error("no device has index {0}")]
-    NoDevice(u32),
 }
 
 impl IpvsKernel {
@@ -187,7 +183,7 @@ impl IpvsKernel {
         for server in &self.mine {
             elements::own(&mut self.elements, *server, true);
         }
-        let params = params(ground)?;
+        let params = params(ground);
         let mut kept = claim::volatile(&mut self.rules)?;
         if claim::lease_left(&mut self.rules)?.is_none() {
             // Until the first beat.
@@ -229,7 +225,7 @@ impl IpvsKernel {
             && ways.tunnel == Some(tunnel(&ground))
             && ways.loopway == Some(loopway(&ground))
             && ways.strays.is_empty()
-            && claim::are_right(&mut self.rules, &params(&ground)?)?
+            && claim::are_right(&mut self.rules, &params(&ground))?
         {
             right = Some(ground);
         }
@@ -285,15 +281,10 @@ fn loopway(ground: &Ground) -> Loopway {
     Loopway::new(tunnel(ground).mtu)
 }
 
-fn params(ground: &Ground) -> Result<Params, IpvsError> {
-    let gateway = match ground.gateway {
-        0 => None,
-        index => Some(device_name(index).ok_or(IpvsError::NoDevice(index))?),
-    };
-    Ok(Params {
+fn params(ground: &Ground) -> Params {
+    Params {
         node: ground.node,
         tunnel_port: ground.port,
         tunnel_mtu: u16::try_from(tunnel(ground).mtu).unwrap_or(u16::MAX),
-        gateway,
-    })
+    }
 }

@@ -35,7 +35,6 @@ pub fn lower(want: &state::State, node: &Node) -> Lowered {
         node: settings.node.get().into(),
         port: settings.tunnel_port.get(),
         mtu: settings.mtu,
-        gateway: settings.bridge,
     });
     let bridges = node.bridge.iter().chain(&node.bridges);
     out.elements

@@ -78,8 +78,8 @@ impl fmt::Display for Op {
         match self {
             Self::Prepare(ground) => write!(
                 f,
-                "make devices and rules: node {}, port {}, MTU {}, bridge {}",
-                ground.node, ground.port, ground.mtu, ground.gateway
+                "make devices and rules: node {}, port {}, MTU {}",
+                ground.node, ground.port, ground.mtu
             ),
             Self::PutWays(ways) => write!(f, "lead {} more aliases to other nodes", ways.len()),
             Self::RemoveWays(aliases) => {

@@ -29,8 +29,6 @@ pub struct Ground {
     pub port: u16,
     /// MTU of the uplink, in bytes.
     pub mtu: u32,
-    /// Index of `docker_gwbridge`; 0 while there is none.
-    pub gateway: u32,
 }
 
 /// A route into the tunnel.

@@ -78,10 +78,10 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
         (TABLE, "call_post", nat(Hook::Postrouting, 99), call_post()),
         (TABLE, "reply", None, reply(params)),
         // After IPVS has made the reply the virtual server's, just before source NAT.
-        (TABLE, "back", filter(Hook::Forward, 101), back(params)),
+        (TABLE, "back", filter(Hook::Forward, 101), back()),
         // The same for a client that is this very node, called another and got a task from here:
         // it knows only that other one.
-        (TABLE, "back_here", filter(Hook::Input, 101), back(params)),
+        (TABLE, "back_here", filter(Hook::Input, 101), back()),
         (TABLE6, "output", filter(Hook::Output, 0), ipv6()),
         (
             TABLE_TUNNEL,
@@ -296,18 +296,12 @@ fn call_post() -> Vec<Line> {
     each.to_vec()
 }
 
-fn back(params: &Params) -> Vec<Line> {
-    let gateway = params.gateway.iter();
-    gateway
-        .map(|gateway| line([from(gateway), acts::goto("reply")]))
-        .collect()
+fn back() -> Vec<Line> {
+    vec![line([steps::from_any(BRIDGES), acts::goto("reply")])]
 }
 
 /// Replies of tasks to clients of other nodes.
 fn reply(params: &Params) -> Vec<Line> {
-    if params.gateway.is_none() {
-        return Vec::new();
-    }
     let direct = is_in(DIRECT, &[Part::Transport, Part::SourcePort]);
     let mut all = vec![line([direct, accept()])];
     for map in [ORIGINS, LEARNED] {

@@ -11,7 +11,6 @@ fn params() -> Params {
         node: Ipv4Addr::new(10, 9, 0, 1),
         tunnel_port: 7790,
         tunnel_mtu: 1464,
-        gateway: Some("docker_gwbridge".to_owned()),
     }
 }
 
@@ -45,10 +44,6 @@ fn other_parameters_have_another_stamp_and_the_same_the_same() {
         },
         Params {
             tunnel_mtu: 1400,
-            ..params()
-        },
-        Params {
-            gateway: None,
             ..params()
         },
     ];

@@ -12,7 +12,6 @@ pub(crate) fn params() -> Params {
         node: Ipv4Addr::new(10, 9, 0, 1),
         tunnel_port: 7790,
         tunnel_mtu: 1464,
-        gateway: Some("gw0".to_owned()),
     }
 }
 
@@ -245,20 +244,16 @@ fn who_may_not_call_is_dropped_and_counted() {
 }
 
 #[test]
-fn without_a_bridge_for_tasks_there_are_no_rules_about_replies() {
-    in_namespace("no bridge", |wire| {
+fn what_rules_count_is_told_by_their_names() {
+    in_namespace("counts", |wire| {
         device();
-        let params = Params {
-            gateway: None,
-            ..params()
-        };
-        let changes = replace(&params, &elements(), Vec::new());
-        nft::apply(wire, &changes).unwrap();
-        assert!(are_right(wire, &params).unwrap());
+        put(wire, &elements());
+        assert!(are_right(wire, &params()).unwrap());
         let expected = [
             "refused",
             "released",
             "returned",
+            "sent back",
             "stranger",
             "unknown task",
         ];
