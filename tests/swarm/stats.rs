@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use harness::agents::by_ipvs;
 use harness::client::PATIENCE;
 use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
@@ -17,6 +18,9 @@ use crate::turn;
 
 const TCP: u16 = 8200;
 const UDP: u16 = 8201;
+const HALF_A_SECOND: Duration = Duration::from_millis(500);
+/// IPVS adds up what its CPUs counted every two seconds (kernel: net/netfilter/ipvs/ip_vs_est.c).
+const ADDED_UP: Duration = Duration::from_millis(2500);
 
 #[test]
 fn every_agent_tells_the_sum_of_what_clients_did() {
@@ -54,7 +58,7 @@ fn every_agent_tells_the_sum_of_what_clients_did() {
             kept.push(connection);
         }
         // The rest is looked at while those are open.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(if by_ipvs() { ADDED_UP } else { HALF_A_SECOND }).await;
         Ok((opened, looked(swarm), wire.seen(), kept.len() as u64))
     };
     let (opened, told, seen, kept) = swarm.client.block_on(clients).unwrap();
