@@ -145,3 +145,26 @@ fn a_discipline_of_another_kind_is_named_and_left_alone() {
         assert!(tc("qdisc show dev up0").contains("ingress"));
     });
 }
+
+#[test]
+fn a_device_without_a_queue_stays_without_one() {
+    with_net(|_, net| {
+        let ip = |words: &str| {
+            let output = Command::new("ip").args(words.split(' ')).output().unwrap();
+            assert!(output.status.success(), "ip {words}: {output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        // As Docker makes bridges and cables.
+        ip("link set up0 txqueuelen 0");
+        let before = ip("-o link show up0");
+        let mut kernel = agent(&net);
+        assert!(has_clsact("up0"));
+        let queue = |shown: &str| shown.contains(" qlen ");
+        assert!(!queue(&before) && !queue(&ip("-o link show up0")));
+        for hook in hooks(&net) {
+            kernel.apply(&Op::Detach(hook)).unwrap();
+        }
+        assert!(!has_clsact("up0"));
+        assert!(!queue(&ip("-o link show up0")));
+    });
+}

@@ -7,6 +7,7 @@
 use crate::socket::{Error, Wire};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_packet_route::tc::{
     TcAttribute, TcBpfFlags, TcFilterBpf, TcFilterBpfOption, TcHandle, TcHeader, TcMessage,
     TcOption,
@@ -77,21 +78,55 @@ pub fn open() -> Result<Wire, Error> {
     Wire::open(NETLINK_ROUTE)
 }
 
-/// Gives a device a `clsact` queueing discipline; false if it had one.
+/// Gives a device a `clsact` queueing discipline, and changes nothing else of it; false if it had one.
 ///
 /// # Errors
 /// `ENODEV` without such a device, `EINVAL` where a discipline of another kind (`ingress`) holds
 /// the place.
 pub fn add(wire: &mut Wire, link: u32) -> Result<bool, Error> {
+    let queue = queue(wire, link)?;
     let message = || RouteNetlinkMessage::NewQueueDiscipline(discipline(link));
     match wire.ask(message(), NLM_F_CREATE | NLM_F_EXCL) {
-        Ok(_) => Ok(true),
+        Ok(_) => {
+            // With any discipline, a device without a queue gets the length of one (`qdisc_create` of
+            // net/sched/sch_api.c). It is of no use, but it would stay.
+            if queue == Some(0) {
+                set_queue(wire, link, 0)?;
+            }
+            Ok(true)
+        }
         // Of which kind? To the same one the kernel changes nothing; another one it refuses.
         Err(error) if error.refused() == Some(Errno::EEXIST) => {
             wire.ask(message(), NLM_F_CREATE).map(|_| false)
         }
         Err(error) => Err(error),
     }
+}
+
+/// How many packets a device queues at most (`IFLA_TXQLEN`).
+fn queue(wire: &mut Wire, link: u32) -> Result<Option<u32>, Error> {
+    let told = wire.ask(RouteNetlinkMessage::GetLink(device(link)), 0)?;
+    let attributes = told.into_iter().flat_map(|message| match message {
+        RouteNetlinkMessage::NewLink(message) => message.attributes,
+        _ => Vec::new(),
+    });
+    let mut lengths = attributes.filter_map(|attribute| match attribute {
+        LinkAttribute::TxQueueLen(length) => Some(length),
+        _ => None,
+    });
+    Ok(lengths.next())
+}
+
+fn set_queue(wire: &mut Wire, link: u32, length: u32) -> Result<(), Error> {
+    let mut message = device(link);
+    message.attributes.push(LinkAttribute::TxQueueLen(length));
+    wire.ask(RouteNetlinkMessage::SetLink(message), 0).map(drop)
+}
+
+fn device(link: u32) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = link;
+    message
 }
 
 /// Takes a device's `clsact` away, with all filters that it has.
