@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use harness::service::ServiceSpec;
 use harness::topology::CLIENT;
@@ -23,7 +24,8 @@ fn a_label_publishes_tasks_with_host_ports_on_every_node() {
     let each = ids(&tasks).into_iter().map(|task| (task, 2)).collect();
     for node in &swarm.nodes {
         let peer = (node.addr, 8081);
-        wait::until("the label's port", TASKS, || {
+        // The tasks are served by then.
+        wait::until("the label's port", Duration::from_secs(2), || {
             Ok(swarm.client.who(peer).is_ok().then_some(()))
         })
         .unwrap();
