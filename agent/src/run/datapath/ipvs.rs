@@ -17,8 +17,6 @@ use std::time::{Duration, Instant};
 /// that, everything is looked at. That takes longer the more there is: at most one part in so many of the
 /// agent's time.
 const SHARE: u32 = 3;
-/// Also without a sign, everything is looked at after so long.
-const AT_LEAST: Duration = Duration::from_secs(30);
 
 /// Virtual servers, rules and ways.
 pub(super) struct Ipvs {
@@ -29,8 +27,6 @@ pub(super) struct Ipvs {
     served: State,
     /// Not to look whether that still stands before then.
     watch: Instant,
-    /// When to look for signs no longer.
-    at_least: Instant,
 }
 
 impl Ipvs {
@@ -40,7 +36,6 @@ impl Ipvs {
             have: None,
             served: State::default(),
             watch: Instant::now(),
-            at_least: Instant::now(),
         }
     }
 }
@@ -117,13 +112,11 @@ impl Datapath for Ipvs {
         let Some(have) = self.have.as_ref().filter(|_| begin >= self.watch) else {
             return Ok(false);
         };
-        if begin < self.at_least && self.kernel.seems_unchanged()? {
+        if self.kernel.seems_unchanged()? {
             return Ok(false);
         }
         let same = self.kernel.observe()? == *have;
-        let now = Instant::now();
-        self.watch = now + begin.elapsed() * SHARE;
-        self.at_least = now + AT_LEAST;
+        self.watch = Instant::now() + begin.elapsed() * SHARE;
         Ok(!same)
     }
 
