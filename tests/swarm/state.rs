@@ -146,6 +146,9 @@ fn link(line: &str) -> Vec<String> {
                 {
                     all.next();
                 }
+                "fdb_n_learned" => {
+                    all.next();
+                }
                 _ if word.ends_with("_timer") => {
                     all.next();
                 }
@@ -159,7 +162,7 @@ fn link(line: &str) -> Vec<String> {
 
 #[test]
 fn a_links_parts_are_told_without_what_changes_by_itself() {
-    let line = "2: eth0@if4: <UP> mtu 1500 xdp qdisc noqueue \\    veth maxmtu 3506 gc_timer  296.75 x 1 \\    \
+    let line = "2: eth0@if4: <UP> mtu 1500 xdp qdisc noqueue \\    veth maxmtu 3506 gc_timer  296.75 fdb_n_learned 1 x 1 \\    \
                 prog/xdp id 7 name lb_uplink_xdp tag 9f jited load_time 5 created_by_uid 0 btf_id 8 ";
     let parts = [
         "eth0@if4 <UP> mtu 1500 xdp qdisc noqueue",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harness::agents::by_ipvs;
 use harness::client::PATIENCE;
+use harness::node::Node;
 use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
 use harness::traffic::http::{self, Connection};
@@ -73,7 +74,7 @@ fn every_agent_tells_the_sum_of_what_clients_did() {
         .iter()
         .map(|task| (task.id.0.clone(), task.counters.new))
         .collect();
-    assert_eq!(by_task, opened);
+    assert_eq!(by_task, opened, "{:#?}", by_node(swarm));
     assert_eq!(first.tasks.len(), tasks.len());
     let total = &first.total;
     assert_eq!(total.new, opened.values().sum::<u64>());
@@ -126,6 +127,19 @@ fn looked(swarm: &Swarm) -> Vec<ServiceStats> {
             .for_each(|task| task.address = None);
     }
     told
+}
+
+/// What each node counted of each task, for who has to find out what went wrong.
+fn by_node(swarm: &Swarm) -> Vec<String> {
+    let of = |node: &Node| {
+        let own = counted(json::<Stats>(node, &["stats", "--node"]));
+        let tasks = own
+            .tasks
+            .iter()
+            .map(|task| format!("{}@{} {:?}", task.id.0, task.node, task.counters));
+        format!("{}: {:#?}", node.name, tasks.collect::<Vec<_>>())
+    };
+    swarm.nodes.iter().map(of).collect()
 }
 
 fn counted(stats: Stats) -> ServiceStats {
