@@ -21,6 +21,8 @@ use crate::process::{find, read, root, run, say, target_dir};
 /// Emulation is slow, and the machine may be busy.
 const BOOT: Duration = Duration::from_secs(180);
 const MEMORY: &str = "6G";
+/// So many lines of a log say what went wrong: a kernel's last words are some fifty.
+const LAST: usize = 60;
 /// Halves what emulation takes: what is emulated once is found again, if programs are where they were. All CPUs
 /// have the same time stamps, which the kernel does not believe by itself; nobody attacks it.
 const FAST: &str = "norandmaps tsc=reliable mitigations=off";
@@ -232,6 +234,12 @@ impl Machine {
         }
         let status = self.ssh().arg(OsString::from_vec(words)).status();
         let status = status.context("cannot start ssh")?;
+        if !self.lives("qemu") {
+            bail!(
+                "the virtual machine ended meanwhile; its kernel said last:\n{}",
+                self.log("serial.log")
+            );
+        }
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         Ok(ExitCode::from(code.unwrap_or(255)))
     }
@@ -273,7 +281,7 @@ impl Machine {
     fn log(&self, name: &str) -> String {
         let text = fs::read(self.directory.join(name)).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().rev().take(15).collect();
+        let lines: Vec<&str> = text.lines().rev().take(LAST).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 }
