@@ -13,7 +13,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::process::{read, run, say};
+use crate::process::{is_root, read, run, say};
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
@@ -62,6 +62,10 @@ pub(crate) fn tests() -> Result<()> {
             run(Command::new("rustup").args(["component", "add", component]))
                 .with_context(|| format!("{component} is missing; add it to the toolchain"))?;
         }
+    }
+    // Without root these tests do not run, and say so.
+    if is_root() {
+        packages::ensure(&packages::LISTED)?;
     }
     deny::ensure()
 }

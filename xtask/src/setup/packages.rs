@@ -19,6 +19,12 @@ pub(super) struct Needed {
     programs: &'static [Need],
 }
 
+/// For unit tests in network namespaces, which read what the kernel was told with them.
+pub(super) const LISTED: Needed = Needed {
+    who: "the tests of the kernel's tables",
+    programs: &[("ip", &["iproute2"]), ("nft", &["nftables"])],
+};
+
 /// For a Swarm on this machine.
 pub(super) const LAB: Needed = Needed {
     who: "the lab",
