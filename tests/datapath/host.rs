@@ -69,11 +69,11 @@ fn each_connected_socket_gets_the_next_task_and_believes_it_has_what_it_asked_fo
         }
         for n in 1..=6 {
             // Those of tasks here pass no hook of ours.
-            let (packets, bytes) = if n % 2 == 0 { (2, 72) } else { (0, 0) };
+            let expected = if n % 2 == 0 { (2, 2, 72) } else { (0, 0, 0) };
             let counted = counted(&world, n);
             assert_eq!(
                 (counted.new, counted.packets_in, counted.bytes_in),
-                (2, packets, bytes),
+                expected,
                 "task {n}"
             );
         }
@@ -85,6 +85,21 @@ fn each_connected_socket_gets_the_next_task_and_believes_it_has_what_it_asked_fo
             let ends = (tuple.source.get(), tuple.destination.get());
             assert_eq!(ends, (node(1).into(), node(2).into()));
             assert_eq!(tuple.destination_port.get(), 5353);
+        }
+    });
+}
+
+/// As resolvers do with each address that they find.
+#[test]
+fn a_datagram_socket_that_is_only_connected_is_not_counted() {
+    lab(|lab| {
+        let world = hosting(lab);
+        for _ in 0..12 {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+            socket.connect(localhost(5353)).unwrap();
+        }
+        for n in 1..=6 {
+            assert_eq!(counted(&world, n).new, 0, "task {n}");
         }
     });
 }

@@ -108,6 +108,10 @@ fn task<P: Packet, T: Tables>(
         if !tables.remember(&tuple, &flow) {
             return Err(Reason::FlowTable);
         }
+        // A connection is counted when the process begins it.
+        if tuple.proto == UDP {
+            tables.count_new(called.task);
+        }
     }
     Ok(Some((called.task, called.own != 0)))
 }

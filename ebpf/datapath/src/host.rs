@@ -6,7 +6,10 @@
 //! that the packets reach that very task. Whom the process asked for is kept, and
 //! told whenever it wants to know who it talks to.
 //!
-//! Only `new` is counted for tasks of this node: their packets pass none of our hooks.
+//! Only `new` is counted for tasks of this node: their packets pass none of our hooks. And a
+//! datagram socket that is connected has not sent anything yet, and may never: resolvers connect
+//! one to each address that they find, to see which of their own it would speak from (RFC 6724).
+//! What goes to a task elsewhere is counted when it goes; to one here it is not.
 
 use crate::packet::Tables;
 use crate::schedule::{Scheduled, next};
@@ -60,9 +63,13 @@ pub fn connect<T: Tables>(
     }
     let (port, frontend, client) = frontend(tables, socket, address, number)?;
     let (task, backend) = new(tables, &port, &frontend, client)?;
-    point(
+    let to = point(
         tables, socket, address, &port, &frontend, task, &backend, None,
-    )
+    )?;
+    if socket.proto == TCP {
+        tables.count_new(task);
+    }
+    Some(to)
 }
 
 /// Points a socket at one task, at the port that this listens on. Only TCP: what HTTP routers
@@ -123,7 +130,7 @@ pub fn send<T: Tables>(
         );
     }
     let (task, backend) = new(tables, &port, &frontend, client)?;
-    point(
+    let to = point(
         tables,
         socket,
         address,
@@ -132,7 +139,11 @@ pub fn send<T: Tables>(
         task,
         &backend,
         Some(same),
-    )
+    )?;
+    if backend.place == LOCAL {
+        tables.count_new(task);
+    }
+    Some(to)
 }
 
 /// The task of a new flow.
@@ -149,7 +160,6 @@ fn new<T: Tables>(
     let Scheduled::To(task, backend) = next(tables, port, frontend, client) else {
         return None;
     };
-    tables.count_new(task);
     Some((task, backend))
 }
 

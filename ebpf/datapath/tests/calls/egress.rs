@@ -151,15 +151,34 @@ fn what_does_not_fit_the_tunnel_goes_as_it_is() {
     untouched(&memory, &tcp(from, to, false, false, fits + 1), SOCKET);
 }
 
-#[test]
-fn a_task_that_is_gone_is_left_to_its_node() {
-    let mut memory = pointed(UDP);
+fn datagram(from: u16) -> Vec<u8> {
     let mut frame = Vec::new();
     PacketBuilder::ethernet2([2; 6], [3; 6])
         .ipv4(HERE.octets(), THERE.octets(), 64)
-        .udp(40_000, 8080)
+        .udp(from, 8080)
         .write(&mut frame, b"question")
         .unwrap();
+    frame
+}
+
+#[test]
+fn datagrams_are_a_flow_from_the_first_that_leaves() {
+    let memory = pointed(UDP);
+    let counted = || {
+        let counted = memory.counters.borrow()[&2];
+        (counted.new, counted.packets_in)
+    };
+    assert_eq!(counted(), (0, 0), "connected, and nothing sent");
+    for packets in 1..=3 {
+        sent(&memory, &datagram(40_000), SOCKET);
+        assert_eq!(counted(), (1, packets));
+    }
+}
+
+#[test]
+fn a_task_that_is_gone_is_left_to_its_node() {
+    let mut memory = pointed(UDP);
+    let frame = datagram(40_000);
     assert_eq!(
         sent(&memory, &frame, SOCKET).1.len(),
         frame.len() + OVERHEAD
