@@ -22,6 +22,9 @@ pub struct Who {
     /// `$VERSION`: what a test of rolling updates tells apart.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub version: Option<String>,
+    /// When the task's process began to run, in milliseconds since the Unix epoch. The engine's
+    /// `StartedAt` is from before it made the container.
+    pub since_ms: u64,
 }
 
 /// What `whoami` answers to an upload.

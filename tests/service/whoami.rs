@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use harness::who::Who;
 
@@ -12,17 +13,21 @@ pub(crate) struct Whoami {
     task: Option<String>,
     node: Option<String>,
     version: Option<String>,
+    since_ms: u64,
     healthy: AtomicBool,
 }
 
 impl Whoami {
     pub(crate) fn from_environment() -> Arc<Self> {
         let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let since_ms = since.unwrap_or_default().as_millis();
         Arc::new(Self {
             hostname: hostname.trim().to_owned(),
             task: std::env::var("TASK").ok(),
             node: std::env::var("NODE").ok(),
             version: std::env::var("VERSION").ok(),
+            since_ms: u64::try_from(since_ms).unwrap_or_default(),
             healthy: AtomicBool::new(true),
         })
     }
@@ -36,6 +41,7 @@ impl Whoami {
             task: self.task.clone(),
             node: self.node.clone(),
             version: self.version.clone(),
+            since_ms: self.since_ms,
         })
     }
 
