@@ -60,11 +60,12 @@ impl Signs {
         rules: &mut Wire,
         changes: &[nft::Change],
     ) -> Result<(), IpvsError> {
+        let Some(known) = self.rules else {
+            return Ok(nft::apply(rules, changes)?);
+        };
         let before = nft::generation(rules)?;
         nft::apply(rules, changes)?;
-        if let Some(known) = self.rules.filter(|_| before == self.rules)
-            && nft::generation(rules)? == Some(known.next())
-        {
+        if before == self.rules && nft::generation(rules)? == Some(known.next()) {
             self.rules = Some(known.next());
         }
         Ok(())
