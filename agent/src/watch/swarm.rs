@@ -41,13 +41,16 @@ async fn read_while_manager(
 ) -> bool {
     let mut last: Option<EngineUpdate> = None;
     let mut stirred = Instant::now();
+    let mut before = Duration::MAX;
     loop {
         let started = Instant::now();
         let update = match read(docker).await {
             Ok(snapshot) => EngineUpdate::View(snapshot),
             Err(error) => EngineUpdate::Trouble(sentence(&error)),
         };
-        let cost = started.elapsed();
+        let took = started.elapsed();
+        // One that had to wait for a busy engine says nothing about the next.
+        let cost = took.min(std::mem::replace(&mut before, took));
         if !*manager.borrow() {
             // Asked as a manager, answered as none: its refusal means nothing.
             return true;
