@@ -6,6 +6,7 @@ use harness::service::ServiceSpec;
 use harness::slow;
 use harness::swarm::Swarm;
 use harness::traffic::http;
+use harness::wait;
 
 use crate::alone;
 use crate::clients::Clients;
@@ -47,7 +48,7 @@ fn a_task_is_reached_through_every_node_as_soon_as_it_runs() {
     for (round, port) in (0..slow::fewer(STARTS)).zip(8250_u16..) {
         let name = format!("soon{round}");
         let spec = ServiceSpec::named(&name).publish(&format!("{port}:80"));
-        let _service = swarm.service_create(&spec).unwrap();
+        let service = swarm.service_create(&spec).unwrap();
         std::thread::scope(|scope| {
             let asking: Vec<_> = everywhere(swarm, port)
                 .into_iter()
@@ -55,6 +56,16 @@ fn a_task_is_reached_through_every_node_as_soon_as_it_runs() {
                 .collect();
             delays.extend(asking.into_iter().map(|asked| asked.join().unwrap()));
         });
+        // Its end is not to be beside the next one's start.
+        service.update(&["--replicas", "0"]).unwrap();
+        wait::until("the task's end", crate::TASKS, || {
+            let tasks = service.tasks()?;
+            Ok(tasks
+                .iter()
+                .all(|task| task.state != "running")
+                .then_some(()))
+        })
+        .unwrap();
     }
     delays.sort();
     let (median, max) = (

@@ -1,8 +1,8 @@
 //! Local container events, laid over the Swarm's own view.
 //!
-//! The engine on a task's node knows of a stop or a failed health check seconds
-//! before the Swarm's API says so. Events may arrive twice, late or not at all:
-//! each only ever *takes a task out* early, and the Swarm's view decides in the end.
+//! The engine on a task's node knows of a start, a stop or a failed health check up to
+//! seconds before the Swarm's API says so. Events may arrive twice, late or not at all:
+//! each takes a task in or out *early*, and the Swarm's view decides in the end.
 
 use crate::ids::TaskId;
 use crate::snapshot::{Sign, Snapshot};
@@ -25,6 +25,9 @@ pub struct LocalEvent {
 pub enum EventKind {
     /// `start`.
     Start,
+    /// No event of the engine's: after a start it runs, waits for no health check, and its node
+    /// knows where it is reached.
+    Up,
     /// `kill` with a signal that stops programs.
     Kill,
     /// `die`.
@@ -59,6 +62,7 @@ impl Overlay {
             (_, EventKind::Kill) => Sign::Stopping,
             (Sign::Stopping, _) => Sign::Stopping,
             (_, EventKind::Unhealthy) => Sign::Unhealthy,
+            (_, EventKind::Up) | (Sign::Up, _) => Sign::Up,
             (_, EventKind::Healthy | EventKind::Start) => Sign::Fine,
         };
         if after == before {
@@ -82,7 +86,8 @@ impl Overlay {
         true
     }
 
-    /// Forgets what is no longer of use: tasks that are gone from `snapshot`, kills that were survived.
+    /// Forgets what is no longer of use: tasks that are gone from `snapshot`, kills that were survived,
+    /// starts that the Swarm knows of by now.
     ///
     /// A task can be announced dead before the snapshot lists it; such marks are
     /// kept for [`KILL_COUNTS_FOR`]. Returns whether anything was forgotten.
@@ -90,7 +95,11 @@ impl Overlay {
         let before = self.signs.len();
         self.signs.retain(|task, (sign, since)| {
             let fresh = now.saturating_sub(*since) < KILL_COUNTS_FOR;
-            fresh || (snapshot.tasks.contains_key(task) && *sign != Sign::Stopping)
+            match (snapshot.tasks.get(task), *sign) {
+                (Some(task), Sign::Up) => task.on_its_way(),
+                (Some(_), Sign::Fine | Sign::Unhealthy | Sign::Dead) => true,
+                (None, _) | (_, Sign::Stopping) => fresh,
+            }
         });
         self.signs.len() != before
     }

@@ -104,6 +104,14 @@ pub struct Task {
     pub sign: Sign,
 }
 
+impl Task {
+    /// Does it not run yet, as far as the Swarm knows?
+    #[must_use]
+    pub fn on_its_way(&self) -> bool {
+        matches!(self.state, TaskState::Pending | TaskState::Starting)
+    }
+}
+
 /// How far a task has come. States of the API that do not matter to balancing share a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -141,6 +149,8 @@ pub enum Sign {
     /// Nothing against it.
     #[default]
     Fine,
+    /// It runs, and the Swarm may not know yet.
+    Up,
     /// Its health check failed; the Swarm will stop it.
     Unhealthy,
     /// It was sent a signal to stop.
@@ -184,13 +194,16 @@ pub enum NodeState {
 impl Snapshot {
     /// May `task` get new connections?
     ///
-    /// Iff it runs and shall run, its service exists, its node is not down and
-    /// no local event says otherwise.
+    /// Iff it runs, as the Swarm or its own engine says, and shall run, its service exists, its
+    /// node is not down and no local event says otherwise.
     #[must_use]
     pub fn eligible(&self, task: &Task) -> bool {
-        task.state == TaskState::Running
-            && task.desired == DesiredState::Running
-            && task.sign == Sign::Fine
+        let runs = match task.sign {
+            Sign::Fine => task.state == TaskState::Running,
+            Sign::Up => task.state == TaskState::Running || task.on_its_way(),
+            Sign::Unhealthy | Sign::Stopping | Sign::Dead => false,
+        };
+        runs && task.desired == DesiredState::Running
             && self
                 .services
                 .get(&task.service)
@@ -204,10 +217,13 @@ impl Snapshot {
     /// May `task` still hold connections it got earlier?
     #[must_use]
     pub fn alive(&self, task: &Task) -> bool {
-        matches!(
-            task.state,
-            TaskState::Running | TaskState::Starting | TaskState::Unknown
-        ) && task.sign != Sign::Dead
+        match task.state {
+            TaskState::Running | TaskState::Starting | TaskState::Unknown => {
+                task.sign != Sign::Dead
+            }
+            TaskState::Pending => task.sign == Sign::Up,
+            TaskState::Ended => false,
+        }
     }
 
     /// The same view, sharing with the one before it what has not changed since.

@@ -154,6 +154,9 @@ pub fn state(snapshot: &Snapshot, task: &Task) -> &'static str {
         (_, _, Sign::Unhealthy) => "unhealthy",
         (TaskState::Unknown, _, _) => "unknown",
         (TaskState::Pending | TaskState::Starting, DesiredState::Ended, _) => "stopping",
+        (TaskState::Pending | TaskState::Starting, _, Sign::Up) if snapshot.eligible(task) => {
+            "running"
+        }
         (TaskState::Pending | TaskState::Starting, _, _) => "starting",
         (TaskState::Running, _, _) if snapshot.eligible(task) => "running",
         (TaskState::Running, DesiredState::Unknown, _) => "unknown",

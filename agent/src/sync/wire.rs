@@ -161,6 +161,7 @@ fn task_in(task: proto::Task) -> (TaskId, Task) {
 pub(super) fn sign_out(sign: Sign) -> proto::Sign {
     match sign {
         Sign::Fine => proto::Sign::Fine,
+        Sign::Up => proto::Sign::Up,
         Sign::Unhealthy => proto::Sign::Unhealthy,
         Sign::Stopping => proto::Sign::Stopping,
         Sign::Dead => proto::Sign::Dead,
@@ -171,6 +172,7 @@ pub(super) fn sign_out(sign: Sign) -> proto::Sign {
 pub(super) fn sign_in(sign: proto::Sign) -> Sign {
     match sign {
         proto::Sign::Fine => Sign::Fine,
+        proto::Sign::Up => Sign::Up,
         proto::Sign::Unhealthy => Sign::Unhealthy,
         proto::Sign::Stopping => Sign::Stopping,
         proto::Sign::Dead => Sign::Dead,
@@ -181,6 +183,7 @@ pub(super) fn sign_in(sign: proto::Sign) -> Sign {
 pub(super) fn event_out(event: &LocalEvent) -> proto::Event {
     let kind = match event.kind {
         EventKind::Start => proto::EventKind::Start,
+        EventKind::Up => proto::EventKind::Up,
         EventKind::Kill => proto::EventKind::Kill,
         EventKind::Die => proto::EventKind::Die,
         EventKind::Healthy => proto::EventKind::Healthy,
@@ -196,6 +199,7 @@ pub(super) fn event_out(event: &LocalEvent) -> proto::Event {
 pub(super) fn event_in(event: proto::Event) -> Option<LocalEvent> {
     let kind = match event.kind() {
         proto::EventKind::Start => EventKind::Start,
+        proto::EventKind::Up => EventKind::Up,
         proto::EventKind::Kill => EventKind::Kill,
         proto::EventKind::Die => EventKind::Die,
         proto::EventKind::Healthy => EventKind::Healthy,

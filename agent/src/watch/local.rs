@@ -2,6 +2,9 @@
 //!
 //! No event tells of an attachment to those bridges, but it is made before the container
 //! starts; so they are inspected after each start and each end, and now and then.
+//!
+//! A task that has started is said to be up by the look after the one that found its address: by
+//! then its own node serves it, and other nodes may send to it.
 
 use super::docker::{Docker, DockerError};
 use super::events::ContainerNews;
@@ -9,14 +12,14 @@ use super::{LocalUpdate, model};
 use lb_core::ids::TaskId;
 use lb_core::node::{Bridge, TaskAddress};
 use lb_core::overlay::{EventKind, LocalEvent};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 const POLL: Duration = Duration::from_secs(2);
 /// After a start or an end: the engine's own lists may lag behind its events by a little.
-const AGAIN: Duration = Duration::from_millis(100);
+const AGAIN: Duration = Duration::from_millis(30);
 
 const TASK_ID: &str = "com.docker.swarm.task.id";
 
@@ -25,6 +28,15 @@ const TASK_ID: &str = "com.docker.swarm.task.id";
 struct Running {
     address: Option<TaskAddress>,
     health: Option<EventKind>,
+    /// Its health check has not said anything yet.
+    waits: bool,
+}
+
+impl Running {
+    /// Does it take connections, and are they brought to it?
+    fn reached(&self) -> bool {
+        self.address.is_some() && !self.waits && self.health != Some(EventKind::Unhealthy)
+    }
 }
 
 /// Sends changes to `out` until nobody listens.
@@ -34,6 +46,8 @@ pub async fn follow(
     out: mpsc::Sender<LocalUpdate>,
 ) {
     let mut known = BTreeMap::new();
+    // Started, and not said to be up yet.
+    let mut started = BTreeSet::new();
     let mut next = Instant::now();
     // Nothing is said before something was read: "no tasks" would be wrong.
     let mut told: Option<BTreeMap<TaskId, TaskAddress>> = None;
@@ -43,7 +57,15 @@ pub async fn follow(
                 None => return,
                 Some(ContainerNews::Opened) => (true, true),
                 Some(ContainerNews::Event(event)) => {
-                    let moves = matches!(event.kind, EventKind::Start | EventKind::Die);
+                    let moves = match event.kind {
+                        EventKind::Start => started.insert(event.task.clone()),
+                        EventKind::Healthy => started.contains(&event.task),
+                        EventKind::Die => {
+                            started.remove(&event.task);
+                            true
+                        }
+                        _ => false,
+                    };
                     if out.send(LocalUpdate::Event(event)).await.is_err() {
                         return;
                     }
@@ -67,6 +89,17 @@ pub async fn follow(
             if out.send(LocalUpdate::Event(event)).await.is_err() {
                 return;
             }
+        }
+        for event in up(&mut started, &known, &running) {
+            if out.send(LocalUpdate::Event(event)).await.is_err() {
+                return;
+            }
+        }
+        if started
+            .iter()
+            .any(|task| running.get(task).is_some_and(Running::reached))
+        {
+            next = Instant::now() + AGAIN;
         }
         known = running;
         let tasks: BTreeMap<TaskId, TaskAddress> = known
@@ -107,6 +140,7 @@ fn running(
             let task = container.labels.get(TASK_ID).filter(|id| !id.is_empty())?;
             let address = on(gateway, &container.id, Bridge::Gateway)
                 .or_else(|| on(default, &container.id, Bridge::Default));
+            let waits = container.status.ends_with("(health: starting)");
             // The list has no field for it before engine 29, only this sentence.
             let health = if container.status.ends_with("(unhealthy)") {
                 Some(EventKind::Unhealthy)
@@ -115,7 +149,33 @@ fn running(
             } else {
                 None
             };
-            Some((TaskId(task.clone()), Running { address, health }))
+            let running = Running {
+                address,
+                health,
+                waits,
+            };
+            Some((TaskId(task.clone()), running))
+        })
+        .collect()
+}
+
+/// The `started` that two looks in a row found where they are reached; they are said to be up once.
+fn up(
+    started: &mut BTreeSet<TaskId>,
+    before: &BTreeMap<TaskId, Running>,
+    after: &BTreeMap<TaskId, Running>,
+) -> Vec<LocalEvent> {
+    let reached = |task: &TaskId| {
+        let looks = [before, after].map(|look| look.get(task));
+        looks
+            .into_iter()
+            .all(|found| found.is_some_and(Running::reached))
+    };
+    started
+        .extract_if(.., |task| reached(task))
+        .map(|task| LocalEvent {
+            task,
+            kind: EventKind::Up,
         })
         .collect()
 }
@@ -140,76 +200,4 @@ fn missed<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn containers() -> Vec<model::Container> {
-        serde_json::from_str(
-            r#"[{"Id":"c1","Labels":{"com.docker.swarm.task":"","com.docker.swarm.task.id":"t1"},"Status":"Up 3 seconds (healthy)"},
-                {"Id":"c2","Labels":{"com.docker.swarm.task.id":"t2"},"Status":"Up 3 seconds (unhealthy)"},
-                {"Id":"c3","Labels":{"com.docker.swarm.task.id":"t3"},"Status":"Up 1 second (health: starting)"},
-                {"Id":"c4","Labels":null,"Status":"Up 1 second"}]"#,
-        )
-        .unwrap()
-    }
-
-    fn default() -> model::Network {
-        serde_json::from_str(
-            r#"{"Name":"bridge","Containers":{"c1":{"IPv4Address":"172.17.0.9/16"},
-                "c3":{"Name":"task3","IPv4Address":"172.17.0.2/16","IPv6Address":""}}}"#,
-        )
-        .unwrap()
-    }
-
-    fn gateway() -> model::Network {
-        serde_json::from_str(
-            r#"{"Name":"docker_gwbridge","Containers":{"ingress-sbox":{"IPv4Address":"172.18.0.2/16"},
-                "c1":{"Name":"gateway_abc","IPv4Address":"172.18.0.3/16","IPv6Address":""},"c2":{"IPv4Address":""}}}"#,
-        )
-        .unwrap()
-    }
-
-    #[test]
-    fn addresses_come_from_the_bridges_and_health_from_the_list() {
-        let running = running(&containers(), &gateway(), &default());
-        assert_eq!(running.len(), 3);
-        let at = |address: [u8; 4], bridge| {
-            let address = address.into();
-            Some(TaskAddress { address, bridge })
-        };
-        assert_eq!(
-            running[&"t1".into()].address,
-            at([172, 18, 0, 3], Bridge::Gateway)
-        );
-        assert_eq!(running[&"t1".into()].health, Some(EventKind::Healthy));
-        assert_eq!(running[&"t2".into()].address, None);
-        assert_eq!(running[&"t2".into()].health, Some(EventKind::Unhealthy));
-        assert_eq!(
-            running[&"t3".into()],
-            Running {
-                address: at([172, 17, 0, 2], Bridge::Default),
-                health: None
-            }
-        );
-    }
-
-    #[test]
-    fn what_the_stream_missed_is_made_up_for() {
-        let before = running(&containers(), &gateway(), &default());
-        let mut later = containers();
-        later.remove(0);
-        later[0].status = "Up 9 seconds (healthy)".into();
-        let after = running(&later, &gateway(), &default());
-        let events: Vec<_> = missed(&before, &after)
-            .map(|e| (e.task.0, e.kind))
-            .collect();
-        assert_eq!(
-            events,
-            [
-                ("t1".to_owned(), EventKind::Die),
-                ("t2".to_owned(), EventKind::Healthy)
-            ]
-        );
-        assert_eq!(missed(&after, &after).count(), 0);
-    }
-}
+mod tests;

@@ -60,6 +60,33 @@ fn health_comes_and_goes() {
 }
 
 #[test]
+fn a_task_that_is_up_is_so_until_the_swarm_says_it_or_something_ends_it() {
+    use EventKind::{Die, Healthy, Kill, Start, Unhealthy, Up};
+    let sign = |state, events: &[EventKind]| {
+        let mut overlay = Overlay::default();
+        for kind in events {
+            overlay.note(&event("t", *kind), Duration::ZERO);
+        }
+        let mut snapshot = view(&["t"]);
+        for task in snapshot.tasks.values_mut() {
+            task.state = state;
+        }
+        overlay.apply(&mut snapshot, Duration::from_secs(1));
+        (snapshot.tasks[&"t".into()].sign, overlay.signs().count())
+    };
+    for state in [TaskState::Pending, TaskState::Starting] {
+        assert_eq!(sign(state, &[Start, Up]), (Sign::Up, 1));
+        assert_eq!(sign(state, &[Up, Healthy, Start]), (Sign::Up, 1));
+        assert_eq!(sign(state, &[Up, Unhealthy]), (Sign::Unhealthy, 1));
+        assert_eq!(sign(state, &[Up, Kill, Up]), (Sign::Stopping, 1));
+        assert_eq!(sign(state, &[Up, Die, Up]), (Sign::Dead, 1));
+    }
+    for state in [TaskState::Running, TaskState::Ended, TaskState::Unknown] {
+        assert_eq!(sign(state, &[Up]), (Sign::Fine, 0), "nothing to keep");
+    }
+}
+
+#[test]
 fn a_death_announced_before_the_task_is_listed_is_kept_for_it() {
     let mut overlay = Overlay::default();
     overlay.note(&event("t", EventKind::Die), Duration::ZERO);
@@ -108,6 +135,7 @@ fn signs_make_up_for_missed_events() {
 fn kinds() -> impl Strategy<Value = EventKind> {
     prop_oneof![
         Just(EventKind::Start),
+        Just(EventKind::Up),
         Just(EventKind::Kill),
         Just(EventKind::Die),
         Just(EventKind::Healthy),

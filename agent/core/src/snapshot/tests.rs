@@ -43,6 +43,38 @@ fn view<S: AsRef<str>>(services: &[S], tasks: &[(S, S)]) -> Snapshot {
 }
 
 #[test]
+fn a_task_takes_connections_once_the_swarm_or_its_own_engine_says_that_it_runs() {
+    let eligible = |state, desired, sign| {
+        let view = view(&["s"], &[("t", "s")]);
+        let task = Task {
+            state,
+            desired,
+            sign,
+            ..task("s")
+        };
+        assert!(view.alive(&task) || !view.eligible(&task));
+        view.eligible(&task)
+    };
+    let runs = DesiredState::Running;
+    for state in [TaskState::Pending, TaskState::Starting] {
+        assert!(eligible(state, runs, Sign::Up));
+        assert!(!eligible(state, runs, Sign::Fine));
+    }
+    assert!(eligible(TaskState::Running, runs, Sign::Up));
+    assert!(eligible(TaskState::Running, runs, Sign::Fine));
+    for state in [TaskState::Ended, TaskState::Unknown] {
+        assert!(!eligible(state, runs, Sign::Up));
+    }
+    for desired in [
+        DesiredState::Ready,
+        DesiredState::Ended,
+        DesiredState::Unknown,
+    ] {
+        assert!(!eligible(TaskState::Starting, desired, Sign::Up));
+    }
+}
+
+#[test]
 fn a_removed_service_stays_until_its_last_task_has_ended() {
     let first = view(&["s"], &[("t1", "s"), ("t2", "s")]);
     let mut second = view(&[], &[("t1", "s"), ("t2", "s")]);
