@@ -1,11 +1,12 @@
 //! Every node answers a published port, each task in its turn, and tasks see the client.
 
+use harness::agents::by_mesh;
 use harness::client::PATIENCE;
 use harness::service::ServiceSpec;
 use harness::topology::CLIENT;
 use harness::traffic::http::Connection;
 
-use crate::tools::{ids, served, tally, task};
+use crate::tools::{everywhere, ids, served, tally, task};
 use crate::turn;
 
 #[test]
@@ -88,6 +89,39 @@ fn tasks_see_the_clients_address_and_port_by_tcp_and_udp() {
             assert_eq!(who.peer.port(), client.port(), "through {}", node.name);
         }
     }
+}
+
+/// As those do that have many connections to all nodes: load balancers of their own. All of its lead
+/// to the same task, which can't tell them apart by the client's end.
+#[test]
+fn a_client_may_use_one_port_for_every_node_at_once_and_one_after_the_other() {
+    let Some(swarm) = turn() else { return };
+    let spec = ServiceSpec::named("meet")
+        .publish("8095:80")
+        .publish("8096:80");
+    let (_service, _) = served(&swarm, &spec, 1);
+    let mut peers = everywhere(&swarm, 8095);
+    peers.extend(everywhere(&swarm, 8096));
+    let at_once = async move {
+        let local = |port: u16| (CLIENT, port).into();
+        let mut kept = Vec::new();
+        for peer in &peers {
+            kept.push(Connection::open_at(local(30_001), *peer, PATIENCE).await?);
+            for connection in &mut kept {
+                let who = connection.who().await?;
+                assert!(by_mesh() || who.peer.ip() == CLIENT, "{who:?}");
+            }
+        }
+        for peer in &peers {
+            let mut connection = Connection::open_at(local(30_002), *peer, PATIENCE).await?;
+            connection.who().await?;
+        }
+        for connection in &mut kept {
+            connection.who().await?;
+        }
+        anyhow::Ok(())
+    };
+    swarm.client.block_on(at_once).unwrap();
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //! ([`Elements`]). The rules are replaced in one step, with their sets ([`replace`]).
 
 mod acts;
+mod alias;
 mod elements;
 mod item;
 mod rules;

@@ -62,6 +62,17 @@ impl Connection {
         Self::over(peer, timeout, connecting).await
     }
 
+    /// The same, from this end, which may be used for connections to others at the same time.
+    pub async fn open_at(local: SocketAddr, peer: SocketAddr, timeout: Duration) -> Result<Self> {
+        let connecting = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(local)?;
+            socket.connect(peer).await
+        };
+        Self::over(peer, timeout, connecting).await
+    }
+
     async fn over(
         peer: SocketAddr,
         timeout: Duration,

@@ -15,7 +15,10 @@ pub(crate) const SCENARIOS: [Scenario; 14] = [
     },
     Scenario {
         what: "a kept connection sees one task, new ones see all",
-        tests: &["balance::a_kept_connection_sees_one_task_while_new_ones_see_all"],
+        tests: &[
+            "balance::a_kept_connection_sees_one_task_while_new_ones_see_all",
+            "balance::a_client_may_use_one_port_for_every_node_at_once_and_one_after_the_other",
+        ],
     },
     Scenario {
         what: "processes on a node call it by localhost and its address",
@@ -88,9 +91,10 @@ pub(crate) const SCENARIOS: [Scenario; 14] = [
 ];
 
 /// The core of that, and what befalls the IPVS path: what CI runs, on the oldest kernel.
-pub(crate) const SHORT: [&str; 6] = [
+pub(crate) const SHORT: [&str; 7] = [
     "balance::six_requests_reach_six_tasks_and_then_the_turn_begins_again",
     "balance::tasks_see_the_clients_address_and_port_by_tcp_and_udp",
+    "balance::a_client_may_use_one_port_for_every_node_at_once_and_one_after_the_other",
     "host_callers::six_requests_of_a_process_reach_six_tasks_by_every_name_of_its_node",
     "callers::a_container_reaches_every_task_in_turn_itself_included_through_every_node",
     "removal::the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel",

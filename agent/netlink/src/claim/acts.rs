@@ -3,12 +3,22 @@
 use super::steps::{DESTINATION, KEY, Part, SOURCE, Steps, VALUE, key};
 use crate::nft::{Comparison, Expression, Meta, Nat, Register, SetName, Verdict, Word};
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 /// Puts a key into a set.
 pub(super) fn put(set: SetName, parts: &[Part]) -> Steps {
+    put_for(set, parts, None)
+}
+
+/// The same, or renews what is there, for a time of its own.
+pub(super) fn put_for(set: SetName, parts: &[Part], time: Option<Duration>) -> Steps {
     let mut steps = key(parts);
-    let (key, value) = (KEY, None);
-    steps.push(Expression::Update { set, key, value });
+    steps.push(Expression::Update {
+        set,
+        key: KEY,
+        value: None,
+        time,
+    });
     steps
 }
 
@@ -19,9 +29,18 @@ pub(super) fn put_priority(map: SetName) -> Steps {
         Expression::Compare(VALUE, Comparison::Unequal, vec![0; 4]),
     ];
     steps.extend(key(&[Part::Destination]));
-    let (set, key, value) = (map, KEY, Some(VALUE));
-    steps.push(Expression::Update { set, key, value });
+    steps.push(put_value(map));
     steps
+}
+
+/// Puts the value under the key that is in its registers, or renews it.
+pub(super) fn put_value(set: SetName) -> Expression {
+    Expression::Update {
+        set,
+        key: KEY,
+        value: Some(VALUE),
+        time: None,
+    }
 }
 
 fn load(word: Word) -> Expression {
@@ -124,6 +143,14 @@ pub(super) fn accept() -> Steps {
 
 pub(super) fn drop() -> Steps {
     vec![Expression::Verdict(Verdict::Drop)]
+}
+
+pub(super) fn jump(chain: &'static str) -> Steps {
+    vec![Expression::Verdict(Verdict::Jump(chain))]
+}
+
+pub(super) fn back_to_caller() -> Steps {
+    vec![Expression::Verdict(Verdict::Return)]
 }
 
 pub(super) fn goto(chain: &'static str) -> Steps {

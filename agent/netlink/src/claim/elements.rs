@@ -2,8 +2,8 @@
 
 use super::item::{Allowed, Item, Port, Service, Tag};
 use super::sets::{
-    ALLOWED, ANSWERS, BRIDGES, CLAIMS, DIRECT, LEARNED, LEASE, MARKS, ORIGINS, OWNED, PEERS,
-    PUBLISHED, PUBLISHED6, RELEASED, RESTRICTED, TAGS,
+    ALIASED, ALIASES, ALLOWED, ANSWERS, BRIDGES, CLAIMS, DIRECT, LEARNED, LEASE, MARKS, ORIGINS,
+    OWNED, PEERS, PUBLISHED, PUBLISHED6, RELEASED, RESTRICTED, TAGS,
 };
 use crate::nft::{self, Change, Element, Error, Key, SetName};
 use crate::socket::Wire;
@@ -167,7 +167,7 @@ pub fn lease_left(wire: &mut Wire) -> Result<Option<Duration>, Error> {
 /// When the kernel can't be asked.
 pub fn volatile(wire: &mut Wire) -> Result<Vec<Change>, Error> {
     let mut all = Vec::new();
-    for name in [LEASE, LEARNED, RELEASED] {
+    for name in [LEASE, LEARNED, RELEASED, ALIASES, ALIASED] {
         let elements = nft::elements(wire, name)?.unwrap_or_default();
         if !elements.is_empty() {
             all.push(Change::AddElements(name, elements));

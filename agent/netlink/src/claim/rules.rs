@@ -4,6 +4,7 @@
 //! one decides: what must happen is in a rule of its own.
 
 use super::acts::{self, accept, counted, drop, untracked};
+use super::alias;
 use super::sets::{
     self, ALLOWED, ANSWERS, BRIDGES, CLAIMS, DIRECT, LEARNED, ORIGINS, PEERS, PUBLISHED,
     PUBLISHED6, RELEASED, RESTRICTED, TAGS,
@@ -18,10 +19,10 @@ use crate::nft::{Chain, ChainKind, Change, Hook, Rule, TableName};
 /// Ports of the node's own calls.
 const CALLERS: (u16, u16) = (61000, 65535);
 
-const PORT: [Part; 2] = [Part::Transport, Part::DestinationPort];
+pub(super) const PORT: [Part; 2] = [Part::Transport, Part::DestinationPort];
 const SERVICE: [Part; 3] = [Part::Destination, Part::Transport, Part::DestinationPort];
 const ANSWER: [Part; 3] = [Part::Source, Part::Transport, Part::SourcePort];
-const CONNECTION: [Part; 4] = [
+pub(super) const CONNECTION: [Part; 4] = [
     Part::Source,
     Part::SourcePort,
     Part::Destination,
@@ -47,14 +48,16 @@ pub fn ruleset(params: &Params) -> Vec<Change> {
     all
 }
 
-type Line = (Steps, Option<&'static str>);
+pub(super) type Line = (Steps, Option<&'static str>);
 type Base = Option<(ChainKind, Hook, i32)>;
 
 /// All chains: one that others go to is before them.
 fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
     let filter = |hook, priority| Some((ChainKind::Filter, hook, priority));
     let nat = |hook, priority| Some((ChainKind::Nat, hook, priority));
-    vec![
+    let aliases = alias::found().map(|(name, rules)| (TABLE, name, None, rules));
+    let mut all: Vec<_> = aliases.collect();
+    all.extend([
         (
             TABLE,
             "tunnel",
@@ -67,10 +70,13 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
             filter(Hook::Output, -301),
             outer_out(params),
         ),
+        (TABLE, "distinct", None, alias::distinct()),
+        (TABLE, "call", None, alias::call()),
         (TABLE, "arrived", None, out_of_tunnel()),
         (TABLE, "inside", None, of_containers()),
         (TABLE, "open", None, open(params)),
         (TABLE, "claim", None, claim()),
+        (TABLE, "own", None, own()),
         (TABLE, "raw", filter(Hook::Prerouting, -300), raw(params)),
         // Just before Docker's, which would send it into its own mesh.
         (TABLE, "call_in", nat(Hook::Prerouting, -101), call_in()),
@@ -89,10 +95,11 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
             filter(Hook::Ingress(TUNNEL), 0),
             inner(),
         ),
-    ]
+    ]);
+    all
 }
 
-fn line<const N: usize>(parts: [Steps; N]) -> Line {
+pub(super) fn line<const N: usize>(parts: [Steps; N]) -> Line {
     (parts.into_iter().flatten().collect(), None)
 }
 
@@ -167,8 +174,7 @@ fn own_calls(params: &Params) -> Vec<Line> {
             from(LOOP_IN),
             steps::destination(IN),
             acts::set_destination(params.node),
-            untracked(),
-            accept(),
+            acts::goto("own"),
         ]),
         line([
             from(LOOP_OUT),
@@ -181,8 +187,18 @@ fn own_calls(params: &Params) -> Vec<Line> {
     ]
 }
 
+/// Calls of the node itself, once they look like calls from outside.
+fn own() -> Vec<Line> {
+    vec![
+        line([steps::opens_or_ends(), acts::jump("call")]),
+        alias::presented(),
+        line([untracked(), accept()]),
+    ]
+}
+
 fn out_of_tunnel() -> Vec<Line> {
     vec![
+        alias::restored(steps::marked(RETURN_MARK)),
         // As the host's own packet: forwarded, it would be Docker's to drop. Its mark would lead
         // it back into the tunnel.
         named(
@@ -206,6 +222,8 @@ fn out_of_tunnel() -> Vec<Line> {
                 drop(),
             ],
         ),
+        line([steps::opens_or_ends(), acts::jump("call")]),
+        alias::presented(),
         // For an address that is known to be its node's: nothing to learn. The value goes
         // nowhere, but old kernels know no other way to ask whether a map has a key.
         line([
@@ -232,6 +250,8 @@ fn claim() -> Vec<Line> {
             acts::put(RELEASED, &CONNECTION),
             accept(),
         ]),
+        line([steps::opens_or_ends(), acts::jump("call")]),
+        alias::presented(),
         line([udp(), steps::not_leased(), accept()]),
         refused(udp()),
         line([untracked(), accept()]),
@@ -252,6 +272,8 @@ fn open(params: &Params) -> Vec<Line> {
         line([steps::not_leased(), accept()]),
         refused(steps::protocol(steps::TCP)),
         line([steps::protocol(steps::TCP), acts::clamp(params.tunnel_mtu)]),
+        line([acts::jump("distinct")]),
+        alias::presented(),
         line([untracked(), accept()]),
     ]
 }
@@ -303,7 +325,7 @@ fn back() -> Vec<Line> {
 /// Replies of tasks to clients of other nodes.
 fn reply(params: &Params) -> Vec<Line> {
     let direct = is_in(DIRECT, &[Part::Transport, Part::SourcePort]);
-    let mut all = vec![line([direct, accept()])];
+    let mut all = vec![alias::restored(Vec::new()), line([direct, accept()])];
     for map in [ORIGINS, LEARNED] {
         let foreign = || value_of(map, &[Part::Source]);
         let send = || [counted(), acts::send_copy(), drop()].concat();

@@ -39,6 +39,14 @@ pub(super) const ORIGINS: SetName = set(TABLE, "origins");
 pub const LEARNED: SetName = set(TABLE, "learned");
 /// TCP connections that began while there was no lease: client, its port, address, port.
 pub const RELEASED: SetName = set(TABLE, "released");
+/// Clients' ports by which connections are known, or were a while ago: client, port.
+pub(super) const CALLERS: SetName = set(TABLE, "callers");
+/// Those connections: client, its port, address, port.
+pub(super) const CALLS: SetName = set(TABLE, "calls");
+/// Connections that are presented under another port, with that.
+pub(super) const ALIASES: SetName = set(TABLE, "aliases");
+/// The same under that port, with the client's.
+pub(super) const ALIASED: SetName = set(TABLE, "aliased");
 /// Tunnel ids with a transport protocol and port, with the mark of the task that is meant.
 pub(super) const TAGS: SetName = set(TABLE_TUNNEL, "tags");
 
@@ -47,8 +55,11 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// So much of it there is at most.
 const MANY: u32 = 65535;
 
+/// And so much of what is kept of each connection.
+const CONNECTIONS: u32 = 131_072;
+
 /// All of them.
-pub(super) fn all() -> [Set; 16] {
+pub(super) fn all() -> [Set; 20] {
     use Field::{Address, Device, Mark, Network, Transport};
     let service = || vec![Address, Transport, Field::Port];
     let port = || vec![Transport, Field::Port];
@@ -56,6 +67,11 @@ pub(super) fn all() -> [Set; 16] {
         timeout: IDLE,
         size: MANY,
     };
+    let connections = SetKind::Dynamic {
+        timeout: IDLE,
+        size: CONNECTIONS,
+    };
+    let connection = || vec![Address, Field::Port, Address, Field::Port];
     let plain = SetKind::Plain;
     let make = |name, key, value, kind| Set {
         name,
@@ -83,12 +99,11 @@ pub(super) fn all() -> [Set; 16] {
         make(PEERS, vec![Address], Some(Mark), plain),
         make(ORIGINS, vec![Address], Some(Address), plain),
         make(LEARNED, vec![Address], Some(Address), dynamic),
-        make(
-            RELEASED,
-            vec![Address, Field::Port, Address, Field::Port],
-            None,
-            dynamic,
-        ),
+        make(RELEASED, connection(), None, dynamic),
+        make(CALLERS, vec![Address, Field::Port], None, connections),
+        make(CALLS, connection(), None, connections),
+        make(ALIASES, connection(), Some(Field::Port), dynamic),
+        make(ALIASED, connection(), Some(Field::Port), dynamic),
         make(TAGS, vec![Mark, Transport, Field::Port], Some(Mark), plain),
     ]
 }

@@ -38,8 +38,8 @@ const fn transport(offset: u8, length: u8) -> Payload {
 
 pub(super) const SOURCE: Payload = network(12);
 pub(super) const DESTINATION: Payload = network(16);
-const SOURCE_PORT: Payload = transport(0, 2);
-const DESTINATION_PORT: Payload = transport(2, 2);
+pub(super) const SOURCE_PORT: Payload = transport(0, 2);
+pub(super) const DESTINATION_PORT: Payload = transport(2, 2);
 const TCP_FLAGS: Payload = transport(13, 1);
 
 /// A field of a key.
@@ -160,6 +160,17 @@ fn flags(looked_at: u8, set: u8) -> Steps {
 /// It opens a TCP connection.
 pub(super) fn opens() -> Steps {
     flags(FIN | SYN | RST | ACK, SYN)
+}
+
+/// It opens a TCP connection, or is the last of its sender in one.
+pub(super) fn opens_or_ends() -> Steps {
+    let mut steps = protocol(TCP);
+    steps.extend([
+        Expression::Payload(TCP_FLAGS, KEY),
+        Expression::Mask(KEY, vec![FIN | SYN | RST]),
+        Expression::Compare(KEY, Comparison::Unequal, vec![0]),
+    ]);
+    steps
 }
 
 /// It answers that.

@@ -3,11 +3,12 @@
 
 use super::attribute::Attribute;
 use super::expression::{
-    Comparison, Expression, Found, Layer, Meta, Nat, Payload, Register, Verdict,
+    Comparison, Expression, Found, Layer, Meta, Nat, Payload, Register, Verdict, milliseconds,
 };
 use super::parts::Family;
 use super::set::SetName;
 use super::uapi::*;
+use std::time::Duration;
 
 /// One element of a rule's list.
 pub(super) fn expression(expression: &Expression, family: Family) -> Attribute {
@@ -49,6 +50,7 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
             ("payload", all)
         }
         Expression::SetAddress(field, from) => ("payload", set_address(*field, *from)),
+        Expression::SetPort(field, sum, from) => ("payload", set_port(*field, *sum, *from)),
         Expression::Compare(from, how, bytes) => (
             "cmp",
             vec![
@@ -57,7 +59,10 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
                 value(NFTA_CMP_DATA, bytes),
             ],
         ),
-        Expression::Mask(both, mask) => ("bitwise", bitwise(*both, mask)),
+        Expression::Mask(both, mask) => ("bitwise", bitwise(*both, mask, &vec![0; mask.len()])),
+        Expression::Flip(both, bits) => {
+            ("bitwise", bitwise(*both, &vec![u8::MAX; bits.len()], bits))
+        }
         Expression::Lookup(set, key, found) => ("lookup", lookup(*set, *key, *found)),
         Expression::Immediate(to, bytes) => (
             "immediate",
@@ -71,13 +76,12 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
         Expression::NoTrack => ("notrack", Vec::new()),
         Expression::Duplicate(address) => ("dup", vec![register(NFTA_DUP_SREG_ADDR, *address)]),
         Expression::Nat(which, address, ports) => ("nat", nat(*which, *address, *ports, family)),
-        Expression::Update { set, key, value } => {
-            let mut all = vec![register(NFTA_DYNSET_SREG_KEY, *key)];
-            all.extend(value.map(|value| register(NFTA_DYNSET_SREG_DATA, value)));
-            all.push(u32(NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE));
-            all.push(Attribute::text(NFTA_DYNSET_SET_NAME, set.name));
-            ("dynset", all)
-        }
+        Expression::Update {
+            set,
+            key,
+            value,
+            time,
+        } => ("dynset", update(*set, *key, *value, *time)),
         Expression::DestinationType(to) => (
             "fib",
             vec![
@@ -111,6 +115,32 @@ fn set_address(field: Payload, from: Register) -> Vec<Attribute> {
     all
 }
 
+fn set_port(field: Payload, sum: u8, from: Register) -> Vec<Attribute> {
+    let mut all = vec![register(NFTA_PAYLOAD_SREG, from)];
+    all.extend(place(field));
+    all.extend([
+        Attribute::u32(NFTA_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET),
+        Attribute::u32(NFTA_PAYLOAD_CSUM_OFFSET, u32::from(sum)),
+    ]);
+    all
+}
+
+fn update(
+    set: SetName,
+    key: Register,
+    value: Option<Register>,
+    time: Option<Duration>,
+) -> Vec<Attribute> {
+    let mut all = vec![register(NFTA_DYNSET_SREG_KEY, key)];
+    all.extend(value.map(|value| register(NFTA_DYNSET_SREG_DATA, value)));
+    all.push(Attribute::u32(NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE));
+    all.extend(
+        time.map(|time| Attribute::bytes(NFTA_DYNSET_TIMEOUT, &milliseconds(time).to_be_bytes())),
+    );
+    all.push(Attribute::text(NFTA_DYNSET_SET_NAME, set.name));
+    all
+}
+
 fn lookup(set: SetName, key: Register, found: Found) -> Vec<Attribute> {
     let mut all = vec![register(NFTA_LOOKUP_SREG, key)];
     if let Found::Value(to) = found {
@@ -123,7 +153,7 @@ fn lookup(set: SetName, key: Register, found: Found) -> Vec<Attribute> {
     all
 }
 
-fn bitwise(both: Register, mask: &[u8]) -> Vec<Attribute> {
+fn bitwise(both: Register, mask: &[u8], flip: &[u8]) -> Vec<Attribute> {
     let length = u32::try_from(mask.len()).unwrap_or(u32::MAX);
     vec![
         register(NFTA_BITWISE_SREG, both),
@@ -131,7 +161,7 @@ fn bitwise(both: Register, mask: &[u8]) -> Vec<Attribute> {
         Attribute::u32(NFTA_BITWISE_OP, NFT_BITWISE_MASK_XOR),
         Attribute::u32(NFTA_BITWISE_LEN, length),
         value(NFTA_BITWISE_MASK, mask),
-        value(NFTA_BITWISE_XOR, &vec![0; mask.len()]),
+        value(NFTA_BITWISE_XOR, flip),
     ]
 }
 
@@ -142,9 +172,11 @@ fn decide(verdict: Verdict) -> Vec<Attribute> {
         Verdict::Accept => NF_ACCEPT,
         Verdict::Drop => NF_DROP,
         Verdict::Goto(_) => NFT_GOTO,
+        Verdict::Jump(_) => NFT_JUMP,
+        Verdict::Return => NFT_RETURN,
     };
     let mut inner = vec![Attribute::bytes(NFTA_VERDICT_CODE, &code.to_be_bytes())];
-    if let Verdict::Goto(chain) = verdict {
+    if let Verdict::Goto(chain) | Verdict::Jump(chain) = verdict {
         inner.push(Attribute::text(NFTA_VERDICT_CHAIN, chain));
     }
     vec![

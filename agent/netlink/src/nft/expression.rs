@@ -79,6 +79,10 @@ pub enum Verdict {
     Drop,
     /// It goes on in this chain, and never comes back.
     Goto(&'static str),
+    /// It goes on in this chain, and behind this rule when that one ends.
+    Jump(&'static str),
+    /// It leaves this chain for the one that it came from.
+    Return,
 }
 
 /// What is expected of a look into a set or map.
@@ -112,10 +116,14 @@ pub enum Expression {
     Payload(Payload, Register),
     /// Replaces an address in the IPv4 header, with the checksums of IP, TCP and UDP.
     SetAddress(Payload, Register),
+    /// Replaces a port in the header of TCP or UDP, whose checksum is at this byte of it.
+    SetPort(Payload, u8, Register),
     /// Compares with bytes, from the begin of a register.
     Compare(Register, Comparison, Vec<u8>),
     /// Keeps only the bits of this mask.
     Mask(Register, Vec<u8>),
+    /// Turns the bits of this mask over.
+    Flip(Register, Vec<u8>),
     /// Looks a key up that begins at this register.
     Lookup(SetName, Register, Found),
     /// Puts bytes into a register.
@@ -139,6 +147,8 @@ pub enum Expression {
         key: Register,
         /// Where the value is, for maps.
         value: Option<Register>,
+        /// How long it lasts, if not as long as all others.
+        time: Option<Duration>,
     },
     /// Loads the type (`RTN_…`, a number of 32 bits of this machine) of the route to the
     /// packet's destination.

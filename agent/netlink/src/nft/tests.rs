@@ -114,6 +114,7 @@ fn looks_into_sets_and_maps_are_sent_as_nft_does() {
                 set: set("d"),
                 key: Register::W0,
                 value: Some(Register::W4),
+                time: None,
             },
         ],
         &[
@@ -151,6 +152,32 @@ fn flags_options_and_resets_of_tcp_are_sent_as_nft_does() {
             "2c0001800e000100696d6d6564696174650000001800028008000100000000010c0002800600010005900000",
             "3c0001800b00010065787468647200002c00028008000700000000010500020002000000080003000000000208000400000000020800060000000001",
             "240001800b00010072656a65637400001400028008000100000000010500020000000000",
+        ],
+    );
+}
+
+/// `update @callers { ip saddr timeout 130s }`, `tcp dport set`, `return`,
+/// `jump j`.
+#[test]
+fn lifetimes_ports_and_jumps_are_sent_as_nft_does() {
+    is_sent_as(
+        &[
+            Expression::Update {
+                set: set("callers"),
+                key: Register::W0,
+                value: None,
+                time: Some(Duration::from_secs(130)),
+            },
+            Expression::SetPort(transport(2, 2), 16, Register::W0),
+            Expression::Verdict(Verdict::Return),
+            Expression::Verdict(Verdict::Jump("j")),
+        ],
+        &[
+            // The id of the set, at the end there, is left out.
+            "3c0001800b00010064796e73657400002c000280080004000000000108000300000000010c000600000000000001fbd00c00010063616c6c65727300",
+            "440001800c0001007061796c6f61640034000280080005000000000108000200000000020800030000000002080004000000000208000600000000010800070000000010",
+            "300001800e000100696d6d6564696174650000001c0002800800010000000000100002800c00028008000100fffffffb",
+            "380001800e000100696d6d656469617465000000240002800800010000000000180002801400028008000100fffffffd060002006a000000",
         ],
     );
 }

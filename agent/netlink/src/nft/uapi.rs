@@ -86,7 +86,9 @@ pub(super) const NFTA_VERDICT_CODE: u16 = 1;
 pub(super) const NFTA_VERDICT_CHAIN: u16 = 2;
 pub(super) const NF_DROP: i32 = 0;
 pub(super) const NF_ACCEPT: i32 = 1;
+pub(super) const NFT_JUMP: i32 = -3;
 pub(super) const NFT_GOTO: i32 = -4;
+pub(super) const NFT_RETURN: i32 = -5;
 
 pub(super) const NFTA_META_DREG: u16 = 1;
 pub(super) const NFTA_META_KEY: u16 = 2;
@@ -132,6 +134,7 @@ pub(super) const NFTA_DYNSET_SET_NAME: u16 = 1;
 pub(super) const NFTA_DYNSET_OP: u16 = 3;
 pub(super) const NFTA_DYNSET_SREG_KEY: u16 = 4;
 pub(super) const NFTA_DYNSET_SREG_DATA: u16 = 5;
+pub(super) const NFTA_DYNSET_TIMEOUT: u16 = 6;
 pub(super) const NFT_DYNSET_OP_UPDATE: u32 = 1;
 pub(super) const NFTA_FIB_DREG: u16 = 1;
 pub(super) const NFTA_FIB_RESULT: u16 = 2;
