@@ -23,6 +23,7 @@ mod stamp;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 
 pub use crate::names::{
     LOOP_FROM as OUT, LOOP_IN, LOOP_OUT, LOOP_TO as IN, MARK_MASK as TUNNEL_MASK,

@@ -6,14 +6,11 @@
 use super::acts::{self, accept, counted, drop, untracked};
 use super::alias;
 use super::sets::{
-    self, ALLOWED, ANSWERS, BRIDGES, CLAIMS, DIRECT, LEARNED, ORIGINS, PEERS, PUBLISHED,
-    PUBLISHED6, RELEASED, RESTRICTED, TAGS,
+    self, ALLOWED, ANSWERS, BRIDGES, CLAIMS, PUBLISHED, PUBLISHED6, RELEASED, RESTRICTED,
 };
-use super::steps::{self, Part, Steps, from, is_in, value_of};
-use super::{
-    IN, LOOP_IN, LOOP_OUT, OUT, Params, RETURN_ID, RETURN_MARK, TABLE, TABLE_TUNNEL, TABLE6,
-    TUNNEL, UNKNOWN_MARK,
-};
+use super::steps::{self, Part, Steps, from, is_in};
+use super::tunnel;
+use super::{IN, LOOP_IN, LOOP_OUT, OUT, Params, TABLE, TABLE_TUNNEL, TABLE6, TUNNEL};
 use crate::nft::{Chain, ChainKind, Change, Hook, Rule, TableName};
 
 /// Ports of the node's own calls.
@@ -62,17 +59,17 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
             TABLE,
             "tunnel",
             filter(Hook::Prerouting, -301),
-            outer(params),
+            tunnel::outer(params),
         ),
         (
             TABLE,
             "tunnel_out",
             filter(Hook::Output, -301),
-            outer_out(params),
+            tunnel::outer_out(params),
         ),
         (TABLE, "distinct", None, alias::distinct()),
         (TABLE, "call", None, alias::call()),
-        (TABLE, "arrived", None, out_of_tunnel()),
+        (TABLE, "arrived", None, tunnel::out_of_tunnel()),
         (TABLE, "inside", None, of_containers()),
         (TABLE, "open", None, open(params)),
         (TABLE, "claim", None, claim()),
@@ -82,7 +79,7 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
         (TABLE, "call_in", nat(Hook::Prerouting, -101), call_in()),
         (TABLE, "call_out", nat(Hook::Output, -101), call_out()),
         (TABLE, "call_post", nat(Hook::Postrouting, 99), call_post()),
-        (TABLE, "reply", None, reply(params)),
+        (TABLE, "reply", None, tunnel::reply(params)),
         // After IPVS has made the reply the virtual server's, just before source NAT.
         (TABLE, "back", filter(Hook::Forward, 101), back()),
         // The same for a client that is this very node, called another and got a task from here:
@@ -93,7 +90,7 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
             TABLE_TUNNEL,
             "tunnel",
             filter(Hook::Ingress(TUNNEL), 0),
-            inner(),
+            tunnel::inner(),
         ),
     ]);
     all
@@ -103,49 +100,8 @@ pub(super) fn line<const N: usize>(parts: [Steps; N]) -> Line {
     (parts.into_iter().flatten().collect(), None)
 }
 
-fn named<const N: usize>(name: &'static str, parts: [Steps; N]) -> Line {
+pub(super) fn named<const N: usize>(name: &'static str, parts: [Steps; N]) -> Line {
     (parts.into_iter().flatten().collect(), Some(name))
-}
-
-/// Tunnel packets: from nodes only. The mark says from which, also inside of the tunnel.
-fn outer(params: &Params) -> Vec<Line> {
-    let ours = [
-        steps::protocol(steps::UDP),
-        steps::destination_port(params.tunnel_port),
-        steps::to_here(),
-    ]
-    .concat();
-    let node = value_of(PEERS, &[Part::Source]);
-    vec![
-        line([ours.clone(), node, acts::set_mark(), untracked(), accept()]),
-        named("stranger", [ours, counted(), drop()]),
-    ]
-}
-
-/// Connection tracking has no use for the tunnel itself. `nft` does not list a look whose value goes
-/// nowhere: only what is for other nodes is meant.
-fn outer_out(params: &Params) -> Vec<Line> {
-    vec![line([
-        steps::protocol(steps::UDP),
-        steps::destination_port(params.tunnel_port),
-        value_of(PEERS, &[Part::Destination]),
-        untracked(),
-    ])]
-}
-
-/// What came out of the tunnel: the mark that says from where becomes the priority; the mark
-/// says to whom.
-fn inner() -> Vec<Line> {
-    let task = [Part::TunnelId, Part::Transport, Part::DestinationPort];
-    vec![
-        line([acts::mark_to_priority(), acts::set_mark_to(UNKNOWN_MARK)]),
-        line([
-            steps::tunnel_id(RETURN_ID),
-            acts::set_mark_to(RETURN_MARK),
-            accept(),
-        ]),
-        line([value_of(TAGS, &task), acts::set_mark()]),
-    ]
 }
 
 /// What there is most of comes first.
@@ -193,49 +149,6 @@ fn own() -> Vec<Line> {
         line([steps::opens_or_ends(), acts::jump("call")]),
         alias::presented(),
         line([untracked(), accept()]),
-    ]
-}
-
-fn out_of_tunnel() -> Vec<Line> {
-    vec![
-        alias::restored(steps::marked(RETURN_MARK)),
-        // As the host's own packet: forwarded, it would be Docker's to drop. Its mark would lead
-        // it back into the tunnel.
-        named(
-            "returned",
-            [
-                steps::marked(RETURN_MARK),
-                counted(),
-                acts::set_mark_to(0),
-                acts::send_copy_on(),
-                drop(),
-            ],
-        ),
-        // The caller tries again, and its node has by then heard that the task is gone. To the
-        // local stack it would be a call for whatever listens on that port.
-        named(
-            "unknown task",
-            [
-                steps::marked(UNKNOWN_MARK),
-                steps::opens(),
-                counted(),
-                drop(),
-            ],
-        ),
-        line([steps::opens_or_ends(), acts::jump("call")]),
-        alias::presented(),
-        // For an address that is known to be its node's: nothing to learn. The value goes
-        // nowhere, but old kernels know no other way to ask whether a map has a key.
-        line([
-            value_of(ORIGINS, &[Part::Destination]),
-            acts::set_priority(),
-            acts::no_priority(),
-            untracked(),
-            accept(),
-        ]),
-        // Replies from this node's own addresses are its own, whatever others send.
-        line([steps::to_elsewhere(), acts::put_priority(LEARNED)]),
-        line([acts::no_priority(), untracked(), accept()]),
     ]
 }
 
@@ -320,25 +233,6 @@ fn call_post() -> Vec<Line> {
 
 fn back() -> Vec<Line> {
     vec![line([steps::from_any(BRIDGES), acts::goto("reply")])]
-}
-
-/// Replies of tasks to clients of other nodes.
-fn reply(params: &Params) -> Vec<Line> {
-    let direct = is_in(DIRECT, &[Part::Transport, Part::SourcePort]);
-    let mut all = vec![alias::restored(Vec::new()), line([direct, accept()])];
-    for map in [ORIGINS, LEARNED] {
-        let foreign = || value_of(map, &[Part::Source]);
-        let send = || [counted(), acts::send_copy(), drop()].concat();
-        let clamped = [
-            steps::answers(),
-            foreign(),
-            acts::clamp(params.tunnel_mtu),
-            send(),
-        ];
-        all.push(named("sent back", clamped));
-        all.push(named("sent back", [foreign(), send()]));
-    }
-    all
 }
 
 /// Docker's daemon listens on IPv6 and never answers: refused, callers try IPv4 at once.
