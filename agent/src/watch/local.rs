@@ -55,7 +55,11 @@ pub async fn follow(
         let (look, soon) = tokio::select! {
             news = news.recv() => match news {
                 None => return,
-                Some(ContainerNews::Opened) => (true, true),
+                Some(ContainerNews::Opened) => {
+                    // Their ends may have been missed.
+                    started.clear();
+                    (true, true)
+                }
                 Some(ContainerNews::Event(event)) => {
                     let moves = match event.kind {
                         EventKind::Start => started.insert(event.task.clone()),
