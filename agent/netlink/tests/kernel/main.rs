@@ -2,6 +2,8 @@
 
 // All of it is test code; the mark tells clippy so, also for what is outside of #[test].
 #[cfg(test)]
+mod alias;
+#[cfg(test)]
 mod claim;
 #[cfg(test)]
 mod listed;
