@@ -75,11 +75,12 @@ pub(super) fn distinct() -> Vec<Line> {
     all
 }
 
-/// The chains for packets whose port was replaced by one that nobody is known by.
+/// The chains for packets whose port was replaced by one that nobody is known by. It is a caller's now,
+/// but no call of the client's: that would be another one.
 pub(super) fn found() -> impl Iterator<Item = (&'static str, Vec<Line>)> {
     FOUND.into_iter().zip(BITS).map(|(chain, bits)| {
         let noted = [
-            note(),
+            put(CALLERS, &CALLER),
             put_other(ALIASED, &CONNECTION, SOURCE_PORT, bits),
             flip(bits),
             put_other(ALIASES, &CONNECTION, SOURCE_PORT, bits),

@@ -96,6 +96,10 @@ pub struct Set {
     pub kind: SetKind,
 }
 
+/// How often what has expired is looked for, in all of the room that a set has. The kernel's own
+/// default is each second; what has expired is not found in between, but takes room.
+const SWEPT_EVERY_MS: u32 = 30_000;
+
 impl Set {
     /// `id` is unlike that of all others of the batch.
     pub(super) fn message(&self, id: u32) -> Message {
@@ -119,6 +123,7 @@ impl Set {
             SetKind::Dynamic { timeout, size } => attributes.extend([
                 Attribute::nested(NFTA_SET_DESC, vec![u32(NFTA_SET_DESC_SIZE, size)]),
                 Attribute::u64(NFTA_SET_TIMEOUT, milliseconds(timeout)),
+                u32(NFTA_SET_GC_INTERVAL, SWEPT_EVERY_MS),
             ]),
         }
         attributes.push(Attribute::bytes(NFTA_SET_USERDATA, &self.byte_orders()));

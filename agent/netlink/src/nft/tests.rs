@@ -52,7 +52,7 @@ fn a_set_of_ranges_tells_the_kernel_where_fields_begin() {
     assert!(body(&allowed.message(1)).starts_with(&sent.concat()));
 }
 
-/// `map learned { type ipv4_addr : ipv4_addr; size 65535; flags timeout,dynamic; timeout 1h; }`
+/// `map learned { type ipv4_addr : ipv4_addr; size 65535; flags timeout,dynamic; timeout 1h; gc-interval 30s; }`
 #[test]
 fn a_dynamic_map_has_a_size_and_an_end() {
     let learned = Set {
@@ -75,6 +75,7 @@ fn a_dynamic_map_has_a_size_and_an_end() {
         "08000a0000000002",
         "0c000980080001000000ffff",
         "0c000b00000000000036ee80",
+        "08000c0000007530",
     ];
     assert!(body(&learned.message(2)).starts_with(&sent.concat()));
 }

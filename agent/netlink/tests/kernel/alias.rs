@@ -19,8 +19,8 @@ const CALLED: [([u8; 4], u16); 4] = [
     ([10, 9, 0, 2], 8080),
     ([10, 9, 0, 2], 8081),
 ];
-/// The only port that the client has.
-const PORT: u16 = 40_000;
+/// The only port that the client has; and then only the one that it was seen under instead.
+const PORTS: [u16; 2] = [40_000, 40_000 ^ 0x4000];
 
 /// A neighbour on the device `here`, with addresses, in a namespace that lives as long as `work`.
 fn neighbour<T: Send + 'static>(
@@ -59,22 +59,26 @@ fn index(device: &str) -> u32 {
     line.split(':').next().unwrap().parse().unwrap()
 }
 
-/// Takes a connection at each address, and answers each of its bytes. Returns whom it saw.
+/// Takes a connection at each address from each port, and answers all of its bytes. Returns whom it saw.
 fn serve(ready: &Sender<()>) -> Vec<SocketAddr> {
     let listeners =
         CALLED.map(|(address, port)| TcpListener::bind((Ipv4Addr::from(address), port)).unwrap());
     ready.send(()).unwrap();
     let serving = listeners.map(|listener| {
-        thread::spawn(move || {
-            let (mut stream, peer) = listener.accept().unwrap();
-            let mut byte = [0];
-            while stream.read_exact(&mut byte).is_ok() {
-                stream.write_all(&byte).unwrap();
-            }
-            peer
+        PORTS.map(|_| {
+            let listener = listener.try_clone().unwrap();
+            thread::spawn(move || {
+                let (mut stream, peer) = listener.accept().unwrap();
+                let mut byte = [0];
+                while stream.read_exact(&mut byte).is_ok() {
+                    stream.write_all(&byte).unwrap();
+                }
+                peer
+            })
         })
     });
-    serving.map(|one| one.join().unwrap()).to_vec()
+    let seen = serving.into_iter().flatten().map(|one| one.join().unwrap());
+    seen.collect()
 }
 
 fn ask(stream: &mut TcpStream) {
@@ -82,23 +86,21 @@ fn ask(stream: &mut TcpStream) {
     stream.read_exact(&mut [0]).unwrap();
 }
 
-/// One connection to each, all at once.
+/// One connection from each port to each address, all at once.
 fn call(ready: &Receiver<()>) {
-    let ports = format!("net.ipv4.ip_local_port_range={PORT} {PORT}");
-    run("sysctl", &["-q", &ports]);
     ready.recv().unwrap();
-    let open = |(address, port)| {
-        let peer = SocketAddr::from((address, port));
-        let stream = TcpStream::connect_timeout(&peer, Duration::from_secs(5)).unwrap();
-        assert_eq!(stream.local_addr().unwrap().port(), PORT);
-        let time = Some(Duration::from_secs(5));
-        stream.set_read_timeout(time).unwrap();
-        stream
-    };
     let mut kept = Vec::new();
-    for called in CALLED {
-        kept.push(open(called));
-        kept.iter_mut().for_each(ask);
+    for port in PORTS {
+        let only = format!("net.ipv4.ip_local_port_range={port} {port}");
+        run("sysctl", &["-q", &only]);
+        for peer in CALLED.map(SocketAddr::from) {
+            let time = Duration::from_secs(5);
+            let stream = TcpStream::connect_timeout(&peer, time).unwrap();
+            assert_eq!(stream.local_addr().unwrap().port(), port);
+            stream.set_read_timeout(Some(time)).unwrap();
+            kept.push(stream);
+            kept.iter_mut().for_each(ask);
+        }
     }
 }
 
@@ -137,7 +139,7 @@ fn a_client_that_uses_one_port_for_all_is_seen_under_as_many_as_it_has_connectio
         );
         ports.sort_unstable();
         ports.dedup();
-        assert_eq!(ports.len(), CALLED.len(), "{seen:?}");
-        assert!(ports.contains(&PORT), "the first one keeps its own");
+        assert_eq!(ports.len(), CALLED.len() * PORTS.len(), "{seen:?}");
+        assert!(ports.contains(&PORTS[0]), "the first one keeps its own");
     });
 }
