@@ -29,7 +29,7 @@ pub use crate::names::{
     LOOP_FROM as OUT, LOOP_IN, LOOP_OUT, LOOP_TO as IN, MARK_MASK as TUNNEL_MASK,
     MARKS as TUNNEL_MARKS, TUNNEL,
 };
-pub use elements::{Elements, lease, lease_left, volatile};
+pub use elements::{Elements, lease, lease_left, remains, volatile};
 pub use item::{Allowed, Port, Protocol, Service, Tag};
 pub use rules::ruleset;
 pub use sets::{ALLOWED, CLAIMS, LEARNED, LEASE, RELEASED};

@@ -211,7 +211,14 @@ impl IpvsKernel {
         if !changes.is_empty() {
             nft::apply(&mut self.rules, &changes)?;
         }
-        self.elements = next;
+        let before = std::mem::replace(&mut self.elements, next);
+        let gone: BTreeSet<_> = &before.ports() - &self.elements.ports();
+        if !gone.is_empty() {
+            let remains = claim::remains(&mut self.rules, &gone)?;
+            if !remains.is_empty() {
+                nft::apply(&mut self.rules, &remains)?;
+            }
+        }
         Ok(())
     }
 

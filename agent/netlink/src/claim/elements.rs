@@ -1,9 +1,9 @@
 //! What is in the sets: as a whole, from one whole to another, and as the kernel has it.
 
-use super::item::{Allowed, Item, Port, Service, Tag};
+use super::item::{Allowed, Item, Port, Protocol, Service, Tag};
 use super::sets::{
-    ALIASED, ALIASES, ALLOWED, ANSWERS, BRIDGES, CLAIMS, DIRECT, LEARNED, LEASE, MARKS, ORIGINS,
-    OWNED, PEERS, PUBLISHED, PUBLISHED6, RELEASED, RESTRICTED, TAGS,
+    ALIASED, ALIASES, ALLOWED, ANSWERS, BRIDGES, CALLS, CLAIMS, DIRECT, LEARNED, LEASE, MARKS,
+    ORIGINS, OWNED, PEERS, PUBLISHED, PUBLISHED6, RELEASED, RESTRICTED, TAGS,
 };
 use crate::nft::{self, Change, Element, Error, Key, SetName};
 use crate::socket::Wire;
@@ -41,6 +41,13 @@ pub struct Elements {
 }
 
 impl Elements {
+    /// All ports on which somebody is answered.
+    #[must_use]
+    pub fn ports(&self) -> BTreeSet<Port> {
+        let claimed = self.claims.iter().map(|service| service.port);
+        claimed.chain(self.published.iter().copied()).collect()
+    }
+
     /// From what is to what shall be. What goes, goes first: then there is room for it under
     /// another value.
     #[must_use]
@@ -159,6 +166,33 @@ pub fn lease(time: Duration) -> Vec<Change> {
 pub fn lease_left(wire: &mut Wire) -> Result<Option<Duration>, Error> {
     let elements = nft::elements(wire, LEASE)?.unwrap_or_default();
     Ok(elements.iter().filter_map(|element| element.left).max())
+}
+
+/// What packets put into sets about connections to ports that are published no more, to be taken out.
+///
+/// # Errors
+/// When the kernel can't be asked.
+pub fn remains(wire: &mut Wire, gone: &BTreeSet<Port>) -> Result<Vec<Change>, Error> {
+    /// What ends by itself this soon is left alone: where one element is gone already, the kernel takes out none.
+    const SOON: Duration = Duration::from_secs(5);
+    let to_gone = |element: &Element| {
+        let [_, _, _, [high, low, ..]] = element.key.words()?;
+        let port = Port {
+            protocol: Protocol::Tcp,
+            port: u16::from_be_bytes([high, low]),
+        };
+        let lasts = element.left.is_some_and(|left| left > SOON);
+        (lasts && gone.contains(&port)).then(|| Element::key(element.key.clone()))
+    };
+    let mut all = Vec::new();
+    for name in [CALLS, ALIASES, ALIASED] {
+        let elements = nft::elements(wire, name)?.unwrap_or_default();
+        let gone: Vec<Element> = elements.iter().filter_map(to_gone).collect();
+        if !gone.is_empty() {
+            all.push(Change::DeleteElements(name, gone));
+        }
+    }
+    Ok(all)
 }
 
 /// What is in the sets that packets fill, and the lease, to be put into new tables.

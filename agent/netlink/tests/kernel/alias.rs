@@ -5,6 +5,7 @@ use crate::claim::{device, put, tcp};
 use crate::namespace::{in_namespace, run};
 use lb_netlink::claim::*;
 use lb_netlink::nft;
+use lb_netlink::socket::Wire;
 use nix::sched::{CloneFlags, unshare};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -104,6 +105,15 @@ fn call(ready: &Receiver<()>) {
     }
 }
 
+/// Takes out what there is of connections to a port. Returns whether there was something.
+fn remains_of(wire: &mut Wire, port: u16) -> bool {
+    let changes = remains(wire, &[tcp(port)].into()).unwrap();
+    if !changes.is_empty() {
+        nft::apply(wire, &changes).unwrap();
+    }
+    !changes.is_empty()
+}
+
 #[test]
 fn a_client_that_uses_one_port_for_all_is_seen_under_as_many_as_it_has_connections() {
     in_namespace("clients' ports", |wire| {
@@ -132,6 +142,11 @@ fn a_client_that_uses_one_port_for_all_is_seen_under_as_many_as_it_has_connectio
         });
         client.join().unwrap();
         let seen = task.join().unwrap();
+        // What it leaves behind goes with the ports.
+        let ports = [8080, 8081, 8082];
+        let found = ports.map(|port| remains_of(wire, port));
+        assert_eq!(found, [true, true, false]);
+        assert_eq!(ports.map(|port| remains_of(wire, port)), [false; 3]);
         let mut ports: Vec<u16> = seen.iter().map(SocketAddr::port).collect();
         assert!(
             seen.iter()
