@@ -75,10 +75,12 @@ fn tasks_see_the_clients_address_and_port_by_tcp_and_udp() {
         .publish("8092:80/udp");
     // Its only task is local to node2 and remote to the others.
     let (_service, _) = served(&swarm, &spec, 1);
-    for node in &swarm.nodes {
+    for (node, port) in swarm.nodes.iter().zip(30_010..) {
         let peer = (node.addr, 8092).into();
         let both = async move {
-            let mut tcp = Connection::open(peer, PATIENCE).await?;
+            // Of a port that was just used for another node, tasks may see an alias.
+            let own = (CLIENT, port).into();
+            let mut tcp = Connection::open_at(own, peer, PATIENCE).await?;
             let udp = harness::traffic::udp::Flow::open(peer).await?;
             let tcp = (tcp.who().await?, tcp.local());
             Ok([tcp, (udp.ask(PATIENCE).await?, udp.local()?)])
