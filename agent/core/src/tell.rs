@@ -153,12 +153,9 @@ pub fn state(snapshot: &Snapshot, task: &Task) -> &'static str {
         (_, _, Sign::Dead | Sign::Stopping) => "stopping",
         (_, _, Sign::Unhealthy) => "unhealthy",
         (TaskState::Unknown, _, _) => "unknown",
+        _ if snapshot.eligible(task) => "running",
         (TaskState::Pending | TaskState::Starting, DesiredState::Ended, _) => "stopping",
-        (TaskState::Pending | TaskState::Starting, _, Sign::Up) if snapshot.eligible(task) => {
-            "running"
-        }
         (TaskState::Pending | TaskState::Starting, _, _) => "starting",
-        (TaskState::Running, _, _) if snapshot.eligible(task) => "running",
         (TaskState::Running, DesiredState::Unknown, _) => "unknown",
         (TaskState::Running, _, _) => "draining",
     }

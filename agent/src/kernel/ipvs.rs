@@ -208,16 +208,12 @@ impl IpvsKernel {
 
     fn put_elements(&mut self, next: Elements) -> Result<(), IpvsError> {
         let changes = next.changes(&self.elements);
-        if !changes.is_empty() {
-            nft::apply(&mut self.rules, &changes)?;
-        }
+        nft::apply(&mut self.rules, &changes)?;
         let before = std::mem::replace(&mut self.elements, next);
         let gone: BTreeSet<_> = &before.ports() - &self.elements.ports();
         if !gone.is_empty() {
             let remains = claim::remains(&mut self.rules, &gone)?;
-            if !remains.is_empty() {
-                nft::apply(&mut self.rules, &remains)?;
-            }
+            nft::apply(&mut self.rules, &remains)?;
         }
         Ok(())
     }

@@ -89,12 +89,8 @@ pub async fn follow(
                 continue;
             }
         };
-        for event in missed(&known, &running) {
-            if out.send(LocalUpdate::Event(event)).await.is_err() {
-                return;
-            }
-        }
-        for event in up(&mut started, &known, &running) {
+        let up = up(&mut started, &known, &running);
+        for event in missed(&known, &running).chain(up) {
             if out.send(LocalUpdate::Event(event)).await.is_err() {
                 return;
             }
@@ -169,14 +165,12 @@ fn up(
     before: &BTreeMap<TaskId, Running>,
     after: &BTreeMap<TaskId, Running>,
 ) -> Vec<LocalEvent> {
-    let reached = |task: &TaskId| {
-        let looks = [before, after].map(|look| look.get(task));
-        looks
-            .into_iter()
-            .all(|found| found.is_some_and(Running::reached))
-    };
+    let looks = [before, after];
     started
-        .extract_if(.., |task| reached(task))
+        .extract_if(.., |task| {
+            let mut found = looks.iter().map(|look| look.get(task));
+            found.all(|running| running.is_some_and(Running::reached))
+        })
         .map(|task| LocalEvent {
             task,
             kind: EventKind::Up,

@@ -36,6 +36,14 @@ pub struct Reply {
     pub body: String,
 }
 
+/// A connection from an end of its own, or one that is `shared` with others.
+async fn bound(local: SocketAddr, shared: bool, peer: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(shared)?;
+    socket.bind(local)?;
+    socket.connect(peer).await
+}
+
 /// One TCP connection, kept alive between requests; closed when dropped.
 #[derive(Debug)]
 pub struct Connection {
@@ -54,23 +62,12 @@ impl Connection {
 
     /// The same, from this one of the client's addresses.
     pub async fn open_from(local: Ipv4Addr, peer: SocketAddr, timeout: Duration) -> Result<Self> {
-        let connecting = async {
-            let socket = TcpSocket::new_v4()?;
-            socket.bind((local, 0).into())?;
-            socket.connect(peer).await
-        };
-        Self::over(peer, timeout, connecting).await
+        Self::over(peer, timeout, bound((local, 0).into(), false, peer)).await
     }
 
     /// The same, from this end, which may be used for connections to others at the same time.
     pub async fn open_at(local: SocketAddr, peer: SocketAddr, timeout: Duration) -> Result<Self> {
-        let connecting = async {
-            let socket = TcpSocket::new_v4()?;
-            socket.set_reuseaddr(true)?;
-            socket.bind(local)?;
-            socket.connect(peer).await
-        };
-        Self::over(peer, timeout, connecting).await
+        Self::over(peer, timeout, bound(local, true, peer)).await
     }
 
     async fn over(

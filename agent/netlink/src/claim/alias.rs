@@ -95,10 +95,7 @@ fn note() -> Steps {
 }
 
 fn flip(bits: u16) -> Steps {
-    let flip = Expression::Flip(VALUE, bits.to_be_bytes().to_vec());
-    let mut steps = vec![Expression::Payload(SOURCE_PORT, VALUE), flip];
-    steps.extend(set(SOURCE_PORT));
-    steps
+    [other(SOURCE_PORT, bits), set(SOURCE_PORT)].concat()
 }
 
 /// To IPVS: the client's port becomes the alias, if there is one. Each direction renews what the
@@ -129,11 +126,11 @@ fn set(port: Payload) -> Steps {
 
 /// Puts a port into a map, with these bits turned over.
 fn put_other(map: SetName, parts: &[Part], port: Payload, bits: u16) -> Steps {
-    let mut steps = key(parts);
-    steps.extend([
-        Expression::Payload(port, VALUE),
-        Expression::Flip(VALUE, bits.to_be_bytes().to_vec()),
-        put_value(map),
-    ]);
-    steps
+    [key(parts), other(port, bits), vec![put_value(map)]].concat()
+}
+
+/// The value is a port with these bits turned over.
+fn other(port: Payload, bits: u16) -> Steps {
+    let flip = Expression::Flip(VALUE, bits.to_be_bytes().to_vec());
+    vec![Expression::Payload(port, VALUE), flip]
 }

@@ -148,11 +148,15 @@ pub(super) fn tunnel_id(id: u32) -> Steps {
 
 /// TCP with exactly `set` of the bits of `looked_at`.
 fn flags(looked_at: u8, set: u8) -> Steps {
+    compare_flags(looked_at, Comparison::Equal, set)
+}
+
+fn compare_flags(looked_at: u8, how: Comparison, bits: u8) -> Steps {
     let mut steps = protocol(TCP);
     steps.extend([
         Expression::Payload(TCP_FLAGS, KEY),
         Expression::Mask(KEY, vec![looked_at]),
-        Expression::Compare(KEY, Comparison::Equal, vec![set]),
+        Expression::Compare(KEY, how, vec![bits]),
     ]);
     steps
 }
@@ -164,13 +168,7 @@ pub(super) fn opens() -> Steps {
 
 /// It opens a TCP connection, or is the last of its sender in one.
 pub(super) fn opens_or_ends() -> Steps {
-    let mut steps = protocol(TCP);
-    steps.extend([
-        Expression::Payload(TCP_FLAGS, KEY),
-        Expression::Mask(KEY, vec![FIN | SYN | RST]),
-        Expression::Compare(KEY, Comparison::Unequal, vec![0]),
-    ]);
-    steps
+    compare_flags(FIN | SYN | RST, Comparison::Unequal, 0)
 }
 
 /// It answers that.

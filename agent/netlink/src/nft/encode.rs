@@ -50,7 +50,7 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
             ("payload", all)
         }
         Expression::SetAddress(field, from) => ("payload", set_address(*field, *from)),
-        Expression::SetPort(field, sum, from) => ("payload", set_port(*field, *sum, *from)),
+        Expression::SetPort(field, sum, from) => ("payload", set_summed(*field, *sum, *from)),
         Expression::Compare(from, how, bytes) => (
             "cmp",
             vec![
@@ -104,18 +104,15 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
 
 fn set_address(field: Payload, from: Register) -> Vec<Attribute> {
     /// Where an IPv4 header has its checksum.
-    const IPV4_CHECKSUM: u32 = 10;
-    let mut all = vec![register(NFTA_PAYLOAD_SREG, from)];
-    all.extend(place(field));
-    all.extend([
-        Attribute::u32(NFTA_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET),
-        Attribute::u32(NFTA_PAYLOAD_CSUM_OFFSET, IPV4_CHECKSUM),
-        Attribute::u32(NFTA_PAYLOAD_CSUM_FLAGS, NFT_PAYLOAD_L4CSUM_PSEUDOHDR),
-    ]);
+    const IPV4_CHECKSUM: u8 = 10;
+    let mut all = set_summed(field, IPV4_CHECKSUM, from);
+    let flags = NFT_PAYLOAD_L4CSUM_PSEUDOHDR;
+    all.push(Attribute::u32(NFTA_PAYLOAD_CSUM_FLAGS, flags));
     all
 }
 
-fn set_port(field: Payload, sum: u8, from: Register) -> Vec<Attribute> {
+/// Bytes that a checksum at `sum` in the same header covers.
+fn set_summed(field: Payload, sum: u8, from: Register) -> Vec<Attribute> {
     let mut all = vec![register(NFTA_PAYLOAD_SREG, from)];
     all.extend(place(field));
     all.extend([

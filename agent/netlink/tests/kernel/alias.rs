@@ -108,9 +108,7 @@ fn call(ready: &Receiver<()>) {
 /// Takes out what there is of connections to a port. Returns whether there was something.
 fn remains_of(wire: &mut Wire, port: u16) -> bool {
     let changes = remains(wire, &[tcp(port)].into()).unwrap();
-    if !changes.is_empty() {
-        nft::apply(wire, &changes).unwrap();
-    }
+    nft::apply(wire, &changes).unwrap();
     !changes.is_empty()
 }
 
