@@ -54,7 +54,7 @@ impl Guests {
 pub(crate) struct Wanted<'a> {
     /// The suites, as cargo names them.
     pub(crate) suites: &'a [&'a str],
-    /// The Swarm suite runs once by each of these.
+    /// The Swarm suite runs once by each of these, the IPVS suite if its datapath is among them.
     pub(crate) datapaths: &'a [&'a str],
     /// Only tests whose names contain one of these; all, if there are none.
     pub(crate) filters: &'a [&'a str],
@@ -91,13 +91,7 @@ fn in_guest(
     let mut failed = Vec::new();
     let mut beside = Beside::default();
     for (suite, program) in programs {
-        let datapaths: Vec<_> = match *suite {
-            "swarm" => wanted.datapaths.iter().copied().map(Some).collect(),
-            "ipvs" => vec![Some("ipvs")],
-            // No agents, and so no choice.
-            _ => vec![None],
-        };
-        for datapath in datapaths {
+        for datapath in runs(suite, wanted.datapaths) {
             let by = datapath.map_or_else(String::new, |datapath| format!(" by {datapath}"));
             let name = format!("{suite} on {guest}{by}");
             say(format_args!("==> suite {name}"));
@@ -121,6 +115,17 @@ fn in_guest(
         say(format_args!("Outcomes on {guest}:\n{beside}"));
     }
     Ok(failed)
+}
+
+/// By which of the wanted datapaths a suite runs: once by each, where that is what it is about.
+fn runs<'a>(suite: &str, wanted: &[&'a str]) -> Vec<Option<&'a str>> {
+    let wanted = wanted.iter().copied();
+    match suite {
+        "swarm" => wanted.map(Some).collect(),
+        "ipvs" => wanted.filter(|way| *way == "ipvs").map(Some).collect(),
+        // No agents, and so no choice.
+        _ => vec![None],
+    }
 }
 
 /// The command: settings, then the program. Tests run one by one: each is slow enough alone.
@@ -187,6 +192,15 @@ mod tests {
         assert_eq!(program(line, "swarm"), Some("/t/swarm-1".into()));
         assert_eq!(program(line, "netns"), None);
         assert_eq!(program("not JSON", "swarm"), None);
+    }
+
+    #[test]
+    fn a_suite_runs_by_the_datapaths_that_are_wanted_and_that_it_is_about() {
+        let all = ["ebpf", "ipvs", MESH];
+        assert_eq!(runs("swarm", &all), all.map(Some));
+        assert_eq!(runs("ipvs", &all), [Some("ipvs")]);
+        assert_eq!(runs("ipvs", &[MESH]), []);
+        assert_eq!(runs("netns", &all), [None]);
     }
 
     #[test]
