@@ -16,6 +16,7 @@
 
 mod choose;
 mod context;
+mod doubts;
 mod feed;
 mod hub;
 mod peer;

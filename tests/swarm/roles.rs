@@ -1,7 +1,8 @@
 //! A worker becomes a manager and a worker again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use harness::agents::by_mesh;
 use harness::node::Node;
 use harness::service::ServiceSpec;
@@ -23,7 +24,7 @@ fn a_worker_that_becomes_manager_and_back_goes_on_serving() {
 
     let promoted = || {
         manager.docker(&["node", "promote", "node2"])?;
-        source(node2, |source| source == "docker")?;
+        knows(node2, true, |source| source == "docker")?;
         std::thread::sleep(Duration::from_secs(1));
         // Asked of the new manager, and seen by all.
         let scale = format!("{}=5", service.id);
@@ -38,7 +39,7 @@ fn a_worker_that_becomes_manager_and_back_goes_on_serving() {
 
     let demoted = || {
         manager.docker(&["node", "demote", "node2"])?;
-        source(node2, |source| source.starts_with("10.77.0.1"))?;
+        knows(node2, false, |source| source.starts_with("10.77.0.1"))?;
         std::thread::sleep(Duration::from_secs(1));
         service.update(&["--replicas", "7"])?;
         settled(&swarm, &service, 7);
@@ -48,6 +49,25 @@ fn a_worker_that_becomes_manager_and_back_goes_on_serving() {
     let ((), report) = swarm.client.during(&load(&swarm, 8160), demoted).unwrap();
     assert_unharmed("demotion of node2", &report);
     assert_eq!(report.answers.len(), 7);
+}
+
+/// The agent goes by its node's role soon after the engine does, which it asks every 10 s where
+/// nothing seems to happen.
+fn knows(node: &Node, manager: bool, expected: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    let asked = ["info", "--format", "{{.Swarm.ControlAvailable}}"];
+    let role = manager.to_string();
+    wait::until("the node's role", TASKS, || {
+        Ok((node.docker(&asked)? == role).then_some(()))
+    })?;
+    let since = Instant::now();
+    source(node, expected)?;
+    let took = since.elapsed();
+    println!(
+        "{}, manager: {manager}: its agent knows after {took:?}",
+        node.name
+    );
+    ensure!(took < slow::longer(Duration::from_secs(4)), "{took:?}");
+    Ok(())
 }
 
 /// Waits until the agent gets its view from where it should, and is connected to it.

@@ -1,6 +1,7 @@
 //! Puts the sources together: what the run loop starts, and what it gets.
 
 use super::context::{Context, LocalStats};
+use super::doubts;
 use super::hub::{self, Input, Outputs, SourceState, View};
 use super::peers::{self, Peers};
 use super::problems::Problems;
@@ -74,7 +75,7 @@ pub struct Feed {
     pub cluster_stats: ClusterStats,
     serving: watch::Sender<&'static str>,
     ending: Option<Ending>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Feed {
@@ -106,7 +107,8 @@ pub async fn start(settings: Settings, local_stats: LocalStats) -> Result<Feed, 
     let nudge = Arc::new(Notify::new());
 
     let (info_out, info) = watch::channel(Arc::default());
-    tasks.spawn(info::follow(docker.clone(), info_out));
+    let doubt = Arc::new(Notify::new());
+    tasks.spawn(info::follow(docker.clone(), doubt.clone(), info_out));
     let (manager_out, manager) = watch::channel(false);
     tasks.spawn(roles(info.clone(), manager_out));
     let (news_out, news) = mpsc::channel(256);
@@ -142,7 +144,9 @@ pub async fn start(settings: Settings, local_stats: LocalStats) -> Result<Feed, 
         standing,
         nudge,
     };
-    let feed = assemble(sources, listener, settings.port, local_stats, tasks);
+    let mut feed = assemble(sources, listener, settings.port, local_stats, tasks);
+    let doubts = doubts::raise(feed.snapshot.clone(), feed.source.clone(), doubt);
+    feed.tasks.spawn(doubts);
     Ok(Feed {
         ending: Some(ending),
         ..feed
@@ -225,7 +229,7 @@ pub(super) fn assemble(
         cluster_stats: ClusterStats::new(context),
         serving,
         ending: None,
-        _tasks: tasks,
+        tasks,
     }
 }
 

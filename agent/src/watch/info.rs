@@ -1,5 +1,8 @@
 //! Who this host is in the Swarm: `/info`, polled, because no event tells of joining,
 //! leaving, or of a worker's promotion.
+//!
+//! The engine starts other programs to answer (`runc --version`). So it is asked often only
+//! while something changes, or others doubt what it said last.
 
 use super::convert;
 use super::docker::Docker;
@@ -8,15 +11,18 @@ use lb_core::ids::NodeId;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
 
-const POLL: Duration = Duration::from_secs(1);
-/// The engine starts other programs to answer (`runc --version`): it does nothing else for at most one part in
-/// so many of its time…
+/// From one question to the next, while something changes…
+const BRISK: Duration = Duration::from_secs(1);
+/// …or longer: the engine does nothing else for at most one part in so many of its time…
 const SHARE: u32 = 20;
-/// …and is asked again after so long, however slow it is.
-const AT_LEAST: Duration = Duration::from_secs(10);
+/// …but no longer than this, however slow it is; and when nothing changes.
+const CALM: Duration = Duration::from_secs(10);
+/// A worker that is promoted has its new certificate seconds before it is a manager.
+const BRISK_FOR: Duration = Duration::from_secs(30);
 
 /// This host's place in the Swarm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,10 +90,11 @@ impl From<model::Info> for Info {
     }
 }
 
-/// Keeps `out` up to date until nobody listens. While the engine is silent, what it said last
-/// stays, with a sentence.
-pub async fn follow(docker: Docker, out: watch::Sender<Arc<Info>>) {
-    while !out.is_closed() {
+/// Keeps `out` up to date until nobody listens. `doubt` says that it may be wrong by now. While the
+/// engine is silent, what it said last stays, with a sentence.
+pub async fn follow(docker: Docker, doubt: Arc<Notify>, out: watch::Sender<Arc<Info>>) {
+    let mut stirred = Instant::now();
+    loop {
         let asked = Instant::now();
         let next = match docker.info().await {
             Ok(json) => Info::from(json),
@@ -96,7 +103,9 @@ pub async fn follow(docker: Docker, out: watch::Sender<Arc<Info>>) {
                 ..Info::clone(&out.borrow())
             },
         };
-        out.send_if_modified(|current| {
+        let cost = asked.elapsed();
+        let waits = next.sentence.is_some();
+        let changed = out.send_if_modified(|current| {
             let changed = **current != next;
             if changed {
                 tracing::info!(
@@ -111,13 +120,27 @@ pub async fn follow(docker: Docker, out: watch::Sender<Arc<Info>>) {
             }
             changed
         });
-        tokio::time::sleep(pause(asked.elapsed())).await;
+        if changed || waits {
+            stirred = asked;
+        }
+        tokio::select! {
+            () = doubt.notified() => {
+                stirred = Instant::now();
+                sleep_until(asked + pause(cost, Duration::ZERO)).await;
+            }
+            () = sleep_until(asked + pause(cost, stirred.elapsed())) => {}
+            () = out.closed() => return,
+        }
     }
 }
 
-/// Time until the engine is asked again, when it took `cost` to answer.
-fn pause(cost: Duration) -> Duration {
-    (cost * SHARE).clamp(POLL, AT_LEAST)
+/// Time from one question to the next, when it took `cost` to answer, and something changed `quiet` ago.
+fn pause(cost: Duration, quiet: Duration) -> Duration {
+    if quiet < BRISK_FOR {
+        (cost * SHARE).clamp(BRISK, CALM)
+    } else {
+        CALM
+    }
 }
 
 #[cfg(test)]
@@ -129,10 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_that_is_slow_to_answer_is_asked_less_often() {
-        assert_eq!(pause(Duration::from_millis(30)), POLL);
-        assert_eq!(pause(Duration::from_millis(200)), 4 * POLL);
-        assert_eq!(pause(Duration::from_secs(60)), AT_LEAST);
+    fn an_engine_is_asked_less_often_when_it_is_slow_to_answer_or_nothing_changes() {
+        let (quick, slow) = (Duration::from_millis(30), Duration::from_millis(200));
+        assert_eq!(pause(quick, Duration::ZERO), BRISK);
+        assert_eq!(pause(slow, Duration::ZERO), 4 * BRISK);
+        assert_eq!(pause(Duration::from_secs(60), Duration::ZERO), CALM);
+        assert_eq!(pause(quick, BRISK_FOR), CALM);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! This host's own tasks: which run, and where on `docker_gwbridge` or `docker0`.
 //!
 //! No event tells of an attachment to those bridges, but it is made before the container
-//! starts; so they are inspected after each start and each end, and now and then.
+//! starts; so they are inspected after each start and each end, more often for a while after
+//! it, and now and then.
 //!
 //! A task that has started is said to be up by the look after the one that found its address: by
 //! then its own node serves it, and other nodes may send to it.
@@ -17,9 +18,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-const POLL: Duration = Duration::from_secs(2);
-/// After a start or an end: the engine's own lists may lag behind its events by a little.
+/// From one look to the next, when nothing happens: events may be lost.
+const CALM: Duration = Duration::from_secs(10);
+/// After a start or an end: the engine's own lists may lag behind its events, by a little as a rule…
 const AGAIN: Duration = Duration::from_millis(30);
+/// …by more where it is busy, or does not answer.
+const BRISK: Duration = Duration::from_secs(2);
+const BRISK_FOR: Duration = Duration::from_secs(30);
 
 const TASK_ID: &str = "com.docker.swarm.task.id";
 
@@ -49,6 +54,7 @@ pub async fn follow(
     // Started, and not said to be up yet.
     let mut started = BTreeSet::new();
     let mut next = Instant::now();
+    let mut stirred = next;
     // Nothing is said before something was read: "no tasks" would be wrong.
     let mut told: Option<BTreeMap<TaskId, TaskAddress>> = None;
     loop {
@@ -81,11 +87,17 @@ pub async fn follow(
         if !look {
             continue;
         }
-        next = Instant::now() + if soon { AGAIN } else { POLL };
+        let now = Instant::now();
+        if soon {
+            stirred = now;
+        }
+        next = now + pause(soon, now - stirred);
         let running = match read(&docker).await {
             Ok(running) => running,
             Err(error) => {
                 tracing::debug!(%error, "own containers not read");
+                stirred = now;
+                next = now + BRISK;
                 continue;
             }
         };
@@ -112,6 +124,15 @@ pub async fn follow(
                 return;
             }
         }
+    }
+}
+
+/// Time to the next look: `soon` if something happened just now, and `quiet` since it last did.
+fn pause(soon: bool, quiet: Duration) -> Duration {
+    match (soon, quiet < BRISK_FOR) {
+        (true, _) => AGAIN,
+        (false, true) => BRISK,
+        (false, false) => CALM,
     }
 }
 

@@ -96,3 +96,10 @@ fn what_the_stream_missed_is_made_up_for() {
     );
     assert_eq!(missed(&after, &after).count(), 0);
 }
+
+#[test]
+fn calm_comes_back() {
+    assert_eq!(pause(true, Duration::ZERO), AGAIN);
+    assert_eq!(pause(false, AGAIN), BRISK);
+    assert_eq!(pause(false, BRISK_FOR), CALM);
+}
