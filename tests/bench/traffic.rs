@@ -48,7 +48,7 @@ pub(crate) fn measure() -> Result<Vec<Table>> {
     for load in Load::ALL {
         rows.extend(each_way(&place, load).with_context(|| load.name())?);
     }
-    agents.extend(agents::watch(swarm, "after that load", IDLE / 2)?);
+    agents.extend(agents::watch(swarm, "after that load", IDLE)?);
     Ok(vec![
         Table {
             title: format!("Through a published port ({ROUNDS} rounds)"),
@@ -57,7 +57,7 @@ pub(crate) fn measure() -> Result<Vec<Table>> {
         },
         Table {
             title: "The agents".to_owned(),
-            columns: vec!["when, where", "resident MB", "CPU %", "maps MB (kernel)"],
+            columns: agents::COLUMNS.to_vec(),
             rows: agents,
         },
     ])

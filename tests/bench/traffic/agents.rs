@@ -1,4 +1,4 @@
-//! What the agents need of their machines.
+//! What the agents need of their machines, and what the engines do for them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,36 +6,88 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use harness::node::Node;
 use harness::swarm::Swarm;
 
 use crate::figures::{Cell, Row};
 
-/// Watches the agents that there are for so long.
+/// What has just happened shall be over: agents ask engines more often for 30 s after it.
+const SETTLE: Duration = Duration::from_secs(40);
+/// Of `/proc/PID/stat` (`USER_HZ` is 100 everywhere).
+const TICK: Duration = Duration::from_millis(10);
+
+/// The title of each cell of [`watch`].
+pub(super) const COLUMNS: [&str; 5] = [
+    "when, where",
+    "resident MB",
+    "CPU %",
+    "maps MB (kernel)",
+    "engine's CPU %",
+];
+
+/// Watches the agents that there are, and all engines, for so long.
 pub(super) fn watch(swarm: &Swarm, when: &str, lasts: Duration) -> Result<Vec<Row>> {
-    let agents: Vec<_> = swarm
-        .nodes
-        .iter()
-        .filter_map(|node| Some((&node.name, node.agent_pid().ok()?)))
-        .collect();
-    // What has just happened shall be over.
-    sleep(Duration::from_secs(3));
+    let nodes = swarm.nodes.iter().map(Watched::new);
+    let nodes: Vec<_> = nodes.collect::<Result<_>>()?;
+    sleep(SETTLE);
     let begin = Instant::now();
-    let before: Vec<_> = agents.iter().map(|(_, pid)| busy(*pid)).collect();
+    let before: Vec<_> = nodes.iter().map(Watched::busy).collect::<Result<_>>()?;
     sleep(lasts);
     let watched = begin.elapsed().as_secs_f64();
+    let percent = |spent: Duration| Cell::Number(spent.as_secs_f64() / watched * 100.0, 2);
     let mut rows = Vec::new();
-    for ((name, pid), before) in agents.into_iter().zip(before) {
-        let spent = busy(pid)?.saturating_sub(before?);
-        rows.push(Row {
-            name: format!("{when}: {name}"),
-            cells: vec![
+    for (node, (agent, engine)) in nodes.iter().zip(before) {
+        let (agent_now, engine_now) = node.busy()?;
+        let mut cells = match node.agent {
+            Some(pid) => vec![
                 Cell::Number(resident(pid)? / 1e6, 1),
-                Cell::Number(spent.as_secs_f64() / watched * 100.0, 2),
+                percent(agent_now.saturating_sub(agent)),
                 Cell::Number(maps(pid)? / 1e6, 0),
             ],
+            None => vec!["no agent", "", ""]
+                .into_iter()
+                .map(|word| Cell::Text(word.to_owned()))
+                .collect(),
+        };
+        cells.push(percent(engine_now.saturating_sub(engine)));
+        rows.push(Row {
+            name: format!("{when}: {}", node.name),
+            cells,
         });
     }
     Ok(rows)
+}
+
+struct Watched<'a> {
+    name: &'a str,
+    agent: Option<u32>,
+    engine: u32,
+}
+
+impl<'a> Watched<'a> {
+    fn new(node: &'a Node) -> Result<Self> {
+        Ok(Self {
+            name: &node.name,
+            agent: node.agent_pid().ok(),
+            engine: node.engine_pid()?,
+        })
+    }
+
+    /// Time on a CPU until now, of its agent and of its engine.
+    fn busy(&self) -> Result<(Duration, Duration)> {
+        let agent = self.agent.map(busy).transpose()?;
+        Ok((agent.unwrap_or_default(), busy_with_children(self.engine)?))
+    }
+}
+
+/// Time on a CPU, with that of children that have ended: an engine starts others to answer.
+fn busy_with_children(pid: u32) -> Result<Duration> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // After the name, which may contain anything, and the state: utime to cstime are 11th to 14th.
+    let (_, rest) = text.rsplit_once(')').context("no name in stat")?;
+    let ticks = rest.split_whitespace().skip(11).take(4);
+    let ticks: u32 = ticks.map(str::parse::<u32>).sum::<Result<_, _>>()?;
+    Ok(TICK * ticks)
 }
 
 /// Time on a CPU, of all threads.
