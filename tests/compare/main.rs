@@ -26,9 +26,6 @@ use place::Tasks;
 use results::{Place, Results, Sample, Version, Way};
 use updates::Rolling;
 
-/// After a stack was deployed or removed, before something is measured.
-const SETTLE: Duration = Duration::from_secs(3);
-
 #[derive(Parser)]
 struct Args {
     /// Where the results are written to, as JSON
@@ -41,8 +38,12 @@ struct Args {
     #[arg(long, default_value_t = 1)]
     updates: u32,
     /// Seconds that each measurement lasts; that of the latency four times as long
-    #[arg(long, default_value_t = 0.4)]
+    #[arg(long, default_value_t = 1.0)]
     seconds: f64,
+    /// Seconds after a stack was deployed or removed, before something is measured: what the engines have
+    /// to do with it shall be over, and agents ask more often for 30 s after a change
+    #[arg(long, default_value_t = 35)]
+    settle: u64,
     /// The source's commit, to be written down
     #[arg(long)]
     commit: Option<String>,
@@ -85,6 +86,8 @@ fn measure(swarm: &Swarm, args: &Args) -> Result<Results> {
     let mut rolling = Rolling::start(swarm)?;
     datapath::served_by_swarmlb(swarm, false)?;
     let lasts = Duration::from_secs_f64(args.seconds);
+    let settle = || sleep(Duration::from_secs(args.settle));
+    settle();
     let rate = rate(swarm, &tasks, lasts)?;
     let mut results = Results {
         machine: machine::this(swarm)?,
@@ -118,14 +121,13 @@ fn measure(swarm: &Swarm, args: &Args) -> Result<Results> {
         }
         for way in &datapaths {
             datapath::deploy(swarm, *way, &tasks, &rolling)?;
-            // What the engines have to do with it shall be over.
-            sleep(SETTLE);
+            settle();
             each_place(swarm, &tasks, (*way, round), &mut results)?;
             if updates {
                 both_orders(&mut rolling, (*way, round), &mut results)?;
             }
             datapath::remove(swarm)?;
-            sleep(SETTLE);
+            settle();
         }
         let took = begin.elapsed().as_secs_f32();
         eprintln!("Round {round} of {} took {took:.0} s.", args.rounds);

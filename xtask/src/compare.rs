@@ -101,7 +101,8 @@ fn measure(args: &Args) -> Result<Vec<u8>> {
     let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 3 });
     command.extend(["--rounds".into(), rounds.to_string().into()]);
     if args.quick {
-        command.extend(["--seconds", "0.2", "--updates", "0"].map(OsString::from));
+        let short = ["--seconds", "0.2", "--updates", "0", "--settle", "3"];
+        command.extend(short.map(OsString::from));
     }
     if let Some(commit) = commit() {
         command.extend(["--commit".into(), commit.into()]);
