@@ -7,7 +7,7 @@ use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
-use lb_datapath::parse::outer;
+use lb_datapath::parse::{Piece, outer};
 use lb_datapath::tunnel::OVERHEAD;
 use lb_datapath::uplink::uplink;
 use proptest::collection::vec;
@@ -15,6 +15,11 @@ use proptest::prelude::*;
 
 use crate::nodes::{FRONTEND, HOME, pair, serving, task};
 use crate::packets::{client, opening, tcp, udp};
+
+/// Where the frame says which fragment of a packet it is: flags and the offset's upper bits.
+const FRAGMENT: usize = 14 + 6;
+/// More fragments follow (RFC 791, section 3.1).
+const MORE: u8 = 0x20;
 
 /// The 5-tuple as etherparse reads it; none for fragments, other protocols and contradictions.
 fn tuple(frame: &[u8]) -> Option<Tuple> {
@@ -113,13 +118,22 @@ proptest! {
 
     #[test]
     fn segments_are_read_as_others_read_them(
-        frame in spoilt(prop_oneof![
+        mut frame in spoilt(prop_oneof![
             (client(), tcp(any::<u8>())).prop_map(|(from, body)| body.frame(from, FRONTEND)),
             (client(), udp()).prop_map(|(from, body)| body.frame(from, FRONTEND)),
         ]),
+        more in prop::bool::weighted(0.2),
     ) {
+        if let Some(byte) = frame.get_mut(FRAGMENT).filter(|_| more) {
+            *byte |= MORE;
+        }
         let ipv4 = frame.get(12..14) == Some(&[0x08, 0x00]);
         let ours = outer(&Frame::<true>::new(frame.clone()), &Memory::default()).filter(|_| ipv4);
+        if ours.is_some_and(|segment| segment.piece == Piece::First) {
+            // A first fragment has the ports; the others read them where it says it is all.
+            prop_assert_eq!(frame[FRAGMENT] & MORE, MORE);
+            frame[FRAGMENT] ^= MORE;
+        }
         let theirs = tuple(&frame);
         if let Some(theirs) = theirs {
             let ours = ours.map(|segment| segment.tuple);
