@@ -219,6 +219,7 @@ impl Agent {
         match turns.turn(&snapshot, &node, &self.settings.config()) {
             Ok(outcome) => {
                 if outcome.in_sync {
+                    feed.holds(outcome.held.clone());
                     self.next = self.look;
                     self.take_over();
                 }

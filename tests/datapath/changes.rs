@@ -67,6 +67,22 @@ fn the_last_task_on_its_way_out_keeps_its_flows() {
 }
 
 #[test]
+fn a_syn_sent_again_moves_on_from_a_task_on_its_way_out() {
+    lab(|lab| {
+        let mut world = serving(lab, &[here(1)]);
+        world.receive(&syn(1));
+        world.change(|state| publish(state, TCP, 8080, 80, &[here(2)]));
+        assert_eq!(delivered(&mut world, &ack(1)), address_of(1));
+        assert_eq!(delivered(&mut world, &syn(1)), address_of(2));
+        assert_eq!(
+            delivered(&mut world, &ack(1)),
+            address_of(2),
+            "from then on"
+        );
+    });
+}
+
+#[test]
 fn a_task_on_its_way_out_keeps_its_flows_and_gets_no_new_ones() {
     lab(|lab| {
         let mut world = serving(lab, &[here(1), here(2)]);

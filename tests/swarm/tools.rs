@@ -81,6 +81,13 @@ pub(crate) fn assert_unharmed(what: &str, report: &Report) {
         report.failed,
         report.slowest
     );
+    for slow in &report.slow {
+        let known = (
+            report.first_answer.get(&slow.task),
+            report.last_asked.get(&slow.task),
+        );
+        println!("{what}: {slow:?}; its task answered from {known:?}");
+    }
     assert!(
         report.answered() > slow::fewer(100),
         "{what}: hardly any load: {report:?}"

@@ -5,6 +5,7 @@ use super::datapath::{Datapath, Reached};
 use crate::cli::Lease;
 use lb_core::config::Config;
 use lb_core::desired::Picture;
+use lb_core::ids::{Key, TaskId};
 use lb_core::kernel::ObserveError;
 use lb_core::node::Node;
 use lb_core::plan::Gate;
@@ -38,6 +39,8 @@ pub(super) struct Outcome {
     pub hooks: BTreeSet<Hook>,
     /// Whether the kernel holds all that was wanted.
     pub in_sync: bool,
+    /// This node's tasks that were wanted to be brought connections.
+    pub held: BTreeSet<TaskId>,
 }
 
 impl Turns {
@@ -114,6 +117,10 @@ impl Turns {
         problems.extend(refused);
         problems.extend(unlike(snapshot, &node.id, self.datapath.name()));
         self.report(&problems);
+        let backends = &picture.want.backends;
+        let held = node.tasks.keys();
+        let held = held.filter(|task| backends.contains_key(&Key::from(*task)));
+        let held = held.cloned().collect();
         if in_sync {
             self.last = Some(Known {
                 have,
@@ -124,6 +131,7 @@ impl Turns {
             problems,
             hooks,
             in_sync,
+            held,
         })
     }
 }

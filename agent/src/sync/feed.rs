@@ -14,7 +14,7 @@ use crate::watch::ending::Ending;
 use crate::watch::info::{self, Info};
 use crate::watch::pace::random;
 use crate::watch::{EngineUpdate, LocalFacts, LocalUpdate, events, local, swarm};
-use lb_core::ids::NodeId;
+use lb_core::ids::{NodeId, TaskId};
 use lb_core::report::Problem;
 use lb_core::snapshot::Snapshot;
 use std::collections::BTreeSet;
@@ -74,6 +74,7 @@ pub struct Feed {
     /// Traffic of all nodes.
     pub cluster_stats: ClusterStats,
     serving: watch::Sender<&'static str>,
+    held: watch::Sender<BTreeSet<TaskId>>,
     ending: Option<Ending>,
     tasks: JoinSet<()>,
 }
@@ -82,6 +83,15 @@ impl Feed {
     /// Lets the others know by which datapath this node serves, as `--datapath` names it.
     pub fn serves_by(&self, datapath: &'static str) {
         self.serving.send_replace(datapath);
+    }
+
+    /// Lets the others know which of this node's tasks its kernel brings connections to.
+    pub fn holds(&self, tasks: BTreeSet<TaskId>) {
+        self.held.send_if_modified(|held| {
+            let news = *held != tasks;
+            *held = tasks;
+            news
+        });
     }
 
     /// The agent was told to stop: others are told if that is the engine starting again, which
@@ -125,7 +135,8 @@ pub async fn start(settings: Settings, local_stats: LocalStats) -> Result<Feed, 
         lost,
         local: local_out.clone(),
     };
-    tasks.spawn(local::follow(docker.clone(), news, local_out));
+    let (held, held_now) = watch::channel(BTreeSet::new());
+    tasks.spawn(local::follow(docker.clone(), news, held_now, local_out));
     let (engine_out, engine) = mpsc::channel(4);
     tasks.spawn(swarm::follow(docker, manager, nudge.clone(), engine_out));
     let (standing_out, standing) = watch::channel(Standing::default());
@@ -148,6 +159,7 @@ pub async fn start(settings: Settings, local_stats: LocalStats) -> Result<Feed, 
     let doubts = doubts::raise(feed.snapshot.clone(), feed.source.clone(), doubt);
     feed.tasks.spawn(doubts);
     Ok(Feed {
+        held,
         ending: Some(ending),
         ..feed
     })
@@ -228,6 +240,7 @@ pub(super) fn assemble(
         problems: problem_list,
         cluster_stats: ClusterStats::new(context),
         serving,
+        held: watch::Sender::default(),
         ending: None,
         tasks,
     }

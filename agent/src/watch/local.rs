@@ -4,8 +4,8 @@
 //! starts; so they are inspected after each start and each end, more often for a while after
 //! it, and now and then.
 //!
-//! A task that has started is said to be up by the look after the one that found its address: by
-//! then its own node serves it, and other nodes may send to it.
+//! A task that has started is said to be up once a look found its address and this node's kernel
+//! brings connections to it: from then on other nodes may send to it.
 
 use super::docker::{Docker, DockerError};
 use super::events::ContainerNews;
@@ -15,7 +15,7 @@ use lb_core::node::{Bridge, TaskAddress};
 use lb_core::overlay::{EventKind, LocalEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// From one look to the next, when nothing happens: events may be lost.
@@ -38,92 +38,120 @@ struct Running {
 }
 
 impl Running {
-    /// Does it take connections, and are they brought to it?
-    fn reached(&self) -> bool {
+    /// Does it take connections, as far as the engine knows?
+    fn ready(&self) -> bool {
         self.address.is_some() && !self.waits && self.health != Some(EventKind::Unhealthy)
     }
 }
 
-/// Sends changes to `out` until nobody listens.
+/// Sends changes to `out` until nobody listens. `held` are the tasks that this node's kernel
+/// brings connections to.
 pub async fn follow(
     docker: Docker,
     mut news: mpsc::Receiver<ContainerNews>,
+    mut held: watch::Receiver<BTreeSet<TaskId>>,
     out: mpsc::Sender<LocalUpdate>,
 ) {
-    let mut known = BTreeMap::new();
-    // Started, and not said to be up yet.
-    let mut started = BTreeSet::new();
+    let mut own = Own::default();
     let mut next = Instant::now();
     let mut stirred = next;
-    // Nothing is said before something was read: "no tasks" would be wrong.
-    let mut told: Option<BTreeMap<TaskId, TaskAddress>> = None;
     loop {
-        let (look, soon) = tokio::select! {
+        let (mut updates, look, soon) = tokio::select! {
             news = news.recv() => match news {
                 None => return,
                 Some(ContainerNews::Opened) => {
                     // Their ends may have been missed.
-                    started.clear();
-                    (true, true)
+                    own.started.clear();
+                    (Vec::new(), true, true)
                 }
                 Some(ContainerNews::Event(event)) => {
-                    let moves = match event.kind {
-                        EventKind::Start => started.insert(event.task.clone()),
-                        EventKind::Healthy => started.contains(&event.task),
-                        EventKind::Die => {
-                            started.remove(&event.task);
-                            true
-                        }
-                        _ => false,
-                    };
-                    if out.send(LocalUpdate::Event(event)).await.is_err() {
-                        return;
-                    }
-                    (moves, moves)
+                    let moves = own.heard(&event);
+                    (vec![LocalUpdate::Event(event)], moves, moves)
                 }
             },
-            () = tokio::time::sleep_until(next) => (true, false),
+            Ok(()) = held.changed() => (Vec::new(), false, false),
+            () = tokio::time::sleep_until(next) => (Vec::new(), true, false),
         };
-        if !look {
-            continue;
-        }
-        let now = Instant::now();
-        if soon {
-            stirred = now;
-        }
-        next = now + pause(soon, now - stirred);
-        let running = match read(&docker).await {
-            Ok(running) => running,
-            Err(error) => {
-                tracing::debug!(%error, "own containers not read");
+        if look {
+            let now = Instant::now();
+            if soon {
                 stirred = now;
-                next = now + BRISK;
-                continue;
             }
-        };
-        let up = up(&mut started, &known, &running);
-        for event in missed(&known, &running).chain(up) {
-            if out.send(LocalUpdate::Event(event)).await.is_err() {
+            next = now + pause(soon, now - stirred);
+            match read(&docker).await {
+                Ok(running) => updates.extend(own.saw(running)),
+                Err(error) => {
+                    tracing::debug!(%error, "own containers not read");
+                    stirred = now;
+                    next = now + BRISK;
+                }
+            }
+        }
+        updates.extend(own.up(&held.borrow_and_update()));
+        for update in updates {
+            if out.send(update).await.is_err() {
                 return;
             }
         }
-        if started
-            .iter()
-            .any(|task| running.get(task).is_some_and(Running::reached))
-        {
-            next = Instant::now() + AGAIN;
+    }
+}
+
+/// This host's tasks, as far as they are known.
+#[derive(Debug, Default)]
+struct Own {
+    /// What the last look found.
+    known: BTreeMap<TaskId, Running>,
+    /// Started, and not said to be up yet.
+    started: BTreeSet<TaskId>,
+    /// Nothing is said before something was read: "no tasks" would be wrong.
+    told: Option<BTreeMap<TaskId, TaskAddress>>,
+}
+
+impl Own {
+    /// Takes note of an event; returns whether it is a reason to look.
+    fn heard(&mut self, event: &LocalEvent) -> bool {
+        match event.kind {
+            EventKind::Start => self.started.insert(event.task.clone()),
+            EventKind::Healthy => self.started.contains(&event.task),
+            EventKind::Die => {
+                self.started.remove(&event.task);
+                true
+            }
+            _ => false,
         }
-        known = running;
+    }
+
+    /// Takes note of a look; returns what is new, and what the events missed.
+    fn saw(&mut self, running: BTreeMap<TaskId, Running>) -> Vec<LocalUpdate> {
+        let mut updates: Vec<LocalUpdate> = missed(&self.known, &running)
+            .map(LocalUpdate::Event)
+            .collect();
+        self.known = running;
+        let known = self.known.iter();
         let tasks: BTreeMap<TaskId, TaskAddress> = known
-            .iter()
             .filter_map(|(task, running)| Some((task.clone(), running.address?)))
             .collect();
-        if told.as_ref() != Some(&tasks) {
-            told = Some(tasks.clone());
-            if out.send(LocalUpdate::Tasks(tasks)).await.is_err() {
-                return;
-            }
+        if self.told.as_ref() != Some(&tasks) {
+            self.told = Some(tasks.clone());
+            updates.push(LocalUpdate::Tasks(tasks));
         }
+        updates
+    }
+
+    /// Those who started, are ready, and are among the `held`; each is said to be up once.
+    fn up(&mut self, held: &BTreeSet<TaskId>) -> Vec<LocalUpdate> {
+        let known = &self.known;
+        self.started
+            .extract_if(.., |task| {
+                held.contains(task) && known.get(task).is_some_and(Running::ready)
+            })
+            .map(|task| {
+                LocalUpdate::Event(LocalEvent {
+                    task,
+                    kind: EventKind::Up,
+                })
+            })
+            .collect()
     }
 }
 
@@ -176,25 +204,6 @@ fn running(
                 waits,
             };
             Some((TaskId(task.clone()), running))
-        })
-        .collect()
-}
-
-/// The `started` that two looks in a row found where they are reached; they are said to be up once.
-fn up(
-    started: &mut BTreeSet<TaskId>,
-    before: &BTreeMap<TaskId, Running>,
-    after: &BTreeMap<TaskId, Running>,
-) -> Vec<LocalEvent> {
-    let looks = [before, after];
-    started
-        .extract_if(.., |task| {
-            let mut found = looks.iter().map(|look| look.get(task));
-            found.all(|running| running.is_some_and(Running::reached))
-        })
-        .map(|task| LocalEvent {
-            task,
-            kind: EventKind::Up,
         })
         .collect()
 }

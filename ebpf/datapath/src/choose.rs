@@ -29,8 +29,7 @@ pub fn choose<T: Tables>(
     let known = tables.flow(&segment.tuple, state);
     match known {
         Some(flow) => match tables.backend(flow.task) {
-            // A SYN on a finished connection's ports is a new connection.
-            Some(_) if segment.opens() && Flow::closed(flow.state) && flow.peer.get() == 0 => {}
+            Some(backend) if segment.opens() && anew(&flow, &backend, frontend) => {}
             Some(backend) => {
                 return Choice::Task(backend, proved(tables, segment, flow, state));
             }
@@ -72,6 +71,15 @@ pub fn choose<T: Tables>(
         Scheduled::Refused => Choice::None(Verdict::Pass),
         Scheduled::Failed(reason) => Choice::None(Verdict::Drop(reason)),
     }
+}
+
+/// Does a SYN of this flow's choose anew? On a finished connection's ports it is a new connection.
+/// Before there is one, it was sent again because no answer came; where the task takes nothing
+/// new by now, and others do, none is to be waited for (IPVS does so with `expire_nodest_conn`).
+#[inline(always)]
+const fn anew(flow: &Flow, backend: &Backend, frontend: &Frontend) -> bool {
+    let unanswered = flow.state & OPENING != 0 && backend.takes == 0 && frontend.count != 0;
+    flow.peer.get() == 0 && (Flow::closed(flow.state) || unanswered)
 }
 
 /// The state of a new flow. In the place of one whose client was there, it takes nobody's room.

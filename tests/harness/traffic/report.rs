@@ -12,6 +12,9 @@ use crate::who::Who;
 
 /// Failures kept in full; further ones are only counted.
 const SHOWN_FAILURES: usize = 5000;
+/// An answer that took longer is kept like a failure: TCP sends a lost packet again after a
+/// second at the soonest, and after three.
+const SLOW: Duration = Duration::from_millis(700);
 /// When what was asked, and what came of it.
 pub(super) type Asked = (Instant, SocketAddr, Result<Who>);
 
@@ -34,6 +37,19 @@ impl fmt::Debug for Failure {
     }
 }
 
+/// An answer that came late.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slow {
+    /// When it was asked, from the beginning of the load.
+    pub asked: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// Who was asked.
+    pub peer: SocketAddr,
+    /// The task that answered.
+    pub task: String,
+}
+
 /// What came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -51,6 +67,8 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// The longest request that succeeded.
     pub slowest: Duration,
+    /// The first answers that came late.
+    pub slow: Vec<Slow>,
 }
 
 impl Report {
@@ -68,9 +86,18 @@ impl Report {
                     .entry(task.clone())
                     .or_insert_with(|| begin.elapsed());
                 self.last_asked.insert(task.clone(), asked - begin);
-                *self.answers.entry(task).or_default() += 1;
+                *self.answers.entry(task.clone()).or_default() += 1;
                 *self.through.entry(peer).or_default() += 1;
-                self.slowest = self.slowest.max(asked.elapsed());
+                let took = asked.elapsed();
+                self.slowest = self.slowest.max(took);
+                if took > SLOW && self.slow.len() < SHOWN_FAILURES {
+                    self.slow.push(Slow {
+                        asked: asked - begin,
+                        took,
+                        peer,
+                        task,
+                    });
+                }
             }
             Err(error) => {
                 self.fail(Failure {
@@ -110,6 +137,9 @@ impl Report {
         self.failures.sort();
         self.failures.truncate(SHOWN_FAILURES);
         self.slowest = self.slowest.max(other.slowest);
+        self.slow.extend(other.slow);
+        self.slow.sort();
+        self.slow.truncate(SHOWN_FAILURES);
     }
 
     pub(super) fn finished(&mut self, begin: Instant, finished: Result<Asked, JoinError>) {

@@ -52,29 +52,59 @@ fn addresses_come_from_the_bridges_and_health_from_the_list() {
 }
 
 #[test]
-fn who_started_is_up_once_two_looks_found_it_where_it_is_reached() {
+fn who_started_is_up_once_it_is_ready_and_the_kernel_brings_connections_to_it() {
+    let mut own = Own::default();
+    let held = |tasks: &[&str]| tasks.iter().copied().map(TaskId::from).collect();
+    let up = |own: &mut Own, tasks: &[&str]| -> Vec<String> {
+        let updates = own.up(&held(tasks)).into_iter();
+        let named = updates.filter_map(|update| match update {
+            LocalUpdate::Event(event) if event.kind == EventKind::Up => Some(event.task.0),
+            _ => None,
+        });
+        named.collect()
+    };
+    let heard = |own: &mut Own, task: &str, kind| {
+        let task = task.into();
+        own.heard(&LocalEvent { task, kind })
+    };
     let first = running(&containers(), &gateway(), &default());
+    let all = ["t1", "t2", "t3"];
+    own.saw(first.clone());
+    assert!(up(&mut own, &all).is_empty(), "nobody started just now");
+
+    for task in all {
+        assert!(heard(&mut own, task, EventKind::Start), "a reason to look");
+    }
+    own.saw(first.clone());
+    assert!(up(&mut own, &[]).is_empty(), "the kernel has none of them");
+    let (unhealthy_or_waits, ready) = (["t2", "t3"], "t1");
+    assert!(up(&mut own, &unhealthy_or_waits).is_empty());
+    assert_eq!(up(&mut own, &all), [ready]);
+    assert!(up(&mut own, &all).is_empty(), "once");
+
     let mut later = containers();
     later[2].status = "Up 4 seconds (healthy)".into();
-    let second = running(&later, &gateway(), &default());
-    let all = || ["t1", "t2", "t3", "t4"].map(TaskId::from).into();
-    let up = |started: &mut BTreeSet<TaskId>, before, after| {
-        up(started, before, after)
-            .into_iter()
-            .map(|event| event.task.0)
-            .collect::<Vec<_>>()
-    };
-    let mut started: BTreeSet<TaskId> = all();
-    let none = BTreeMap::new();
-    assert!(up(&mut started, &none, &first).is_empty());
-    assert_eq!(
-        up(&mut started, &first, &first),
-        ["t1"],
-        "not t2: unhealthy; not t3: waits"
+    assert!(heard(&mut own, "t3", EventKind::Healthy));
+    own.saw(running(&later, &gateway(), &default()));
+    assert_eq!(up(&mut own, &all), ["t3"]);
+
+    assert!(heard(&mut own, "t2", EventKind::Die));
+    later[1].status = "Up 5 seconds (healthy)".into();
+    own.saw(running(&later, &gateway(), &default()));
+    assert!(up(&mut own, &all).is_empty(), "it ended meanwhile");
+}
+
+#[test]
+fn a_look_tells_what_is_new_only() {
+    let mut own = Own::default();
+    let look = || running(&containers(), &gateway(), &default());
+    assert_eq!(own.saw(BTreeMap::new()), [LocalUpdate::Tasks([].into())]);
+    assert!(
+        own.saw(look())
+            .iter()
+            .any(|update| matches!(update, LocalUpdate::Tasks(tasks) if tasks.len() == 2))
     );
-    assert!(up(&mut started, &first, &second).is_empty(), "t3: only now");
-    assert_eq!(up(&mut started, &second, &second), ["t3"]);
-    assert!(up(&mut started, &second, &second).is_empty(), "once");
+    assert_eq!(own.saw(look()), []);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use lb_abi::flow::Flow;
+use lb_abi::flow::{Flow, OPENING};
 use lb_abi::service::{LOCAL, PICK_FLOW, PICK_SOURCE, PICK_TURN, REMOTE};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP};
@@ -84,6 +84,31 @@ proptest! {
         let tcp = turns.iter().find(|(port, _)| port.proto == TCP).unwrap();
         prop_assert_eq!(*tcp.1, tasks.len() as u64, "one turn for each flow");
     }
+}
+
+#[test]
+fn a_syn_that_comes_again_goes_to_who_takes_it_now() {
+    let mut memory = serving(INGRESS, REMOTE, 2);
+    let first = send(&memory, 1, syn()).unwrap();
+    assert_eq!(send(&memory, 1, syn()), Some(first), "while it takes flows");
+    let other = [key(0), key(1)].into_iter().find(|task| *task != first);
+    let other = other.unwrap();
+    memory.backends.get_mut(&first).unwrap().takes = 0;
+    memory.slots.values_mut().for_each(|task| *task = other);
+    assert_eq!(send(&memory, 1, ack()), Some(first), "not a SYN");
+    assert_eq!(send(&memory, 1, syn()), Some(other));
+
+    let mut memory = serving(INGRESS, REMOTE, 1);
+    let task = send(&memory, 1, syn()).unwrap();
+    let settled = memory.flows.get_mut().values_mut().next().unwrap();
+    settled.state &= !OPENING;
+    memory.backends.get_mut(&task).unwrap().takes = 0;
+    assert_eq!(send(&memory, 1, syn()), Some(task), "its client was there");
+    memory.flows.get_mut().values_mut().next().unwrap().state |= OPENING;
+    for frontend in memory.frontends.values_mut() {
+        frontend.count = 0;
+    }
+    assert_eq!(send(&memory, 1, syn()), Some(task), "nobody else takes it");
 }
 
 /// The same table with another way into it.
