@@ -26,6 +26,9 @@ const UPDATE: Duration = Duration::from_secs(60);
 /// A request that takes longer has failed.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// Failed and late requests of an update that are shown.
+const SHOWN: usize = 20;
+
 /// The service that is updated.
 pub(crate) struct Rolling<'a> {
     /// Its id.
@@ -84,6 +87,7 @@ impl<'a> Rolling<'a> {
             Ok(seconds)
         };
         let (seconds, report) = self.swarm.client.during(&load, update)?;
+        details(&report);
         Ok(Update {
             round: 0,
             way,
@@ -108,6 +112,18 @@ impl<'a> Rolling<'a> {
             .context("looking at the update")?;
         let found = service.pointer(&format!("/UpdateStatus/{field}"));
         Ok(found.cloned().unwrap_or_default())
+    }
+}
+
+/// What a failed or a late request was, for whoever looks for its cause.
+fn details(report: &Report) {
+    for failure in report.failures.iter().take(SHOWN) {
+        eprintln!("{:?}: {failure:?}", failure.peer);
+    }
+    for slow in report.slow.iter().take(SHOWN) {
+        let first = report.first_answer.get(&slow.task);
+        let last = report.last_asked.get(&slow.task);
+        eprintln!("{slow:?}, who answered from {first:?} to {last:?}");
     }
 }
 
