@@ -10,7 +10,7 @@ use harness::image::{WHOAMI, WHOAMI_NEXT};
 use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
 use harness::traffic::load::{Load, Report};
-use harness::{slow, wait};
+use harness::{lost, slow, wait};
 use serde_json::Value;
 
 use crate::place::PATIENCE;
@@ -88,6 +88,10 @@ impl<'a> Rolling<'a> {
         };
         let (seconds, report) = self.swarm.client.during(&load, update)?;
         details(&report);
+        eprintln!(
+            "Lost by the wires so far: {:?}",
+            lost::by_wires(self.swarm)?
+        );
         Ok(Update {
             round: 0,
             way,

@@ -13,6 +13,7 @@ pub mod forwarding;
 pub mod guards;
 pub mod image;
 pub mod lab_dir;
+pub mod lost;
 pub mod netns;
 pub mod node;
 pub mod pattern;

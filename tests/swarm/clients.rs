@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use harness::guards::Service;
+use harness::lost;
 use harness::pattern;
 use harness::service::ServiceSpec;
 use harness::slow;
 use harness::swarm::Swarm;
 use harness::traffic::load::{Load, Report};
 
+use crate::kernel::drops;
 use crate::tools::{assert_unharmed, load, served};
 
 const GIGABYTE: u64 = 1 << 30;
@@ -66,6 +68,12 @@ impl<'a> Clients<'a> {
         println!(
             "{what}: took {lasted:?}; {length} bytes beside it took {:?}",
             begin.elapsed()
+        );
+        // A SYN that is lost is sent again after a second: no failure, but not well either.
+        println!(
+            "{what}: dropped {:?}, lost by the wires {:?}",
+            drops(&self.swarm.nodes),
+            lost::by_wires(self.swarm).unwrap()
         );
         static EXPECTED: OnceLock<String> = OnceLock::new();
         let expected = EXPECTED.get_or_init(|| pattern::sha256(length));
