@@ -2,6 +2,7 @@
 
 use lb_abi::counters::Reason;
 use lb_abi::{TCP, UDP};
+use lb_core::ids::Key;
 use lb_core::op::Op;
 use lb_datapath::Verdict;
 
@@ -71,7 +72,10 @@ fn a_syn_sent_again_moves_on_from_a_task_on_its_way_out() {
     lab(|lab| {
         let mut world = serving(lab, &[here(1)]);
         world.receive(&syn(1));
-        world.change(|state| publish(state, TCP, 8080, 80, &[here(2)]));
+        world.change(|state| {
+            publish(state, TCP, 8080, 80, &[here(2)]);
+            state.backends.get_mut(&Key(key(1))).unwrap().takes = 0;
+        });
         assert_eq!(delivered(&mut world, &ack(1)), address_of(1));
         assert_eq!(delivered(&mut world, &syn(1)), address_of(2));
         assert_eq!(
