@@ -36,14 +36,17 @@ pub(crate) struct Args {
     /// How often each way is measured
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// One short round without updates, to see that everything works
+    /// In how many of the rounds a service is updated by each way; one if not said
     #[arg(long)]
+    updates: Option<u32>,
+    /// One short round without updates, to see that everything works
+    #[arg(long, conflicts_with = "updates")]
     quick: bool,
     /// Where compare.json and compare.svg are written to
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Measure nothing: show what is in this file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["guest", "rounds", "quick"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["guest", "rounds", "updates", "quick"])]
     from: Option<PathBuf>,
     /// Write the results into docs/bench.md, and the plot beside it
     #[arg(long, conflicts_with = "quick")]
@@ -100,6 +103,9 @@ fn measure(args: &Args) -> Result<Vec<u8>> {
     command.extend(["--json".into(), json.clone().into()]);
     let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 3 });
     command.extend(["--rounds".into(), rounds.to_string().into()]);
+    if let Some(updates) = args.updates {
+        command.extend(["--updates".into(), updates.to_string().into()]);
+    }
     if args.quick {
         let short = ["--seconds", "0.2", "--updates", "0", "--settle", "3"];
         command.extend(short.map(OsString::from));
