@@ -9,6 +9,7 @@
 //! Nothing here does I/O or reads a clock: time is an argument.
 //! The effects are in the agent crate, behind [`kernel::Kernel`].
 
+pub mod arrivals;
 pub mod config;
 pub mod desired;
 pub mod explain;

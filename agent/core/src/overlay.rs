@@ -25,8 +25,8 @@ pub struct LocalEvent {
 pub enum EventKind {
     /// `start`.
     Start,
-    /// No event of the engine's: after a start it runs, waits for no health check, and its node
-    /// knows where it is reached.
+    /// No event of the engine's: after a start it runs, waits for no health check, and its node's
+    /// kernel brings connections to it.
     Up,
     /// `kill` with a signal that stops programs.
     Kill,
@@ -114,6 +114,12 @@ impl Overlay {
                 task.sign = *sign;
             }
         }
+    }
+
+    /// Did its node say that it is up?
+    #[must_use]
+    pub fn is_up(&self, task: &TaskId) -> bool {
+        matches!(self.signs.get(task), Some((Sign::Up, _)))
     }
 
     /// The signs now in force, for a newcomer who missed the events.

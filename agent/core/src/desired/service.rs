@@ -7,7 +7,7 @@ use crate::labels::{self, Local, Policy, Wishes};
 use crate::maglev;
 use crate::node::{Bridge, DEFAULT_BRIDGE, Node};
 use crate::report::Problem;
-use crate::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot, Task};
+use crate::snapshot::{Proto, PublishMode, PublishedPort, Service, Sign, Snapshot, Task};
 use crate::state::State;
 use lb_abi::service::{
     Backend, DIRECT, Frontend, LOCAL, PICK_FLOW, PICK_LEAST, PICK_SOURCE, PICK_TURN, Port, REMOTE,
@@ -51,7 +51,9 @@ pub(super) fn serve<'a>(
     for (task_id, task) in tasks {
         // Where the node is only said to be lost, a connection may go on, and its end is
         // the client's to notice; datagrams move on, as nobody would notice.
-        if !snapshot.alive(task) || (datagrams && snapshot.lost(task)) {
+        if !(snapshot.alive(task) || starts(world, task_id, task))
+            || (datagrams && snapshot.lost(task))
+        {
             continue;
         }
         let eligible = snapshot.eligible(task);
@@ -88,6 +90,13 @@ pub(super) fn serve<'a>(
         }
     }
     problems
+}
+
+/// Does it run on this node before the Swarm says so? The others are told of it once it is in the
+/// kernel here ([`crate::arrivals`]).
+fn starts(world: &World<'_>, id: &TaskId, task: &Task) -> bool {
+    let here = task.node == world.node.id && world.node.tasks.contains_key(id);
+    here && task.on_its_way() && task.sign != Sign::Dead
 }
 
 /// Takes away from `want` what [`serve`] added for `service`, whose tasks were `tasks`.

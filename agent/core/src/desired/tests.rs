@@ -144,6 +144,22 @@ fn a_dead_task_keeps_nothing() {
 }
 
 #[test]
+fn a_task_that_runs_here_is_held_before_the_swarm_says_so_and_gets_nothing() {
+    let mut snapshot = snapshot();
+    for task in ["a", "b"] {
+        let task = snapshot.tasks.get_mut(&TaskId::from(task)).unwrap();
+        task.state = TaskState::Pending;
+    }
+    let (state, problems) = want(&snapshot);
+    assert_eq!(problems, vec![]);
+    assert_eq!(state.backends.len(), 1, "b is elsewhere");
+    assert_eq!(state.backends[&Key::of("a")].takes, 0);
+    assert_eq!(ready(&state), 0);
+    snapshot.tasks.get_mut(&TaskId::from("a")).unwrap().sign = Sign::Dead;
+    assert_eq!(want(&snapshot).0.backends.len(), 0);
+}
+
+#[test]
 fn a_node_that_is_down_takes_its_tasks_along_and_an_unknown_one_does_not() {
     for (state_of_node, expected) in [
         (NodeState::Down, 1),

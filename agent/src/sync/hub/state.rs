@@ -5,10 +5,11 @@ use crate::sync::context::OwnSigns;
 use crate::sync::peers::PeerState;
 use crate::watch::info::Info;
 use crate::watch::{EngineUpdate, LocalFacts, LocalUpdate};
+use lb_core::arrivals::Arrivals;
 use lb_core::ids::{NodeId, TaskId};
 use lb_core::inbox::{Inbox, Stamp};
 use lb_core::node::TaskAddress;
-use lb_core::overlay::{LocalEvent, Overlay};
+use lb_core::overlay::{EventKind, LocalEvent, Overlay};
 use lb_core::snapshot::{Sign, Snapshot, carry_over};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -48,7 +49,9 @@ pub(super) struct State {
     base: Snapshot,
     /// What is known of tasks beyond it.
     overlay: Overlay,
-    /// The part of it that this node's own engine told.
+    /// Who is not taken for running before its node has spoken.
+    arrivals: Arrivals,
+    /// The part of what is known of tasks that this node's own engine told.
     own: Overlay,
     /// Addresses that agents told of their own nodes.
     addresses: BTreeMap<NodeId, Ipv4Addr>,
@@ -93,6 +96,8 @@ impl State {
     pub(super) fn take(&mut self, input: Input, now: Duration) -> Option<LocalEvent> {
         match input {
             Input::Engine(EngineUpdate::View(view)) if self.info.manager => {
+                let up = |task: &TaskId| self.overlay.is_up(task);
+                self.arrivals.note(&self.base, &view, up, now);
                 self.replace(view);
                 self.engine_answers = true;
                 self.engine_trouble = None;
@@ -113,13 +118,13 @@ impl State {
             Input::Local(LocalUpdate::Tasks(tasks)) => self.tasks = tasks,
             Input::Local(LocalUpdate::Event(event)) => {
                 self.own.note(&event, now);
-                self.dirty |= self.overlay.note(&event, now);
+                self.note(&event, now);
                 return Some(event);
             }
             Input::Event(node, event) => {
                 self.nudge = true;
                 if self.may_speak(&node, &event.task) {
-                    self.dirty |= self.overlay.note(&event, now);
+                    self.note(&event, now);
                 }
             }
             Input::Hello(node, told) => {
@@ -161,10 +166,12 @@ impl State {
     pub(super) fn view(&mut self, now: Duration) -> Option<Arc<View>> {
         self.own.expire(&self.base, now);
         self.dirty |= self.overlay.expire(&self.base, now);
+        self.dirty |= self.arrivals.expire(now);
         if !std::mem::take(&mut self.dirty) {
             return None;
         }
         let mut snapshot = self.base.clone();
+        self.arrivals.apply(&mut snapshot);
         self.overlay.apply(&mut snapshot, now);
         self.addresses
             .retain(|node, _| snapshot.nodes.contains_key(node));
@@ -251,6 +258,13 @@ impl State {
         SourceState {
             sentence: Some(sentence),
             ..SourceState::default()
+        }
+    }
+
+    fn note(&mut self, event: &LocalEvent, now: Duration) {
+        self.dirty |= self.overlay.note(event, now);
+        if event.kind == EventKind::Up {
+            self.dirty |= self.arrivals.end(&event.task);
         }
     }
 
