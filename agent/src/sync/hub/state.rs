@@ -132,6 +132,7 @@ impl State {
                 for (task, sign) in told.signs {
                     if self.may_speak(&node, &task) {
                         self.dirty |= self.overlay.adopt(&task, sign, now);
+                        self.dirty |= sign == Sign::Up && self.arrivals.end(&task);
                     }
                 }
                 if let Some(datapath) = told.datapath {

@@ -327,6 +327,21 @@ fn who_was_up_before_the_swarm_said_so_stays_up() {
 }
 
 #[test]
+fn who_hears_only_later_that_a_task_is_up_need_not_wait_either() {
+    let mut state = manager_with(&[]);
+    let lists = view(&[("new", "far")]);
+    state.take(Input::Engine(EngineUpdate::View(lists)), NOW);
+    state.view(NOW).unwrap();
+    let told = Told {
+        signs: vec![("new".into(), Sign::Up)],
+        ..Told::default()
+    };
+    state.take(Input::Hello("far".into(), told), NOW);
+    state.view(NOW).unwrap();
+    assert_eq!(takes(&state), ["new"]);
+}
+
+#[test]
 fn a_node_that_says_nothing_is_not_waited_for_for_long() {
     let mut state = manager_with(&[]);
     state.take(
