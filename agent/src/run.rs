@@ -217,9 +217,9 @@ impl Agent {
         };
         let snapshot = Arc::clone(&feed.snapshot.borrow_and_update());
         match turns.turn(&snapshot, &node, &self.settings.config()) {
-            Ok(outcome) => {
+            Ok(mut outcome) => {
                 if outcome.in_sync {
-                    feed.holds(outcome.held.clone());
+                    feed.holds(std::mem::take(&mut outcome.held));
                     self.next = self.look;
                     self.take_over();
                 }

@@ -124,10 +124,8 @@ fn details(report: &Report) {
     for failure in report.failures.iter().take(SHOWN) {
         eprintln!("{:?}: {failure:?}", failure.peer);
     }
-    for slow in report.slow.iter().take(SHOWN) {
-        let first = report.first_answer.get(&slow.task);
-        let last = report.last_asked.get(&slow.task);
-        eprintln!("{slow:?}, who answered from {first:?} to {last:?}");
+    for late in report.late().take(SHOWN) {
+        eprintln!("{late}");
     }
 }
 

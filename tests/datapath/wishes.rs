@@ -117,6 +117,7 @@ fn a_client_stays_with_its_task_for_as_long_as_was_asked_for() {
         let more = tcp(client(1011), at(node(1), 8080), "A").frame();
         assert_eq!(world.receive(&more).0, Verdict::Bridge);
         assert_eq!(world.tasks()[&1011], now);
+        assert_ne!(open(&mut world, 1011..1012)[0], now, "its SYN sent again");
     });
 }
 

@@ -174,9 +174,10 @@ pub(crate) fn counted(node: &Node) -> Vec<u64> {
 /// Packets that the programs dropped so far, with the reason, on each node that has any.
 pub(crate) fn drops(nodes: &[Node]) -> Vec<(String, Reason, u64)> {
     let mut drops = Vec::new();
-    // The others have none.
-    let programs = !by_ipvs() && !by_mesh();
-    for node in nodes.iter().filter(|_| programs) {
+    if by_ipvs() || by_mesh() {
+        return drops; // They have no such counters.
+    }
+    for node in nodes {
         let map = Map::PerCpuArray(open(node, "LB_DROPS"));
         let map = PerCpuArray::<_, u64>::try_from(map).unwrap();
         for (index, reason) in (0..).zip(Reason::ALL) {

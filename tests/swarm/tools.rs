@@ -81,12 +81,8 @@ pub(crate) fn assert_unharmed(what: &str, report: &Report) {
         report.failed,
         report.slowest
     );
-    for slow in &report.slow {
-        let known = (
-            report.first_answer.get(&slow.task),
-            report.last_asked.get(&slow.task),
-        );
-        println!("{what}: {slow:?}; its task answered from {known:?}");
+    for late in report.late() {
+        println!("{what}: {late}");
     }
     assert!(
         report.answered() > slow::fewer(100),

@@ -1,10 +1,10 @@
 //! Tasks that the Swarm has just begun to call running, and whose own node has not spoken yet.
 //!
-//! A manager may know of a start before the agent on the task's node has found the task's
-//! address and brought it into the kernel there: on a busy node by half a second. Who sends a connection's first
-//! packet there meanwhile loses it, and the client sends it again after a second. So such a
-//! task counts as starting until its node says that it is up ([`EventKind::Up`]), for a while: a
-//! node whose agent missed the start says nothing.
+//! A manager may know of a start before the agent on the task's node has found the task's address
+//! and brought it into the kernel there. Who sends a connection's first packet there meanwhile
+//! loses it, and the client sends it again after a second. So such a task counts as starting
+//! until its node says that it is up ([`EventKind::Up`]), for a while: a node whose agent missed
+//! the start says nothing (docs/adr/0013).
 //!
 //! [`EventKind::Up`]: crate::overlay::EventKind::Up
 
@@ -22,7 +22,7 @@ pub const WAITS: Duration = Duration::from_secs(1);
 pub struct Arrivals(BTreeMap<TaskId, Duration>);
 
 impl Arrivals {
-    /// Takes note of what `now` calls running and `before` did not, but for those that are `up`.
+    /// Takes note of what `next` calls running and `before` did not, but for those that are `up`.
     /// What the first complete view has was running before.
     pub fn note(
         &mut self,

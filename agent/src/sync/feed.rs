@@ -87,11 +87,7 @@ impl Feed {
 
     /// Lets the others know which of this node's tasks its kernel brings connections to.
     pub fn holds(&self, tasks: BTreeSet<TaskId>) {
-        self.held.send_if_modified(|held| {
-            let news = *held != tasks;
-            *held = tasks;
-            news
-        });
+        hub::publish(&self.held, tasks);
     }
 
     /// The agent was told to stop: others are told if that is the engine starting again, which

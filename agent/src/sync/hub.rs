@@ -91,7 +91,8 @@ pub(super) async fn run(
     }
 }
 
-fn publish<T: PartialEq>(out: &watch::Sender<T>, next: T) {
+/// Sends `next` if it is another one than before.
+pub(super) fn publish<T: PartialEq>(out: &watch::Sender<T>, next: T) {
     out.send_if_modified(|current| {
         let news = *current != next;
         if news {

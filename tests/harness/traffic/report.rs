@@ -78,6 +78,16 @@ impl Report {
         self.answers.values().sum()
     }
 
+    /// The answers that came late, a line each, with when their tasks first answered and were last
+    /// asked: for whoever looks for the cause.
+    pub fn late(&self) -> impl Iterator<Item = String> {
+        self.slow.iter().map(|slow| {
+            let first = self.first_answer.get(&slow.task);
+            let last = self.last_asked.get(&slow.task);
+            format!("{slow:?}, whose task answered from {first:?} to {last:?}")
+        })
+    }
+
     pub(super) fn add(&mut self, begin: Instant, (asked, peer, result): Asked) {
         match result {
             Ok(who) => {
