@@ -39,11 +39,17 @@ impl Node {
                     return Ok(Some(()));
                 }
                 if !procs::is_alive(pid) {
-                    bail!("the engine of {} ended:\n{}", self.name, self.log(LOG));
+                    bail!("the engine of {} ended:\n{}", self.name, self.engine_log());
                 }
                 Ok(None)
             },
         )
+    }
+
+    /// What the engine said last, for error messages.
+    #[must_use]
+    pub fn engine_log(&self) -> String {
+        self.log(LOG)
     }
 
     /// Whether the engine answers now.

@@ -1,6 +1,6 @@
 //! What the manager knows of tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -52,8 +52,23 @@ impl Swarm {
                 .iter()
                 .map(|task| format!("\n  {task:?}"))
                 .collect::<String>();
-            anyhow!("{error:#}; there are:{seen}")
+            let logs = self.engine_logs(&last);
+            anyhow!("{error:#}; there are:{seen}{logs}")
         })
+    }
+
+    /// What the engines of those that do not run as they shall said last.
+    fn engine_logs(&self, tasks: &[Task]) -> String {
+        let stuck = tasks
+            .iter()
+            .filter(|task| (task.state == "running") != (task.desired == "running"))
+            .map(|task| task.node.as_str())
+            .collect::<BTreeSet<_>>();
+        stuck
+            .into_iter()
+            .filter_map(|name| self.node(name).ok())
+            .map(|node| format!("\nthe engine of {}:\n{}", node.name, node.engine_log()))
+            .collect()
     }
 
     /// Host names of the nodes by their ids in the Swarm.
