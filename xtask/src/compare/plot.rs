@@ -159,14 +159,13 @@ fn figure(
     way: Way,
     ratio: Spread,
 ) -> String {
-    let digits = measure.digits();
     let median = measure
         .spread(results, way, place)
         .map_or(0.0, |spread| spread.median);
     if way == Way::Mesh {
-        format!("{median:.digits$}")
+        format!("{median:.0}")
     } else {
-        format!("×{:.2}, {median:.digits$}", ratio.median)
+        format!("×{:.2}, {median:.0}", ratio.median)
     }
 }
 

@@ -56,13 +56,13 @@ impl Measure {
         Self::Bulk,
     ];
 
-    /// In words, with its unit.
+    /// In words, with its unit, which is small enough for whole numbers.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Kept => "keep-alive requests/s",
             Self::New => "new connections/s",
-            Self::Median => "latency p50, ms",
-            Self::Tail => "latency p99, ms",
+            Self::Median => "latency p50, µs",
+            Self::Tail => "latency p99, µs",
             Self::KeptCpu => "CPU ms per 1,000 keep-alive requests",
             Self::NewCpu => "CPU ms per 1,000 new connections",
             Self::Bulk => "bulk, MB/s",
@@ -74,20 +74,12 @@ impl Measure {
         matches!(self, Self::Kept | Self::New | Self::Bulk)
     }
 
-    /// Digits after the point.
-    pub(super) const fn digits(self) -> usize {
-        match self {
-            Self::Median | Self::Tail => 1,
-            _ => 0,
-        }
-    }
-
     const fn of(self, sample: &Sample) -> f64 {
         match self {
             Self::Kept => sample.kept.per_second,
             Self::New => sample.new.per_second,
-            Self::Median => sample.paced.p50,
-            Self::Tail => sample.paced.p99,
+            Self::Median => sample.paced.p50 * 1e3,
+            Self::Tail => sample.paced.p99 * 1e3,
             Self::KeptCpu => sample.kept.cpu_ms,
             Self::NewCpu => sample.new.cpu_ms,
             Self::Bulk => sample.bulk,

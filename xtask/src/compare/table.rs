@@ -78,12 +78,11 @@ fn figures(results: &Results, place: Place) -> Vec<Vec<String>> {
 }
 
 fn cell(results: &Results, measure: Measure, way: Way, place: Place) -> String {
-    let digits = measure.digits();
     let Some(spread) = measure.spread(results, way, place) else {
         return String::new();
     };
     let (median, least, most) = (spread.median, spread.least, spread.most);
-    let mut text = format!("{median:.digits$} ({least:.digits$} to {most:.digits$})");
+    let mut text = format!("{median:.0} ({least:.0} to {most:.0})");
     if way != Way::Mesh
         && let Some(ratio) = measure.ratio(results, way, place)
     {
