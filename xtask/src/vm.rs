@@ -6,6 +6,7 @@
 //! unless the guest is steady: then its time is the number of instructions that it has run.
 
 mod beside;
+mod fault;
 mod guest;
 mod machine;
 mod rootfs;

@@ -9,8 +9,9 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
+use super::fault::StaleBreakpoint;
 use super::guest::Guest;
 use super::rootfs::System;
 use super::state::{self, State};
@@ -235,10 +236,14 @@ impl Machine {
         let status = self.ssh().arg(OsString::from_vec(words)).status();
         let status = status.context("cannot start ssh")?;
         if !self.lives("qemu") {
-            bail!(
-                "the virtual machine ended meanwhile; its kernel said last:\n{}",
-                self.log("serial.log")
-            );
+            let said = self.log("serial.log");
+            let ended =
+                anyhow!("the virtual machine ended meanwhile; its kernel said last:\n{said}");
+            return Err(if StaleBreakpoint::is_in(&said) {
+                ended.context(StaleBreakpoint)
+            } else {
+                ended
+            });
         }
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         Ok(ExitCode::from(code.unwrap_or(255)))

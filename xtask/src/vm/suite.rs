@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::beside::Beside;
 use super::boot;
+use super::fault::StaleBreakpoint;
 use super::guest::Guest;
 use super::machine::Machine;
 use super::state;
@@ -65,20 +66,38 @@ pub(crate) struct Wanted<'a> {
 pub(crate) const MESH: &str = "mesh";
 
 /// Runs what is wanted in each guest. What fails does not keep the rest from its turn, and the
-/// guest ends whatever becomes of it.
+/// guest ends whatever becomes of it. What the emulator did wrong is no outcome: it has one more try.
 pub(crate) fn suites(guests: Guests, wanted: &Wanted<'_>) -> Result<()> {
     let programs = build(wanted.suites)?;
     let mut failed = Vec::new();
     for guest in guests.each() {
-        let machine = boot(guest, false)?;
-        let outcome = in_guest(&machine, guest, &programs, wanted);
-        machine.stop()?;
+        let outcome = match in_new_guest(guest, &programs, wanted) {
+            Err(error) if error.is::<StaleBreakpoint>() => {
+                say(format_args!(
+                    "{error:#}\nAll of it once more, in another guest."
+                ));
+                in_new_guest(guest, &programs, wanted)
+            }
+            outcome => outcome,
+        };
         failed.extend(outcome?);
     }
     if failed.is_empty() {
         return Ok(());
     }
     bail!("failed: {}", failed.join(", "))
+}
+
+/// Boots a guest for [`in_guest`], and ends it.
+fn in_new_guest(
+    guest: Guest,
+    programs: &[(&str, PathBuf)],
+    wanted: &Wanted<'_>,
+) -> Result<Vec<String>> {
+    let machine = boot(guest, false)?;
+    let outcome = in_guest(&machine, guest, programs, wanted);
+    machine.stop()?;
+    outcome
 }
 
 /// Runs all of it in one guest; what failed, by name.
