@@ -10,6 +10,10 @@ use crate::service::{ApiTask, Task};
 use crate::swarm::Swarm;
 use crate::wait;
 
+/// An engine to which a task comes before its node's address in the task's network rejects it after
+/// 30 s, for the Swarm to start another (<https://github.com/moby/moby/pull/37604>).
+const REJECTED: Duration = Duration::from_secs(45);
+
 impl Swarm {
     /// The tasks of the service with this name or id.
     pub fn tasks(&self, service: &str) -> Result<Vec<Task>> {
@@ -27,7 +31,8 @@ impl Swarm {
             .collect())
     }
 
-    /// Waits until exactly `count` tasks run and none of the others does any more.
+    /// Waits until exactly `count` tasks run and none of the others does any more: for `timeout`, and
+    /// as long as the engine may need to start a task once more.
     pub fn wait_for_tasks(
         &self,
         service: &str,
@@ -36,7 +41,7 @@ impl Swarm {
     ) -> Result<Vec<Task>> {
         let mut last = Vec::new();
         let what = format!("{count} running tasks of {service}");
-        let result = wait::until(&what, timeout, || {
+        let result = wait::until(&what, timeout + REJECTED, || {
             last = self.tasks(service)?;
             let (wanted, old): (Vec<_>, Vec<_>) = last
                 .iter()

@@ -21,9 +21,8 @@ use harness::swarm::Swarm;
 use harness::{shell, wait};
 
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
-/// Tasks are there within two seconds; a loaded machine may take its time, and so may an engine that
-/// has to reject a task first.
-const TASKS: Duration = Duration::from_secs(75);
+/// Tasks are there within two seconds; a loaded machine may take its time.
+const TASKS: Duration = Duration::from_secs(30);
 const PORT: u16 = 8300;
 /// Of the blow's end until all is as before.
 const REPAIR: Duration = Duration::from_secs(2);

@@ -58,10 +58,8 @@ use harness::shared::{self, Turn};
 /// Takes a laboratory down when its test process ends.
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
 
-/// Tasks are there within two seconds; a loaded machine may take its time, and an engine to which a
-/// task comes before its node's address in the task's network rejects it after 30 s, for the Swarm
-/// to start another (<https://github.com/moby/moby/pull/37604>).
-const TASKS: Duration = Duration::from_secs(75);
+/// Tasks are there within two seconds; a loaded machine may take its time.
+const TASKS: Duration = Duration::from_secs(30);
 
 /// The shared Swarm, or nothing where tests cannot run. Others may use it too.
 fn turn() -> Option<Turn> {
