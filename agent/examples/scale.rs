@@ -11,15 +11,15 @@
 use agent::kernel::bpf::BpfKernel;
 use anyhow::{Context, Result, ensure};
 use lb_core::config::Config;
-use lb_core::desired::Picture;
+use lb_core::desired::Desired;
 use lb_core::ids::{NodeId, ServiceId, TaskId};
 use lb_core::kernel::{Kernel as _, apply_all};
 use lb_core::node::{Link, Node, TaskAddress};
 use lb_core::op::Op;
-use lb_core::plan::{Gate, plan};
+use lb_core::plan::{Prune, plan};
 use lb_core::snapshot::{
-    DesiredState, NodeState, Proto, PublishMode, PublishedPort, Service, Sign, Snapshot, SwarmNode,
-    Task, TaskState,
+    DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot,
+    SwarmNode, Task, TaskState,
 };
 use lb_core::state::{HookKind, State};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -78,13 +78,13 @@ fn measure(bpffs: &Path, services: u16, tasks: u16, nodes: u16) -> Result<()> {
             continue;
         };
         task.desired = DesiredState::Ended;
-        task.sign = Sign::Stopping;
+        task.health = LocalHealth::Stopping;
         agent.turn("stopping", &snapshot)?;
         let task = snapshot.tasks.remove(&id).context("it is there")?;
         agent.turn("gone", &snapshot)?;
         let task = Task {
             desired: DesiredState::Running,
-            sign: Sign::Fine,
+            health: LocalHealth::Ok,
             ..task
         };
         snapshot.tasks.insert(id25("new", n).as_str().into(), task);
@@ -103,23 +103,23 @@ struct Agent {
     kernel: BpfKernel,
     node: Node,
     have: State,
-    wanted: Option<Picture>,
+    wanted: Option<Desired>,
 }
 
 impl Agent {
-    /// What `agent/src/run/turn.rs` does, step by step.
+    /// What `agent/src/run/reconcile.rs` does, step by step.
     fn turn(&mut self, what: &str, snapshot: &Snapshot) -> Result<()> {
         let config = Config::default();
         let begin = Instant::now();
-        let picture = match self.wanted.take() {
-            Some(wanted) => wanted.next(snapshot, &self.node, &config, &self.have),
-            None => Picture::new(snapshot, &self.node, &config, &self.have),
+        let desired = match self.wanted.take() {
+            Some(wanted) => wanted.update(snapshot, &self.node, &config, &self.have),
+            None => Desired::full(snapshot, &self.node, &config, &self.have),
         };
         say(&format!("{what}_desired"), millis(begin), "ms");
-        let problems = picture.problems();
+        let problems = desired.problems();
         ensure!(problems.is_empty(), "{:?}", problems.first());
         let planned = Instant::now();
-        let ops = plan(&picture.want, &self.have, Gate::Open);
+        let ops = plan(&desired.want, &self.have, Prune::Allowed);
         say(&format!("{what}_plan"), millis(planned), "ms");
         let applied = Instant::now();
         let errors = apply_all(&mut self.kernel, &ops);
@@ -133,8 +133,8 @@ impl Agent {
         for op in ops.iter().filter(|op| !xdp(op)) {
             op.apply_to(&mut self.have);
         }
-        self.have.share(&picture.want);
-        self.wanted = Some(picture);
+        self.have.reuse_from(&desired.want);
+        self.wanted = Some(desired);
         say(&format!("{what}_note"), millis(noted), "ms");
         say(&format!("{what}_turn"), millis(begin), "ms");
         say(&format!("{what}_steps"), ops.len(), "");
@@ -185,6 +185,7 @@ fn swarm(services: u16, tasks: u16, nodes: u16) -> Snapshot {
             manager: n < 3,
             draining: false,
             datapath: None,
+            token_keys: None,
         };
         snapshot
             .nodes
@@ -202,6 +203,7 @@ fn swarm(services: u16, tasks: u16, nodes: u16) -> Snapshot {
             labels: [("com.docker.stack.namespace".to_owned(), "stack".to_owned())].into(),
             ports: vec![port],
             removed: false,
+            created: 0,
         };
         let id = ServiceId::from(id25("service", n.into()).as_str());
         for slot in 0..tasks {
@@ -220,7 +222,7 @@ fn swarm(services: u16, tasks: u16, nodes: u16) -> Snapshot {
                 desired: DesiredState::Running,
                 container: Some(format!("{number:064x}")),
                 host_ports: Vec::new(),
-                sign: Sign::Fine,
+                health: LocalHealth::Ok,
             };
             snapshot
                 .tasks

@@ -9,7 +9,7 @@
 mod identity;
 mod pem;
 
-pub use identity::{Identity, Subject};
+pub use identity::{Identity, Subject, expires};
 
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
@@ -55,10 +55,10 @@ pub enum CertsError {
     },
 }
 
-/// What is known of the identity at present.
+/// State of this node's certificate.
 #[derive(Clone, Debug, Default)]
-pub struct Standing {
-    /// The newest one that could be used.
+pub struct CertificateState {
+    /// The newest usable identity.
     pub identity: Option<Arc<Identity>>,
     /// Why there is none, or none newer.
     pub problem: Option<String>,
@@ -73,7 +73,7 @@ pub fn load(directory: &Path) -> Result<Identity, CertsError> {
 }
 
 /// Reads `directory` every `period`, and keeps `out` up to date until nobody listens.
-pub async fn follow(directory: PathBuf, period: Duration, out: watch::Sender<Standing>) {
+pub async fn follow(directory: PathBuf, period: Duration, out: watch::Sender<CertificateState>) {
     let mut seen: Option<u64> = None;
     while !out.is_closed() {
         match read(&directory) {
@@ -93,22 +93,22 @@ pub async fn follow(directory: PathBuf, period: Duration, out: watch::Sender<Sta
     }
 }
 
-fn note(out: &watch::Sender<Standing>, read: Result<Identity, CertsError>) {
+fn note(out: &watch::Sender<CertificateState>, read: Result<Identity, CertsError>) {
     match read {
         Ok(identity) => {
             tracing::info!(subject = %identity.subject(), "node certificate read");
-            out.send_replace(Standing {
+            out.send_replace(CertificateState {
                 identity: Some(Arc::new(identity)),
                 problem: None,
             });
         }
         Err(error) => {
             let problem = Some(error.to_string());
-            out.send_if_modified(|standing| {
-                let news = standing.problem != problem;
+            out.send_if_modified(|certificate| {
+                let news = certificate.problem != problem;
                 if news {
                     tracing::warn!(%error, "node certificate not usable");
-                    standing.problem = problem;
+                    certificate.problem = problem;
                 }
                 news
             });

@@ -1,7 +1,9 @@
-//! What can be typed, and set in the environment of a service.
+//! Command line, and the environment variables that stand for its options.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lb_core::config::{Config, DEFAULT_PORT};
+use lb_core::config::{Config, DEFAULT_LABEL_PORTS, DEFAULT_PORT};
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -20,8 +22,34 @@ pub struct Cli {
 pub enum Verb {
     /// Run the agent on this node
     Run(Box<Run>),
+    /// Ask the engine on behalf of the agent, which then needs no Docker socket
+    EngineFilter(Filter),
     /// Remove everything of swarmlb's from this node's kernel
     Clean(Bpffs),
+}
+
+/// Settings of the filter before the engine.
+#[derive(Clone, Debug, Args)]
+pub struct Filter {
+    /// Docker's socket
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "SWARMLB_DOCKER_SOCKET",
+        default_value = "/run/docker.sock"
+    )]
+    pub docker_socket: PathBuf,
+    /// Socket on which the agent asks: its own --docker-socket
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "SWARMLB_ENGINE_SOCKET",
+        default_value = "/run/swarmlb/engine.sock"
+    )]
+    pub socket: PathBuf,
+    /// How to write logs
+    #[arg(long, value_enum, env = "SWARMLB_LOG_FORMAT", default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
 }
 
 /// Where pinned objects are.
@@ -97,6 +125,25 @@ pub struct Run {
         default_value = "auto"
     )]
     pub lease: Lease,
+    /// Ports that services may publish by label: FIRST-LAST, or off (none); the same on all nodes.
+    /// What Swarm publishes is not concerned
+    #[arg(
+        long,
+        value_name = "RANGE",
+        env = "SWARMLB_LABELS_PUBLISH",
+        default_value_t = LabelPorts(Some(DEFAULT_LABEL_PORTS))
+    )]
+    pub labels_publish: LabelPorts,
+    /// Whether processes on nodes may call every task behind a published port by its own address, and not
+    /// only those whose service has the label swarmlb.task-address=true; the same on all nodes
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "SWARMLB_TASK_ADDRESSES",
+        default_value_t = false,
+        action = clap::ArgAction::Set
+    )]
+    pub task_addresses: bool,
     /// How to write logs
     #[arg(long, value_enum, env = "SWARMLB_LOG_FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -140,6 +187,35 @@ impl FromStr for Lease {
     }
 }
 
+/// Ports that services may publish by label; none: no port at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelPorts(pub Option<RangeInclusive<u16>>);
+
+impl FromStr for LabelPorts {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        if word == "off" {
+            return Ok(Self(None));
+        }
+        let port = |word: &str| word.parse().ok().filter(|port: &u16| *port != 0);
+        word.split_once('-')
+            .and_then(|(first, last)| Some(port(first)?..=port(last)?))
+            .filter(|range| !range.is_empty())
+            .map(|range| Self(Some(range)))
+            .ok_or("it is off, or the first and the last port, like 1024-65535")
+    }
+}
+
+impl fmt::Display for LabelPorts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            None => f.write_str("off"),
+            Some(ports) => write!(f, "{}-{}", ports.start(), ports.end()),
+        }
+    }
+}
+
 /// What answers published ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Choice {
@@ -164,7 +240,11 @@ impl Run {
     /// What the pure core needs of it.
     #[must_use]
     pub fn config(&self) -> Config {
-        Config { port: self.port }
+        Config {
+            port: self.port,
+            label_ports: self.labels_publish.0.clone(),
+            task_addresses: self.task_addresses,
+        }
     }
 }
 
@@ -191,12 +271,32 @@ mod tests {
     }
 
     #[test]
+    fn labels_may_publish_a_range_of_ports_or_none() {
+        for (word, ports) in [
+            ("off", None),
+            ("80-80", Some(80..=80)),
+            ("1-65535", Some(1..=65535)),
+        ] {
+            let cli = Cli::try_parse_from(["swarmlb", "run", "--labels-publish", word]).unwrap();
+            let Verb::Run(run) = cli.verb else {
+                panic!("not run")
+            };
+            assert_eq!(run.labels_publish.to_string(), word);
+            assert_eq!(run.config().label_ports, ports);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         for line in [
             ["swarmlb", "run", "--port", "0"],
             ["swarmlb", "run", "--port", "65536"],
             ["swarmlb", "run", "--lease", "4"],
             ["swarmlb", "run", "--lease", "5m"],
+            ["swarmlb", "run", "--labels-publish", ""],
+            ["swarmlb", "run", "--labels-publish", "0-9"],
+            ["swarmlb", "run", "--labels-publish", "9-8"],
+            ["swarmlb", "run", "--labels-publish", "1024-65536"],
         ] {
             assert!(Cli::try_parse_from(line).is_err(), "{line:?}");
         }

@@ -1,6 +1,6 @@
-//! The effects: everything that changes the kernel is below this module.
+//! Kernel back ends: everything that changes the kernel is below this module.
 //!
-//! It knows `lb_core`'s states and steps, and nothing of where they come from.
+//! It depends on `lb_core`'s states and operations, not on their sources.
 
 pub mod bpf;
 mod clock;
@@ -11,7 +11,7 @@ use lb_abi::service::Port;
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
 use lb_core::report;
-use lb_core::tell::FlowTable;
+use lb_core::report::build::FlowTable;
 use lb_datapath::model::Memory;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -31,30 +31,30 @@ pub struct Traffic {
     pub retired: BTreeMap<Key, report::Counters>,
 }
 
-/// Reads what a datapath counts and remembers, with handles of its own: reading holds nothing up.
-pub trait Meter: Send + Sync {
-    /// What clients did through this node so far, and how many flows are open now.
+/// Reads a datapath's counters and flows, with handles of its own, so that it never blocks the main loop.
+pub trait StatsReader: Send + Sync {
+    /// Counters of this node's traffic so far, and the number of open flows.
     ///
     /// # Errors
-    /// When the kernel could not be asked; so below.
+    /// When the kernel could not be read.
     fn read(&self) -> Result<Traffic, ObserveError>;
 
-    /// The flows that this node remembers.
+    /// The flow table of this node.
     ///
     /// # Errors
-    /// See above.
+    /// When the kernel could not be read.
     fn flows(&self) -> Result<FlowTable, ObserveError>;
 
-    /// A copy of what decides about packets of `client` to the published port `port`; none where
-    /// the kernel decides by itself.
+    /// A copy of the maps' entries that decide about packets of `client` to the published port `port`; `None`
+    /// if the kernel has no such maps (IPVS).
     ///
     /// # Errors
-    /// See above.
-    fn memory(&self, client: Ipv4Addr, port: &Port) -> Result<Option<Memory>, ObserveError>;
+    /// When the kernel could not be read.
+    fn map_snapshot(&self, client: Ipv4Addr, port: &Port) -> Result<Option<Memory>, ObserveError>;
 
     /// Packets dropped on this node so far, by reason.
     ///
     /// # Errors
-    /// See above.
+    /// When the kernel could not be read.
     fn drops(&self) -> Result<BTreeMap<Reason, u64>, ObserveError>;
 }

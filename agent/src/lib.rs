@@ -1,11 +1,12 @@
-//! The agent: watches the Swarm, works out what the kernel shall hold, and sees to it.
+//! The agent: watches the Swarm, computes the desired state of the kernel, and applies it.
 
 pub mod certs;
 pub mod cli;
+pub mod error_chain;
+pub mod filter;
 pub mod kernel;
 pub mod links;
 pub mod run;
-pub mod sentence;
 pub mod serve;
 pub mod sync;
 pub mod watch;

@@ -1,41 +1,45 @@
-//! The node's own network: which device leads to the other nodes, which addresses
-//! are answered, and news of changes. All by rtnetlink, in the network namespace of
-//! the calling thread. Read only.
+//! The host's links by netlink, in the network namespace of the calling thread: the uplink, the addresses
+//! on which published ports are answered, events of changes, and ports of the host's own processes. Read
+//! only.
 
 mod changes;
-mod choose;
+mod container_addresses;
 mod dump;
-mod network;
+mod listening;
+mod netns_cookie;
+mod uplink;
 
 pub use changes::{Changes, changes};
-pub use network::network;
+pub use container_addresses::{ContainerAddresses, FarEnd};
+pub use listening::{Listening, Ports};
+pub use netns_cookie::netns_cookie;
 
 use lb_core::node::Link;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Ipv4Addr;
 
-/// What the links and addresses of this host say.
+/// Facts about the links and addresses of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// The device that carries the node's address, or the first that the operator named.
     pub uplink: Link,
     /// Addresses of that device.
     pub own: BTreeSet<Ipv4Addr>,
-    /// Other devices that clients come in on.
-    pub others: BTreeSet<Link>,
+    /// Further devices on which clients' packets arrive.
+    pub extra_uplinks: BTreeSet<Link>,
     /// The bridge of the tasks, once Docker has made it.
     pub bridge: Option<Link>,
-    /// Other bridges of this host, whose containers may call.
+    /// Other bridges of this host, whose containers may be clients.
     pub bridges: BTreeSet<Link>,
-    /// Indexes of all devices that are ports of these bridges.
-    pub ports: BTreeSet<u32>,
-    /// Addresses on which published ports are answered: all of this host's, but for those of
-    /// its loopback that are nobody else's business.
+    /// Indexes of all devices that are ports of these bridges, with their other ends.
+    pub bridge_ports: BTreeMap<u32, Option<FarEnd>>,
+    /// Addresses on which published ports are answered: all of this host's, apart from loopback
+    /// addresses.
     pub addresses: BTreeSet<Ipv4Addr>,
 }
 
-/// Why the facts cannot be had. The sentence is for the operator.
+/// Why the links cannot be read. The message is for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum LinksError {
     /// The operator named a device that does not exist.
@@ -68,7 +72,7 @@ pub enum LinksError {
         /// `lo`, or the bridge of the tasks.
         name: String,
     },
-    /// Nothing to go by.
+    /// The node's address is not known, and no device was named.
     #[error(
         "no usable uplink: the Swarm has no IPv4 address for this node; name a device with --uplink (this host has {})",
         list(have)
@@ -77,10 +81,10 @@ pub enum LinksError {
         /// Devices that could be an uplink.
         have: Vec<String>,
     },
-    /// No netlink socket.
+    /// No netlink socket could be opened.
     #[error("cannot open a netlink socket: {0}")]
     Socket(#[source] io::Error),
-    /// The kernel did not answer as expected.
+    /// The kernel refused a dump.
     #[error("cannot read this host's {what} by netlink: {source}")]
     Dump {
         /// `links` or `addresses`.
@@ -88,7 +92,7 @@ pub enum LinksError {
         /// How it failed.
         source: Box<rtnetlink::Error>,
     },
-    /// The kernel did not answer at all.
+    /// The kernel did not answer in time.
     #[error("cannot read this host's links by netlink: no answer within 5 s")]
     Silent,
 }
@@ -101,7 +105,7 @@ pub async fn read(
     bridge_name: &str,
 ) -> Result<Facts, LinksError> {
     let devices = dump::devices().await?;
-    choose::facts(&devices, address, named, bridge_name)
+    uplink::facts(&devices, address, named, bridge_name)
 }
 
 fn list(names: &[String]) -> String {

@@ -7,11 +7,19 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    if let Err(error) = confine() {
+        print_error(&error);
+        return ExitCode::FAILURE;
+    }
     // clap ends with 2 on what it does not understand.
     let done = match Cli::parse().verb {
         Verb::Run(settings) => {
             log(settings.log_format);
             run(*settings)
+        }
+        Verb::EngineFilter(settings) => {
+            log(settings.log_format);
+            filter(settings)
         }
         Verb::Clean(place) => {
             log(LogFormat::Text);
@@ -21,19 +29,38 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             ExitCode::FAILURE
         }
     }
 }
 
+/// What this process has, it neither adds to nor shows: no program that it might start gains
+/// rights, and no other process, nor a core dump, gets at its keys.
+fn confine() -> anyhow::Result<()> {
+    use nix::sys::prctl;
+    prctl::set_no_new_privs().context("new privileges can't be given up")?;
+    prctl::set_dumpable(false).context("the memory can't be hidden")
+}
+
 fn run(settings: agent::cli::Run) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // Looks at the kernel's maps; more at once would only wait for each other.
+        .max_blocking_threads(8)
         .enable_all()
         .build()
         .context("the runtime could not be started")?;
     Ok(runtime.block_on(agent::run::run(settings))?)
+}
+
+/// One thread is enough: it passes bytes on.
+fn filter(settings: agent::cli::Filter) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime could not be started")?;
+    Ok(runtime.block_on(agent::filter::run(settings))?)
 }
 
 /// Logs go to standard error; `RUST_LOG` filters them.
@@ -50,11 +77,14 @@ fn log(format: LogFormat) {
     }
 }
 
-/// One sentence, whatever the depth of its causes.
+/// Prints one message, with the whole chain of sources.
 #[expect(
     clippy::print_stderr,
     reason = "the last word belongs to the person at the terminal"
 )]
-fn complain(error: &anyhow::Error) {
-    eprintln!("swarmlb: {}", agent::sentence::causes(error.as_ref()));
+fn print_error(error: &anyhow::Error) {
+    eprintln!(
+        "swarmlb: {}",
+        agent::error_chain::error_chain(error.as_ref())
+    );
 }

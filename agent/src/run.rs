@@ -1,68 +1,72 @@
-//! The loop: the only place that knows the sources, the pure core and the kernel at once.
+//! The main loop: the only place that knows the sources, the pure core and the kernel at once.
 //!
-//! One owner of all that changes. Whatever happens, the answer is the same turn:
-//! look at what shall be and what is, take the steps between. Others read what the
-//! last turn left in [`desk`].
+//! It owns all mutable state. On every event it runs the same reconcile pass: compute the
+//! desired state, compare it with the kernel, apply the difference. The admin API and other
+//! agents read the result of the last pass from [`admin_state`].
 
-mod beat;
+mod admin_state;
 mod datapath;
-mod desk;
-mod leave;
-mod turn;
+mod host;
+mod lease;
+mod reconcile;
+mod retry;
+mod shutdown;
+mod tokens;
 
 use crate::cli;
-use crate::links::{self, Changes, LinksError};
-use crate::sentence::causes;
+use crate::error_chain::error_chain;
+use crate::links::{self, Changes, ContainerAddresses, LinksError, Listening};
 use crate::serve::{self, BindError};
-use crate::sync::{self, Feed, StartError};
+use crate::sync::{self, ClusterView, StartError};
+use admin_state::AdminState;
 pub use datapath::{ChooseError, clean};
-use desk::Desk;
+use host::{listening_problem, read_node, wait_for_swarm};
 use lb_core::kernel::ObserveError;
-use lb_core::node::Node;
 use lb_core::report::Problem;
+use reconcile::Reconciler;
+use retry::{FIRST_RETRY, Retry};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokens::Tokens;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
-use turn::Turns;
 
-/// The bridge through which tasks reach the world.
-const BRIDGE: &str = "docker_gwbridge";
-/// News that come together are taken together.
+/// Events of one burst are handled by one reconcile pass.
 const COALESCE: Duration = Duration::from_millis(2);
-/// A failed step is tried again after this.
-const RETRY: Duration = Duration::from_secs(1);
-/// The kernel is looked at, whether or not there are news.
+/// While new token keys are not in the view yet, the view is checked again after this time.
+const KNOWN: Duration = Duration::from_millis(50);
+/// The kernel's state is observed again at least this often.
 const REFRESH: Duration = Duration::from_secs(30);
-/// How long the first facts about this host may take.
-const FIRST_FACTS: Duration = Duration::from_secs(30);
 
 /// Why the agent can't run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The sources.
+    /// Docker, certificates or the peer port could not be opened.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The kernel's side.
+    /// No datapath can serve on this host.
     #[error(transparent)]
     Choose(#[from] ChooseError),
-    /// The operator's socket.
+    /// The admin socket could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The uplink.
+    /// The host's links could not be read, or none is usable as uplink.
     #[error(transparent)]
     Links(#[from] LinksError),
-    /// The maps.
+    /// The kernel's state could not be read.
     #[error(transparent)]
     Observe(#[from] ObserveError),
-    /// Not in a Swarm.
+    /// This host is not in a Swarm.
     #[error("{0}")]
     NoSwarm(String),
-    /// Docker's socket is there, and says nothing of use.
+    /// The engine did not tell in time which node this host is.
     #[error("Docker did not say within 30 s who this host is in the Swarm: {0}")]
     Silent(String),
-    /// No signals.
+    /// No random bytes could be read for token keys.
+    #[error("/dev/urandom can't be read, from which the keys of the tunnel's tokens are drawn")]
+    Random(#[source] std::io::Error),
+    /// Signal handlers could not be installed.
     #[error("signals can't be received")]
     Signals(#[source] std::io::Error),
 }
@@ -75,24 +79,30 @@ pub enum RunError {
 pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-    let desk = Arc::new(Desk::new());
-    let mut feed = sync::start(
+    let admin_state = Arc::new(AdminState::new());
+    let mut cluster = sync::start(
         sync::Settings {
             docker_socket: settings.docker_socket.clone(),
             certificates: settings.certificates.clone(),
             listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             port: settings.port,
         },
-        Desk::local_stats(&desk),
+        AdminState::local_stats(&admin_state),
     )
     .await?;
     // Nothing is put into the kernel before it is known that it can be of use.
-    first_facts(&mut feed).await?;
-    let node = node(&feed, &settings).await?;
+    wait_for_swarm(&mut cluster).await?;
+    let mut listening = Listening::default();
+    listening.refresh();
+    let mut container_addresses = ContainerAddresses::default();
+    let node = read_node(&cluster, &settings, &listening, &mut container_addresses).await?;
     let listener = serve::bind(&settings.socket).await?;
     let datapath = datapath::choose(&settings)?;
-    desk.open(&feed, &*datapath)?;
-    feed.serves_by(datapath.name());
+    admin_state.datapath_started(&cluster, &*datapath)?;
+    let known = datapath.token_keys()?;
+    let tokens = Tokens::start(known, Instant::now()).map_err(RunError::Random)?;
+    cluster.advertise_token_keys(tokens.keys());
+    cluster.advertise_datapath(datapath.name());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         node = %node.id,
@@ -103,28 +113,32 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let answers = tokio::spawn(listener.serve(
-        Arc::clone(&desk) as Arc<dyn serve::Source>,
+        Arc::clone(&admin_state) as Arc<dyn serve::Source>,
         async {
             let _ = stopped.await;
         },
     ));
     let mut agent = Agent {
         settings,
-        desk,
-        alone: Some(datapath.name()),
-        turns: Some(Turns::new(datapath)),
-        next: Instant::now(),
-        look: Instant::now(),
-        beat: Instant::now(),
+        admin_state,
+        cleanup_pending: Some(datapath.name()),
+        reconciler: Some(Reconciler::new(datapath)),
+        tokens,
+        reconcile_at: Instant::now(),
+        observe_at: Instant::now(),
+        retry: Retry::new(FIRST_RETRY, REFRESH),
+        tick_at: Instant::now(),
+        listening,
+        container_addresses,
     };
     let mut changes = links::changes()?;
     loop {
         tokio::select! {
-            wake = agent.wait(&mut feed, &mut changes) => agent.act(wake, &mut feed).await,
+            wake = agent.wait(&mut cluster, &mut changes) => agent.handle(wake, &mut cluster).await,
             _ = terminate.recv() => {
-                feed.told_to_stop().await;
+                cluster.announce_shutdown().await;
                 tokio::select! {
-                    () = agent.last_turns(&mut feed, &mut changes) => {}
+                    () = agent.grace_period(&mut cluster, &mut changes) => {}
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
                 }
@@ -133,7 +147,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
             _ = interrupt.recv() => break,
         }
     }
-    agent.leave(&feed);
+    agent.shut_down(&cluster);
     drop(stop);
     let _ = answers.await;
     Ok(())
@@ -141,96 +155,154 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
 
 struct Agent {
     settings: cli::Run,
-    desk: Arc<Desk>,
-    /// Name of the datapath, until it is known to be the only one.
-    alone: Option<&'static str>,
-    /// None once everything was removed.
-    turns: Option<Turns>,
-    /// When to take a turn without news.
-    next: Instant,
-    /// When to look at the kernel instead of trusting memory.
-    look: Instant,
-    /// When to let the datapath know that the agent lives.
-    beat: Instant,
+    admin_state: Arc<AdminState>,
+    /// Name of the datapath in use, until the leavings of the other one have been removed.
+    cleanup_pending: Option<&'static str>,
+    /// `None` once everything was removed from the kernel.
+    reconciler: Option<Reconciler>,
+    /// Keys of what this node puts into the tunnel: of tokens (eBPF) or cookies (IPVS).
+    tokens: Tokens,
+    /// When to run a reconcile pass without an event.
+    reconcile_at: Instant,
+    /// When to observe the kernel again instead of trusting the last known state.
+    observe_at: Instant,
+    /// When to retry operations that the kernel refused.
+    retry: Retry,
+    /// When to renew the lease.
+    tick_at: Instant,
+    /// Ports on which the host's own processes listen.
+    listening: Listening,
+    /// Addresses of the node's containers.
+    container_addresses: ContainerAddresses,
 }
 
-/// Why the loop goes round.
+/// What the loop woke up for.
 enum Wake {
-    /// It is time for [`beat::beat`].
-    Beat,
-    /// There are news, or it is time to look without.
-    News,
+    /// It is time for [`Agent::tick`].
+    Tick,
+    /// An event, or the time of the next reconcile pass.
+    Reconcile,
 }
 
 impl Agent {
-    async fn act(&mut self, wake: Wake, feed: &mut Feed) {
+    async fn handle(&mut self, wake: Wake, cluster: &mut ClusterView) {
         match wake {
-            Wake::Beat => self.beat(),
-            Wake::News => self.step(feed).await,
+            Wake::Tick => {
+                self.tick();
+                self.advance(cluster);
+            }
+            Wake::Reconcile => self.reconcile(cluster).await,
         }
     }
 
-    fn beat(&mut self) {
-        self.beat = Instant::now() + beat::EVERY;
-        let Some(turns) = &mut self.turns else { return };
-        match turns.beat(self.settings.lease) {
-            Ok(true) => self.next = Instant::now(),
+    fn tick(&mut self) {
+        self.tick_at = Instant::now() + lease::TICK;
+        let Some(reconciler) = &mut self.reconciler else {
+            return;
+        };
+        if reconciler.publishes_any(&self.listening.refresh()) {
+            self.reconcile_at = Instant::now();
+        }
+        match reconciler.tick(self.settings.lease) {
+            Ok(true) => self.reconcile_at = Instant::now(),
             Ok(false) => {}
-            Err(error) => tracing::warn!(error = causes(&error), "the lease could not be renewed"),
+            Err(error) => tracing::warn!(
+                error = error_chain(&error),
+                "the lease could not be renewed"
+            ),
         }
     }
 
-    /// News are taken note of only once this returns: whoever waits for it must not let go
-    /// of it for something that is not the end.
-    async fn wait(&self, feed: &mut Feed, changes: &mut Changes) -> Wake {
+    /// Rotates the token keys when their epoch ends.
+    fn advance(&mut self, cluster: &ClusterView) {
+        match self.tokens.advance(Instant::now()) {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::info!(
+                    epoch = self.tokens.keys().epoch,
+                    "keys of the tunnel's tokens changed"
+                );
+                cluster.advertise_token_keys(self.tokens.keys());
+                self.reconcile_at = Instant::now();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no random bytes for a key: the last one stays in use");
+            }
+        }
+    }
+
+    /// Not cancel-safe: an event that it has consumed counts only once it returns. A `select!`
+    /// may drop it only when the agent ends.
+    async fn wait(&self, cluster: &mut ClusterView, changes: &mut Changes) -> Wake {
         tokio::select! {
-            _ = feed.snapshot.changed() => {}
-            _ = feed.local.changed() => {}
+            _ = cluster.snapshot.changed() => {}
+            _ = cluster.local.changed() => {}
             () = changes.next() => {}
-            () = sleep_until(self.next) => return Wake::News,
-            () = sleep_until(self.beat) => return Wake::Beat,
+            () = sleep_until(self.reconcile_at) => return Wake::Reconcile,
+            () = sleep_until(self.tick_at) => return Wake::Tick,
         }
         tokio::time::sleep(COALESCE).await;
-        Wake::News
+        Wake::Reconcile
     }
 
-    async fn step(&mut self, feed: &mut Feed) {
+    async fn reconcile(&mut self, cluster: &mut ClusterView) {
         let now = Instant::now();
-        self.next = now + RETRY;
-        if self.removed(feed) {
+        self.reconcile_at = now + FIRST_RETRY;
+        if self.removed(cluster) {
             self.clean();
         }
-        let Some(turns) = &mut self.turns else { return };
-        if now >= self.look {
-            turns.look_again();
-            self.look = now + REFRESH;
+        let Some(reconciler) = &mut self.reconciler else {
+            return;
+        };
+        if now >= self.observe_at {
+            reconciler.observe_again();
+            self.observe_at = now + REFRESH;
+        } else if self.retry.due(now) {
+            reconciler.retry_refused();
         }
-        let node = match node(feed, &self.settings).await {
-            Ok(node) => node,
+        let read = read_node(
+            cluster,
+            &self.settings,
+            &self.listening,
+            &mut self.container_addresses,
+        );
+        let node = match read.await {
+            Ok(mut node) => {
+                node.token_keys = Some(self.tokens.keys());
+                node
+            }
             Err(error) => {
-                self.desk.trouble(Problem {
+                self.admin_state.record_failure(Problem {
                     object: "uplink".to_owned(),
-                    sentence: causes(&error),
+                    message: error_chain(&error),
                 });
                 return;
             }
         };
-        let snapshot = Arc::clone(&feed.snapshot.borrow_and_update());
-        match turns.turn(&snapshot, &node, &self.settings.config()) {
-            Ok(mut outcome) => {
-                if outcome.in_sync {
-                    feed.holds(std::mem::take(&mut outcome.held));
-                    self.next = self.look;
-                    self.take_over();
+        let snapshot = Arc::clone(&cluster.snapshot.borrow_and_update());
+        if self.tokens.unknown(&snapshot, &node.id, now) {
+            self.reconcile_at = now + KNOWN;
+            return;
+        }
+        match reconciler.reconcile(&snapshot, &node, &self.settings.config()) {
+            Ok(mut report) => {
+                if report.in_sync {
+                    cluster.advertise_local_tasks(std::mem::take(&mut report.held));
+                    self.reconcile_at = self.observe_at;
+                    self.retry.over();
+                    self.remove_other_datapath();
+                } else {
+                    self.reconcile_at = self.retry.failed(now).min(self.observe_at);
                 }
-                self.desk.put(snapshot, node, outcome);
+                report.problems.extend(listening_problem(&self.listening));
+                self.admin_state.publish(snapshot, node, report);
             }
             Err(error) => {
-                turns.look_again();
-                tracing::warn!(error = causes(&error), "turn failed");
-                self.desk.trouble(Problem {
+                reconciler.observe_again();
+                tracing::warn!(error = error_chain(&error), "reconcile pass failed");
+                self.admin_state.record_failure(Problem {
                     object: "kernel".to_owned(),
-                    sentence: causes(&error),
+                    message: error_chain(&error),
                 });
             }
         }
@@ -238,58 +310,17 @@ impl Agent {
 }
 
 impl Agent {
-    /// Once this datapath serves, what an earlier agent's other one left is in its way.
-    fn take_over(&mut self) {
-        let Some(serving) = self.alone.take() else {
+    /// Removes the kernel objects of the other datapath, which an earlier agent left. Called once
+    /// this datapath serves.
+    fn remove_other_datapath(&mut self) {
+        let Some(serving) = self.cleanup_pending.take() else {
             return;
         };
         if let Err(error) = clean(&self.settings.bpffs.bpffs, Some(serving)) {
             tracing::warn!(
-                error = causes(&error),
+                error = error_chain(&error),
                 "what another datapath left can't be removed"
             );
         }
     }
-}
-
-/// Waits until this host's engine has said who it is.
-async fn first_facts(feed: &mut Feed) -> Result<(), RunError> {
-    let known = async {
-        loop {
-            let facts = Arc::clone(&feed.local.borrow_and_update());
-            if facts.member {
-                return Ok(());
-            }
-            if let Some(sentence) = &facts.sentence {
-                return Err(RunError::NoSwarm(sentence.clone()));
-            }
-            if feed.local.changed().await.is_err() {
-                return Err(RunError::Silent("its watcher ended".to_owned()));
-            }
-        }
-    };
-    match tokio::time::timeout(FIRST_FACTS, known).await {
-        Ok(known) => known,
-        Err(_) => Err(RunError::Silent("is the engine starting?".to_owned())),
-    }
-}
-
-/// What this host is now.
-async fn node(feed: &Feed, settings: &cli::Run) -> Result<Node, LinksError> {
-    let facts = Arc::clone(&feed.local.borrow());
-    let links = links::read(facts.address, &settings.uplink, BRIDGE).await?;
-    // With a named uplink, the tunnel speaks from an address of that device.
-    let address = facts.address.filter(|address| links.own.contains(address));
-    Ok(Node {
-        id: facts.id.clone(),
-        address: address.or_else(|| links.own.first().copied()),
-        uplink: Some(links.uplink),
-        others: links.others,
-        bridge: links.bridge,
-        network: links::network(),
-        bridges: links.bridges,
-        ports: links.ports,
-        addresses: links.addresses,
-        tasks: facts.tasks.clone(),
-    })
 }

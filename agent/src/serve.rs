@@ -1,48 +1,49 @@
-//! What this agent tells its operator: HTTP/1.1 with JSON on a unix socket.
+//! The admin API: HTTP/1.1 with JSON on a unix socket.
 //!
 //! [`bind`] takes the socket, [`Listener::serve`] answers on it from a [`Source`]
 //! until it is told to stop. The bodies are `lb_core::report`; every other answer
-//! than 200 carries a `Refusal`. Only root can connect: the socket file has mode
+//! than 200 carries a `ErrorBody`. Only root can connect: the socket file has mode
 //! 0600 from the moment it exists. Nothing here changes anything in the agent.
 
 mod routes;
 mod socket;
 
 pub use socket::{BindError, Listener, bind};
+pub(crate) use socket::{SocketFile, take};
 
 use futures_util::future::BoxFuture;
-use lb_core::explain::{ClientAsked, FrontendAsked, QuestionError};
+use lb_core::explain::{ClientQuery, FrontendQuery, QuestionError};
+use lb_core::report::build::FlowFilter;
 use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Scope, Services, Stats, Status};
-use lb_core::tell::FlowsAsked;
 
 /// Where the answers come from. Called for every request: answer from memory.
 pub trait Source: Send + Sync + 'static {
     /// Known from the first moment on.
     fn status(&self) -> Status;
     /// What is answered on this node's addresses.
-    fn services(&self) -> Result<Services, Unanswered>;
+    fn services(&self) -> Result<Services, ApiError>;
     /// The Swarm's nodes.
-    fn nodes(&self) -> Result<Nodes, Unanswered>;
+    fn nodes(&self) -> Result<Nodes, ApiError>;
     /// What cannot be served.
-    fn check(&self) -> Result<Check, Unanswered>;
+    fn check(&self) -> Result<Check, ApiError>;
     /// Traffic of all services. Reads counters, and for [`Scope::Cluster`] asks other
     /// agents, so it takes time; nodes that do not answer go into `Stats::missing`.
-    fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, Unanswered>>;
+    fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, ApiError>>;
     /// Packets dropped on this node.
-    fn drops(&self) -> BoxFuture<'_, Result<Drops, Unanswered>>;
+    fn drops(&self) -> BoxFuture<'_, Result<Drops, ApiError>>;
     /// Flows that this node remembers.
-    fn flows(&self, asked: FlowsAsked) -> BoxFuture<'_, Result<Flows, Unanswered>>;
+    fn flows(&self, asked: FlowFilter) -> BoxFuture<'_, Result<Flows, ApiError>>;
     /// What would happen to a packet of `client` to `frontend` that arrives on this node.
     fn explain(
         &self,
-        client: ClientAsked,
-        frontend: FrontendAsked,
-    ) -> BoxFuture<'_, Result<Explanation, Unanswered>>;
+        client: ClientQuery,
+        frontend: FrontendQuery,
+    ) -> BoxFuture<'_, Result<Explanation, ApiError>>;
 }
 
-/// Why a question has no answer.
+/// Error of an admin API request; its display is the `error` of [`lb_core::report::ErrorBody`].
 #[derive(Debug, thiserror::Error)]
-pub enum Unanswered {
+pub enum ApiError {
     /// The agent has just started, or no manager has answered it yet.
     #[error("nothing is known of the Swarm yet: {why}")]
     NothingKnown {

@@ -1,47 +1,60 @@
-//! Agents among themselves: what each of them sees reaches all of them.
+//! Agent to agent: what one agent learns of the Swarm reaches all of them.
 //!
 //! Every agent holds a session to the agent of every other manager. Up go the container
 //! events of its node, at once; down to workers comes the view of the Swarm, from one
 //! manager at a time. A manager's own view comes from its own engine. Whatever the source,
-//! [`Feed::snapshot`] is one thing: the view, with all that is known of tasks laid over it.
+//! [`ClusterView::snapshot`] has one form: the view, with local events of tasks laid over it.
 //!
 //! `sync` knows [`crate::watch`] and [`crate::certs`]; neither of them knows `sync`. Nothing
 //! here knows of the datapath.
 //!
 //! ```text
-//! watch ──> hub ──> Feed (snapshot, local, source)
-//!            ^ └──> server (sessions of other agents, if this is a manager)
-//!            └────> peers  (sessions to other managers; the chosen one feeds the hub)
+//! watch ──> view_store ──> ClusterView (snapshot, local, source)
+//!              ^ └──> server (sessions of other agents, if this is a manager)
+//!              └────> peers  (sessions to other managers; the selected one is the source of the view)
 //! ```
 
-mod choose;
+mod acceptor;
+mod budget;
+mod cluster_view;
+mod codec;
 mod context;
-mod doubts;
-mod feed;
-mod hub;
 mod peer;
 mod peers;
 mod problems;
-mod seats;
+mod role_recheck;
+mod select_source;
 mod server;
 mod session;
+mod session_registry;
+mod single_flight;
 mod stats;
 mod tls;
-mod wire;
+mod view_store;
 
+pub use cluster_view::{ClusterView, Settings, StartError, start};
 pub use context::LocalStats;
-pub use feed::{Feed, Settings, StartError, start};
-pub use hub::SourceState;
 pub use stats::ClusterStats;
+pub use view_store::SourceState;
 
 use std::time::Duration;
 
-/// A sign of life goes out this often, both ways.
-const ALIVE_EVERY: Duration = Duration::from_secs(1);
-/// After this much silence the other side counts as gone.
-const SILENCE: Duration = Duration::from_secs(3);
-/// 10,000 services of 10 tasks each make some 20 MB.
-const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// Interval of heartbeats, in both directions.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// A peer that sent nothing for this long counts as gone.
+const PEER_TIMEOUT: Duration = Duration::from_secs(3);
+/// Generated from `proto/sync.proto`: client and server. The messages are in [`lb_wire`].
+#[allow(
+    unreachable_pub,
+    unused_qualifications,
+    missing_docs,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    reason = "generated"
+)]
+mod rpc {
+    tonic::include_proto!("swarmlb.sync.v1");
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,25 +1,27 @@
-//! What the engine of this host tells: about the Swarm where it is a manager, and about
+//! Watchers of this host's engine: about the Swarm where it is a manager, and about
 //! this host's own tasks everywhere.
 //!
 //! * [`info`]: who this host is in the Swarm (polled).
 //! * [`swarm`]: services, tasks and nodes, on managers; the lists are the truth, events only say when to read them.
 //! * [`local`]: own containers, their addresses on `docker_gwbridge`, what happens to them.
 //! * [`events`]: the one event stream that feeds both.
-//! * [`ending`]: an engine that starts again, and ends what it finds.
+//! * `container`: whose task a container is.
+//! * [`engine_restart`]: an engine that starts again, and ends what it finds.
 //! * [`docker`], [`model`], [`convert`]: the socket, its JSON, and the way into `lb_core`'s words.
 //!
 //! Nothing here knows of other agents (`crate::sync` knows this module, not the other way
 //! round) nor of the datapath. A source that fails keeps quiet about what it does not
 //! know: no error ever turns into "there are no tasks".
 
+mod container;
 pub mod convert;
 pub mod docker;
-pub mod ending;
+pub mod engine_restart;
 pub mod events;
 pub mod info;
 pub mod local;
 pub mod model;
-pub mod pace;
+pub mod poll_interval;
 pub mod signals;
 pub mod swarm;
 
@@ -35,7 +37,7 @@ use std::net::Ipv4Addr;
 pub enum EngineUpdate {
     /// A whole view.
     View(Snapshot),
-    /// The engine could not tell, and why, in one sentence. The last view stays in force.
+    /// The engine could not tell, and why, in one message. The last view stays in force.
     Trouble(String),
 }
 
@@ -64,5 +66,5 @@ pub struct LocalFacts {
     /// Its running tasks' addresses on `docker_gwbridge`.
     pub tasks: BTreeMap<TaskId, TaskAddress>,
     /// Why the agent has nothing to do here at present, if so.
-    pub sentence: Option<String>,
+    pub message: Option<String>,
 }

@@ -6,7 +6,7 @@ use aya_ebpf::bindings::bpf_sock_addr;
 use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie};
 use aya_ebpf::programs::SockAddrContext;
 use lb_abi::{Be16, Be32, TCP, UDP};
-use lb_datapath::host::{Address, Socket, ipv4, mapped};
+use lb_datapath::socket_lb::{Address, Socket, ipv4, mapped};
 
 /// The address in a call of a process.
 pub(crate) struct Named {

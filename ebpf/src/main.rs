@@ -21,14 +21,15 @@ use aya_ebpf::macros::{cgroup_sock_addr, classifier, xdp};
 use aya_ebpf::programs::{SockAddrContext, TcContext, XdpContext};
 use cgroup::Named;
 use lb_abi::Be32;
-use lb_abi::call::task_at;
 use lb_abi::counters::Reason;
+use lb_abi::sock_rev_nat::task_at;
 use lb_datapath::bridge::bridge;
 use lb_datapath::egress::egress;
-use lb_datapath::host::{asked, connect, mapped, ours, send};
-use lb_datapath::oversize::answer;
-use lb_datapath::port::calls_node;
+use lb_datapath::pmtu::answer;
+use lb_datapath::port::port;
+use lb_datapath::socket_lb::{asked, connect, mapped, ours, send};
 use lb_datapath::uplink::uplink;
+use lb_datapath::verdict::code;
 use lb_datapath::{Packet as _, Verdict};
 use maps::Maps;
 use tc::TcFrame;
@@ -38,16 +39,15 @@ use xdp::XdpFrame;
 #[xdp]
 pub fn lb_uplink_xdp(context: XdpContext) -> u32 {
     let mut frame = XdpFrame::new(context);
-    match uplink(&mut frame, &Maps) {
-        Verdict::Uplink => frame.transmit(),
-        // Only tc can hand a packet to the bridge, and the datapath knows it.
-        Verdict::Pass | Verdict::Bridge | Verdict::Container(_) | Verdict::TooBig(_) => {
-            xdp_action::XDP_PASS
-        }
-        Verdict::Drop(reason) => {
-            maps::count_drop(reason as u32);
+    let verdict = uplink(&mut frame, &Maps);
+    match verdict.code() {
+        code::UPLINK => frame.transmit(),
+        code::DROP => {
+            maps::count_drop(verdict.operand());
             xdp_action::XDP_DROP
         }
+        // Only tc can hand a packet to the bridge, and the datapath knows it.
+        _ => xdp_action::XDP_PASS,
     }
 }
 
@@ -72,10 +72,14 @@ pub fn lb_bridge_tc(context: TcContext) -> i32 {
 #[classifier]
 pub fn lb_port_tc(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
-    if calls_node(&frame, &Maps) {
-        frame.past()
-    } else {
-        TC_ACT_UNSPEC
+    let verdict = port(&frame, &Maps);
+    match verdict.code() {
+        code::BRIDGE => frame.past(),
+        code::DROP => {
+            maps::count_drop(verdict.operand());
+            TC_ACT_SHOT
+        }
+        _ => TC_ACT_UNSPEC,
     }
 }
 
@@ -83,7 +87,7 @@ pub fn lb_port_tc(context: TcContext) -> i32 {
 #[classifier]
 pub fn lb_uplink_egress(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
-    let verdict = packed(egress(&mut frame, &Maps));
+    let verdict = egress(&mut frame, &Maps).bits();
     act(&mut frame, verdict, Side::Clients)
 }
 
@@ -105,7 +109,7 @@ pub fn lb_connect4(context: SockAddrContext) -> i32 {
     GO_ON
 }
 
-/// The same for IPv6 sockets, which speak IPv4 too: `::1`, `::ffff:127.0.0.1`.
+/// A process connects an IPv6 socket, which speaks IPv4 too: `::1`, `::ffff:127.0.0.1`.
 #[cgroup_sock_addr(connect6)]
 pub fn lb_connect6(context: SockAddrContext) -> i32 {
     let mut named = Named::new(context);
@@ -137,13 +141,25 @@ pub fn lb_sendmsg4(context: SockAddrContext) -> i32 {
     GO_ON
 }
 
+/// A process sends a datagram to an IPv6 address that it names.
+#[cgroup_sock_addr(sendmsg6)]
+pub fn lb_sendmsg6(context: SockAddrContext) -> i32 {
+    let named = Named::new(context);
+    let address = named.address6();
+    match named.calling(Be32::ZERO) {
+        // It is not for the network, where there is no such task, and where its key is nobody's business.
+        Some(socket) if task_at(address).is_some() && ours(&Maps, &socket) => REFUSED,
+        _ => GO_ON,
+    }
+}
+
 /// A process learns where a datagram came from.
 #[cgroup_sock_addr(recvmsg4)]
 pub fn lb_recvmsg4(context: SockAddrContext) -> i32 {
     tell4(Named::new(context))
 }
 
-/// The same for IPv6 sockets.
+/// A process learns where a datagram to its IPv6 socket came from.
 #[cgroup_sock_addr(recvmsg6)]
 pub fn lb_recvmsg6(context: SockAddrContext) -> i32 {
     tell6(Named::new(context))
@@ -155,7 +171,7 @@ pub fn lb_getpeername4(context: SockAddrContext) -> i32 {
     tell4(Named::new(context))
 }
 
-/// The same for IPv6 sockets.
+/// A process asks what an IPv6 socket is connected to.
 #[cgroup_sock_addr(getpeername6)]
 pub fn lb_getpeername6(context: SockAddrContext) -> i32 {
     tell6(Named::new(context))
@@ -180,35 +196,14 @@ fn tell6(mut named: Named) -> i32 {
 /// Deciding and acting don't share a program's 512 bytes of stack.
 #[inline(never)]
 fn uplink_apart(frame: &mut TcFrame) -> u64 {
-    packed(uplink(frame, &Maps))
+    uplink(frame, &Maps).bits()
 }
 
-/// The same.
+/// Decides about a packet of a container, with a stack of its own, too.
 #[inline(never)]
 fn bridge_apart(frame: &mut TcFrame) -> u64 {
-    packed(bridge(frame, &Maps))
+    bridge(frame, &Maps).bits()
 }
-
-/// A verdict in one register, as the kernel's functions return things: kind, then operand.
-#[inline(always)]
-fn packed(verdict: Verdict) -> u64 {
-    let (kind, operand) = match verdict {
-        Verdict::Pass => (PASS, 0),
-        Verdict::Uplink => (UPLINK, 0),
-        Verdict::Bridge => (BRIDGE, 0),
-        Verdict::Container(link) => (CONTAINER, link),
-        Verdict::TooBig(own) => (TOO_BIG, own),
-        Verdict::Drop(reason) => (DROP, reason as u32),
-    };
-    kind << 32 | u64::from(operand)
-}
-
-const PASS: u64 = 0;
-const UPLINK: u64 = 1;
-const BRIDGE: u64 = 2;
-const CONTAINER: u64 = 3;
-const TOO_BIG: u64 = 4;
-const DROP: u64 = 5;
 
 /// Whom a hook hears from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -219,19 +214,20 @@ enum Side {
 
 #[inline(always)]
 fn act(frame: &mut TcFrame, verdict: u64, side: Side) -> i32 {
-    let operand = verdict as u32;
+    let verdict = Verdict::from_bits(verdict);
+    let operand = verdict.operand();
     let settings = maps::settings();
-    match verdict >> 32 {
-        UPLINK => frame.leave(settings.map_or(0, |settings| settings.uplink)),
-        TOO_BIG if !answer(frame, &Maps, Be32::new(operand)) => {
+    match verdict.code() {
+        code::UPLINK => frame.leave(settings.map_or(0, |settings| settings.uplink)),
+        code::TOO_BIG if !answer(frame, &Maps, Be32::new(operand)) => {
             maps::count_drop(Reason::TooBig as u32);
             TC_ACT_SHOT
         }
-        TOO_BIG if side == Side::Containers => frame.redirect(frame.link()),
-        TOO_BIG => frame.leave(settings.map_or(0, |settings| settings.uplink)),
-        BRIDGE => frame.redirect(settings.map_or(0, |settings| settings.bridge)),
-        CONTAINER => frame.redirect(operand),
-        DROP => {
+        code::TOO_BIG if side == Side::Containers => frame.redirect(frame.link()),
+        code::TOO_BIG => frame.leave(settings.map_or(0, |settings| settings.uplink)),
+        code::BRIDGE => frame.redirect(settings.map_or(0, |settings| settings.bridge)),
+        code::CONTAINER => frame.redirect(operand),
+        code::DROP => {
             maps::count_drop(operand);
             TC_ACT_SHOT
         }

@@ -15,11 +15,12 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::LpmTrie;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap};
-use lb_abi::call::{Call, Called};
 use lb_abi::counters::{Counters, Reason};
-use lb_abi::flow::{Caller, Flow, Fragments, Ports, Reply, Tuple};
-use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
+use lb_abi::flow::{FirstPiece, Flow, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
+use lb_abi::tunnel::TokenKeys;
 use lb_abi::{Be32, limits};
 
 /// One entry: facts about the node.
@@ -30,17 +31,23 @@ static LB_SETTINGS: Array<Settings> = Array::pinned(1, 0);
 static LB_UPLINKS: HashMap<u32, Uplink> = HashMap::pinned(limits::UPLINKS, BPF_F_NO_PREALLOC);
 /// Addresses on which published ports are answered. The value is unused.
 #[map]
-static LB_ADDRESSES: HashMap<Be32, u32> = HashMap::pinned(limits::ADDRESSES, BPF_F_NO_PREALLOC);
-/// Nodes whose tunnel packets are opened. The value is unused.
+static LB_VIPS: HashMap<Be32, u32> = HashMap::pinned(limits::VIPS, BPF_F_NO_PREALLOC);
+/// Addresses of this node's tasks, with the index of the port of a bridge behind which each of them is.
 #[map]
-static LB_PEERS: HashMap<Be32, u32> = HashMap::pinned(limits::PEERS, BPF_F_NO_PREALLOC);
+static LB_ENDPOINTS: HashMap<Be32, u32> = HashMap::pinned(limits::ENDPOINTS, BPF_F_NO_PREALLOC);
+/// Nodes whose tunnel packets are opened, with the keys of those.
+#[map]
+static LB_PEERS: HashMap<Be32, TokenKeys> = HashMap::pinned(limits::PEERS, BPF_F_NO_PREALLOC);
+/// One entry: the keys of what this node puts into the tunnel.
+#[map]
+static LB_TOKEN_KEYS: Array<TokenKeys> = Array::pinned(1, 0);
 /// Published ports.
 #[map]
 static LB_FRONTENDS: HashMap<Port, Frontend> =
     HashMap::pinned(limits::FRONTENDS, BPF_F_NO_PREALLOC);
 /// Whose turn it is, per published port: apart from the frontend, so that replacing that keeps the turn.
 #[map]
-static LB_TURNS: HashMap<Port, u64> = HashMap::pinned(limits::FRONTENDS, BPF_F_NO_PREALLOC);
+static LB_RR: HashMap<Port, u64> = HashMap::pinned(limits::FRONTENDS, BPF_F_NO_PREALLOC);
 /// Tables of tasks that take new flows.
 #[map]
 static LB_SLOTS: HashMap<Slot, u64> = HashMap::pinned(limits::SLOTS, BPF_F_NO_PREALLOC);
@@ -54,7 +61,7 @@ static LB_COUNTERS: PerCpuHashMap<u64, Counters> =
 /// Traffic of tasks that are gone, per service; written by the agent only.
 #[map]
 static LB_RETIRED: HashMap<u64, Counters> = HashMap::pinned(limits::SERVICES, BPF_F_NO_PREALLOC);
-/// One entry: until when the agent's lease lasts, in nanoseconds of the monotonic clock; 0: for ever.
+/// One entry: until when the agent's lease lasts, in nanoseconds of the monotonic clock; 0: without end.
 #[map]
 static LB_LEASE: Array<u64> = Array::pinned(1, 0);
 /// Networks of clients that restricted ports are open to. The value is unused.
@@ -62,34 +69,40 @@ static LB_LEASE: Array<u64> = Array::pinned(1, 0);
 static LB_ALLOWED: LpmTrie<Source, u32> = LpmTrie::pinned(limits::ALLOWED, BPF_F_NO_PREALLOC);
 /// Clients that stay with their tasks.
 #[map]
-static LB_KEPT: LruHashMap<Client, Kept> = LruHashMap::pinned(limits::KEPT, 0);
+static LB_AFFINITY: LruHashMap<AffinityKey, AffinityValue> =
+    LruHashMap::pinned(limits::AFFINITY, 0);
+/// Clients that are to stay, once they have proved to be there.
+#[map]
+static LB_AFFINITY_EMB: LruHashMap<AffinityKey, AffinityValue> =
+    LruHashMap::pinned(limits::AFFINITY_EMBRYONIC, 0);
 /// Flows of tasks: counted by the agent now and then, and on from there.
 #[map]
-static LB_LOADS: HashMap<u64, u64> = HashMap::pinned(limits::BACKENDS, BPF_F_NO_PREALLOC);
+static LB_CONNS: HashMap<u64, u64> = HashMap::pinned(limits::BACKENDS, BPF_F_NO_PREALLOC);
 /// Flows as clients see them, whose clients have proved to be there.
 #[map]
 static LB_FLOWS: LruHashMap<Tuple, Flow> = LruHashMap::pinned(limits::FLOWS, 0);
 /// Flows whose clients have not: apart, so that a flood of them takes no room from the others.
 #[map]
-static LB_OPENING: LruHashMap<Tuple, Flow> = LruHashMap::pinned(limits::OPENING, 0);
+static LB_EMBRYONIC: LruHashMap<Tuple, Flow> = LruHashMap::pinned(limits::EMBRYONIC, 0);
 /// Flows as tasks see them.
 #[map]
-static LB_REPLIES: LruHashMap<Tuple, Reply> = LruHashMap::pinned(limits::FLOWS, 0);
-/// The same, of those that are opening.
+static LB_REV_NAT: LruHashMap<Tuple, RevNat> = LruHashMap::pinned(limits::FLOWS, 0);
+/// Flows that are opening, as tasks see them.
 #[map]
-static LB_ANSWERING: LruHashMap<Tuple, Reply> = LruHashMap::pinned(limits::OPENING, 0);
-/// Ports of packets that come in pieces.
+static LB_REV_NAT_EMB: LruHashMap<Tuple, RevNat> = LruHashMap::pinned(limits::EMBRYONIC, 0);
+/// First pieces of packets that come in pieces.
 #[map]
-static LB_FRAGMENTS: LruHashMap<Fragments, Ports> = LruHashMap::pinned(limits::FRAGMENTS, 0);
+static LB_FRAGMENTS: LruHashMap<Fragments, FirstPiece> = LruHashMap::pinned(limits::FRAGMENTS, 0);
 /// What processes on the node asked for, by where their sockets are pointed instead.
 #[map]
-static LB_CALLS: LruHashMap<Call, Called> = LruHashMap::pinned(limits::CALLS, 0);
+static LB_SOCK_REV_NAT: LruHashMap<SockRevNatKey, SockRevNatValue> =
+    LruHashMap::pinned(limits::SOCK_REV_NAT, 0);
 /// Containers of this node that call a published port on it, as others see them.
 #[map]
-static LB_CALLERS: LruHashMap<Tuple, Caller> = LruHashMap::pinned(limits::CALLERS, 0);
+static LB_HAIRPIN_SNAT: LruHashMap<Tuple, SnatEntry> = LruHashMap::pinned(limits::HAIRPIN_SNAT, 0);
 /// Where packets go next, as last looked up; not pinned: it is made anew with the programs.
 #[map]
-static LB_NEXT_HOPS: PerCpuArray<NextHop> = PerCpuArray::with_max_entries(NEXT_HOPS, 0);
+static LB_FIB_CACHE: PerCpuArray<NextHop> = PerCpuArray::with_max_entries(NEXT_HOPS, 0);
 /// Packets dropped, by [`Reason`].
 #[map]
 static LB_DROPS: PerCpuArray<u64> = PerCpuArray::pinned(Reason::ALL.len() as u32, 0);
@@ -116,7 +129,7 @@ impl NextHop {
     /// tick: what changes about it is heard of within the second.
     #[inline(always)]
     pub(crate) fn known(source: Be32, destination: Be32, link: u32) -> Option<[[u8; 6]; 2]> {
-        let hop = LB_NEXT_HOPS.get(place(destination))?;
+        let hop = LB_FIB_CACHE.get(place(destination))?;
         let same = hop.destination == destination && hop.source == source && hop.link == link;
         if same && hop.seen == now() {
             Some(hop.macs)
@@ -128,7 +141,7 @@ impl NextHop {
     /// Remembers it.
     #[inline(always)]
     pub(crate) fn keep(source: Be32, destination: Be32, link: u32, macs: [[u8; 6]; 2]) {
-        if let Some(hop) = LB_NEXT_HOPS.get_ptr_mut(place(destination)) {
+        if let Some(hop) = LB_FIB_CACHE.get_ptr_mut(place(destination)) {
             let known = Self {
                 source,
                 destination,

@@ -3,6 +3,7 @@
 
 use crate::fib::{AF_INET, Fib, Way};
 use crate::maps::Maps;
+use crate::xdp::bytes;
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{
     __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
@@ -14,8 +15,8 @@ use aya_ebpf::helpers::generated::{
 };
 use aya_ebpf::programs::TcContext;
 use lb_abi::Be32;
-use lb_datapath::oversize::ROOM;
 use lb_datapath::packet::{Change, ETHERNET};
+use lb_datapath::pmtu::ROOM;
 use lb_datapath::tunnel::OVERHEAD;
 use lb_datapath::{Packet, Tables as _};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -105,8 +106,8 @@ impl Packet for TcFrame {
         // The verifier learns nothing from the comparison that is left of this for one byte.
         let start = self.context.data() + offset;
         if size_of::<T>() > 1 && start + size_of::<T>() <= self.context.data_end() {
-            // SAFETY: it was checked that it lies there; any bytes are a valid T.
-            return Some(unsafe { (start as *const T).read_unaligned() });
+            // SAFETY: it was checked that it lies there.
+            return Some(unsafe { bytes::read(start as *const T) });
         }
         self.context.load::<T>(offset).ok()
     }
@@ -192,6 +193,12 @@ impl Packet for TcFrame {
     #[inline(always)]
     fn route(&mut self, _source: Be32, _destination: Be32) -> bool {
         true // the kernel resolves while it redirects
+    }
+
+    #[inline(always)]
+    fn leads(&mut self, source: Be32, destination: Be32) -> bool {
+        let mut fib = Fib::new(self.link(), source, destination);
+        fib.ask(self.context.as_ptr()) != Way::None && fib.link() == self.link()
     }
 
     #[inline(always)]

@@ -4,6 +4,8 @@
     reason = "frames are reached through the context's pointers"
 )]
 
+pub(crate) mod bytes;
+
 use crate::fib::{Fib, Way};
 use crate::maps::NextHop;
 use aya_ebpf::EbpfContext;
@@ -77,9 +79,9 @@ impl Packet for XdpFrame {
 
     #[inline(always)]
     fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
-        // SAFETY: `at` checked that it lies within the frame; any bytes are a valid T.
+        // SAFETY: `at` checked that it lies within the frame.
         self.at::<T>(offset)
-            .map(|value| unsafe { value.read_unaligned() })
+            .map(|value| unsafe { bytes::read(value) })
     }
 
     #[inline(always)]
@@ -87,8 +89,8 @@ impl Packet for XdpFrame {
         let Some(place) = self.at::<T>(offset) else {
             return false;
         };
-        // SAFETY: `at` checked the bounds; T has no padding, and does not need dropping (IntoBytes).
-        unsafe { place.write_unaligned(core::ptr::read(value)) };
+        // SAFETY: `at` checked the bounds.
+        unsafe { bytes::write(place, value) };
         true
     }
 
@@ -133,6 +135,12 @@ impl Packet for XdpFrame {
         self.next_hop = fib.macs();
         NextHop::keep(source, destination, link, self.next_hop);
         true
+    }
+
+    #[inline(always)]
+    fn leads(&mut self, source: Be32, destination: Be32) -> bool {
+        let mut fib = Fib::new(self.link(), source, destination);
+        fib.ask(self.context.as_ptr()) != Way::None && fib.link() == self.link()
     }
 
     #[inline(always)]

@@ -25,6 +25,7 @@ mod lab;
 #[expect(dead_code, clippy::unwrap_used, reason = "the same")]
 mod states;
 
+mod effort;
 mod figures;
 mod packets;
 mod report;
@@ -35,6 +36,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, ValueEnum};
+use effort::Effort;
 use report::Report;
 
 #[derive(Parser)]
@@ -48,6 +50,9 @@ struct Args {
     /// Packets: only those whose description contains this, and the bare programs
     #[arg(long)]
     only: Option<String>,
+    /// One short round of everything, to see that it works
+    #[arg(long)]
+    quick: bool,
     /// Write the results to this file, too
     #[arg(long)]
     json: Option<PathBuf>,
@@ -83,14 +88,19 @@ fn run(args: &Args) -> Result<()> {
         "it loads BPF programs and makes network namespaces: run it as root"
     );
     let wants = |part| args.part.is_none_or(|wanted| wanted == part);
+    let effort = if args.quick {
+        Effort::QUICK
+    } else {
+        Effort::FULL
+    };
     let mut results = Vec::new();
     if wants(Part::Packets) {
         let object = std::fs::read(&args.programs)
             .with_context(|| format!("reading {}", args.programs.display()))?;
-        results.extend(packets::measure(&object, args.only.as_deref())?);
+        results.extend(packets::measure(&object, args.only.as_deref(), effort)?);
     }
     if wants(Part::Swarm) {
-        results.extend(traffic::measure()?);
+        results.extend(traffic::measure(effort)?);
     }
     let report = Report::new(results)?;
     println!("{}", report.markdown());

@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
+use crate::effort::Effort;
 use crate::figures::{Cell, Row, Spread, Table};
 use crate::lab::{Lab, lab};
 use cases::Case;
@@ -25,22 +26,19 @@ use lb_core::state::HookKind;
 use node::Node;
 use wrapped::Level;
 
-/// Rounds that count, after one that does not.
-const ROUNDS: usize = 9;
-
 /// A client's address: `203.0.113.host`.
 fn client(host: u8) -> Ipv4Addr {
     Ipv4Addr::new(203, 0, 113, host)
 }
 
 /// Measures every case, and counts the programs' instructions.
-pub(crate) fn measure(object: &[u8], only: Option<&str>) -> Result<Vec<Table>> {
+pub(crate) fn measure(object: &[u8], only: Option<&str>, effort: Effort) -> Result<Vec<Table>> {
     let mut tables = Err(anyhow!("not measured"));
-    lab(|lab| tables = measured(lab, object, only));
+    lab(|lab| tables = measured(lab, object, only, effort));
     tables
 }
 
-fn measured(lab: &Lab, object: &[u8], only: Option<&str>) -> Result<Vec<Table>> {
+fn measured(lab: &Lab, object: &[u8], only: Option<&str>, effort: Effort) -> Result<Vec<Table>> {
     // One CPU: the maps' free lists and the counters are kept per CPU.
     let mut cpu = CpuSet::new();
     cpu.set(0)?;
@@ -49,9 +47,10 @@ fn measured(lab: &Lab, object: &[u8], only: Option<&str>) -> Result<Vec<Table>> 
     if let Some(only) = only {
         cases.retain(|case| case.is_bare() || case.name.contains(only));
     }
-    for _ in 0..=ROUNDS {
+    for _ in 0..=effort.packet_rounds {
         for case in &mut cases {
-            case.round().with_context(|| case.name.clone())?;
+            case.round(effort.packets)
+                .with_context(|| case.name.clone())?;
         }
     }
     Ok(vec![

@@ -10,27 +10,23 @@ mod place;
 mod tools;
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use harness::service::ServiceSpec;
 use harness::shared;
 
+use crate::effort::Effort;
 use crate::figures::{Cell, Row, Spread, Table};
 use place::{Place, Way};
 use tools::Load;
 
 /// Takes the laboratory down when this process ends, however it does.
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
-/// Rounds that count, after one that does not.
-const ROUNDS: usize = 7;
 /// Tasks that the agents know of while they do nothing.
 const TASKS: usize = 12;
-/// How long they are watched at that.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// Measures everything.
-pub(crate) fn measure() -> Result<Vec<Table>> {
+pub(crate) fn measure(effort: Effort) -> Result<Vec<Table>> {
     let test = shared::with_agents(Path::new(LAB), "lbbench", 4)?;
     let swarm = &test.swarm;
     let mut agents = Vec::new();
@@ -41,17 +37,20 @@ pub(crate) fn measure() -> Result<Vec<Table>> {
         let service = swarm.service_create(&spec)?;
         service.wait_for_tasks(TASKS, place::PATIENCE)?;
         swarm.wait_until_served(&service.id, TASKS, place::PATIENCE)?;
-        agents.extend(agents::watch(swarm, "12 tasks, nothing to do", IDLE)?);
+        agents.extend(agents::watch(swarm, "12 tasks, nothing to do", effort)?);
     }
     let place = Place::prepare(swarm)?;
     let mut rows = Vec::new();
     for load in Load::ALL {
-        rows.extend(each_way(&place, load).with_context(|| load.name())?);
+        rows.extend(each_way(&place, load, effort).with_context(|| load.name())?);
     }
-    agents.extend(agents::watch(swarm, "after that load", IDLE)?);
+    agents.extend(agents::watch(swarm, "after that load", effort)?);
     Ok(vec![
         Table {
-            title: format!("Through a published port ({ROUNDS} rounds)"),
+            title: format!(
+                "Through a published port ({} rounds)",
+                effort.traffic_rounds
+            ),
             columns: vec!["what, which way", "a second", "of direct (least to most)"],
             rows,
         },
@@ -64,11 +63,13 @@ pub(crate) fn measure() -> Result<Vec<Table>> {
 }
 
 /// One kind of load, by all ways in turn.
-fn each_way(place: &Place<'_>, load: Load) -> Result<Vec<Row>> {
+fn each_way(place: &Place<'_>, load: Load, effort: Effort) -> Result<Vec<Row>> {
     let mut rounds: [Vec<f64>; Way::ALL.len()] = Default::default();
-    for round in 0..=ROUNDS {
+    for round in 0..=effort.traffic_rounds {
         for (way, all) in Way::ALL.into_iter().zip(&mut rounds) {
-            let rate = load.run(place, way).with_context(|| way.name())?;
+            let rate = load
+                .run(place, way, effort.bytes)
+                .with_context(|| way.name())?;
             if round > 0 {
                 all.push(rate);
             }

@@ -92,7 +92,7 @@ pub(crate) async fn new(peer: SocketAddr, lasts: Duration) -> Result<Rate> {
     .await
 }
 
-/// The same worker for each connection, and what they did together. What is on its way at the
+/// Runs one worker for each connection, and adds up what they did. What is on its way at the
 /// end is neither answered nor failed.
 async fn closed(lasts: Duration, worker: impl AsyncFn(Instant) -> Count) -> Result<Rate> {
     let (begin, busy) = (Instant::now(), Busy::now()?);

@@ -109,7 +109,7 @@ pub(crate) struct Rate {
 pub(crate) struct Latency {
     /// Milliseconds, which half of the answers took at most.
     pub(crate) p50: f64,
-    /// The same of 99 in 100.
+    /// Milliseconds, which 99 of 100 answers took at most.
     pub(crate) p99: f64,
     /// Milliseconds that the machine's CPUs were busy, for 1,000 answers.
     pub(crate) cpu_ms: f64,

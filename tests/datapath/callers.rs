@@ -18,7 +18,7 @@ use crate::world::{BridgeTc, PortTc, UplinkTc, UplinkXdp, World};
 /// A container that is no task of the service.
 const CALLER: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 99);
 
-fn serving(lab: &Lab, tasks: u8) -> World {
+pub(crate) fn serving(lab: &Lab, tasks: u8) -> World {
     let mut world = World::new(lab, 1);
     let tasks: Vec<_> = (1..=tasks).map(here).collect();
     world.change(|state| {
@@ -211,5 +211,47 @@ fn what_containers_send_elsewhere_is_untouched() {
             (Verdict::Pass, refused.clone())
         );
         assert_eq!(world.dropped(Reason::NoPort), 0);
+    });
+}
+
+#[test]
+fn datagrams_of_one_container_leave_ports_for_others_and_give_theirs_back() {
+    lab(|lab| {
+        let mut world = serving(lab, 1);
+        let ask = |world: &mut World, from: Ipv4Addr, port| {
+            let asked = udp(at(from, port), at(node(1), 5353)).frame();
+            world.send(BridgeTc, &asked).0
+        };
+        // More than there are ports to present them under: at the plain code alone, which is quicker.
+        let mut refused = 0;
+        for port in 1000..7000 {
+            let asked = udp(at(CALLER, port), at(node(1), 5353)).frame();
+            let mut frame = lb_datapath::model::Frame::<true>::new(asked);
+            let verdict = lb_datapath::bridge::bridge(&mut frame, &world.memory);
+            refused += u32::from(verdict == Verdict::Drop(Reason::NoPort));
+        }
+        assert!(
+            refused > 4000,
+            "{refused}: one container got more than its share"
+        );
+        for last in 2..30 {
+            let other = Ipv4Addr::new(172, 18, 0, last);
+            let asked = udp(at(other, 5000), at(node(1), 5353)).frame();
+            let mut frame = lb_datapath::model::Frame::<true>::new(asked);
+            let verdict = lb_datapath::bridge::bridge(&mut frame, &world.memory);
+            assert_eq!(verdict, Verdict::Bridge, "{other}");
+        }
+        // Questions that were asked half a minute ago are answered, or never will be.
+        world.memory.now += 29;
+        let asked = udp(at(CALLER, 900), at(node(1), 5353)).frame();
+        let mut frame = lb_datapath::model::Frame::<true>::new(asked);
+        let verdict = lb_datapath::bridge::bridge(&mut frame, &world.memory);
+        assert_eq!(verdict, Verdict::Bridge);
+        let mut fresh = serving(lab, 1);
+        assert_eq!(
+            ask(&mut fresh, CALLER, 1000),
+            Verdict::Bridge,
+            "the kernel agrees"
+        );
     });
 }

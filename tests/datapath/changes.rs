@@ -74,7 +74,7 @@ fn a_syn_sent_again_moves_on_from_a_task_on_its_way_out() {
         world.receive(&syn(1));
         world.change(|state| {
             publish(state, TCP, 8080, 80, &[here(2)]);
-            state.backends.get_mut(&Key(key(1))).unwrap().takes = 0;
+            state.backends.get_mut(&Key(key(1))).unwrap().flags = 0;
         });
         assert_eq!(delivered(&mut world, &ack(1)), address_of(1));
         assert_eq!(delivered(&mut world, &syn(1)), address_of(2));
@@ -105,11 +105,11 @@ fn a_task_on_its_way_out_keeps_its_flows_and_gets_no_new_ones() {
     });
 }
 
-/// Packets may come between the task's removal and the sweep of its flows.
+/// Packets may come between the task's removal and the garbage collection of its flows.
 #[test]
 fn the_flows_of_a_task_that_is_gone_end_or_move() {
     lab(|lab| {
-        for swept in [false, true] {
+        for collected in [false, true] {
             let mut world = serving(lab, &[here(1), here(2)]);
             for frame in [syn(1), datagram(1)] {
                 assert_eq!(delivered(&mut world, &frame), address_of(1));
@@ -118,7 +118,7 @@ fn the_flows_of_a_task_that_is_gone_end_or_move() {
                 publish(state, TCP, 8080, 80, &[here(2)]);
                 publish(state, UDP, 5353, 53, &[here(2)]);
             });
-            if swept {
+            if collected {
                 world.change(|state| remove(state, here(1)));
                 assert_eq!(world.tables().flows.borrow().len(), 0);
             } else {

@@ -6,8 +6,8 @@ use crate::pair::pairs;
 use crate::read::read;
 use crate::states::address_of;
 
-/// 1500 less 48 for the tunnel, less 40 for IPv4 and TCP: 1412.
-const LIMIT: [u8; 2] = [0x05, 0x84];
+/// 1500 less 56 for the tunnel, less 40 for IPv4 and TCP: 1404.
+const LIMIT: [u8; 2] = [0x05, 0x7c];
 
 #[test]
 fn mss_is_lowered_on_both_handshake_packets_and_nowhere_else() {

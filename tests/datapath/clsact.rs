@@ -139,7 +139,7 @@ fn a_discipline_of_another_kind_is_named_and_left_alone() {
         let mut kernel = BpfKernel::load_by(&net.bpffs, None, Tc::Clsact).unwrap();
         let [_, _, egress] = hooks(&net);
         let refused = kernel.apply(&Op::Attach(egress)).unwrap_err();
-        let said = agent::sentence::causes(&refused);
+        let said = agent::error_chain::error_chain(&refused);
         assert!(said.contains("tc qdisc del dev up0 ingress"), "{said}");
         assert_eq!(tc("filter show dev up0 ingress"), "");
         assert!(tc("qdisc show dev up0").contains("ingress"));

@@ -1,10 +1,11 @@
 //! What the kernel's maps hold against the tables in memory, after every step.
 
-use agent::kernel::Meter as _;
+use agent::kernel::StatsReader as _;
 use std::collections::BTreeMap;
 
 use lb_abi::counters::Counters;
-use lb_abi::flow::Flow;
+use lb_abi::flow::{FirstPiece, Flow};
+use lb_abi::service::AffinityValue;
 use lb_core::ids::Key;
 
 use crate::world::World;
@@ -30,10 +31,30 @@ impl World {
             *self.memory.replies.borrow(),
             "replies, {when}"
         );
+        let ports = |fragments: &BTreeMap<_, FirstPiece>| -> BTreeMap<_, _> {
+            let first = fragments.iter().map(|(key, first)| (*key, first.ports));
+            first.collect()
+        };
         assert_eq!(
-            self.kernel.fragments().unwrap(),
-            *self.memory.fragments.borrow(),
+            ports(&self.kernel.fragments().unwrap()),
+            ports(&self.memory.fragments.borrow()),
             "fragments, {when}"
+        );
+        let tasks = |kept: &BTreeMap<_, AffinityValue>| -> BTreeMap<_, _> {
+            kept.iter()
+                .map(|(client, kept)| (*client, kept.task))
+                .collect()
+        };
+        let [kept, keeping] = self.kernel.kept().unwrap();
+        assert_eq!(
+            tasks(&kept),
+            tasks(&self.memory.kept.borrow()),
+            "kept, {when}"
+        );
+        assert_eq!(
+            tasks(&keeping),
+            tasks(&self.memory.keeping.borrow()),
+            "to be kept, {when}"
         );
         assert_eq!(
             self.kernel.callers().unwrap(),
@@ -45,7 +66,7 @@ impl World {
             self.all_drops(),
             "drops, {when}"
         );
-        let told = self.kernel.meter().unwrap().read().unwrap().tasks;
+        let told = self.kernel.stats_reader().unwrap().read().unwrap().tasks;
         let told: BTreeMap<_, _> = told
             .into_iter()
             .map(|(Key(key), counters)| {

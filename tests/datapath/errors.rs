@@ -7,9 +7,10 @@ use lb_abi::counters::Reason;
 use lb_abi::{TCP, UDP};
 use lb_datapath::Verdict;
 use lb_datapath::checksum::full;
+use lb_datapath::verdict::Outcome;
 
 use crate::frames::{CLIENT, at, client, patched, tcp, udp};
-use crate::hooks::wired;
+use crate::hooks::{sealed, wired};
 use crate::lab::{GATEWAY, lab, mac, node};
 use crate::pair::{Pair, pairs};
 use crate::states::{address_of, here, publish};
@@ -140,6 +141,28 @@ fn errors_travel_through_the_tunnel_both_ways() {
 }
 
 #[test]
+fn an_error_goes_to_who_sent_what_it_is_about_and_to_nobody_else() {
+    lab(|lab| {
+        pairs(lab, |mut pair: Pair| {
+            let us = client(1000);
+            let delivered = pair.deliver(&udp(us, at(node(1), 5353)).frame());
+            let stranger = Ipv4Addr::new(192, 0, 2, 66);
+            // Out of the tunnel, from the task's own node.
+            let good = error(address_of(1), CLIENT, UNREACHABLE, &delivered, 500);
+            let good = pair.leave(&good);
+            let elsewhere = patched(&good, &[(86, &stranger.octets())]);
+            let (verdict, _) = pair.ingress.send(UplinkTc, &sealed(elsewhere, 2));
+            assert_eq!(verdict, Verdict::Drop(Reason::UnknownTask));
+            assert_eq!(pair.ingress.send(UplinkTc, &good).0, Verdict::Uplink);
+            // From the task.
+            let frame = error(address_of(1), stranger, UNREACHABLE, &delivered, 500);
+            let (verdict, after) = pair.home.send(BridgeTc, &frame);
+            assert_eq!((verdict, after), (Verdict::Pass, frame));
+        });
+    });
+}
+
+#[test]
 fn errors_about_anything_else_are_untouched() {
     lab(|lab| {
         let mut world = World::new(lab, 1);
@@ -186,7 +209,7 @@ fn errors_out_of_the_tunnel_are_about_flows_or_dropped() {
             let answered = pair.reply(&udp(at(address_of(1), 53), us).frame());
             let tunnelled = pair.enter(&error(ROUTER, node(1), TOO_BIG, &answered, 500));
             let key = 14 + 40;
-            let strange = patched(&tunnelled, &[(key, &[9; 8])]);
+            let strange = sealed(patched(&tunnelled, &[(key, &[9; 8])]), 1);
             let before = pair.home.dropped(Reason::UnknownTask);
             assert_eq!(
                 pair.home.send(UplinkTc, &strange).0,
@@ -194,10 +217,10 @@ fn errors_out_of_the_tunnel_are_about_flows_or_dropped() {
             );
             assert_eq!(pair.home.dropped(Reason::UnknownTask), before + 1);
             // Back to the ingress node as if it were an answer: no client asked for it.
-            let astray = wired(patched(&tunnelled, &[(14 + 38, &[2])]), 2);
+            let astray = wired(sealed(patched(&tunnelled, &[(14 + 38, &[2])]), 1), 2);
             assert!(matches!(
-                pair.home.send(UplinkTc, &astray).0,
-                Verdict::Drop(_)
+                pair.home.send(UplinkTc, &astray).0.outcome(),
+                Outcome::Drop(_)
             ));
         });
     });

@@ -1,7 +1,7 @@
 //! What `lbctl explain`, `flows` and `drops` say of a node, against what its programs
 //! then do with the packet that was asked about.
 
-use agent::kernel::Meter as _;
+use agent::kernel::StatsReader as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
@@ -9,12 +9,13 @@ use lb_abi::counters::Reason;
 use lb_abi::flow::{Flow, Tuple};
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
-use lb_core::explain::{ClientAsked, Question, explain};
+use lb_core::explain::{ClientQuery, Question, explain};
 use lb_core::node::Node;
-use lb_core::report::{Explanation, Fate, FlowState, Rule};
+use lb_core::report::build::{self, FlowFilter};
+use lb_core::report::{Explanation, FlowState, Rule, Verdict};
 use lb_core::snapshot::{Proto, Snapshot};
-use lb_core::tell::{self, FlowsAsked};
-use lb_datapath::Verdict;
+use lb_datapath::Verdict as ProgramVerdict;
+use lb_datapath::verdict::Outcome;
 
 use crate::frames::{at, client, tcp, udp};
 use crate::lab::{Lab, lab, node};
@@ -49,7 +50,7 @@ fn traces(world: &World) -> (BTreeMap<Port, u64>, BTreeMap<Tuple, Flow>, usize, 
 #[track_caller]
 fn ask(world: &World, from: SocketAddrV4, to: SocketAddrV4, proto: Proto) -> Explanation {
     let question = Question {
-        client: ClientAsked {
+        client: ClientQuery {
             address: *from.ip(),
             port: Some(from.port()),
         },
@@ -57,8 +58,11 @@ fn ask(world: &World, from: SocketAddrV4, to: SocketAddrV4, proto: Proto) -> Exp
         proto,
     };
     let before = traces(world);
-    let meter = world.kernel().meter().unwrap();
-    let memory = meter.memory(*from.ip(), &question.port()).unwrap().unwrap();
+    let stats = world.kernel().stats_reader().unwrap();
+    let memory = stats
+        .map_snapshot(*from.ip(), &question.port())
+        .unwrap()
+        .unwrap();
     let told = explain(&Snapshot::default(), &Node::default(), &memory, &question);
     assert_eq!(traces(world), before, "asking leaves no trace");
     told
@@ -73,17 +77,17 @@ fn right(world: &mut World, from: SocketAddrV4, to: SocketAddrV4, proto: Proto) 
         _ => tcp(from, to, "S").frame(),
     };
     let (verdict, after) = world.send(UplinkTc, &frame);
-    let fate = match verdict {
-        Verdict::Pass => Fate::Passed,
-        Verdict::Drop(_) | Verdict::TooBig(_) => Fate::Dropped,
-        Verdict::Uplink => Fate::Elsewhere,
-        Verdict::Bridge | Verdict::Container(_) => Fate::Here,
+    let expected = match verdict.outcome() {
+        Outcome::Pass => Verdict::Passed,
+        Outcome::Drop(_) | Outcome::TooBig(_) => Verdict::Dropped,
+        Outcome::Uplink => Verdict::Elsewhere,
+        Outcome::Bridge | Outcome::Container(_) => Verdict::Here,
     };
-    assert_eq!(told.fate, fate, "{told:#?}");
-    if let Verdict::Drop(reason) = verdict {
-        assert_eq!(told.reason, Some(tell::reason_name(reason)));
+    assert_eq!(told.verdict, expected, "{told:#?}");
+    if let Outcome::Drop(reason) = verdict.outcome() {
+        assert_eq!(told.reason, Some(build::reason_name(reason)));
     }
-    let sent = matches!(fate, Fate::Here | Fate::Elsewhere);
+    let sent = matches!(expected, Verdict::Here | Verdict::Elsewhere);
     assert_eq!(told.to, sent.then(|| bears(&after)), "{told:#?}");
     if sent {
         let named = format!("(key {:016x})", world.tasks()[&from.port()]);
@@ -110,8 +114,8 @@ fn an_explanation_is_what_then_happens_and_changes_nothing() {
                 let from = client(1_000 + port + turn);
                 let told = right(&mut world, from, to, proto);
                 assert_eq!(
-                    (told.rule, told.turn),
-                    (Rule::NextInTurn, Some(turn.into()))
+                    (told.rule, told.rr_counter),
+                    (Rule::RoundRobin, Some(turn.into()))
                 );
                 let on_node_2 = turn % 2 == 1;
                 let expected = match (on_node_2, turn % 4, proto) {
@@ -124,7 +128,7 @@ fn an_explanation_is_what_then_happens_and_changes_nothing() {
                 assert_eq!(told.to, Some(expected));
                 // The same again is the same flow, which takes no turn.
                 let again = right(&mut world, from, to, proto);
-                assert_eq!((again.rule, again.turn), (Rule::KnownFlow, None));
+                assert_eq!((again.rule, again.rr_counter), (Rule::KnownFlow, None));
                 assert_eq!(again.to, told.to);
             }
         }
@@ -142,7 +146,7 @@ fn what_reaches_no_task_is_explained_as_it_happens() {
             (at(node(2), 8080), Rule::NotOurAddress),
         ] {
             let told = right(&mut world, from, to, Proto::Tcp);
-            assert_eq!((told.rule, told.fate), (rule, Fate::Passed));
+            assert_eq!((told.rule, told.verdict), (rule, Verdict::Passed));
         }
         assert_eq!(
             ask(&world, from, at(node(1), 5353), Proto::Tcp).rule,
@@ -150,7 +154,7 @@ fn what_reaches_no_task_is_explained_as_it_happens() {
         );
         let unknown = World::blank(lab, 1);
         let told = ask(&unknown, from, at(node(1), 8080), Proto::Tcp);
-        assert_eq!((told.rule, told.fate), (Rule::NotReady, Fate::Passed));
+        assert_eq!((told.rule, told.verdict), (Rule::NotReady, Verdict::Passed));
     });
 }
 
@@ -170,11 +174,11 @@ fn an_explanation_follows_the_life_of_a_flow() {
         world.send(BridgeTc, &tcp(task, from, "FA").frame());
         let told = right(&mut world, from, to, Proto::Tcp);
         assert_eq!(told.flow, Some(FlowState::Closed));
-        assert_eq!((told.rule, told.turn), (Rule::NextInTurn, Some(1)));
+        assert_eq!((told.rule, told.rr_counter), (Rule::RoundRobin, Some(1)));
         // Its task goes away: the next SYN is a new flow.
         world.change(|state| remove(state, there(2, node(2))));
         let told = ask(&world, from, to, Proto::Tcp);
-        assert_eq!((told.rule, told.turn), (Rule::NextInTurn, Some(2)));
+        assert_eq!((told.rule, told.rr_counter), (Rule::RoundRobin, Some(2)));
     });
 }
 
@@ -182,13 +186,13 @@ fn an_explanation_follows_the_life_of_a_flow() {
 fn flows_and_drops_are_told_as_the_maps_hold_them() {
     lab(|lab| {
         pairs(lab, |mut pair: Pair| {
-            let asked = FlowsAsked {
+            let asked = FlowFilter {
                 service: None,
                 limit: 10,
             };
             let flows = |world: &World| {
-                let table = world.kernel().meter().unwrap().flows().unwrap();
-                tell::flows(&Snapshot::default(), &Node::default(), &table, &asked).flows
+                let table = world.kernel().stats_reader().unwrap().flows().unwrap();
+                build::flows(&Snapshot::default(), &Node::default(), &table, &asked).flows
             };
             assert_eq!(flows(&pair.ingress), []);
             let (from, to) = (client(40_000), at(node(1), 8080));
@@ -215,10 +219,10 @@ fn flows_and_drops_are_told_as_the_maps_hold_them() {
             });
             let lost = pair.enter(&tcp(from, to, "A").frame());
             let (verdict, _) = pair.home.send(UplinkTc, &lost);
-            assert_eq!(verdict, Verdict::Drop(Reason::UnknownTask));
-            let drops = pair.home.kernel().meter().unwrap().drops().unwrap();
+            assert_eq!(verdict, ProgramVerdict::Drop(Reason::UnknownTask));
+            let drops = pair.home.kernel().stats_reader().unwrap().drops().unwrap();
             assert_eq!(drops, pair.home.kernel().drops().unwrap());
-            let told = tell::drops(&drops).drops;
+            let told = build::drops(&drops).drops;
             let counted: Vec<_> = told.iter().filter(|drop| drop.packets > 0).collect();
             assert_eq!(counted.len(), 1);
             assert_eq!(
@@ -238,18 +242,21 @@ fn a_copy_has_what_concerns_the_client_and_its_port() {
             let from = at([203, 0, 113, last].into(), 40_000);
             world.send(UplinkTc, &tcp(from, to, "S").frame());
         }
-        let meter = world.kernel().meter().unwrap();
+        let stats = world.kernel().stats_reader().unwrap();
         let port = Port::new(Be16::new(8080), TCP);
-        let copy = meter.memory(*client(1).ip(), &port).unwrap().unwrap();
+        let copy = stats.map_snapshot(*client(1).ip(), &port).unwrap().unwrap();
         let whole = world.tables();
         assert_eq!(
             (copy.settings, &copy.frontends, &copy.turns),
             (whole.settings, &whole.frontends, &whole.turns)
         );
         assert_eq!(
-            (&copy.backends, &copy.addresses, &copy.peers),
-            (&whole.backends, &whole.addresses, &whole.peers)
+            (&copy.backends, &copy.addresses),
+            (&whole.backends, &whole.addresses)
         );
+        let none = lb_abi::tunnel::TokenKeys::default();
+        let peers = whole.peers.keys().map(|peer| (*peer, none)).collect();
+        assert_eq!(copy.peers, peers, "who they are, but no keys");
         let slots: Vec<u64> = copy.slots.values().copied().collect();
         assert_eq!(slots, [1, 2, 3, 4].map(key));
         let flows = copy.flows.borrow();

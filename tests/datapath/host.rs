@@ -1,7 +1,7 @@
 //! Processes on the node itself: real sockets, with the programs attached to the root
 //! cgroup of the machine and to the node's devices.
 
-use agent::kernel::Meter as _;
+use agent::kernel::StatsReader as _;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -18,7 +18,7 @@ use crate::lab::{Lab, lab, node};
 use crate::pair::Pair;
 use crate::read::read;
 use crate::round_robin::six;
-use crate::states::{SECOND, address_of, key, publish, there};
+use crate::states::{SECOND, address_of, key, publish, there, token_keys};
 use crate::tunnel::open;
 use crate::world::{UplinkEgress, UplinkTc, World};
 
@@ -40,7 +40,7 @@ fn hosting(lab: &Lab) -> World {
 
 /// What the kernel counted for task `n`.
 fn counted(world: &World, n: u8) -> Counters {
-    let told = world.kernel().meter().unwrap().read().unwrap();
+    let told = world.kernel().stats_reader().unwrap().read().unwrap();
     told.tasks[&Key(key(n))]
 }
 
@@ -173,9 +173,9 @@ fn packets_of_a_known_flow_enter_the_tunnel_as_they_leave() {
         let mut world = World::new(lab, 1);
         world.change(|state| {
             publish(state, TCP, 8080, 80, &[there(1, SECOND)]);
-            state.peers.insert(SECOND);
+            state.peers.insert(SECOND, token_keys(2));
         });
-        // As if it came from outside: a trial has no socket to know it by.
+        // As if it came from outside: a test run has no socket to know it by.
         world.routed = false;
         world.receive(&tcp(host, task, "S").frame());
         for flags in ["A", "PA", "FA"] {
@@ -183,7 +183,7 @@ fn packets_of_a_known_flow_enter_the_tunnel_as_they_leave() {
             let (verdict, frame) = world.send(UplinkEgress, &sent);
             assert_eq!(verdict, Verdict::Pass);
             assert_eq!(frame[..14], sent[..14], "the next hop stays");
-            assert_eq!(frame[62..], sent[14..], "the packet stays");
+            assert_eq!(frame[70..], sent[14..], "the packet stays");
             assert_eq!(read(&frame).to, at(SECOND, crate::states::TUNNEL));
         }
         for other in [
@@ -211,6 +211,8 @@ fn a_reply_to_this_host_comes_out_of_the_tunnel_and_goes_to_the_kernel() {
             let (_, bytes) = open(&tunnelled, 2, 1, 2, 0);
             let expected = tcp(at(node(1), 8080), host, "SA").frame();
             assert_eq!(bytes, &expected[14..]);
+            // No way leads out of the node to the node itself.
+            pair.ingress.routed = false;
             let (verdict, frame) = if xdp {
                 pair.ingress.receive(&tunnelled)
             } else {

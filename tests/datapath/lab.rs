@@ -135,7 +135,7 @@ impl Lab {
             uplink: if_nametoindex("up0").unwrap(),
             second: if_nametoindex("wire0").unwrap(),
             bridge: if_nametoindex("docker_gwbridge").unwrap(),
-            cookie: agent::links::network(),
+            cookie: agent::links::netns_cookie(),
         }
     }
 }

@@ -22,8 +22,15 @@ pub(crate) fn step(memory: &mut Memory, op: &Op) {
         Op::RemoveAddress(address) => {
             memory.addresses.remove(&(*address).into());
         }
-        Op::AddPeer(address) => {
-            memory.peers.insert((*address).into());
+        Op::PutEndpoint(address, port) => {
+            memory.endpoints.insert((*address).into(), *port);
+        }
+        Op::RemoveEndpoint(address) => {
+            memory.endpoints.remove(&(*address).into());
+        }
+        Op::PutTokenKeys(keys) => memory.token_keys = *keys,
+        Op::PutPeer(address, keys) => {
+            memory.peers.insert((*address).into(), *keys);
         }
         Op::RemovePeer(address) => {
             memory.peers.remove(&(*address).into());
@@ -67,14 +74,15 @@ pub(crate) fn step(memory: &mut Memory, op: &Op) {
             memory.frontends.remove(port);
             memory.turns.get_mut().remove(port);
         }
-        Op::Sweep => {
+        Op::CollectGarbage => {
             let backends = &memory.backends;
             let flows = memory.flows.get_mut();
             flows.retain(|_, flow| backends.contains_key(&flow.task));
             let replies = memory.replies.get_mut();
             replies.retain(|_, reply| backends.contains_key(&reply.task));
-            let kept = memory.kept.get_mut();
-            kept.retain(|_, kept| backends.contains_key(&kept.task));
+            for kept in [memory.kept.get_mut(), memory.keeping.get_mut()] {
+                kept.retain(|_, kept| backends.contains_key(&kept.task));
+            }
         }
         // Programs and the agent's own sums: nothing that a decision depends on.
         Op::Attach(_) | Op::Detach(_) | Op::AddService(_) | Op::RemoveService(_) => {}

@@ -5,7 +5,7 @@ use lb_datapath::Verdict;
 
 use crate::frames::{Patch, at, client, patched, tcp, udp};
 use crate::lab::{lab, node};
-use crate::states::{address_of, here, publish, there};
+use crate::states::{address_of, here, publish, there, token_keys};
 use crate::world::{BridgeTc, World};
 
 /// A SYN to the published port, with these bytes put over its own.
@@ -169,7 +169,7 @@ fn without_settings_everything_passes() {
         let mut world = World::blank(lab, 1);
         world.change(|state| {
             state.addresses.insert(node(1));
-            state.peers.insert(node(2));
+            state.peers.insert(node(2), token_keys(2));
             publish(state, TCP, 8080, 80, &[here(1)]);
         });
         world.untouched("a SYN to a published port", &syn_with(&[]));

@@ -1,7 +1,7 @@
 //! Flows whose clients have not proved to be there.
 
 use agent::kernel::bpf::{Action, Arrival};
-use lb_abi::flow::OPENING;
+use lb_abi::flow::EMBRYONIC;
 use lb_abi::{TCP, UDP, limits};
 
 use crate::frames::{CLIENT, at, client, tcp, udp};
@@ -31,7 +31,7 @@ fn opening(world: &World, port: u16) -> (bool, bool) {
         .iter()
         .find(|(tuple, _)| tuple.destination_port.get() == port)
         .unwrap();
-    (flow.state & OPENING != 0, reply.opening != 0)
+    (flow.state & EMBRYONIC != 0, reply.opening != 0)
 }
 
 #[test]
@@ -96,16 +96,17 @@ fn a_flood_of_syns_takes_no_room_from_connections() {
         let syn = tcp(client(2), us, "S").frame();
         let uplink = world.link(UplinkTc);
         let kernel = world.kernel();
-        let send = |hook, frame: &[u8]| kernel.trial(hook, &Arrival::new(uplink, frame)).unwrap();
+        let send =
+            |hook, frame: &[u8]| kernel.test_run(hook, &Arrival::new(uplink, frame)).unwrap();
         let first = u32::from(CLIENT) & 0xffff_0000;
-        for n in 0..limits::OPENING + limits::OPENING / 4 {
+        for n in 0..limits::EMBRYONIC + limits::EMBRYONIC / 4 {
             let source = std::net::Ipv4Addr::from(first.wrapping_add(n << 8 | 1));
             let mut flood = syn.clone();
             flood[26..30].copy_from_slice(&source.octets());
             assert_eq!(send(UplinkTc, &flood).action, Action::Redirect);
         }
         let flows = kernel.flows().unwrap();
-        assert!(flows.len() <= limits::OPENING as usize + 1);
+        assert!(flows.len() <= limits::EMBRYONIC as usize + 1);
 
         // The connection has lost neither way.
         let more = tcp(client(1), us, "PA").payload(b"odd").frame();

@@ -14,14 +14,14 @@ use crate::pair::{Pair, pairs};
 use crate::states::{address_of, publish, there};
 use crate::world::{BridgeTc, UplinkTc, UplinkXdp, World};
 
-/// Fragmentation needed: 1452 bytes of packet and 48 of tunnel fill a link of 1500.
-const FITS: [u8; 8] = [3, 4, 0, 0, 0, 0, 0x05, 0xac];
+/// Fragmentation needed: 1444 bytes of packet and 56 of tunnel fill a link of 1500.
+const FITS: [u8; 8] = [3, 4, 0, 0, 0, 0, 0x05, 0xa4];
 /// Bytes that an answer quotes: headers of IPv4 and TCP.
 const QUOTED: usize = 40;
 
 #[test]
 fn the_sender_of_what_does_not_fit_the_tunnel_is_told_what_does() {
-    let (most, more) = ([0x77; 1412], [0x77; 1413]);
+    let (most, more) = ([0x77; 1404], [0x77; 1405]);
     lab(|lab| {
         pairs(lab, |mut pair| {
             let (us, task) = (at(node(1), 8080), at(address_of(1), 80));
@@ -36,9 +36,9 @@ fn the_sender_of_what_does_not_fit_the_tunnel_is_told_what_does() {
                 .payload(&[5; 1425])
                 .frame();
             told(&mut pair, &large, 0);
-            // Merged packets count by segment: here 40 bytes of headers and 1413 of data.
-            let merged = tcp(client(9), us, "PA").payload(&[0; 2826]).frame();
-            told(&mut pair, &merged, 1413);
+            // Merged packets count by segment: here 40 bytes of headers and 1405 of data.
+            let merged = tcp(client(9), us, "PA").payload(&[0; 2810]).frame();
+            told(&mut pair, &merged, 1405);
             assert_eq!(pair.ingress.dropped(Reason::TooBig), 3);
 
             let large = from_task.payload(&more).frame();
@@ -72,7 +72,7 @@ fn from(own: Ipv4Addr) -> Verdict {
     Verdict::TooBig(own.into())
 }
 
-/// The same ICMP message from and to the same: who made it does not matter.
+/// Asserts that two frames are one ICMP message, from and to the same addresses, whoever made them.
 #[track_caller]
 fn same(frame: &[u8], expected: &[u8]) {
     assert_eq!(full(&frame[14..34]), 0, "IPv4 checksum");
@@ -106,7 +106,7 @@ fn a_checksum_that_is_still_to_be_finished_is_reckoned_with() {
             ),
             (
                 tcp(caller, at(node(1), 8080), "S")
-                    .payload(&[1; 1413])
+                    .payload(&[1; 1405])
                     .frame(),
                 50,
             ),

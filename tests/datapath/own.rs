@@ -1,7 +1,7 @@
 //! Processes on any node that call a task itself, at the port that it listens on.
 
 use std::io::ErrorKind;
-use std::net::{Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use lb_abi::TCP;
@@ -10,11 +10,12 @@ use lb_core::ids::Key;
 use lb_core::state::{Hook, HookKind};
 use lb_datapath::Verdict;
 
-use crate::frames::{at, patched, tcp};
+use crate::frames::{at, patched, tcp, udp};
+use crate::hooks::{around, sealed};
 use crate::lab::{lab, node};
 use crate::pair::Pair;
 use crate::read::read;
-use crate::states::{address_of, here, key, publish, there};
+use crate::states::{address_of, addressed, here, key, publish, there};
 use crate::tunnel::open;
 use crate::world::{BridgeTc, UplinkTc, UplinkXdp, World};
 
@@ -28,7 +29,8 @@ fn a_socket_that_names_a_task_is_pointed_at_it_here_and_elsewhere() {
     lab(|lab| {
         let mut world = World::new(lab, 1);
         world.change(|state| {
-            publish(state, TCP, 8080, 80, &[here(1), there(2, node(2))]);
+            let tasks = [addressed(here(1)), addressed(there(2, node(2))), here(4)];
+            publish(state, TCP, 8080, 80, &tasks);
             let on_host = |kind| Hook { kind, link: 0 };
             state.hooks.extend(HookKind::HOST.map(on_host));
         });
@@ -57,6 +59,15 @@ fn a_socket_that_names_a_task_is_pointed_at_it_here_and_elsewhere() {
         assert_eq!(flow, [(OWN, key(2))], "only what leaves the node is a flow");
         // No such task, and it is nobody else's address either.
         assert_eq!(call(key(3)), ErrorKind::PermissionDenied);
+        // One whose service does not let it.
+        assert_eq!(call(key(4)), ErrorKind::PermissionDenied);
+        // Only TCP, also by sockets that are not connected; the key stays on the host.
+        let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
+        let to = SocketAddr::from((Key(key(1)).address(), OWN));
+        let sent = socket.send_to(b"odd", to).unwrap_err();
+        assert_eq!(sent.kind(), ErrorKind::PermissionDenied);
+        let connected = socket.connect(to).unwrap_err();
+        assert_eq!(connected.kind(), ErrorKind::PermissionDenied);
         let others = SocketAddr::from((Ipv6Addr::LOCALHOST, OWN));
         let refused = TcpStream::connect_timeout(&others, SHORT).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
@@ -67,12 +78,14 @@ fn a_socket_that_names_a_task_is_pointed_at_it_here_and_elsewhere() {
 fn at_its_node_it_reaches_the_tasks_own_port_and_the_answer_goes_back() {
     lab(|lab| {
         let mut pair = Pair::new(lab, true);
+        pair.home
+            .change(|state| publish(state, TCP, 8080, 80, &[addressed(here(1))]));
         let (host, asked) = (at(node(1), 40_000), at(node(2), OWN));
         let task = at(address_of(1), OWN);
         let published = pair.enter(&tcp(host, at(node(1), 8080), "S").frame());
         let own = |flags| {
-            let outside = patched(&published[..62], &[(52, &[3])]);
-            [&outside, &tcp(host, asked, flags).frame()[14..]].concat()
+            let outside = patched(&published[..70], &[(52, &[3])]);
+            around(&outside, &tcp(host, asked, flags).frame(), 1)
         };
         let syn = own("S");
         assert_eq!(
@@ -89,9 +102,16 @@ fn at_its_node_it_reaches_the_tasks_own_port_and_the_answer_goes_back() {
         assert_eq!(bytes, &tcp(asked, host, "SA").frame()[14..]);
 
         // Only for a task that is here, and only from nodes.
-        let strange = patched(&syn, &[(54, &[9])]);
+        let strange = sealed(patched(&syn, &[(54, &[9])]), 1);
         let dropped = Verdict::Drop(Reason::UnknownTask);
         assert_eq!(pair.home.send(UplinkTc, &strange).0, dropped);
+        let datagram = around(&syn, &udp(host, asked).frame(), 1);
+        assert_eq!(pair.home.send(UplinkTc, &datagram).0, dropped, "only TCP");
+        // Nor for one whose service does not let it.
+        pair.home.change(|state| {
+            state.backends.insert(here(1).0, here(1).1);
+        });
+        assert_eq!(pair.home.send(UplinkTc, &syn).0, dropped);
         let (verdict, _) = pair.home.send(UplinkTc, &tcp(host, asked, "A").frame());
         assert_eq!(verdict, Verdict::Pass, "not published");
     });

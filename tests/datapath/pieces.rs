@@ -143,3 +143,32 @@ fn a_container_may_send_pieces_too() {
         );
     });
 }
+
+#[test]
+fn a_first_piece_says_nothing_of_another_packet_that_has_its_number() {
+    lab(|lab| {
+        let mut world = World::new(lab, 1);
+        world.change(|state| publish(state, UDP, 5353, 53, &[here(1)]));
+        let cut = |to| {
+            let whole = udp(client(7), at(node(1), to)).payload(&[1; 100]).frame();
+            pieces(&whole, &[64, 44])
+        };
+        let (ours, others) = (cut(5353), cut(2049));
+        // A first piece of ours, then a whole packet of the kernel's with the same number.
+        world.send(UplinkTc, &ours[0]);
+        world.send(UplinkTc, &others[0]);
+        for piece in &others {
+            let (verdict, after) = world.send(UplinkTc, piece);
+            assert_eq!((verdict, after), (Verdict::Pass, piece.clone()));
+        }
+        // A first piece of ours, and the rest of something else's when that is long over.
+        world.send(UplinkTc, &ours[0]);
+        world.pass(3);
+        let (verdict, after) = world.send(UplinkTc, &others[1]);
+        assert_eq!((verdict, after), (Verdict::Pass, others[1].clone()));
+        // In time, and in order.
+        for piece in &ours {
+            assert_eq!(world.send(UplinkTc, piece).0, Verdict::Bridge);
+        }
+    });
+}

@@ -5,6 +5,7 @@ use lb_abi::counters::Reason;
 use lb_datapath::Verdict;
 
 use crate::frames::{Patch, at, client, patched, tcp, udp};
+use crate::hooks::sealed;
 use crate::lab::{Lab, lab, mac, node};
 use crate::pair::Pair;
 use crate::states::{SECOND, TUNNEL, address_of, key, publish, there};
@@ -48,7 +49,7 @@ fn what_is_not_our_tunnel_is_untouched() {
             ("a fragment", &[(20, &[0x20, 0])]),
             ("IPv4 options", &[(14, &[0x46])]),
             ("another version of Geneve", &[(42, &[0x43])]),
-            ("more options", &[(42, &[0x04])]),
+            ("more options", &[(42, &[0x06])]),
             ("a control packet", &[(43, &[0x80])]),
             ("Ethernet inside", &[(44, &[0x65, 0x58])]),
             ("another option class", &[(50, &[0x01, 0x02])]),
@@ -85,18 +86,26 @@ fn a_flow_for_a_task_that_is_not_here_is_dropped() {
         let good = good(&mut pair);
         let world = &mut pair.home;
         let unknown = Reason::UnknownTask;
+        let of = |patches: &[Patch<'_>]| sealed(patched(&good, patches), 1);
         dropped(
             world,
             "a wrong key",
-            &patched(&good, &[(54, &key(2).to_be_bytes())]),
+            &of(&[(54, &key(2).to_be_bytes())]),
             unknown,
         );
-        dropped(world, "no key", &patched(&good, &[(54, &[0; 8])]), unknown);
-        // Destination port of the packet inside: 62 + 20 + 2.
+        dropped(world, "no key", &of(&[(54, &[0; 8])]), unknown);
+        // Destination port of the packet inside: 70 + 20 + 2.
         dropped(
             world,
             "a port that is not published",
-            &patched(&good, &[(84, &[0, 81])]),
+            &of(&[(92, &[0, 81])]),
+            unknown,
+        );
+        // Source of the packet inside.
+        dropped(
+            world,
+            "a client that nobody can answer",
+            &of(&[(82, &[127, 0, 0, 1])]),
             unknown,
         );
         world.change(|state| publish(state, TCP, 8080, 80, &[there(1, node(1))]));
@@ -109,18 +118,19 @@ fn what_cannot_be_understood_inside_is_dropped() {
     in_pair(|mut pair| {
         let good = good(&mut pair);
         let cases: [(&str, &[Patch<'_>]); 8] = [
-            ("IPv6", &[(62, &[0x60])]),
-            ("a short header", &[(62, &[0x44])]),
-            ("a header beyond the packet", &[(62, &[0x4f])]),
-            ("longer than the frame", &[(64, &[0, 41])]),
-            ("shorter than its headers", &[(64, &[0, 39])]),
-            ("a later fragment", &[(68, &[0, 185])]),
-            ("GRE", &[(71, &[47])]),
-            ("a short TCP header", &[(94, &[0x40])]),
+            ("IPv6", &[(70, &[0x60])]),
+            ("a short header", &[(70, &[0x44])]),
+            ("a header beyond the packet", &[(70, &[0x4f])]),
+            ("longer than the frame", &[(72, &[0, 41])]),
+            ("shorter than its headers", &[(72, &[0, 39])]),
+            ("a later fragment", &[(76, &[0, 185])]),
+            ("GRE", &[(79, &[47])]),
+            ("a short TCP header", &[(102, &[0x40])]),
         ];
         for (what, changes) in cases {
             for way in [1, 2] {
                 let frame = patched(&patched(&good, changes), &[(52, &[way])]);
+                let frame = sealed(frame, 1);
                 dropped(&mut pair.home, what, &frame, Reason::BadTunnel);
             }
         }
@@ -132,7 +142,7 @@ fn icmp_inside_that_is_no_error_is_left_to_tc_and_dropped_there() {
     in_pair(|mut pair| {
         let good = good(&mut pair);
         for way in [1, 2] {
-            let frame = patched(&good, &[(71, &[1]), (52, &[way])]);
+            let frame = sealed(patched(&good, &[(79, &[1]), (52, &[way])]), 1);
             assert_eq!(pair.home.send(UplinkXdp, &frame).0, Verdict::Pass);
             let (verdict, _) = pair.home.send(UplinkTc, &frame);
             assert_eq!(verdict, Verdict::Drop(Reason::BadTunnel));
@@ -153,7 +163,7 @@ fn a_tunnel_packet_cut_short_is_never_delivered() {
             // As if it had been sent that short: the headers up to UDP agree with it.
             let total = u16::try_from(length - 14).unwrap().to_be_bytes();
             let consistent = patched(&cut, &[(16, &total)]);
-            if length < 62 {
+            if length < 70 {
                 pair.home
                     .untouched(&format!("{length} bytes, consistent"), &consistent);
             } else {
@@ -176,26 +186,27 @@ fn only_answers_to_flows_of_this_node_go_out_in_its_name() {
         let answer = pair.leave(&tcp(task, client(9), "SA").frame());
         let world = &mut pair.ingress;
         let unknown = Reason::UnknownTask;
-        // The client's port inside: 62 + 20 + 2.
-        dropped(
-            world,
-            "of no flow",
-            &patched(&answer, &[(84, &[0, 10])]),
-            unknown,
-        );
-        dropped(
-            world,
-            "in the name of another host",
-            &patched(&answer, &[(74, &[192, 0, 2, 1])]),
-            unknown,
-        );
+        let of = |patches: &[Patch<'_>]| sealed(patched(&answer, patches), 2);
+        // The client's port inside: 70 + 20 + 2.
+        dropped(world, "of no flow", &of(&[(92, &[0, 10])]), unknown);
+        let name = of(&[(82, &[192, 0, 2, 1])]);
+        dropped(world, "in the name of another host", &name, unknown);
         world.send(UplinkXdp, &answer);
         dropped(
             world,
             "of another task",
-            &patched(&answer, &[(54, &key(2).to_be_bytes())]),
+            &sealed(patched(&answer, &[(54, &key(2).to_be_bytes())]), 2),
             unknown,
         );
+        // Nor does it end a flow of one: byte 13 of the TCP header has the flags.
+        world.change(|state| {
+            let (task, backend) = there(2, node(2));
+            state.backends.insert(task, backend);
+        });
+        let before = world.tables().flows.clone();
+        let reset = of(&[(54, &key(2).to_be_bytes()), (103, &[0x04])]);
+        dropped(world, "a reset of another task", &reset, unknown);
+        assert_eq!(world.tables().flows, before);
         assert_eq!(world.receive(&answer).0, Verdict::Uplink);
         // The home node knows the flow too, but is not where the client came in.
         let back = [
@@ -203,12 +214,7 @@ fn only_answers_to_flows_of_this_node_go_out_in_its_name() {
             (30, &node(2).octets()),
             (0, &mac(node(2))),
         ];
-        pair.home.send(UplinkXdp, &patched(&answer, &back));
-        dropped(
-            &mut pair.home,
-            "of another node's flow",
-            &patched(&answer, &back),
-            unknown,
-        );
+        let back = sealed(patched(&answer, &back), 1);
+        dropped(&mut pair.home, "of another node's flow", &back, unknown);
     });
 }

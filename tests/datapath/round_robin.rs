@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lb_abi::service::{PICK_FLOW, PICK_SOURCE, Port};
+use lb_abi::service::{Port, SCHED_MAGLEV, SCHED_SH};
 use lb_abi::{Be16, TCP};
 use lb_core::op::Op;
 use lb_core::state::State;
@@ -121,15 +121,15 @@ fn a_table_is_replaced_under_traffic_step_by_step() {
 #[test]
 fn by_hash_a_client_keeps_its_task_and_the_host_and_the_kernel_agree_which() {
     lab(|lab| {
-        for pick in [PICK_SOURCE, PICK_FLOW] {
+        for scheduler in [SCHED_SH, SCHED_MAGLEV] {
             let mut world = with(lab, |state| {
                 publish(state, TCP, 8080, 80, &six());
                 let frontend = state.frontends.values_mut().next().unwrap();
-                frontend.pick = pick;
+                frontend.scheduler = scheduler;
             });
             // `receive` compares the kernel's verdict, frame and maps with the host's.
             let tasks = open(&mut world, 1000..1040);
-            let reached = if pick == PICK_SOURCE { 1 } else { 6 };
+            let reached = if scheduler == SCHED_SH { 1 } else { 6 };
             assert_eq!(distinct(&tasks), reached);
         }
     });

@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE};
+use lb_abi::service::{ADDRESSED, Backend, Frontend, LOCAL, Port, REMOTE};
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
 use lb_core::ids::Key;
 use lb_core::state::{Hook, HookKind, State};
@@ -14,8 +15,17 @@ use crate::lab::{MTU, Net, mac, node};
 pub(crate) const TUNNEL: u16 = 6790;
 /// A second address of every node.
 pub(crate) const SECOND: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 100);
-/// The service of all tasks.
+/// The service of all tasks but those of [`another`].
 const SERVICE: Key = Key(0x5e41_11ce_0000_0001);
+/// Another service.
+const ANOTHER: Key = Key(0x5e41_11ce_0000_0002);
+/// The epoch of every node's keys.
+const EPOCH: u32 = 7;
+
+/// The keys of node `n`, of this epoch and of the next one.
+pub(crate) fn token_keys(n: u8) -> TokenKeys {
+    TokenKeys::new(EPOCH, TokenKey::new([n; 16]), TokenKey::new([0x80 | n; 16]))
+}
 
 /// A task: its key is the same on every node.
 pub(crate) type Task = (Key, Backend);
@@ -40,6 +50,18 @@ pub(crate) fn key(n: u8) -> u64 {
     0xa1b2_c3d4_0000_0000 | u64::from(n) << 36 | u64::from(n)
 }
 
+/// A task with this key and address, of another service.
+pub(crate) fn another((key, backend): Task) -> Task {
+    let service = ANOTHER.0;
+    (key, Backend { service, ..backend })
+}
+
+/// This task, which processes on nodes may call by its own address.
+pub(crate) fn addressed((key, backend): Task) -> Task {
+    let flags = backend.flags | ADDRESSED;
+    (key, Backend { flags, ..backend })
+}
+
 fn task(n: u8, address: Ipv4Addr, place: u32) -> Task {
     let backend = Backend::new(Be32::new(address.into()), place, SERVICE.0);
     (Key(key(n)), backend)
@@ -52,7 +74,9 @@ pub(crate) fn bare(net: &Net, n: u8) -> State {
         settings: Some(Settings {
             node: Be32::new(node(n).into()),
             tunnel_port: Be16::new(TUNNEL),
-            zero: [0; 6],
+            mac: mac(node(n)),
+            zero: [0; 4],
+            epoch: EPOCH,
             uplink: net.uplink,
             mtu: MTU,
             bridge: net.bridge,
@@ -67,11 +91,13 @@ pub(crate) fn bare(net: &Net, n: u8) -> State {
         ]
         .into(),
         addresses: [node(n), SECOND].into(),
-        peers: [node(1), node(2)]
+        token_keys: Some(token_keys(n)),
+        peers: [1, 2]
             .into_iter()
-            .filter(|peer| *peer != node(n))
+            .filter(|peer| *peer != n)
+            .map(|peer| (node(peer), token_keys(peer)))
             .collect(),
-        services: [SERVICE].into(),
+        services: [SERVICE, ANOTHER].into(),
         ..State::default()
     }
 }
@@ -91,7 +117,9 @@ pub(crate) fn publish(state: &mut State, proto: u8, published: u16, target: u16,
         Be16::new(target),
         u32::try_from(tasks.len()).unwrap(),
         table,
-        SERVICE.0,
+        tasks
+            .first()
+            .map_or(SERVICE.0, |(_, backend)| backend.service),
     );
     state.frontends.insert(port, frontend);
     if !tasks.is_empty() {

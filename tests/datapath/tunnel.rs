@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lb_abi::Be32;
 use lb_abi::counters::Counters;
 use lb_datapath::Verdict;
+use siphasher::sip::SipHasher13;
 
 use crate::frames::{Draft, at, client, tcp, udp};
 use crate::lab::{GATEWAY, lab, mac, node};
@@ -14,7 +15,7 @@ use crate::states::{TUNNEL, address_of, key};
 use crate::world::{UplinkTc, UplinkXdp};
 
 /// Ethernet header and what the tunnel puts before the packet.
-const INNER: usize = 14 + 48;
+const INNER: usize = 14 + 56;
 
 /// Checks every field of a tunnelled frame; returns the outer source port and the packet inside.
 #[track_caller]
@@ -25,25 +26,41 @@ pub(crate) fn open(frame: &[u8], from: u8, to: u8, way: u8, tos: u8) -> (u16, &[
     let source_port = outer.from.port();
     let mut expected = Vec::new();
     expected.extend([0x08, 0x00, 0x45, tos]);
-    expected.extend((length + 48).to_be_bytes());
+    expected.extend((length + 56).to_be_bytes());
     expected.extend([0, 0, 0x40, 0x00, 64, 17]); // no id; don't fragment; ttl; UDP
     expected.extend(&frame[24..26]);
     expected.extend(node(from).octets());
     expected.extend(node(to).octets());
     expected.extend(source_port.to_be_bytes());
     expected.extend(TUNNEL.to_be_bytes());
-    expected.extend((length + 28).to_be_bytes());
+    expected.extend((length + 36).to_be_bytes());
     expected.extend([0, 0]); // no checksum
-    expected.extend([0x03, 0x00, 0x08, 0x00, 0, 0, 0, 0]); // Geneve: 3 words of options, IPv4
-    expected.extend([0xff, 0x5b, way, 2]);
+    expected.extend([0x05, 0x00, 0x08, 0x00, 0, 0, 7, 0]); // Geneve: 5 words of options, IPv4, epoch
+    expected.extend([0xff, 0x5b, way, 4]);
     expected.extend(key(1).to_be_bytes());
+    expected.extend(token(frame, from));
     assert_eq!(&frame[12..INNER], expected);
     assert!(source_port >= 0xc000, "{source_port}");
     (source_port, inner)
 }
 
+/// The token by the sender's key, as another implementation of `SipHash` computes it.
+fn token(frame: &[u8], from: u8) -> [u8; 8] {
+    let said = [
+        &frame[82..90], // addresses inside
+        &frame[54..62], // the task's key
+        &frame[26..30], // sender
+        &frame[52..53], // way
+        &frame[79..80], // protocol inside
+    ];
+    let key = [from; 16];
+    SipHasher13::new_with_key(&key)
+        .hash(&said.concat())
+        .to_le_bytes()
+}
+
 #[test]
-fn the_packet_travels_unchanged_behind_48_bytes() {
+fn the_packet_travels_unchanged_behind_56_bytes() {
     let drafts: [(u8, Draft); 5] = [
         (0, tcp(client(1000), at(node(1), 8080), "S")),
         (
@@ -119,7 +136,7 @@ fn a_tcp_connection_through_two_nodes() {
                 (true, "S", b""),
                 (false, "SA", b""),
                 (true, "PA", b"GET / HTTP/1.0\r\n\r\n"),
-                (false, "PA", &[0x33; 1412]),
+                (false, "PA", &[0x33; 1404]),
                 (false, "FA", b""),
                 (true, "FA", b""),
                 (false, "A", b""),
@@ -172,7 +189,7 @@ fn datagrams_through_two_nodes() {
     let (us, task) = (at(node(1), 5353), at(address_of(1), 53));
     lab(|lab| {
         pairs(lab, |mut pair| {
-            for payload in [b"a".as_slice(), b"", &[9; 1424]] {
+            for payload in [b"a".as_slice(), b"", &[9; 1416]] {
                 let frame = pair.deliver(&udp(client(9), us).payload(payload).frame());
                 assert_eq!(
                     frame[14..],

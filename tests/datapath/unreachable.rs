@@ -39,7 +39,7 @@ fn without_a_next_hop_xdp_passes_and_tc_goes_on() {
             let (verdict, frame) = world.send(UplinkTc, &syn);
             assert_eq!(verdict, Verdict::Uplink, "{what}");
             assert_eq!(frame[30..34], home.octets(), "{what}");
-            assert_eq!(frame[62..], syn[14..], "{what}");
+            assert_eq!(frame[70..], syn[14..], "{what}");
             let sum = world.counted(1);
             assert_eq!(
                 (sum.new, sum.packets_in),

@@ -50,7 +50,7 @@ fn each_device_answers_to_its_own_mac_address_and_no_other_device_answers() {
 }
 
 /// The kernel takes the tag out of the bytes before tc sees them on the card, and gives the
-/// packet to the VLAN's own device next. Real frames: a trial has no tags.
+/// packet to the VLAN's own device next. Real frames: a test run has no tags.
 #[test]
 fn on_the_card_itself_a_vlans_frames_are_left_alone() {
     lab(|lab| {

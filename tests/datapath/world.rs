@@ -12,10 +12,11 @@ use lb_abi::flow::Flow;
 use lb_core::ids::Key;
 use lb_core::kernel::Kernel as _;
 use lb_core::op::Op;
-use lb_core::plan::{Gate, plan};
+use lb_core::plan::{Prune, plan};
 use lb_core::state::{HookKind, State};
 use lb_datapath::Verdict;
 use lb_datapath::model::Memory;
+use lb_datapath::verdict::Outcome;
 
 use crate::hooks::{Sent, action, model, taken};
 use crate::lab::{GATEWAY, Lab, Net, mac};
@@ -84,7 +85,7 @@ impl World {
         let before = self.kernel.observe().unwrap();
         assert_eq!(before, self.state, "the kernel holds what it was given");
         edit(&mut self.state);
-        for op in plan(&self.state, &before, Gate::Open) {
+        for op in plan(&self.state, &before, Prune::Allowed) {
             self.step(&op);
         }
         assert_eq!(self.kernel.observe().unwrap(), self.state);
@@ -95,6 +96,7 @@ impl World {
     pub(crate) fn step(&mut self, op: &Op) {
         self.net.enter();
         self.kernel.apply(op).unwrap();
+        self.kernel.finish();
         memory::step(&mut self.memory, op);
     }
 
@@ -130,6 +132,7 @@ impl World {
         let sent = Sent {
             frame,
             routed: self.routed,
+            leads: true,
             segment_size: 0,
             segments: 1,
             link: self.link(kind),
@@ -143,6 +146,7 @@ impl World {
         let sent = Sent {
             frame,
             routed: self.routed,
+            leads: link == self.net.uplink,
             segment_size: 0,
             segments: 1,
             link,
@@ -150,7 +154,7 @@ impl World {
         self.run(UplinkTc, sent)
     }
 
-    /// The same for what stands for several packets of `size` bytes of payload: tc only.
+    /// Sends a frame that stands for several packets of `size` bytes of payload: tc only.
     #[track_caller]
     pub(crate) fn send_merged(
         &mut self,
@@ -162,6 +166,7 @@ impl World {
         let sent = Sent {
             frame,
             routed: self.routed,
+            leads: true,
             segment_size: size,
             segments,
             link: self.link(kind),
@@ -248,7 +253,7 @@ impl World {
             UplinkXdp => model::<false>(&self.memory, kind, sent),
             _ => model::<true>(&self.memory, kind, sent),
         };
-        if let Verdict::Drop(reason) = verdict {
+        if let Outcome::Drop(reason) = verdict.outcome() {
             *self.drops.entry(reason).or_default() += 1;
         }
         if !taken(kind, sent.frame) {
@@ -269,7 +274,7 @@ impl World {
                 sent.segments
             },
         };
-        let outcome = self.kernel.trial(kind, &arrival).unwrap();
+        let outcome = self.kernel.test_run(kind, &arrival).unwrap();
         let name = kind.as_str();
         assert_eq!(
             outcome.action, action,

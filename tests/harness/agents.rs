@@ -9,12 +9,14 @@ use serde_json::Value;
 
 use crate::node::Node;
 use crate::swarm::Swarm;
-use crate::{shell, slow, wait};
+use crate::{fresh, shell, slow, wait};
 
 /// Name of the stack.
 pub const STACK: &str = "lb";
 /// The agents' service.
 pub const SERVICE: &str = "lb_agent";
+/// The service of what asks the engines for them.
+pub const FILTER: &str = "lb_engine";
 /// Where an agent keeps what outlives it.
 pub const PINS: &str = "/sys/fs/bpf/swarmlb";
 
@@ -40,6 +42,9 @@ fn by(way: &str) -> bool {
 /// The stock mesh does not say when it has got to know a task.
 const MESH: Duration = Duration::from_secs(1);
 
+/// Names the directory of what `cargo xtask image` made, where that is not the target directory's.
+const DIST: &str = "SWARMLB_DIST";
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const STACK_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/stack.yml");
 /// Three agents need a second or two; a loaded machine may take its time.
 const START: Duration = Duration::from_secs(60);
@@ -48,7 +53,7 @@ const STOP: Duration = Duration::from_secs(45);
 
 /// A file that `cargo xtask image` makes, from `$SWARMLB_DIST` or the target directory.
 pub fn dist(file: &str) -> Result<PathBuf> {
-    let dir = match std::env::var_os("SWARMLB_DIST") {
+    let dir = match std::env::var_os(DIST) {
         Some(dir) => PathBuf::from(dir),
         // This program is target/PROFILE/[deps/]NAME.
         None => {
@@ -69,10 +74,19 @@ pub fn dist(file: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The agent's image. One that the target directory has must be of the sources that are here.
+fn archive() -> Result<PathBuf> {
+    let archive = dist("swarmlb-image.tar")?;
+    if std::env::var_os(DIST).is_none() {
+        fresh::check(&archive, Path::new(REPOSITORY))?;
+    }
+    Ok(archive)
+}
+
 impl Swarm {
     /// Loads the agent's image on every node.
     pub fn load_agent(&self) -> Result<()> {
-        self.load_image(&dist("swarmlb-image.tar")?)
+        self.load_image(&archive()?)
     }
 
     /// `docker stack deploy -c deploy/stack.yml lb`; returns when all agents serve.
@@ -80,8 +94,13 @@ impl Swarm {
         if by_mesh() {
             return Ok(());
         }
-        self.stack_deploy(Path::new(STACK_FILE), STACK)?;
+        self.start_agents()?;
         self.wait_for_agents()
+    }
+
+    /// `docker stack deploy -c deploy/stack.yml lb`, without waiting for the agents.
+    pub fn start_agents(&self) -> Result<()> {
+        self.stack_deploy(Path::new(STACK_FILE), STACK).map(drop)
     }
 
     /// Waits until there is an agent on every node that is connected and in sync.
@@ -182,21 +201,35 @@ impl Node {
 
     /// Id of the agent's container.
     pub fn agent(&self) -> Result<String> {
-        let all = self.agent_containers()?;
-        all.into_iter()
-            .next()
-            .with_context(|| format!("{} has no agent", self.name))
+        self.container_of(SERVICE)
     }
 
     /// The agent's process, as the machine counts.
     pub fn agent_pid(&self) -> Result<u32> {
-        let container = self.agent()?;
+        self.pid_of(SERVICE)
+    }
+
+    /// Id of the node's container of a global service.
+    pub fn container_of(&self, service: &str) -> Result<String> {
+        let all = self.containers_of(service)?;
+        all.into_iter()
+            .next()
+            .with_context(|| format!("{} has no container of {service}", self.name))
+    }
+
+    /// Its process, as the machine counts.
+    pub fn pid_of(&self, service: &str) -> Result<u32> {
+        let container = self.container_of(service)?;
         let pid = self.docker(&["inspect", "--format", "{{.State.Pid}}", &container])?;
         Ok(pid.trim().parse()?)
     }
 
     fn agent_containers(&self) -> Result<Vec<String>> {
-        let filter = format!("label=com.docker.swarm.service.name={SERVICE}");
+        self.containers_of(SERVICE)
+    }
+
+    fn containers_of(&self, service: &str) -> Result<Vec<String>> {
+        let filter = format!("label=com.docker.swarm.service.name={service}");
         let list = self.docker(&["ps", "--quiet", "--filter", &filter])?;
         Ok(list.lines().map(str::to_owned).collect())
     }

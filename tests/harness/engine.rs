@@ -12,6 +12,8 @@ use crate::{procs, slow, wait};
 
 /// Inside the node, where a real one has it.
 const SOCKET: &str = "/run/docker.sock";
+/// The agent's, for operators.
+const AGENT: &str = "/run/swarmlb/agent.sock";
 /// The engine's, and that of the containerd it starts.
 const PID_FILES: [&str; 2] = ["/run/docker.pid", "/run/docker/containerd/containerd.pid"];
 const LOG: &str = "dockerd.log";
@@ -55,7 +57,7 @@ impl Node {
     /// Whether the engine answers now.
     #[must_use]
     pub fn engine_answers(&self) -> bool {
-        self.ask("/_ping")
+        self.ask(SOCKET, "/_ping")
             .is_ok_and(|answer| answer.contains("200 OK"))
     }
 
@@ -105,7 +107,16 @@ impl Node {
 
     /// `GET path` of the engine's API.
     pub fn api(&self, path: &str) -> Result<Value> {
-        let answer = self.ask(path)?;
+        self.get(SOCKET, path)
+    }
+
+    /// `GET path` of the socket of the node's agent: what `lbctl` asks, without starting a program.
+    pub fn agent_api(&self, path: &str) -> Result<Value> {
+        self.get(AGENT, path)
+    }
+
+    fn get(&self, socket: &str, path: &str) -> Result<Value> {
+        let answer = self.ask(socket, path)?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.lines().next().unwrap_or_default();
         if status.split(' ').nth(1) != Some("200") {
@@ -118,11 +129,28 @@ impl Node {
         serde_json::from_str(body).with_context(|| format!("{}: GET {path}", self.name))
     }
 
+    /// Do other mount namespaces hear of no mounts on the host's `/run`?
+    pub fn keeps_mounts_private(&self) -> Result<bool> {
+        let told = self.exec(
+            "findmnt",
+            &["--noheadings", "--output", "PROPAGATION", "/run"],
+        )?;
+        Ok(told.trim().starts_with("private"))
+    }
+
+    /// Is the engine one of those that don't know the capabilities BPF and PERFMON?
+    pub fn is_old_engine(&self) -> Result<bool> {
+        let version = self.api("/version")?;
+        let version = version.get("Version").and_then(Value::as_str);
+        let major = version.and_then(|version| version.split('.').next()?.parse().ok());
+        let major: u32 = major.with_context(|| format!("{}: no version", self.name))?;
+        Ok(major < 23)
+    }
+
     /// HTTP/1.0 spares us chunks: the answer ends where the connection ends.
-    fn ask(&self, path: &str) -> Result<String> {
-        let socket = self.path(SOCKET)?;
-        let mut stream = UnixStream::connect(socket)
-            .with_context(|| format!("the engine of {} does not listen", self.name))?;
+    fn ask(&self, socket: &str, path: &str) -> Result<String> {
+        let mut stream = UnixStream::connect(self.path(socket)?)
+            .with_context(|| format!("nobody listens at {socket} of {}", self.name))?;
         stream.set_read_timeout(Some(slow::longer(ANSWER_TIMEOUT)))?;
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
         let mut answer = String::new();

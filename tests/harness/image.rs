@@ -16,9 +16,9 @@ use crate::{pattern, shell};
 
 /// The image that services run unless told otherwise; answers with version 1.
 pub const WHOAMI: &str = "whoami:1";
-/// The same with version 2, to update to.
+/// An image that answers with version 2, to update to.
 pub const WHOAMI_NEXT: &str = "whoami:2";
-/// The same with a health check of its own (`/healthz`, each 500 ms).
+/// An image with a health check of its own (`/healthz`, each 500 ms).
 pub const WHOAMI_HEALTHCHECK: &str = "whoami:healthcheck";
 
 const HEALTH_INTERVAL_NS: u64 = 500_000_000;

@@ -5,17 +5,22 @@
 //! has an owner that removes it: guards in a process, and [`teardown`], driven by
 //! the laboratory's directory, for what must outlive one.
 
+pub mod acceptance;
 pub mod agents;
 pub mod cgroups;
 pub mod client;
+pub mod containers;
+pub mod daemon;
 mod engine;
 pub mod forwarding;
+mod fresh;
 pub mod guards;
 pub mod image;
 pub mod lab_dir;
 pub mod lost;
 pub mod netns;
 pub mod node;
+pub mod outcome;
 pub mod pattern;
 mod preflight;
 pub mod procs;

@@ -32,6 +32,11 @@ struct Sent {
     dropped: u64,
 }
 
+/// Packets that all cables of the laboratory lost since they are there.
+pub fn count(swarm: &Swarm) -> Result<u64> {
+    Ok(by_wires(swarm)?.values().sum())
+}
+
 /// How many each end lost of what it sent since it is there; ends that lost none are left out.
 /// Named after the namespace's role and the device: `switch/node2` is the way to node 2.
 pub fn by_wires(swarm: &Swarm) -> Result<BTreeMap<String, u64>> {

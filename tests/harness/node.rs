@@ -186,7 +186,7 @@ impl Node {
 }
 
 /// The CLI that came with the engine, where there are several.
-fn docker_cli() -> String {
+pub(crate) fn docker_cli() -> String {
     let packaged = "/usr/bin/docker";
     let exists = std::path::Path::new(packaged).exists();
     if exists {

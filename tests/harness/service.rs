@@ -138,7 +138,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Runs, and shall go on running.
+    /// Runs, and is wanted to.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.state == "running" && self.desired == "running"

@@ -15,21 +15,10 @@ use crate::swarm::Swarm;
 /// # Panics
 /// Without root in CI.
 #[must_use]
-#[expect(
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "speaks to whoever runs the tests"
-)]
+#[track_caller]
 pub fn is_root() -> bool {
-    if nix::unistd::geteuid().is_root() {
-        return true;
-    }
-    let reason = "this test makes network namespaces and needs root: run it with sudo";
-    if std::env::var("CI").is_ok_and(|ci| ci == "true") {
-        panic!("{reason}");
-    }
-    eprintln!("skipped: {reason}");
-    false
+    let test = std::thread::current();
+    lb_support::rooted(test.name().unwrap_or("this test"))
 }
 
 /// A Swarm that is taken down with this value, or when this process ends.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use crate::client::Client;
 use crate::guards::{Service, StackGuard};
 use crate::lab_dir::{Description, LabDir};
-use crate::node::Node;
+use crate::node::{Node, docker_cli};
 use crate::service::ServiceSpec;
 use crate::topology::{MAX_NODES, Topology, client_netns};
 use crate::{cgroups, forwarding, image, preflight, shell, slow, teardown};
@@ -183,7 +183,18 @@ impl Swarm {
             file,
             name,
         ];
-        self.manager()?.docker(&arguments)
+        let manager = self.manager()?;
+        // What README has operators of such hosts do.
+        let mut command = manager.command(&docker_cli())?;
+        command.args(arguments);
+        if manager.is_old_engine()? {
+            command.env("SWARMLB_CAP_BPF", "SYS_ADMIN");
+            command.env("SWARMLB_CAP_PERFMON", "CAP_SYS_ADMIN");
+        }
+        if manager.keeps_mounts_private()? {
+            command.env("SWARMLB_RUN_PROPAGATION", "rprivate");
+        }
+        shell::stdout(&mut command).with_context(|| manager.name.clone())
     }
 
     /// Removes the stack at the end of its scope.

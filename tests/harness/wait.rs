@@ -26,7 +26,7 @@ pub fn until<T>(
         if Instant::now() >= deadline {
             bail!("waited {timeout:?} for {what}, in vain");
         }
-        // What is waited for shall get at least as much of the machine as the asking.
+        // The awaited work needs at least as much of the machine as the polling.
         std::thread::sleep(slow::longer(PAUSE).max(asked.elapsed()));
     }
 }

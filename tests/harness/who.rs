@@ -35,3 +35,14 @@ pub struct Received {
     /// SHA-256 of the body, in hexadecimal.
     pub sha256: String,
 }
+
+/// A datagram that `whoami` received, whether or not its answer reached anybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Datagram {
+    /// Whom the task sees as its sender.
+    pub peer: SocketAddr,
+    /// The task's own end.
+    pub local: SocketAddr,
+    /// The beginning of its payload.
+    pub says: String,
+}

@@ -15,6 +15,8 @@ pub(crate) fn check(url: &str) -> Result<()> {
     let host = uri
         .host()
         .with_context(|| format!("`{url}` names no host"))?;
+    // An IPv6 address stands in brackets.
+    let host = host.trim_matches(['[', ']']);
     let addr = (host, uri.port_u16().unwrap_or(80))
         .to_socket_addrs()?
         .next()

@@ -37,6 +37,7 @@ pub(crate) async fn answer(
             let environment: BTreeMap<String, String> = std::env::vars().collect();
             text(StatusCode::OK, json_line(&environment))
         }
+        (Method::GET, "datagrams", None) => text(StatusCode::OK, whoami.datagrams()),
         (Method::GET, "bytes", Some(Ok(len))) => stream_of(
             len,
             stream::iter(pattern::chunks(len).map(|chunk| Ok(Frame::data(chunk)))),
@@ -54,7 +55,7 @@ pub(crate) async fn answer(
         }
         _ => text(
             StatusCode::NOT_FOUND,
-            "GET / /bytes/N /slow/N?ms=M /env /healthz, PUT /upload, POST /healthy /unhealthy\n",
+            "GET / /bytes/N /slow/N?ms=M /env /datagrams /healthz, PUT /upload, POST /healthy /unhealthy\n",
         ),
     })
 }

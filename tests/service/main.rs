@@ -8,6 +8,7 @@
 mod health;
 mod http;
 mod quick;
+mod send;
 mod tcp;
 mod udp;
 mod whoami;
@@ -58,6 +59,8 @@ enum Verb {
         #[arg(long = "at", default_value_t = 80)]
         port: u16,
     },
+    /// Sends datagrams or raw packets (for what containers do that they should not).
+    Send(send::Send),
 }
 
 fn main() -> Result<()> {
@@ -65,6 +68,7 @@ fn main() -> Result<()> {
     match cli.verb {
         Some(Verb::Health { url }) => return health::check(&url),
         Some(Verb::Quick { port }) => return quick::run(port),
+        Some(Verb::Send(send)) => return send::run(&send),
         None => {}
     }
     tokio::runtime::Builder::new_multi_thread()

@@ -1,5 +1,5 @@
 //! UDP: answers each datagram with who got it and from whom; one that says `bytes N` gets
-//! that filled up with blanks to N bytes.
+//! that filled up with blanks to N bytes. What came last is kept, for `GET /datagrams`.
 //!
 //! The answer leaves from the address that was asked (`IP_PKTINFO`), which is
 //! what lets a task with several interfaces answer as a client expects.
@@ -21,6 +21,8 @@ use crate::whoami::Whoami;
 
 /// What one datagram can carry over IPv4.
 const LARGEST: usize = 65_507;
+/// Bytes of each datagram that are kept.
+const AFFINITY: usize = 64;
 
 pub(crate) fn bind(addr: SocketAddr) -> io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind(addr)?;
@@ -48,6 +50,7 @@ pub(crate) async fn serve(
         };
         let Ok(datagram) = received else { continue };
         let local = SocketAddr::new(datagram.asked.unwrap_or(bound.ip()), bound.port());
+        whoami.note(datagram.peer, local, &datagram.begin);
         let mut line = whoami.line(datagram.peer, local);
         let blanks = datagram.wanted.saturating_sub(line.len());
         line.extend(std::iter::repeat_n(' ', blanks));
@@ -62,6 +65,8 @@ struct Datagram {
     peer: SocketAddr,
     asked: Option<IpAddr>,
     info: Option<PacketInfo>,
+    /// The first bytes of what it says.
+    begin: String,
     /// So many bytes of answer, at the least.
     wanted: usize,
 }
@@ -96,6 +101,8 @@ fn receive(socket: &UdpSocket) -> io::Result<Datagram> {
         .and_then(socket_addr)
         .ok_or(io::ErrorKind::InvalidData)?;
     let length = message.bytes;
+    let begin = payload.get(..length.min(AFFINITY)).unwrap_or_default();
+    let begin = String::from_utf8_lossy(begin).into_owned();
     let wanted = std::str::from_utf8(payload.get(..length).unwrap_or_default())
         .ok()
         .and_then(|text| text.strip_prefix("bytes "))
@@ -105,6 +112,7 @@ fn receive(socket: &UdpSocket) -> io::Result<Datagram> {
         peer,
         asked,
         info,
+        begin,
         wanted: wanted.min(LARGEST),
     })
 }

@@ -1,11 +1,12 @@
 //! What all connections of the service share: its identity and its health.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use harness::who::Who;
+use harness::who::{Datagram, Who};
 
 /// The service as its clients see it.
 pub(crate) struct Whoami {
@@ -15,7 +16,11 @@ pub(crate) struct Whoami {
     version: Option<String>,
     since_ms: u64,
     healthy: AtomicBool,
+    datagrams: Mutex<VecDeque<Datagram>>,
 }
+
+/// Datagrams that are kept: the last ones.
+const AFFINITY: usize = 1000;
 
 impl Whoami {
     pub(crate) fn from_environment() -> Arc<Self> {
@@ -29,6 +34,7 @@ impl Whoami {
             version: std::env::var("VERSION").ok(),
             since_ms: u64::try_from(since_ms).unwrap_or_default(),
             healthy: AtomicBool::new(true),
+            datagrams: Mutex::default(),
         })
     }
 
@@ -43,6 +49,31 @@ impl Whoami {
             version: self.version.clone(),
             since_ms: self.since_ms,
         })
+    }
+
+    /// Keeps what a datagram said, and between whom.
+    pub(crate) fn note(&self, peer: SocketAddr, local: SocketAddr, says: &str) {
+        let mut kept = self
+            .datagrams
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= AFFINITY {
+            kept.pop_front();
+        }
+        kept.push_back(Datagram {
+            peer: plain(peer),
+            local: plain(local),
+            says: says.to_owned(),
+        });
+    }
+
+    /// The datagrams that came last, as a line of JSON.
+    pub(crate) fn datagrams(&self) -> String {
+        let kept = self
+            .datagrams
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        json_line(&*kept)
     }
 
     pub(crate) fn is_healthy(&self) -> bool {

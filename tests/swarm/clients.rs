@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use harness::acceptance;
 use harness::guards::Service;
 use harness::lost;
 use harness::pattern;
@@ -46,8 +47,13 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// Does something meanwhile: what came of it, and of the load. The download arrives intact.
-    pub(crate) fn during<T>(&self, what: &str, acts: impl FnOnce() -> Result<T>) -> (T, Report) {
+    /// Does something meanwhile: what came of it, and of the load, and the packets that the cables lost. The
+    /// download arrives intact.
+    pub(crate) fn during<T>(
+        &self,
+        what: &str,
+        acts: impl FnOnce() -> Result<T>,
+    ) -> (T, Report, u64) {
         let through = self.swarm.node("node2").unwrap().addr;
         let length = slow::fewer(GIGABYTE);
         let (mut lasted, begin) = (Duration::ZERO, Instant::now());
@@ -64,12 +70,13 @@ impl<'a> Clients<'a> {
                 .client
                 .download_during((through, self.bulk), pace, acts)
         };
-        let ((done, bulk), report) = self.swarm.client.during(&self.load, beside).unwrap();
+        let client = &self.swarm.client;
+        let ((done, bulk), report, lost) =
+            acceptance::during(self.swarm, client, &self.load, beside);
         println!(
             "{what}: took {lasted:?}; {length} bytes beside it took {:?}",
             begin.elapsed()
         );
-        // A SYN that is lost is sent again after a second: no failure, but not well either.
         println!(
             "{what}: dropped {:?}, lost by the wires {:?}",
             drops(&self.swarm.nodes),
@@ -78,13 +85,13 @@ impl<'a> Clients<'a> {
         static EXPECTED: OnceLock<String> = OnceLock::new();
         let expected = EXPECTED.get_or_init(|| pattern::sha256(length));
         assert_eq!((bulk.bytes, &bulk.sha256), (length, expected), "{what}");
-        (done, report)
+        (done, report, lost)
     }
 
-    /// The same, and no request fails.
+    /// Does something under load as [`Self::during`] does, and no request fails, or loses its first packet.
     pub(crate) fn unharmed<T>(&self, what: &str, acts: impl FnOnce() -> Result<T>) -> (T, Report) {
-        let (done, report) = self.during(what, acts);
-        assert_unharmed(what, &report);
+        let (done, report, lost) = self.during(what, acts);
+        assert_unharmed(what, &report, lost);
         (done, report)
     }
 }

@@ -60,7 +60,7 @@ fn what_fails_when_an_engine_dies_fails_at_once_and_only_at_its_tasks() {
         std::thread::sleep(Duration::from_secs(1));
         Ok((starting, answers, after))
     };
-    let ((starting, answers, after), report) = clients.during("kill -9 of an engine", restarts);
+    let ((starting, answers, after), report, _) = clients.during("kill -9 of an engine", restarts);
     let first = report.failures.first().map(|failure| failure.asked);
     let last = report.failures.last().map(|failure| failure.asked);
     println!(

@@ -8,6 +8,7 @@ use harness::agents::{LOOP, by_ipvs};
 use harness::client::PATIENCE;
 use harness::image::WHOAMI_NEXT;
 use harness::node::Node;
+use harness::outcome::{assert_failed, is_unreachable};
 use harness::pattern;
 use harness::service::ServiceSpec;
 use harness::traffic::load::Load;
@@ -15,7 +16,7 @@ use harness::who::Who;
 use lb_core::ids::Key;
 
 use crate::rolling::complete;
-use crate::tools::{answered, assert_unharmed, ids, load, served, tally, task};
+use crate::tools::{answered, assert_unharmed, during, ids, load, served, tally, task};
 use crate::{TASKS, alone, turn};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -82,7 +83,10 @@ fn refused_at_once(node: &Node, name: IpAddr, port: u16) {
 #[test]
 fn a_process_on_any_node_reaches_each_task_itself_at_its_own_port() {
     let Some(swarm) = turn() else { return };
-    let spec = ServiceSpec::named("themselves").global().publish("8189:80");
+    let spec = ServiceSpec::named("themselves")
+        .global()
+        .publish("8189:80")
+        .label("swarmlb.task-address", "true");
     let (_service, tasks) = served(&swarm, &spec, 3);
     for node in &swarm.nodes {
         for id in ids(&tasks) {
@@ -99,7 +103,8 @@ fn a_process_on_any_node_reaches_each_task_itself_at_its_own_port() {
     }
     // Nobody outside does: the address is no network's.
     let address = Key::of(&tasks[0].id).address();
-    swarm.client.get((address, 80), "/", PATIENCE).unwrap_err();
+    let outside = swarm.client.get((address, 80), "/", PATIENCE);
+    assert_failed(&outside, is_unreachable, "the address of a task");
 }
 
 #[test]
@@ -203,8 +208,8 @@ fn a_rolling_update_fails_no_request_of_a_process() {
         ..load(&swarm, 8184)
     };
     let process = swarm.nodes[0].client();
-    let (_, report) = process.during(&calls, update).unwrap();
-    assert_unharmed("an update, called from a node", &report);
+    let (_, report, lost) = during(&swarm, &process, &calls, update);
+    assert_unharmed("an update, called from a node", &report, lost);
     assert_eq!(answered(&report).len(), 12);
 }
 

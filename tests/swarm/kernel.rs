@@ -1,15 +1,17 @@
 //! What of swarmlb's is in a node's kernel, asked of the kernel itself.
 
 use agent::kernel::bpf::Tc;
+use aya::maps::lpm_trie::LpmTrie;
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use aya::programs::links::{FdLink, PinnedLink};
-use aya::programs::{SchedClassifier, TcAttachType, loaded_links};
+use aya::programs::{ProgramError, SchedClassifier, TcAttachType, loaded_links};
 use harness::agents::{PINS, by_ipvs, by_mesh};
 use harness::node::Node;
 use harness::shell;
 use lb_abi::counters::{Counters, Reason};
-use lb_abi::flow::{Flow, Reply, Tuple};
-use lb_abi::service::{Backend, Frontend, Port, Slot};
+use lb_abi::flow::{Flow, RevNat, SnatEntry, Tuple};
+use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
+use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
 use zerocopy::FromBytes as _;
 
 /// The entries of a hash map, read as bytes: that needs nobody's promise about types.
@@ -73,7 +75,12 @@ pub(crate) fn attached(node: &Node) -> Vec<String> {
             let programs = match Tc::of_kernel() {
                 Tc::Tcx => {
                     let query = || SchedClassifier::query_tcx(&name, way);
-                    node.netns.run(query).unwrap().unwrap().1.len()
+                    match node.netns.run(query).unwrap() {
+                        Ok((_, programs)) => programs.len(),
+                        // A container that ended took its cable along since it was listed.
+                        Err(error) if gone(&error) => 0,
+                        Err(error) => panic!("{name}: {error}"),
+                    }
                 }
                 Tc::Clsact => {
                     let show = ["filter", "show", "dev", &name, words];
@@ -86,6 +93,19 @@ pub(crate) fn attached(node: &Node) -> Vec<String> {
     }
     attached.sort();
     attached
+}
+
+/// Is it that there is no such device?
+fn gone(error: &ProgramError) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        let os = error.downcast_ref::<std::io::Error>();
+        if os.and_then(std::io::Error::raw_os_error) == Some(libc::ENODEV) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// What the kernel holds of the service with this key and these published ports; of the stock mesh's,
@@ -104,7 +124,7 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
             found.push(format!("{port:?}: {frontend:?}"));
         }
     }
-    for (port, turn) in entries!(node, Port, u64, "LB_TURNS") {
+    for (port, turn) in entries!(node, Port, u64, "LB_RR") {
         if own(port.number.get()) {
             found.push(format!("{port:?}: turn {turn}"));
         }
@@ -126,7 +146,7 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
     }
     for flows in [
         entries!(node, Tuple, Flow, "LB_FLOWS"),
-        entries!(node, Tuple, Flow, "LB_OPENING"),
+        entries!(node, Tuple, Flow, "LB_EMBRYONIC"),
     ] {
         for (tuple, flow) in flows {
             if own(tuple.destination_port.get()) {
@@ -135,8 +155,8 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
         }
     }
     for replies in [
-        entries!(node, Tuple, Reply, "LB_REPLIES"),
-        entries!(node, Tuple, Reply, "LB_ANSWERING"),
+        entries!(node, Tuple, RevNat, "LB_REV_NAT"),
+        entries!(node, Tuple, RevNat, "LB_REV_NAT_EMB"),
     ] {
         for (tuple, reply) in replies {
             if own(reply.port.get()) {
@@ -144,7 +164,42 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
             }
         }
     }
+    for kept in [
+        entries!(node, AffinityKey, AffinityValue, "LB_AFFINITY"),
+        entries!(node, AffinityKey, AffinityValue, "LB_AFFINITY_EMB"),
+    ] {
+        for (client, kept) in kept {
+            if own(client.port.number.get()) {
+                found.push(format!("{client:?}: {kept:?}"));
+            }
+        }
+    }
+    for (call, called) in entries!(node, SockRevNatKey, SockRevNatValue, "LB_SOCK_REV_NAT") {
+        if own(called.port.get()) {
+            found.push(format!("{call:?}: {called:?}"));
+        }
+    }
+    for (tuple, caller) in entries!(node, Tuple, SnatEntry, "LB_HAIRPIN_SNAT") {
+        if own(tuple.destination_port.get()) {
+            found.push(format!("{tuple:?}: {caller:?}"));
+        }
+    }
+    for source in allowed(node) {
+        if own(source.port.number.get()) {
+            found.push(format!("{source:?}"));
+        }
+    }
     found
+}
+
+/// Who may call restricted ports.
+fn allowed(node: &Node) -> Vec<Source> {
+    let map = Map::LpmTrie(open(node, "LB_ALLOWED"));
+    type Data = [u8; size_of::<Source>()];
+    let map = LpmTrie::<_, Data, u32>::try_from(map).unwrap();
+    let keys = map.keys().map(Result::unwrap);
+    keys.map(|key| Source::read_from_bytes(&key.data()).unwrap())
+        .collect()
 }
 
 /// Lines of the kernel's own tools about these ports: virtual servers, their real ones, elements of sets.
@@ -161,6 +216,12 @@ fn servers(node: &Node, ports: &[u16]) -> Vec<String> {
     };
     let lines = told.iter().flat_map(|said| said.lines().filter(own));
     lines.map(|line| line.trim().to_owned()).collect()
+}
+
+/// Tasks whose flows the node counts.
+pub(crate) fn weighed(node: &Node) -> Vec<u64> {
+    let loads = entries!(node, u64, u64, "LB_CONNS").into_iter();
+    loads.map(|(task, _)| task).collect()
 }
 
 /// Tasks that the node counts traffic of.

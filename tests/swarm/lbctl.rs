@@ -91,7 +91,7 @@ fn lbctls_exit_codes_say_whether_all_is_well() {
         let check: Check = json(node, &["check"]);
         let problem = check.problems.first().unwrap();
         assert!(problem.object.contains("old-telephone"), "{problem:?}");
-        assert!(problem.sentence.contains("8204/sctp"), "{problem:?}");
+        assert!(problem.message.contains("8204/sctp"), "{problem:?}");
         swarm.client.who((node.addr, 8205)).unwrap();
     }
     drop(telephone);

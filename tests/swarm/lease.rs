@@ -90,7 +90,7 @@ fn when_the_lease_is_over_new_connections_are_the_kernels_and_open_ones_go_on() 
         assert_eq!(tally(&swarm.client.sequential(peer, 4).unwrap()), twice);
         let to = format!("{peer}/tcp");
         let new: Explanation = json(node, &["explain", "10.77.0.100", &to]);
-        assert_eq!(new.rule, Rule::NextInTurn);
+        assert_eq!(new.rule, Rule::RoundRobin);
     }
 }
 

@@ -15,7 +15,6 @@
 mod balance;
 mod bulk;
 mod callers;
-mod cards;
 mod cli;
 mod clients;
 mod crash;
@@ -24,49 +23,50 @@ mod direct;
 mod down;
 mod drain;
 mod engine;
+mod explain;
 mod flows;
 mod health;
 mod host_callers;
 mod kernel;
 mod lab;
 mod labels;
+mod labels_policy;
 mod lbctl;
 mod lease;
 mod leaving;
 mod lifecycle;
-mod looks;
 mod obstacles;
-mod others;
 mod ports;
+mod private_mounts;
+mod privileges;
 mod removal;
 mod roles;
 mod rolling;
 mod scale;
+mod second_uplink;
 mod stack;
 mod state;
 mod stats;
+mod taken;
 mod tools;
+mod unrelated_traffic;
 mod untouched;
 mod uplink;
-mod wishes;
 
 use std::path::Path;
-use std::time::Duration;
 
+use harness::acceptance::TASKS;
 use harness::shared::{self, Turn};
 
 /// Takes a laboratory down when its test process ends.
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
-
-/// Tasks are there within two seconds; a loaded machine may take its time.
-const TASKS: Duration = Duration::from_secs(30);
 
 /// The shared Swarm, or nothing where tests cannot run. Others may use it too.
 fn turn() -> Option<Turn> {
     shared::is_root().then(|| shared::turn(Path::new(LAB), shared::together()))
 }
 
-/// The same, and nobody else on this machine meanwhile.
+/// The shared Swarm, or nothing where tests cannot run. Nobody else uses this machine meanwhile.
 fn alone() -> Option<Turn> {
     shared::is_root().then(|| shared::turn(Path::new(LAB), shared::alone()))
 }

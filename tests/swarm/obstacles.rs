@@ -13,12 +13,11 @@ use crate::kernel::{attached, pins};
 
 /// What deploy/stack.yml gives the agent, as `docker run` puts it.
 const MOUNTS: [&str; 4] = [
-    "/run:/run:rslave",
-    "/var/lib/docker/swarm:/var/lib/docker/swarm:ro",
+    "/run/swarmlb:/run/swarmlb",
+    "/var/lib/docker/swarm/certificates:/var/lib/docker/swarm/certificates:ro",
     "/sys/fs/bpf:/sys/fs/bpf",
     "/sys/fs/cgroup:/sys/fs/cgroup:ro",
 ];
-const CAPABILITIES: [&str; 2] = ["NET_ADMIN", "SYS_ADMIN"];
 
 #[test]
 fn each_obstacle_is_said_in_one_sentence_and_nothing_is_programmed() {
@@ -29,27 +28,39 @@ fn each_obstacle_is_said_in_one_sentence_and_nothing_is_programmed() {
     let test = TestSwarm::up(Path::new(LAB), "lbobst", 1).unwrap();
     test.swarm.load_agent().unwrap();
     let node = test.swarm.manager().unwrap();
+    let capabilities: &[&str] = match node.is_old_engine().unwrap() {
+        true => &["NET_ADMIN", "SYS_ADMIN"],
+        false => &["NET_ADMIN", "BPF", "PERFMON"],
+    };
+    // The agent's way to the engine.
+    let filter = ["run", "--rm", "--detach", "--network", "host", "--volume"];
+    let filter = [
+        &filter[..],
+        &["/run:/run:rslave", "swarmlb:latest", "engine-filter"],
+    ]
+    .concat();
+    let filter = node.docker(&filter).unwrap();
 
     let without = |mount: &str| -> Vec<&str> {
         let kept = MOUNTS.into_iter().filter(|m| !m.starts_with(mount));
         kept.collect()
     };
-    let said = refuses(node, &without("/run:"), &CAPABILITIES, &["run"]);
+    let said = refuses(node, &without("/run/swarmlb"), capabilities, &["run"]);
     assert!(
-        said.contains("/run/docker.sock") && said.contains("mount /run"),
+        said.contains("/run/swarmlb/engine.sock") && said.contains("swarmlb engine-filter"),
         "{said}"
     );
 
-    let said = refuses(node, &without("/sys/fs/bpf"), &CAPABILITIES, &["run"]);
+    let said = refuses(node, &without("/sys/fs/bpf"), capabilities, &["run"]);
     assert!(
         said.contains("/sys/fs/bpf is not a BPF file system"),
         "{said}"
     );
 
     let said = refuses(node, &MOUNTS, &["NET_ADMIN"], &["run"]);
-    assert!(said.contains("NET_ADMIN and SYS_ADMIN"), "{said}");
+    assert!(said.contains("NET_ADMIN, BPF and PERFMON"), "{said}");
 
-    let said = refuses(node, &MOUNTS, &CAPABILITIES, &["run", "--uplink", "nope0"]);
+    let said = refuses(node, &MOUNTS, capabilities, &["run", "--uplink", "nope0"]);
     assert!(
         said.contains("no device is called nope0") && said.contains("eth0"),
         "{said}"
@@ -58,7 +69,7 @@ fn each_obstacle_is_said_in_one_sentence_and_nothing_is_programmed() {
     let used = node
         .netns
         .run(|| std::net::TcpListener::bind((topology::node_addr(1), 6081)));
-    let said = refuses(node, &MOUNTS, &CAPABILITIES, &["run"]);
+    let said = refuses(node, &MOUNTS, capabilities, &["run"]);
     assert!(
         said.contains("cannot listen on") && said.contains("--port"),
         "{said}"
@@ -66,7 +77,7 @@ fn each_obstacle_is_said_in_one_sentence_and_nothing_is_programmed() {
     assert_eq!(said.matches("in use").count(), 1, "said once: {said}");
     drop(used);
 
-    let output = in_container(node, &MOUNTS, &CAPABILITIES, &["run", "--no-such-flag"]);
+    let output = in_container(node, &MOUNTS, capabilities, &["run", "--no-such-flag"]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("--no-such-flag"), "{said}");
@@ -74,7 +85,7 @@ fn each_obstacle_is_said_in_one_sentence_and_nothing_is_programmed() {
 
     node.docker(&["swarm", "leave", "--force"]).unwrap();
     for said in [
-        refuses(node, &MOUNTS, &CAPABILITIES, &["run"]),
+        refuses(node, &MOUNTS, capabilities, &["run"]),
         sentence(&on_host(node, &["run"])),
     ] {
         assert!(
@@ -83,6 +94,7 @@ fn each_obstacle_is_said_in_one_sentence_and_nothing_is_programmed() {
         );
     }
     assert_clean(node);
+    node.docker(&["rm", "--force", filter.trim()]).unwrap();
     // On a host that never had an agent, there is nothing to remove, and that is no error.
     assert!(on_host(node, &["clean"]).status.success());
 }
@@ -120,6 +132,8 @@ fn in_container(node: &Node, mounts: &[&str], capabilities: &[&str], args: &[&st
         "--rm",
         "--network",
         "host",
+        "--env",
+        "SWARMLB_DOCKER_SOCKET=/run/swarmlb/engine.sock",
         "--cap-drop",
         "ALL",
         "--read-only",

@@ -1,5 +1,6 @@
 //! A removed service leaves a closed port, and nothing in the kernel.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use harness::agents::{by_ipvs, by_mesh};
@@ -10,7 +11,7 @@ use harness::wait;
 use lb_core::ids::{Key, ServiceId};
 use tokio::net::TcpStream;
 
-use crate::kernel::{counted, traces};
+use crate::kernel::{counted, traces, weighed};
 use crate::tools::{everywhere, served};
 use crate::turn;
 
@@ -23,18 +24,23 @@ fn the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel() 
     let spec = ServiceSpec::named("gone")
         .replicas(6)
         .publish("8120:80/tcp")
-        .publish("8121:80/udp");
+        .publish("8121:80/udp")
+        .label("swarmlb.allow", "10.77.0.0/24")
+        .label("swarmlb.affinity", "600");
     let (service, tasks) = served(&swarm, &spec, 6);
     let key = Key::from(&ServiceId::from(service.id.as_str())).0;
     let least = match (by_mesh(), by_ipvs()) {
         (true, _) => 0,
         // A virtual server for each port and one real server each; connections are not looked at.
         (_, true) => 4,
-        _ => 31,
+        // Two ports and their turns, six places each, six tasks, 31 flows, two clients that are kept, a call of a
+        // process, and two networks.
+        _ => 56,
     };
     for node in &swarm.nodes {
         swarm.client.sequential((node.addr, 8120), 30).unwrap();
         swarm.client.udp((node.addr, 8121), PATIENCE).unwrap();
+        node.client().who((Ipv4Addr::LOCALHOST, 8120)).unwrap();
         // Otherwise finding nothing would mean nothing.
         assert!(traces(node, key, &[8120, 8121]).len() >= least);
     }
@@ -74,9 +80,11 @@ fn the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel() 
         }
         assert!(node.served("gone").unwrap().is_null());
         if !by_ipvs() {
-            let counted = counted(node);
+            let (counted, weighed) = (counted(node), weighed(node));
             for task in &tasks {
-                assert!(!counted.contains(&Key::of(&task.id).0), "{}", node.name);
+                let key = Key::of(&task.id).0;
+                assert!(!counted.contains(&key), "{}", node.name);
+                assert!(!weighed.contains(&key), "{}", node.name);
             }
         }
     }

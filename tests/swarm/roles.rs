@@ -10,7 +10,7 @@ use harness::slow;
 use harness::swarm::Swarm;
 use harness::wait;
 
-use crate::tools::{assert_unharmed, load, served, settled};
+use crate::tools::{assert_unharmed, during, load, served, settled};
 use crate::{TASKS, alone};
 
 #[test]
@@ -33,8 +33,9 @@ fn a_worker_that_becomes_manager_and_back_goes_on_serving() {
         std::thread::sleep(Duration::from_millis(500));
         Ok(())
     };
-    let ((), report) = swarm.client.during(&load(&swarm, 8160), promoted).unwrap();
-    assert_unharmed("promotion of node2", &report);
+    let calls = load(&swarm, 8160);
+    let ((), report, lost) = during(&swarm, &swarm.client, &calls, promoted);
+    assert_unharmed("promotion of node2", &report, lost);
     assert_eq!(report.answers.len(), 5);
 
     let demoted = || {
@@ -46,8 +47,9 @@ fn a_worker_that_becomes_manager_and_back_goes_on_serving() {
         std::thread::sleep(Duration::from_millis(500));
         Ok(())
     };
-    let ((), report) = swarm.client.during(&load(&swarm, 8160), demoted).unwrap();
-    assert_unharmed("demotion of node2", &report);
+    let calls = load(&swarm, 8160);
+    let ((), report, lost) = during(&swarm, &swarm.client, &calls, demoted);
+    assert_unharmed("demotion of node2", &report, lost);
     assert_eq!(report.answers.len(), 7);
 }
 

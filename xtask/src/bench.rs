@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use crate::process::{cargo, root, run, say, target_dir};
 use crate::{image, setup};
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub(crate) struct Args {
     /// Measure one part only: nanoseconds per packet, or traffic on a Swarm and its agents
     #[arg(long, value_parser = ["packets", "swarm"])]
@@ -17,12 +17,23 @@ pub(crate) struct Args {
     /// Packets: only those whose description contains this, and the bare programs
     #[arg(long)]
     only: Option<String>,
+    /// One short round of everything, to see that it works
+    #[arg(long)]
+    quick: bool,
     /// Write the results to this file, too
     #[arg(long)]
     json: Option<PathBuf>,
     /// Write the results into docs/bench.md
-    #[arg(long, conflicts_with_all = ["part", "only"])]
+    #[arg(long, conflicts_with_all = ["part", "only", "quick"])]
     write: bool,
+}
+
+/// One short round of everything: a measurement that no longer works is seen before it is needed.
+pub(crate) fn quick() -> Result<()> {
+    run_verb(&Args {
+        quick: true,
+        ..Args::default()
+    })
 }
 
 /// The verb.
@@ -45,6 +56,9 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
     }
     if let Some(only) = &args.only {
         bench.args(["--only", only]);
+    }
+    if args.quick {
+        bench.arg("--quick");
     }
     if let Some(json) = &args.json {
         bench.arg("--json").arg(std::path::absolute(json)?);

@@ -67,9 +67,24 @@ fn deploy() -> Result<()> {
         .to_str()
         .context("the repository's path is not UTF-8")?;
     say("Deploying the agent on every node: docker stack deploy -c deploy/stack.yml lb");
+    let version = ["docker", "version", "--format", "{{.Server.Version}}"];
+    let version = read(&mut on(MANAGER, &version))?;
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok());
+    // Older ones don't know the capabilities BPF and PERFMON.
+    let [bpf, perfmon] = if major.is_some_and(|major: u32| major < 23) {
+        ["SYS_ADMIN", "CAP_SYS_ADMIN"]
+    } else {
+        ["BPF", "PERFMON"]
+    };
     read(&mut on(
         MANAGER,
         &[
+            "env",
+            &format!("SWARMLB_CAP_BPF={bpf}"),
+            &format!("SWARMLB_CAP_PERFMON={perfmon}"),
             "docker",
             "stack",
             "deploy",

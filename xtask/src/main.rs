@@ -8,6 +8,7 @@ mod demo;
 mod fuzz;
 mod image;
 mod lab;
+mod mutants;
 mod process;
 mod setup;
 mod test;
@@ -38,6 +39,8 @@ enum Verb {
     Tidy,
     /// Look for bytes that break what the datapath promises
     Fuzz(fuzz::Args),
+    /// Look for changes to the code that decides which no test notices
+    Mutants(mutants::Args),
     /// Build static binaries and an image that `docker load` takes
     Image(image::Args),
     /// Run a Swarm of several nodes on this machine: up, status, exec, down
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run_verb(&args),
         Verb::Tidy => tidy::run_verb(),
         Verb::Fuzz(args) => fuzz::run_verb(&args),
+        Verb::Mutants(args) => mutants::run_verb(&args),
         Verb::Image(args) => image::run_verb(&args),
         Verb::Lab(args) => lab::run_verb(&args),
         Verb::Bench(args) => bench::run_verb(&args),

@@ -3,6 +3,7 @@
 //! A failure names the command as one would type it and how it ended; output
 //! of a command that runs for its effect goes straight to the terminal.
 
+pub(crate) use lb_support::is_root;
 use std::env;
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -93,10 +94,4 @@ pub(crate) fn remove_tree(directory: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Whether this process may change the machine.
-pub(crate) fn is_root() -> bool {
-    // The owner of a process's own directory in /proc is its effective user.
-    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }

@@ -5,6 +5,7 @@ mod core_source;
 mod deny;
 mod fuzzer;
 mod linker;
+mod mutants;
 mod packages;
 
 use anyhow::{Context, Result};
@@ -84,6 +85,11 @@ pub(crate) fn bench() -> Result<()> {
 /// Prepares fuzzing.
 pub(crate) fn fuzzer() -> Result<()> {
     fuzzer::ensure()
+}
+
+/// Prepares looking for changes that no test notices.
+pub(crate) fn mutants() -> Result<()> {
+    mutants::ensure()
 }
 
 /// Prepares the virtual machine.

@@ -1,28 +1,38 @@
 //! `cargo xtask test`: everything that has to hold before a change is merged, in
 //! the order of what it costs. Stops at the first step that fails. CI runs this.
 
-use std::env;
+mod host;
+mod libtest;
+mod repeat;
+mod table;
+
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
+use clap::{ArgGroup, ValueEnum};
+use lb_support::in_ci;
 
-use crate::process::{cargo, find, is_root, run, say, target_dir};
+use crate::process::{cargo, find, is_root, run, say};
 use crate::vm::{self, Guests, Wanted};
-use crate::{image, setup, tidy};
+use crate::{bench, compare, fuzz, image, mutants, setup};
 
 #[derive(clap::Args)]
+#[command(group(ArgGroup::new("narrow").args(["vm", "repeat"])))]
 pub(crate) struct Args {
     /// What to run
     #[arg(long, value_enum, default_value_t = Suite::All)]
     suite: Suite,
-    /// Run the suites datapath, ipvs and swarm in a virtual machine instead, or the named one
+    /// Run the suites datapath, ipvs, swarm and attack in a virtual machine instead, or the named one
     #[arg(long, value_enum, value_name = "GUEST")]
     vm: Option<Guests>,
-    /// With --vm: only tests whose names contain one of these
-    #[arg(long, num_args = 1.., value_name = "NAME", requires = "vm")]
+    /// Look for flaky tests: run the tests of the suites host, datapath, netns, swarm and attack so many times,
+    /// whatever fails, and show which failed
+    #[arg(long, value_name = "N", value_parser = repeat::times)]
+    repeat: Option<u32>,
+    /// With --vm or --repeat: only tests whose names contain one of these
+    #[arg(long, num_args = 1.., value_name = "NAME", requires = "narrow")]
     filter: Vec<String>,
-    /// With --vm: the Swarm suite only by these; `mesh`, without agents, is for comparison
+    /// With --vm: the suites on a Swarm only by these; `mesh`, without agents, is for comparison
     #[arg(long, num_args = 1.., value_name = "DATAPATH", requires = "vm", value_parser = WAYS)]
     datapath: Vec<String>,
 }
@@ -36,13 +46,19 @@ const WAYS: [&str; 3] = [DATAPATHS[0], DATAPATHS[1], vm::MESH];
 enum Suite {
     /// Formatting, lints, dependencies, the repository's rules, unit tests
     Host,
+    /// Each fuzz target for a moment, from its seeds
+    Fuzz,
     /// Fixtures of the datapath in the kernel (root)
     Datapath,
     /// Real traffic between network namespaces (root)
     Netns,
     /// A Swarm of three nodes on this machine (root, Docker's engine)
     Swarm,
-    /// The core of that in a virtual machine that has the stock mesh, by both datapaths (root)
+    /// What each kind of attacker can do to that Swarm (root, Docker's engine)
+    Attack,
+    /// One short round of `cargo xtask bench`, to see that it works (root, Docker's engine)
+    Bench,
+    /// The core of the Swarm's suite, and one short round of `cargo xtask compare`, in a virtual machine that has the stock mesh, by both datapaths (root)
     Vm,
     /// What users do, in virtual machines, by both datapaths and by the stock mesh (root)
     Scenarios,
@@ -50,11 +66,13 @@ enum Suite {
     All,
 }
 
-/// The suites of `tests/`, as cargo names them.
-const ROOT_SUITES: [(Suite, &str); 4] = [
+/// Those that need root; the suites of `tests/` as cargo names them.
+const ROOT_SUITES: [(Suite, &str); 6] = [
     (Suite::Datapath, "datapath"),
     (Suite::Netns, "netns"),
     (Suite::Swarm, "swarm"),
+    (Suite::Attack, "attack"),
+    (Suite::Bench, "bench"),
     (Suite::Vm, "vm"),
 ];
 
@@ -65,21 +83,26 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
     let mut left_out = Vec::new();
 
     step("setup of the BPF build", setup::bpf)?;
+    if let Some(times) = args.repeat {
+        return repeat_suites(args, times);
+    }
     let guests = (args.suite == Suite::Scenarios).then_some(Guests::All);
     if let Some(guests) = args.vm.or(guests) {
         return in_guests(args, guests);
     }
     if wants(Suite::Host) {
-        host()?;
+        host::suite()?;
+    }
+    if wants(Suite::Fuzz) {
+        step("suite fuzz", fuzz::quick)?;
+    }
+    if args.suite == Suite::All {
+        step("changes that tests notice", mutants::short)?;
     }
     for (suite, name) in ROOT_SUITES.into_iter().filter(|(suite, _)| wants(*suite)) {
-        match obstacle(suite) {
+        match why_left_out(args, suite, name)? {
             None => root_suite(suite, name)?,
-            // Asked for by name, or where nobody reads notes: not to run is to fail.
-            Some(why) if args.suite != Suite::All || in_ci() => {
-                bail!("suite {name} cannot run: {why}")
-            }
-            Some(why) => left_out.push(format!("Left out: suite {name}, because {why}.")),
+            Some(note) => left_out.push(note),
         }
     }
     for note in &left_out {
@@ -97,15 +120,61 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// The note on a suite that can't run here. Where it was asked for by name, or nobody reads notes, it is the error.
+fn why_left_out(args: &Args, suite: Suite, name: &str) -> Result<Option<String>> {
+    match obstacle(suite) {
+        Some(why) if args.suite != Suite::All || in_ci() => {
+            bail!("suite {name} cannot run: {why}")
+        }
+        why => Ok(why.map(|why| format!("Left out: suite {name}, because {why}."))),
+    }
+}
+
+/// Looks for flaky tests in the suites that consist of tests.
+fn repeat_suites(args: &Args, times: u32) -> Result<()> {
+    let wants = |suite| args.suite == suite || args.suite == Suite::All;
+    let mut runs = Vec::new();
+    if wants(Suite::Host) {
+        runs.push(repeat::Run::of("unit-tests", host::UNIT_TESTS));
+        runs.push(repeat::Run::of("harness", host::HARNESS_TESTS));
+    }
+    let is_of_tests = |suite| !matches!(suite, Suite::Bench | Suite::Vm);
+    for (suite, name) in ROOT_SUITES {
+        if !wants(suite) || !is_of_tests(suite) {
+            continue;
+        }
+        match why_left_out(args, suite, name)? {
+            Some(note) => say(note),
+            None => {
+                images(suite)?;
+                runs.push(repeat::Run::of(
+                    name,
+                    &["--package", "lb-tests", "--test", name],
+                ));
+            }
+        }
+    }
+    if runs.is_empty() {
+        bail!("only the suites host, datapath, netns, swarm and attack can be repeated");
+    }
+    step("repeated tests", || {
+        repeat::run_all(times, &runs, &args.filter)
+    })
+}
+
 fn in_guests(args: &Args, guests: Guests) -> Result<()> {
     let suites: &[&str] = match args.suite {
-        Suite::All => &["datapath", "ipvs", "swarm"],
+        Suite::All if args.filter.is_empty() => {
+            &["datapath", vm::NETLINK, "ipvs", "swarm", "attack"]
+        }
+        Suite::All => &["datapath", "ipvs", "swarm", "attack"],
         Suite::Datapath => &["datapath"],
         Suite::Netns => &["netns"],
         Suite::Swarm => &["swarm"],
+        Suite::Attack => &["attack"],
         Suite::Scenarios => &["ipvs", "swarm"],
-        Suite::Host | Suite::Vm => {
-            bail!("a virtual machine runs datapath, netns, swarm and scenarios only")
+        Suite::Host | Suite::Fuzz | Suite::Bench | Suite::Vm => {
+            bail!("a virtual machine runs datapath, netns, swarm, attack and scenarios only")
         }
     };
     let mut filters: Vec<&str> = args.filter.iter().map(String::as_str).collect();
@@ -117,113 +186,41 @@ fn in_guests(args: &Args, guests: Guests) -> Result<()> {
         suites,
         datapaths: if named.is_empty() { &WAYS } else { &named },
         filters: &filters,
+        then: None,
     };
     step("suites in virtual machines", || vm::suites(guests, &wanted))
 }
 
-fn host() -> Result<()> {
-    step("setup of the checks", setup::tests)?;
-    step("formatting", || {
-        run(cargo().args(["fmt", "--all", "--check"]))
-    })?;
-    step("lints of the host crates", || {
-        let mut clippy = cargo();
-        clippy.args([
-            "clippy",
-            "--locked",
-            "--workspace",
-            "--exclude",
-            "lb-programs",
-            "--exclude",
-            "lb-bench-programs",
-            "--all-targets",
-        ]);
-        run(clippy.args(["--", "--deny", "warnings"]))
-    })?;
-    step("lints of the BPF programs", bpf_lints)?;
-    step("dependencies", || {
-        // Advisories would need a database from the network, which changes under a
-        // change that is tested: they are for a scheduled run.
-        let mut deny = cargo();
-        deny.args([
-            "deny",
-            "--locked",
-            "check",
-            "--hide-inclusion-graph",
-            "bans",
-            "licenses",
-            "sources",
-        ]);
-        run(&mut deny)
-    })?;
-    step("rules of the repository", tidy::run_verb)?;
-    step("unit tests", || {
-        let mut test = cargo();
-        run(test.args([
-            "test",
-            "--locked",
-            "--workspace",
-            "--exclude",
-            "lb-programs",
-            "--exclude",
-            "lb-bench-programs",
-            "--exclude",
-            "lb-tests",
-        ]))
-    })?;
-    step("unit tests of the harness", || {
-        run(cargo().args([
-            "test",
-            "--locked",
-            "--package",
-            "lb-tests",
-            "--lib",
-            "--bins",
-        ]))
-    })
-}
-
-/// Clippy for the BPF target, which has no prebuilt `core`.
-fn bpf_lints() -> Result<()> {
-    let mut clippy = cargo();
-    clippy.args([
-        "clippy",
-        "--locked",
-        "--package",
-        "lb-programs",
-        "--package",
-        "lb-bench-programs",
-        "--target",
-        "bpfel-unknown-none",
-    ]);
-    // A target directory of its own: other flags for the same crates.
-    clippy
-        .args(["-Z", "build-std=core", "--target-dir"])
-        .arg(target_dir().join("bpf-lints"));
-    clippy.args(["--", "--deny", "warnings"]);
-    let flags = format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH);
-    run(clippy
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", flags))
-}
-
 fn root_suite(suite: Suite, name: &str) -> Result<()> {
-    if suite == Suite::Swarm {
-        step("images", || {
-            image::agent().and_then(|_| image::whoami()).map(drop)
-        })?;
-    }
-    step(&format!("suite {name}"), || {
-        if suite == Suite::Vm {
-            let wanted = Wanted {
-                suites: &["ipvs", "swarm"],
-                datapaths: &DATAPATHS,
-                filters: &vm::scenarios::SHORT,
-            };
-            return vm::suites(Guests::Bookworm, &wanted);
-        }
-        run(cargo().args(["test", "--locked", "--package", "lb-tests", "--test", name]))
+    images(suite)?;
+    step(&format!("suite {name}"), || match suite {
+        Suite::Vm => in_one_guest(),
+        Suite::Bench => bench::quick(),
+        _ => run(cargo().args(["test", "--locked", "--package", "lb-tests", "--test", name])),
     })
+}
+
+/// The images that a suite on a Swarm deploys.
+fn images(suite: Suite) -> Result<()> {
+    if !matches!(suite, Suite::Swarm | Suite::Attack) {
+        return Ok(());
+    }
+    step("images", || {
+        image::agent().and_then(|_| image::whoami()).map(drop)
+    })
+}
+
+/// What CI runs in a virtual machine: all of it in one.
+fn in_one_guest() -> Result<()> {
+    let compare = compare::Quick::build()?;
+    let wanted = Wanted {
+        suites: &[vm::NETLINK, "ipvs", "swarm"],
+        datapaths: &DATAPATHS,
+        filters: &vm::scenarios::SHORT,
+        then: Some(("short comparison", &compare.command)),
+    };
+    vm::suites(Guests::Bookworm, &wanted)?;
+    compare.show()
 }
 
 /// Why a suite cannot run here, and what to do.
@@ -239,14 +236,10 @@ fn obstacle(suite: Suite) -> Option<String> {
     {
         return Some(format!("{error:#}"));
     }
-    if suite == Suite::Swarm && find("dockerd").is_none() {
+    if matches!(suite, Suite::Swarm | Suite::Attack | Suite::Bench) && find("dockerd").is_none() {
         return Some("there is no dockerd: run `cargo xtask setup --lab`".to_owned());
     }
     None
-}
-
-fn in_ci() -> bool {
-    env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false" && value != "0")
 }
 
 /// Runs one step, and says its name and its time.

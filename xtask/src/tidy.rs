@@ -1,11 +1,18 @@
 //! `cargo xtask tidy`: the repository's own rules as code. Each rule is a pure
 //! function from files to complaints; this file reads the tree and reports.
 
+mod circles;
+mod columns;
+mod doc_comments;
 mod invariants;
 mod layers;
 mod mentions;
+mod modules;
+mod paths;
+mod retired;
 mod source;
 mod style;
+mod tokens;
 
 use std::fmt;
 use std::fs;
@@ -26,6 +33,16 @@ struct Complaint {
     what: String,
 }
 
+impl Complaint {
+    fn new(path: &str, line: usize, what: String) -> Self {
+        Self {
+            path: path.to_owned(),
+            line,
+            what,
+        }
+    }
+}
+
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
@@ -42,7 +59,11 @@ pub(crate) fn run_verb() -> Result<()> {
         say(format_args!("note: {long}"));
     }
     let mut complaints = style::complaints(&files, &developers_dirs());
+    complaints.extend(columns::complaints(&files));
+    complaints.extend(doc_comments::complaints(&files));
     complaints.extend(layers::complaints(&files));
+    complaints.extend(circles::complaints(&files));
+    complaints.extend(retired::complaints(&files));
     complaints.extend(invariants::complaints(&files));
     for (package, manifest) in layers::PURE_CRATES {
         complaints.extend(layers::impure_dependencies(

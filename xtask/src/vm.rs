@@ -24,7 +24,7 @@ use clap::Subcommand;
 use crate::process::{is_root, say};
 use crate::{image, setup};
 pub(crate) use guest::Guest;
-pub(crate) use suite::{Guests, MESH, Wanted, suites};
+pub(crate) use suite::{Guests, MESH, NETLINK, Wanted, suites};
 
 use machine::Machine;
 

@@ -1,17 +1,24 @@
-//! What the kernel shall hold, given what the Swarm says and what the node is.
+//! The desired state of the kernel, from a snapshot of the Swarm, the node and the configuration.
 
-mod picture;
+mod endpoint;
+mod incremental;
+mod listening;
 mod ports;
+mod publish;
+mod refusal;
 mod service;
+mod share;
 
-pub use picture::Picture;
+pub use incremental::Desired;
 
 use crate::config::Config;
 use crate::node::{Link, Node};
 use crate::report::Problem;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, SwarmNode};
 use crate::state::{Hook, HookKind, State};
+use crate::token;
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
 use std::collections::BTreeSet;
 
@@ -26,36 +33,59 @@ pub fn desired(
     config: &Config,
     have: &State,
 ) -> (State, Vec<Problem>) {
-    let picture = Picture::new(snapshot, node, config, have);
-    let problems = picture.problems();
-    (picture.want, problems)
+    let desired = Desired::full(snapshot, node, config, have);
+    let problems = desired.problems();
+    (desired.want, problems)
 }
 
 /// What does not depend on services: facts about the node, and its neighbours. None while
 /// the node has no way out.
-fn ground(snapshot: &Snapshot, node: &Node, config: &Config) -> Option<State> {
+fn node_state(snapshot: &Snapshot, node: &Node, config: &Config, have: &State) -> Option<State> {
     let uplink = node.uplink.as_ref()?;
     let address = node.address?;
-    let uplinks = || std::iter::once(uplink).chain(&node.others);
+    let uplinks = || std::iter::once(uplink).chain(&node.extra_uplinks);
     let peers = snapshot.nodes.iter().filter(|(id, _)| **id != node.id);
     Some(State {
         settings: Some(Settings {
             node: Be32::new(address.into()),
             tunnel_port: Be16::new(config.port),
-            zero: [0; 6],
+            mac: uplink.mac,
+            zero: [0; 4],
+            epoch: node.token_keys.map_or(0, |keys| keys.epoch),
             uplink: uplink.index,
             mtu: uplink.mtu,
             bridge: node.bridge.as_ref().map_or(0, |bridge| bridge.index),
-            network: node.network,
+            network: node.netns_cookie,
         }),
         uplinks: uplinks()
             .map(|link| (link.index, Uplink::new(link.mac)))
             .collect(),
         hooks: hooks(node, uplinks()),
         addresses: node.addresses.clone(),
-        peers: peers.filter_map(|(_, peer)| peer.address).collect(),
+        endpoints: endpoint::known(node),
+        token_keys: node.token_keys.map(table),
+        peers: peers
+            .filter_map(|(_, peer)| Some((peer.address?, keys(peer, have))))
+            .collect(),
         ..State::default()
     })
+}
+
+/// The keys of another node. As long as nothing is heard of that node, as after a change of who keeps the
+/// view, those that are known stay.
+fn keys(peer: &SwarmNode, have: &State) -> TokenKeys {
+    let known = || have.peers.get(&peer.address?).copied();
+    match (peer.token_keys, &peer.datapath) {
+        (Some(keys), _) => table(keys),
+        (None, Some(_)) => TokenKeys::default(),
+        (None, None) => known().unwrap_or_default(),
+    }
+}
+
+/// Keys as the programs have them.
+fn table(keys: token::TokenKeys) -> TokenKeys {
+    let key = |key: token::TokenKey| TokenKey::new(key.bytes());
+    TokenKeys::new(keys.epoch, key(keys.current), key(keys.next))
 }
 
 /// What is attached where.
@@ -71,9 +101,13 @@ fn hooks<'a>(node: &Node, uplinks: impl Iterator<Item = &'a Link>) -> BTreeSet<H
     }
     let bridges = node.bridge.iter().chain(&node.bridges);
     hooks.extend(bridges.map(|bridge| on(HookKind::BridgeTc, bridge.index)));
-    hooks.extend(node.ports.iter().map(|port| on(HookKind::PortTc, *port)));
+    hooks.extend(
+        node.bridge_ports
+            .keys()
+            .map(|port| on(HookKind::PortTc, *port)),
+    );
     // The root cgroup is that of every namespace: the host's own must be known.
-    if node.network != 0 {
+    if node.netns_cookie != 0 {
         hooks.extend(HookKind::HOST.map(|kind| on(kind, 0)));
     }
     hooks

@@ -1,21 +1,21 @@
-//! What would happen to a client's packet, said by the datapath itself: its own code
-//! runs on a frame made for the purpose, over a copy of the maps.
+//! Explains what would happen to a client's packet: the datapath's own code runs on a synthetic frame
+//! over a copy of the maps.
 //!
 //! ```text
-//! question ── frame ──> [uplink, over a copy] ── trial: what changed ── told ──> Explanation
+//! question ── frame ──> [uplink, over a copy] ── simulate: what changed ── result ──> Explanation
 //! ```
 //!
-//! Nothing that the kernel holds is changed: no flow is made, no turn taken.
+//! The kernel's maps are not changed: no flow is made, no counter incremented.
 
-mod close;
 mod frame;
 mod question;
+mod result;
 mod sentences;
-mod told;
-mod trial;
+mod simulate;
+mod suggest;
 
-pub use question::{ClientAsked, FrontendAsked, Place, Question, QuestionError};
-pub use told::explain;
+pub use question::{ClientQuery, FrontendQuery, Place, Question, QuestionError};
+pub use result::explain;
 
 #[cfg(test)]
 mod tests;

@@ -67,10 +67,10 @@ impl Key {
 
 impl Key {
     /// The address by which processes on any node reach the task with this key, at the port
-    /// that it listens on ([`lb_abi::call::address_of`]).
+    /// that it listens on ([`lb_abi::sock_rev_nat::address_of`]).
     #[must_use]
     pub fn address(self) -> Ipv6Addr {
-        let bits = lb_abi::call::address_of(self.0).map(|word| u128::from(word.get()));
+        let bits = lb_abi::sock_rev_nat::address_of(self.0).map(|word| u128::from(word.get()));
         Ipv6Addr::from(bits.into_iter().fold(0, |all, word| all << 32 | word))
     }
 }

@@ -1,4 +1,4 @@
-//! What the IPVS path keeps in the kernel: virtual servers and real servers, ways to other
+//! Objects of the IPVS path in the kernel: virtual servers and real servers, ways to other
 //! nodes, and the elements of a table of rules that claims packets for them.
 //!
 //! ```text
@@ -6,11 +6,12 @@
 //!                           ipvs::State (have) ┴─ plan ──> [ipvs::Op]
 //! ```
 //!
-//! The common [`crate::state::State`] says what shall be served; IPVS can't keep its keys and
+//! The common [`crate::state::State`] says what is to be served; IPVS can't keep its keys and
 //! tables, so what it keeps is a state of its own kind, which follows from that one (ADR 0012).
 
 mod alias;
 mod apply;
+mod cookie;
 mod lower;
 mod op;
 mod plan;
@@ -21,4 +22,6 @@ pub use apply::apply_all;
 pub use lower::{Lowered, lower};
 pub use op::Op;
 pub use plan::plan;
-pub use state::{Element, Ground, Method, Real, RealKey, Scheduler, Server, Setup, State, Way};
+pub use state::{
+    Cookie, Element, Ground, Method, Real, RealKey, Scheduler, Server, Setup, State, Way,
+};

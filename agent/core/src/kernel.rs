@@ -1,4 +1,4 @@
-//! The one door to the kernel: look, and do one step.
+//! Interface to the kernel: read all state, apply one operation.
 
 use crate::op::Op;
 use std::collections::BTreeSet;
@@ -6,15 +6,16 @@ use std::fmt;
 use thiserror::Error;
 
 pub mod fake;
+pub mod sparing;
 
-/// What can look at and change the kernel's objects of ours.
+/// Reads and changes swarmlb's kernel objects.
 pub trait Kernel {
     /// All objects of a datapath.
     type State;
     /// One step.
     type Op: fmt::Debug + fmt::Display;
 
-    /// All of ours that is there now.
+    /// All of swarmlb's objects that exist now.
     ///
     /// # Errors
     /// When the kernel could not be asked; nothing was changed.
@@ -60,7 +61,7 @@ pub fn apply_all(kernel: &mut impl Kernel<Op = Op>, ops: &[Op]) -> Vec<ApplyErro
             Op::PutTable(_, _, members) => members.iter().any(|task| tasks.contains(task)),
             Op::PutFrontend(port, frontend) => tables.contains(&(*port, frontend.table)),
             Op::RemoveTable(port, ..) => ports.contains(port),
-            Op::RemoveBackend(..) | Op::Sweep => !ports.is_empty(),
+            Op::RemoveBackend(..) | Op::CollectGarbage => !ports.is_empty(),
             _ => false,
         };
         let failed = if blocked {

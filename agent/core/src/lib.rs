@@ -1,5 +1,5 @@
 //! The pure half of the agent: what the Swarm says and what the node is go in,
-//! what the kernel shall hold and how to get there come out.
+//! the desired state of the kernel and the operations towards it come out.
 //!
 //! ```text
 //! Snapshot + Node + Config ── desired ──> State (want) ┐
@@ -9,25 +9,27 @@
 //! Nothing here does I/O or reads a clock: time is an argument.
 //! The effects are in the agent crate, behind [`kernel::Kernel`].
 
-pub mod arrivals;
+pub mod aggregate;
 pub mod config;
 pub mod desired;
 pub mod explain;
 pub mod ids;
-pub mod inbox;
 pub mod ipvs;
 pub mod kernel;
 pub mod labels;
 pub mod maglev;
-pub mod merge;
 pub mod node;
 pub mod op;
 pub mod overlay;
+pub mod persistent;
 pub mod plan;
+pub mod rate;
+pub mod readiness;
 pub mod report;
 pub mod retry;
-pub mod shared;
 pub mod snapshot;
 pub mod state;
-pub mod tell;
-pub mod unlike;
+
+pub mod datapath_mismatch;
+pub mod token;
+pub mod version_filter;

@@ -1,4 +1,4 @@
-//! Which task has which place in a table that is looked up by a hash.
+//! Maglev tables: the task of each slot of a table that is looked up by a hash.
 //!
 //! Maglev (Eisenbud et al., NSDI 2016, section 3.4): places are spread evenly over the
 //! tasks, and when a task comes or goes, nearly all other places keep theirs. Every node

@@ -1,9 +1,11 @@
-//! What this host is: its place in the Swarm, its links and addresses, its own tasks.
+//! Facts about this host: its node in the Swarm, its links and addresses, its own tasks.
 
 use crate::ids::{NodeId, TaskId};
+use crate::snapshot::Proto;
+use crate::token::TokenKeys;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Facts about the node the agent runs on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,21 +16,36 @@ pub struct Node {
     pub address: Option<Ipv4Addr>,
     /// The link that carries [`Node::address`].
     pub uplink: Option<Link>,
-    /// Other devices that clients come in on: cards and VLANs with addresses of their own.
-    pub others: BTreeSet<Link>,
+    /// Further devices on which clients' packets arrive: network cards and VLANs with addresses of their own.
+    pub extra_uplinks: BTreeSet<Link>,
     /// `docker_gwbridge`, once Docker has made it.
     pub bridge: Option<Link>,
     /// Cookie of the host's network namespace; 0 if the kernel has none.
-    pub network: u64,
-    /// Other bridges of the host: containers there call published ports, too.
+    pub netns_cookie: u64,
+    /// Other bridges of the host, whose containers may be clients of published ports.
     pub bridges: BTreeSet<Link>,
     /// Indexes of the devices that are ports of any of these bridges: the host's ends of
-    /// containers' cables.
-    pub ports: BTreeSet<u32>,
+    /// containers' veth pairs. Each with the known addresses of its other end.
+    pub bridge_ports: BTreeMap<u32, BTreeSet<Ipv4Addr>>,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
-    /// Where this node's running tasks are reached.
+    /// Keys of the tokens on its tunnel packets; `None` if the tunnel has no tokens.
+    pub token_keys: Option<TokenKeys>,
+    /// Addresses of this node's running tasks.
     pub tasks: BTreeMap<TaskId, TaskAddress>,
+    /// Ports on which processes of the host itself listen, on whatever address.
+    pub listening: BTreeMap<(u16, Proto), Listener>,
+}
+
+/// Who listens on a port of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// On which address; on one of them, if on several.
+    pub address: IpAddr,
+    /// Nobody but the engine: it listens on ports that it publishes, itself or by `docker-proxy`.
+    pub engine: bool,
+    /// Perhaps it only sent something from a port that the kernel chose, and waits for the answer.
+    pub passing: bool,
 }
 
 /// A task's address on a bridge of its own node.

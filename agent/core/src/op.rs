@@ -5,6 +5,7 @@ use crate::state::{Hook, State, port_name};
 use ipnet::Ipv4Net;
 use lb_abi::service::{Backend, Frontend, LOCAL, Port};
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::tunnel::TokenKeys;
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -21,8 +22,14 @@ pub enum Op {
     AddAddress(Ipv4Addr),
     /// No longer answer on an address.
     RemoveAddress(Ipv4Addr),
-    /// Open tunnel packets of a node.
-    AddPeer(Ipv4Addr),
+    /// Take no packet of a task from another port of a bridge than this.
+    PutEndpoint(Ipv4Addr, u32),
+    /// Take them from any.
+    RemoveEndpoint(Ipv4Addr),
+    /// Make tokens by these keys from now on.
+    PutTokenKeys(TokenKeys),
+    /// Open tunnel packets of a node whose tokens are made by these keys.
+    PutPeer(Ipv4Addr, TokenKeys),
     /// No longer open tunnel packets of a node.
     RemovePeer(Ipv4Addr),
     /// Keep counters for a service.
@@ -50,7 +57,7 @@ pub enum Op {
     /// Detach a program.
     Detach(Hook),
     /// Forget flows whose tasks are gone.
-    Sweep,
+    CollectGarbage,
 }
 
 impl Op {
@@ -70,8 +77,15 @@ impl Op {
             Op::RemoveAddress(address) => {
                 state.addresses.remove(&address);
             }
-            Op::AddPeer(address) => {
-                state.peers.insert(address);
+            Op::PutEndpoint(address, port) => {
+                state.endpoints.insert(address, port);
+            }
+            Op::RemoveEndpoint(address) => {
+                state.endpoints.remove(&address);
+            }
+            Op::PutTokenKeys(keys) => state.token_keys = Some(keys),
+            Op::PutPeer(address, keys) => {
+                state.peers.insert(address, keys);
             }
             Op::RemovePeer(address) => {
                 state.peers.remove(&address);
@@ -112,7 +126,7 @@ impl Op {
             Op::Detach(hook) => {
                 state.hooks.remove(&hook);
             }
-            Op::Sweep => {}
+            Op::CollectGarbage => {}
         }
     }
 }
@@ -132,13 +146,20 @@ impl fmt::Display for Op {
             Self::RemoveUplink(link) => write!(f, "let no client come in on device {link}"),
             Self::AddAddress(address) => write!(f, "answer on {address}"),
             Self::RemoveAddress(address) => write!(f, "stop answering on {address}"),
-            Self::AddPeer(address) => write!(f, "trust node {address}"),
+            Self::PutEndpoint(address, port) => {
+                write!(f, "take packets of task {address} from device {port} only")
+            }
+            Self::RemoveEndpoint(address) => {
+                write!(f, "no longer know the device of task {address}")
+            }
+            Self::PutTokenKeys(_) => write!(f, "keys of what this node puts into the tunnel"),
+            Self::PutPeer(address, _) => write!(f, "trust node {address} by its keys"),
             Self::RemovePeer(address) => write!(f, "stop trusting node {address}"),
             Self::AddService(key) => write!(f, "count for service {key}"),
             Self::RemoveService(key) => write!(f, "stop counting for service {key}"),
             Self::PutBackend(key, backend) => {
                 let address = Ipv4Addr::from(backend.address.get());
-                let place = if backend.place == LOCAL {
+                let place = if backend.locality == LOCAL {
                     "here"
                 } else {
                     "on its node"
@@ -172,7 +193,7 @@ impl fmt::Display for Op {
             Self::RemoveFrontend(port) => write!(f, "unpublish {}", port_name(port)),
             Self::Attach(hook) => write!(f, "attach {hook}"),
             Self::Detach(hook) => write!(f, "detach {hook}"),
-            Self::Sweep => write!(f, "forget flows of tasks that are gone"),
+            Self::CollectGarbage => write!(f, "forget flows of tasks that are gone"),
         }
     }
 }

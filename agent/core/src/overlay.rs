@@ -1,11 +1,11 @@
-//! Local container events, laid over the Swarm's own view.
+//! The overlay: local container events, laid over the Swarm's own view.
 //!
 //! The engine on a task's node knows of a start, a stop or a failed health check up to
 //! seconds before the Swarm's API says so. Events may arrive twice, late or not at all:
 //! each takes a task in or out *early*, and the Swarm's view decides in the end.
 
-use crate::ids::TaskId;
-use crate::snapshot::{Sign, Snapshot};
+use crate::ids::{NodeId, TaskId};
+use crate::snapshot::{LocalHealth, Snapshot, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub enum EventKind {
     Start,
     /// No event of the engine's: after a start it runs, waits for no health check, and its node's
     /// kernel brings connections to it.
-    Up,
+    Ready,
     /// `kill` with a signal that stops programs.
     Kill,
     /// `die`.
@@ -42,89 +42,179 @@ pub enum EventKind {
 /// a program may well survive the signal.
 pub const KILL_COUNTS_FOR: Duration = Duration::from_secs(30);
 
-/// What is known of tasks beyond the snapshot. Times are since any fixed moment.
+/// Limit on the tasks that a node may report though they are not known to be its own (not listed, or on no
+/// node yet): starts and ends that overtake the Swarm's lists.
+pub const EARLY: usize = 256;
+
+/// Local health of tasks by the node that reported it: a report counts only for the node's own
+/// tasks. Times are since any fixed moment.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
-    signs: BTreeMap<TaskId, (Sign, Duration)>,
+    said: BTreeMap<NodeId, Said>,
+}
+
+/// Reports of one node.
+#[derive(Clone, Debug, Default)]
+struct Said {
+    task_health: BTreeMap<TaskId, (LocalHealth, Duration)>,
+    /// How many of them are [`EARLY`], as counted last.
+    early: usize,
+}
+
+/// Node of a task, relative to the node that reports it.
+enum Whose {
+    Own,
+    /// Not listed yet, or on no node yet.
+    Early,
+    Others,
+}
+
+fn whose(snapshot: &Snapshot, task: &TaskId, node: &NodeId) -> Whose {
+    match snapshot.tasks.get(task) {
+        Some(task) if task.node == *node => Whose::Own,
+        Some(task) if !task.node.0.is_empty() => Whose::Others,
+        _ => Whose::Early,
+    }
 }
 
 impl Overlay {
-    /// Takes an event in. Returns whether it changed anything.
-    pub fn note(&mut self, event: &LocalEvent, now: Duration) -> bool {
-        let before = self
-            .signs
-            .get(&event.task)
-            .map(|(sign, _)| *sign)
-            .unwrap_or_default();
+    /// Takes in an event that `node` tells. Returns whether it changed anything.
+    pub fn note(
+        &mut self,
+        snapshot: &Snapshot,
+        node: &NodeId,
+        event: &LocalEvent,
+        now: Duration,
+    ) -> bool {
+        let before = self.health(node, &event.task).unwrap_or_default();
         let after = match (before, event.kind) {
             // A dead container stays dead: tasks never start twice.
-            (Sign::Dead, _) | (_, EventKind::Die) => Sign::Dead,
-            (_, EventKind::Kill) => Sign::Stopping,
-            (Sign::Stopping, _) => Sign::Stopping,
-            (_, EventKind::Unhealthy) => Sign::Unhealthy,
-            (_, EventKind::Up) | (Sign::Up, _) => Sign::Up,
-            (_, EventKind::Healthy | EventKind::Start) => Sign::Fine,
+            (LocalHealth::Dead, _) | (_, EventKind::Die) => LocalHealth::Dead,
+            (_, EventKind::Kill) => LocalHealth::Stopping,
+            (LocalHealth::Stopping, _) => LocalHealth::Stopping,
+            (_, EventKind::Unhealthy) => LocalHealth::Unhealthy,
+            (_, EventKind::Ready) | (LocalHealth::Ready, _) => LocalHealth::Ready,
+            (_, EventKind::Healthy | EventKind::Start) => LocalHealth::Ok,
         };
-        if after == before {
-            return false;
-        }
-        self.signs.insert(event.task.clone(), (after, now));
-        true
+        after != before && self.put(snapshot, node, &event.task, after, now)
     }
 
-    /// Takes in a sign that another agent holds in force, in place of the events that led
-    /// to it. Returns whether it changed anything.
+    /// Takes in a local health that `node` reports, in place of the events that led to it. Returns
+    /// whether it changed anything.
     ///
-    /// It is that agent's own task, so its word counts, but not against death.
-    pub fn adopt(&mut self, task: &TaskId, sign: Sign, now: Duration) -> bool {
-        let before = self.signs.get(task).map(|(sign, _)| *sign);
-        let unchanged = before.unwrap_or_default() == sign;
-        if unchanged || before == Some(Sign::Dead) {
+    /// It is that node's own task, so its word counts, but not against death.
+    pub fn adopt(
+        &mut self,
+        snapshot: &Snapshot,
+        node: &NodeId,
+        task: &TaskId,
+        health: LocalHealth,
+        now: Duration,
+    ) -> bool {
+        let before = self.health(node, task);
+        let unchanged = before.unwrap_or_default() == health;
+        !unchanged
+            && before != Some(LocalHealth::Dead)
+            && self.put(snapshot, node, task, health, now)
+    }
+
+    fn health(&self, node: &NodeId, task: &TaskId) -> Option<LocalHealth> {
+        let (health, _) = self.said.get(node)?.task_health.get(task)?;
+        Some(*health)
+    }
+
+    fn put(
+        &mut self,
+        snapshot: &Snapshot,
+        node: &NodeId,
+        task: &TaskId,
+        health: LocalHealth,
+        now: Duration,
+    ) -> bool {
+        let whose = whose(snapshot, task, node);
+        if matches!(whose, Whose::Others) {
             return false;
         }
-        self.signs.insert(task.clone(), (sign, now));
+        let said = self.said.entry(node.clone()).or_default();
+        if matches!(whose, Whose::Early) && !said.task_health.contains_key(task) {
+            if said.early >= EARLY {
+                return false;
+            }
+            said.early += 1;
+        }
+        said.task_health.insert(task.clone(), (health, now));
         true
     }
 
-    /// Forgets what is no longer of use: tasks that are gone from `snapshot`, kills that were survived,
-    /// starts that the Swarm knows of by now.
+    /// Forgets what is no longer of use: of tasks that are gone from `snapshot`, or another node's;
+    /// kills that were survived, starts that the Swarm knows of by now.
     ///
     /// A task can be announced dead before the snapshot lists it; such marks are
     /// kept for [`KILL_COUNTS_FOR`]. Returns whether anything was forgotten.
     pub fn expire(&mut self, snapshot: &Snapshot, now: Duration) -> bool {
-        let before = self.signs.len();
-        self.signs.retain(|task, (sign, since)| {
-            let fresh = now.saturating_sub(*since) < KILL_COUNTS_FOR;
-            match (snapshot.tasks.get(task), *sign) {
-                (Some(task), Sign::Up) => task.on_its_way(),
-                (Some(_), Sign::Fine | Sign::Unhealthy | Sign::Dead) => true,
-                (None, _) | (_, Sign::Stopping) => fresh,
-            }
+        let mut forgotten = false;
+        self.said.retain(|node, said| {
+            let before = said.task_health.len();
+            let mut early = 0;
+            said.task_health.retain(|id, (health, since)| {
+                let fresh = now.saturating_sub(*since) < KILL_COUNTS_FOR;
+                match (whose(snapshot, id, node), *health) {
+                    (Whose::Others, _) => false,
+                    (Whose::Early, _) => {
+                        early += usize::from(fresh);
+                        fresh
+                    }
+                    (Whose::Own, LocalHealth::Stopping) => fresh,
+                    (Whose::Own, LocalHealth::Ready) => {
+                        snapshot.tasks.get(id).is_some_and(Task::on_its_way)
+                    }
+                    (Whose::Own, LocalHealth::Ok | LocalHealth::Unhealthy | LocalHealth::Dead) => {
+                        true
+                    }
+                }
+            });
+            said.early = early;
+            forgotten |= said.task_health.len() != before;
+            !said.task_health.is_empty()
         });
-        self.signs.len() != before
+        forgotten
     }
 
     /// Writes what is known into `snapshot`, and forgets what is no longer of use.
     ///
-    /// Tasks that nothing is known of keep the sign that the snapshot's sender gave them.
+    /// Tasks without a local health here keep the one that the snapshot's sender gave them.
     pub fn apply(&mut self, snapshot: &mut Snapshot, now: Duration) {
         self.expire(snapshot, now);
-        for (id, (sign, _)) in &self.signs {
-            if let Some(task) = snapshot.tasks.get_mut(id) {
-                task.sign = *sign;
+        for (node, said) in &self.said {
+            for (id, (health, _)) in &said.task_health {
+                if let Some(task) = snapshot.tasks.get(id)
+                    && task.node == *node
+                    && task.health != *health
+                    && let Some(task) = snapshot.tasks.get_mut(id)
+                {
+                    task.health = *health;
+                }
             }
         }
     }
 
-    /// Did its node say that it is up?
-    #[must_use]
-    pub fn is_up(&self, task: &TaskId) -> bool {
-        matches!(self.signs.get(task), Some((Sign::Up, _)))
+    /// Moves the reports of `node` to `known`, its id in the Swarm, which it did not know before.
+    pub fn rename(&mut self, node: &NodeId, known: &NodeId) {
+        if let Some(said) = self.said.remove(node) {
+            self.said.insert(known.clone(), said);
+        }
     }
 
-    /// The signs now in force, for a newcomer who missed the events.
-    pub fn signs(&self) -> impl Iterator<Item = (&TaskId, Sign)> {
-        self.signs.iter().map(|(task, (sign, _))| (task, *sign))
+    /// Did the node of `task` report that it is ready?
+    #[must_use]
+    pub fn is_up(&self, id: &TaskId, task: &Task) -> bool {
+        self.health(&task.node, id) == Some(LocalHealth::Ready)
+    }
+
+    /// The local health of all tasks, for a new session, which missed the events.
+    pub fn task_health(&self) -> impl Iterator<Item = (&TaskId, LocalHealth)> {
+        let task_health = self.said.values().flat_map(|said| &said.task_health);
+        task_health.map(|(task, (health, _))| (task, *health))
     }
 }
 

@@ -1,34 +1,57 @@
-//! From what the kernel has to what it shall have, in an order that never breaks anything.
+//! The plan: operations that lead from the kernel's state to the desired one, in a safe order.
 //!
-//! Every prefix of a plan leaves the datapath consistent: a frontend names only a
-//! table that is there, a table only tasks that are there. So: tasks, then tables,
-//! then frontends; and the other way round when things go.
+//! Every prefix of a plan leaves the datapath consistent: a frontend refers only to an existing
+//! table, a table only to existing tasks. So tasks are added before tables, and tables before
+//! frontends; removals run in the opposite order.
 
 use crate::op::Op;
-use crate::shared::Change;
+use crate::persistent::Change;
 use crate::state::State;
 
-/// May things be removed?
+/// Is pruning (removal of objects that the desired state lacks) allowed?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// The view of the Swarm is complete.
-    Open,
-    /// It is not: what is missing in it may only be unknown.
-    AddOnly,
+pub enum Prune {
+    /// Yes: the view of the Swarm is complete.
+    Allowed,
+    /// No: the view is incomplete, and an object that it lacks may only be unknown.
+    Withheld,
 }
 
 /// The steps from `have` to `want`.
 #[must_use]
-pub fn plan(want: &State, have: &State, gate: Gate) -> Vec<Op> {
+pub fn plan(want: &State, have: &State, prune: Prune) -> Vec<Op> {
     let mut ops = Vec::new();
+    endpoints(want, have, &mut ops);
     put(want, have, &mut ops);
-    if gate == Gate::Open {
+    if prune == Prune::Allowed {
         remove(want, have, &mut ops);
     }
     ops
 }
 
+/// Behind which devices this node's tasks are. The node itself knows that, whatever the view of the Swarm; and
+/// an address may already be that of another container.
+fn endpoints(want: &State, have: &State, ops: &mut Vec<Op>) {
+    let gone = have.endpoints.keys();
+    ops.extend(
+        gone.filter(|address| !want.endpoints.contains_key(address))
+            .map(|address| Op::RemoveEndpoint(*address)),
+    );
+    for (address, port) in &want.endpoints {
+        if have.endpoints.get(address) != Some(port) {
+            ops.push(Op::PutEndpoint(*address, *port));
+        }
+    }
+}
+
 fn put(want: &State, have: &State, ops: &mut Vec<Op>) {
+    // Before the settings that name their epoch.
+    if let Some(keys) = want
+        .token_keys
+        .filter(|keys| have.token_keys != Some(*keys))
+    {
+        ops.push(Op::PutTokenKeys(keys));
+    }
     if let Some(settings) = want
         .settings
         .filter(|settings| have.settings != Some(*settings))
@@ -46,7 +69,11 @@ fn put(want: &State, have: &State, ops: &mut Vec<Op>) {
             .copied()
             .map(Op::AddAddress),
     );
-    ops.extend(want.peers.difference(&have.peers).copied().map(Op::AddPeer));
+    for (address, keys) in &want.peers {
+        if have.peers.get(address) != Some(keys) {
+            ops.push(Op::PutPeer(*address, *keys));
+        }
+    }
     ops.extend(
         want.services
             .difference(&have.services)
@@ -98,7 +125,7 @@ fn remove(want: &State, have: &State, ops: &mut Vec<Op>) {
         }
     }
     if ops.len() > before {
-        ops.push(Op::Sweep);
+        ops.push(Op::CollectGarbage);
     }
     ops.extend(
         have.services
@@ -106,12 +133,11 @@ fn remove(want: &State, have: &State, ops: &mut Vec<Op>) {
             .copied()
             .map(Op::RemoveService),
     );
-    ops.extend(
-        have.peers
-            .difference(&want.peers)
-            .copied()
-            .map(Op::RemovePeer),
-    );
+    for address in have.peers.keys() {
+        if !want.peers.contains_key(address) {
+            ops.push(Op::RemovePeer(*address));
+        }
+    }
     ops.extend(
         have.addresses
             .difference(&want.addresses)

@@ -1,13 +1,14 @@
-//! What an agent tells about itself: the JSON of its unix socket, and of `lbctl --json`.
+//! Reports of the admin API: the JSON of the agent's unix socket, and of `lbctl --json`.
 //!
 //! Fields are only ever added: scripts depend on them.
 
+pub mod build;
 mod drops;
 mod explanation;
 mod flows;
 
 pub use drops::{DropReport, Drops};
-pub use explanation::{Explanation, Fate, Published, Rule};
+pub use explanation::{Explanation, Published, Rule, Verdict};
 pub use flows::{DEFAULT_FLOWS, FlowReport, FlowState, Flows};
 
 use crate::ids::{NodeId, ServiceId, TaskId};
@@ -56,7 +57,7 @@ pub struct HookReport {
     pub link: String,
     /// `xdp`, `tc-ingress`, `tc-egress`, or `sockets` for calls of processes on the node.
     pub hook: String,
-    /// How: `native`, `tcx`, `clsact`.
+    /// Mode of the attachment: `native`, `tcx`, `clsact`.
     pub mode: String,
 }
 
@@ -232,13 +233,13 @@ pub struct Check {
 pub struct Problem {
     /// What it is about: `service vote`, `node node2`, `uplink eth0`.
     pub object: String,
-    /// What is wrong and what to do, in one sentence.
-    pub sentence: String,
+    /// Message: what is wrong and what to do, in one sentence.
+    pub message: String,
 }
 
 /// Body of an answer other than 200.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// What went wrong, in one sentence.
+pub struct ErrorBody {
+    /// Message: what went wrong, in one sentence.
     pub error: String,
 }

@@ -68,14 +68,39 @@ mod tests {
     }
 
     #[test]
+    fn waiters_spread_over_the_whole_upper_half_of_a_delay() {
+        let delay = |random| Backoff::new(CEILING, CEILING).failed(random);
+        let half = u64::try_from((CEILING / 2).as_nanos()).unwrap();
+        assert_eq!(delay(0), CEILING / 2);
+        assert_eq!(delay(half), CEILING);
+        assert_eq!(delay(half / 2), CEILING * 3 / 4);
+        let random = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let first: Vec<_> = (0..100).map(|n| delay(random(n))).collect();
+        let early = first
+            .iter()
+            .filter(|delay| **delay < CEILING * 3 / 4)
+            .count();
+        assert!(
+            (30..70).contains(&early),
+            "{early} of 100 in the earlier half"
+        );
+    }
+
+    #[test]
     fn only_what_lasted_starts_over() {
         let mut backoff = Backoff::new(FLOOR, CEILING);
         for _ in 0..10 {
             backoff.failed(0);
         }
-        backoff.worked(Duration::from_millis(3));
-        assert_eq!(backoff.failed(0), CEILING / 2);
-        backoff.worked(CEILING);
+        for short in [
+            Duration::from_millis(3),
+            FLOOR,
+            CEILING - Duration::from_nanos(1),
+        ] {
+            assert!(!backoff.worked(short), "{short:?}");
+            assert_eq!(backoff.failed(0), CEILING / 2);
+        }
+        assert!(backoff.worked(CEILING));
         assert_eq!(backoff.failed(0), FLOOR / 2);
     }
 }

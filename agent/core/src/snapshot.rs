@@ -1,10 +1,11 @@
-//! What the Swarm says, in our words: services, their published ports, tasks, nodes.
+//! The Swarm at one moment: services, their published ports, tasks, nodes.
 //!
 //! Every source (the Docker API on a manager, another agent on a worker) is
 //! brought into this form, so nothing downstream knows where it came from.
 
 use crate::ids::{NodeId, ServiceId, TaskId};
-use crate::shared::Map;
+use crate::persistent::PersistentMap;
+use crate::token::TokenKeys;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -16,9 +17,9 @@ pub struct Snapshot {
     /// nothing may be removed because it is missing here.
     pub complete: bool,
     /// Services that exist, and removed ones ([`Service::removed`]) while tasks of theirs still run.
-    pub services: Map<ServiceId, Service>,
+    pub services: PersistentMap<ServiceId, Service>,
     /// Tasks that have not ended yet.
-    pub tasks: Map<TaskId, Task>,
+    pub tasks: PersistentMap<TaskId, Task>,
     /// Members of the Swarm.
     pub nodes: BTreeMap<NodeId, SwarmNode>,
 }
@@ -34,6 +35,9 @@ pub struct Service {
     pub ports: Vec<PublishedPort>,
     /// The service was removed; what is left of it takes no new connection.
     pub removed: bool,
+    /// `CreatedAt`, in nanoseconds since 1970; 0 where it is not known.
+    #[serde(default)]
+    pub created: u64,
 }
 
 /// One published port of a service, or of a single task (`mode=host`).
@@ -101,7 +105,7 @@ pub struct Task {
     /// `Status.PortStatus.Ports`: where `mode=host` ports ended up.
     pub host_ports: Vec<PublishedPort>,
     /// What the engine on its node told before the Swarm did.
-    pub sign: Sign,
+    pub health: LocalHealth,
 }
 
 impl Task {
@@ -132,11 +136,11 @@ pub enum TaskState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DesiredState {
-    /// It shall run.
+    /// The Swarm wants it to run.
     Running,
     /// It waits for its predecessor to go.
     Ready,
-    /// It shall end.
+    /// The Swarm wants it to end.
     Ended,
     /// A word this version does not know.
     Unknown,
@@ -145,12 +149,12 @@ pub enum DesiredState {
 /// What local container events say about a task; see [`crate::overlay`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Sign {
-    /// Nothing against it.
+pub enum LocalHealth {
+    /// No local event reported.
     #[default]
-    Fine,
-    /// It runs, and the Swarm may not know yet.
-    Up,
+    Ok,
+    /// Ready for connections, which the Swarm may not know yet.
+    Ready,
     /// Its health check failed; the Swarm will stop it.
     Unhealthy,
     /// It was sent a signal to stop.
@@ -175,6 +179,10 @@ pub struct SwarmNode {
     /// By what its agent serves, as `--datapath` names it, if that is known. Nodes with different
     /// ones don't reach each other's tasks.
     pub datapath: Option<String>,
+    /// Keys of the tokens on what it sends through the tunnel. Not known where `datapath` is not known
+    /// either: nothing is concluded then. In no serialised form.
+    #[serde(skip)]
+    pub token_keys: Option<TokenKeys>,
 }
 
 /// `Status.State` of a node.
@@ -194,14 +202,14 @@ pub enum NodeState {
 impl Snapshot {
     /// May `task` get new connections?
     ///
-    /// Iff it runs, as the Swarm or its own engine says, and shall run, its service exists, its
+    /// Iff it runs, as the Swarm or its own engine says, and is wanted to run, its service exists, its
     /// node is not down and no local event says otherwise.
     #[must_use]
     pub fn eligible(&self, task: &Task) -> bool {
-        let runs = match task.sign {
-            Sign::Fine => task.state == TaskState::Running,
-            Sign::Up => task.state == TaskState::Running || task.on_its_way(),
-            Sign::Unhealthy | Sign::Stopping | Sign::Dead => false,
+        let runs = match task.health {
+            LocalHealth::Ok => task.state == TaskState::Running,
+            LocalHealth::Ready => task.state == TaskState::Running || task.on_its_way(),
+            LocalHealth::Unhealthy | LocalHealth::Stopping | LocalHealth::Dead => false,
         };
         runs && task.desired == DesiredState::Running
             && self
@@ -219,19 +227,19 @@ impl Snapshot {
     pub fn alive(&self, task: &Task) -> bool {
         match task.state {
             TaskState::Running | TaskState::Starting | TaskState::Unknown => {
-                task.sign != Sign::Dead
+                task.health != LocalHealth::Dead
             }
-            TaskState::Pending => task.sign == Sign::Up,
+            TaskState::Pending => task.health == LocalHealth::Ready,
             TaskState::Ended => false,
         }
     }
 
-    /// The same view, sharing with the one before it what has not changed since.
+    /// This view, sharing with the one before it what has not changed since.
     #[must_use]
-    pub fn descending(self, before: &Self) -> Self {
+    pub fn reusing(self, before: &Self) -> Self {
         Self {
-            services: self.services.descending(&before.services),
-            tasks: self.tasks.descending(&before.tasks),
+            services: self.services.reusing(&before.services),
+            tasks: self.tasks.reusing(&before.tasks),
             ..self
         }
     }

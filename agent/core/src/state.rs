@@ -1,15 +1,16 @@
-//! What the kernel holds, or shall hold, of ours. `want` and `have` are of this one type.
+//! swarmlb's objects in the kernel. The wanted and the observed state have this one type.
 
 use crate::ids::Key;
-use crate::shared::{Map, Set};
+use crate::persistent::{PersistentMap, PersistentSet};
 use ipnet::Ipv4Net;
 use lb_abi::service::{Backend, Frontend, Port};
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::tunnel::TokenKeys;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// All objects of ours in the kernel, by key.
+/// All of swarmlb's objects in the kernel, by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// Facts about the node, for the programs.
@@ -20,31 +21,40 @@ pub struct State {
     pub hooks: BTreeSet<Hook>,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
-    /// Nodes whose tunnel packets are opened.
-    pub peers: BTreeSet<Ipv4Addr>,
+    /// Tasks of this node by address, with the indexes of the ports of bridges behind which they are.
+    pub endpoints: BTreeMap<Ipv4Addr, u32>,
+    /// Keys of what this node puts into the tunnel.
+    pub token_keys: Option<TokenKeys>,
+    /// Nodes whose tunnel packets are opened, with their keys, as far as those are known.
+    pub peers: BTreeMap<Ipv4Addr, TokenKeys>,
     /// Services whose counters are kept.
-    pub services: Set<Key>,
+    pub services: PersistentSet<Key>,
     /// Those of them with ports that Docker publishes on a task's node (`mode=host`): its NAT needs
     /// connection tracking to see what their tasks answer. The eBPF path never keeps it from that.
-    pub tracked: Set<Key>,
+    pub tracked: PersistentSet<Key>,
     /// Tasks that may hold flows.
-    pub backends: Map<Key, Backend>,
+    pub backends: PersistentMap<Key, Backend>,
     /// Tables of tasks that take new flows, by port and number.
-    pub tables: Map<(Port, u32), Vec<Key>>,
+    pub tables: PersistentMap<(Port, u32), Vec<Key>>,
     /// Networks whose clients may use a port that is restricted.
     pub allowed: BTreeSet<(Port, Ipv4Net)>,
     /// Published ports.
-    pub frontends: Map<Port, Frontend>,
+    pub frontends: PersistentMap<Port, Frontend>,
+    /// Those of them that this node leaves to processes of its own, which listen on them: through
+    /// other nodes its tasks are reached all the same. By eBPF such a frontend has no places,
+    /// and that is all there is to it.
+    pub barred: PersistentSet<Port>,
 }
 
 impl State {
     /// Shares with `other` what is equal in both, so that it is not read again to be compared.
-    pub fn share(&mut self, other: &Self) {
-        self.services.share(&other.services);
-        self.tracked.share(&other.tracked);
-        self.backends.share(&other.backends);
-        self.tables.share(&other.tables);
-        self.frontends.share(&other.frontends);
+    pub fn reuse_from(&mut self, other: &Self) {
+        self.services.reuse_from(&other.services);
+        self.tracked.reuse_from(&other.tracked);
+        self.backends.reuse_from(&other.backends);
+        self.tables.reuse_from(&other.tables);
+        self.frontends.reuse_from(&other.frontends);
+        self.barred.reuse_from(&other.barred);
     }
 }
 
@@ -82,13 +92,15 @@ pub enum HookKind {
     HostConnect4,
     /// Root cgroup: a process connects an IPv6 socket.
     HostConnect6,
-    /// Root cgroup: a process sends a datagram.
+    /// Root cgroup: a process sends a datagram to an IPv4 address.
     HostSend4,
+    /// Root cgroup: a process sends a datagram to an IPv6 address.
+    HostSend6,
 }
 
 impl HookKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::UplinkXdp,
         Self::UplinkTc,
         Self::BridgeTc,
@@ -101,11 +113,12 @@ impl HookKind {
         Self::HostConnect4,
         Self::HostConnect6,
         Self::HostSend4,
+        Self::HostSend6,
     ];
 
     /// Those on the host's root cgroup, for processes on the node. Nobody is
     /// redirected before the hooks are there that hide it: their order is that of steps.
-    pub const HOST: [Self; 7] = [
+    pub const HOST: [Self; 8] = [
         Self::HostReceive4,
         Self::HostReceive6,
         Self::HostPeer4,
@@ -113,6 +126,7 @@ impl HookKind {
         Self::HostConnect4,
         Self::HostConnect6,
         Self::HostSend4,
+        Self::HostSend6,
     ];
 
     /// Is it on the root cgroup, and not on a device?
@@ -133,6 +147,7 @@ impl HookKind {
             Self::HostConnect4 => "host-connect4",
             Self::HostConnect6 => "host-connect6",
             Self::HostSend4 => "host-sendmsg4",
+            Self::HostSend6 => "host-sendmsg6",
             Self::HostReceive4 => "host-recvmsg4",
             Self::HostReceive6 => "host-recvmsg6",
             Self::HostPeer4 => "host-getpeername4",

@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::header::{HOST, SERVER};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use lb_core::report::Refusal;
+use lb_core::report::ErrorBody;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ impl Agent {
             return serde_json::from_slice(&answer.body)
                 .map_err(|error| self.stranger(answer.version, &error.to_string()));
         }
-        match serde_json::from_slice::<Refusal>(&answer.body) {
+        match serde_json::from_slice::<ErrorBody>(&answer.body) {
             Ok(refusal) if answer.status == StatusCode::BAD_REQUEST => {
                 Err(Failure::Misunderstood(refusal.error))
             }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use lb_core::explain::{ClientAsked, FrontendAsked};
+use lb_core::explain::{ClientQuery, FrontendQuery};
 use lb_core::report::{DEFAULT_FLOWS, DEFAULT_SOCKET, Scope};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::path::PathBuf;
@@ -133,11 +133,11 @@ impl StatsArgs {
 pub(crate) struct ExplainArgs {
     /// The client's IPv4 address, and its port if you know it.
     #[arg(value_name = "CLIENT[:PORT]")]
-    pub(crate) client: ClientAsked,
+    pub(crate) client: ClientQuery,
 
     /// What it calls: address or host name of the node, and published port.
     #[arg(value_name = "NODE:PORT[/tcp|udp]")]
-    pub(crate) frontend: FrontendAsked,
+    pub(crate) frontend: FrontendQuery,
 }
 
 impl ExplainArgs {

@@ -1,4 +1,4 @@
-//! Why there is nothing to show: one sentence each, and the exit code.
+//! Errors of `lbctl`: one sentence each, and the exit code.
 
 use crate::cli::{PROBLEMS, UNREACHABLE, WRONG_USAGE};
 use std::io;
@@ -30,10 +30,10 @@ pub(crate) enum Failure {
     Version { path: PathBuf, agent: String },
     #[error("what answers at {} is no agent of swarmlb: {reason}", path.display())]
     NotAnAgent { path: PathBuf, reason: String },
-    /// The agent's own sentence.
+    /// The agent's own message.
     #[error("{0}")]
     Refused(String),
-    /// The agent's own sentence on what was asked.
+    /// The agent refused the request: its message.
     #[error("{0}")]
     Misunderstood(String),
     #[error("cannot write the answer: {0}")]

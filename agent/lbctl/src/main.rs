@@ -16,7 +16,7 @@ use ask::Agent;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Verb};
 use failure::Failure;
-use lb_core::report::{Check, Drops, Explanation, Fate, Flows, Nodes, Services, Stats, Status};
+use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Services, Stats, Status, Verdict};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
         Ok(Found::Problems) => ExitCode::from(cli::PROBLEMS),
         Err(failure) => {
             if !quiet {
-                out::complain(&failure);
+                out::print_error(&failure);
             }
             ExitCode::from(failure.exit_code())
         }
@@ -79,7 +79,7 @@ async fn run(cli: &Cli) -> Result<Found, Failure> {
         Verb::Explain(asked) => {
             let explanation: Explanation = agent.ask(&asked.path()).await?;
             tell(cli, &explanation, show::explanation::text)?;
-            if !matches!(explanation.fate, Fate::Here | Fate::Elsewhere) {
+            if !matches!(explanation.verdict, Verdict::Here | Verdict::Elsewhere) {
                 return Ok(Found::Problems);
             }
         }

@@ -17,7 +17,7 @@ pub(crate) fn write(text: &str) -> Result<(), Failure> {
 }
 
 /// Says on standard error what went wrong, unless it went right.
-pub(crate) fn complain(failure: &Failure) {
+pub(crate) fn print_error(failure: &Failure) {
     if !matches!(failure, Failure::NobodyReads) {
         // Where standard error is closed, the exit code has to do.
         let _ = writeln!(io::stderr(), "lbctl: {}", harmless(failure));

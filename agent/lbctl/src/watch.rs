@@ -39,7 +39,7 @@ async fn watch(
             Ok(stats) => stats,
             Err(failure) if first => return Err(failure),
             Err(failure) => {
-                out::complain(&failure);
+                out::print_error(&failure);
                 continue;
             }
         };

@@ -63,6 +63,7 @@ fn params(node: &str, port: &str, mtu: &str) -> Result<Params> {
         node: node.parse()?,
         tunnel_port: port.parse()?,
         tunnel_mtu: mtu.parse()?,
+        connections: 65_536,
     })
 }
 
@@ -71,6 +72,8 @@ fn put(to: &mut Elements, name: &str, value: &str) -> Result<()> {
     match name {
         "owned" => drop(to.owned.insert(service(value)?)),
         "claims" => drop(to.claims.insert(service(value)?)),
+        "answers" => drop(to.answers.insert(service(value)?)),
+        "tracked" => drop(to.tracked.insert(service(value)?)),
         "marks" => drop(to.marks.insert(number(value)?)),
         "bridges" => drop(to.bridges.insert(number(value)?)),
         "published" => drop(to.published.insert(port(value)?)),

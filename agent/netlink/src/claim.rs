@@ -1,12 +1,15 @@
-//! Which packets IPVS gets, and what is done to them before and after: the rules that make a
+//! The ruleset that brings packets to IPVS, and prepares them before and after: the rules that make a
 //! node's virtual servers answer from wherever they are called.
 //!
 //! * A client's packet for a virtual server (`claims`) is not tracked and comes to IPVS as it is,
 //!   if it may (`restricted`, `allowed`) and if somebody keeps the list of tasks (`lease`).
 //! * IPVS sends it to a task here, or into the tunnel. A packet out of the tunnel comes from a
-//!   known node (`peers`), and gets the mark of the task that its tunnel id names (`tags`).
-//! * A task's reply to a client of another node (`origins`, `learned`) is sent back through the
-//!   tunnel to that node, which sends it on.
+//!   known node (`peers`) whose cookie it bears (`cookies`), and gets the mark of the task that its tunnel id names
+//!   (`tags`). What goes into the tunnel bears this node's cookie (`cookie_high`, `cookie_low`).
+//! * A task's reply to a client of another node (`origins`, `calls`) is sent back through the
+//!   tunnel to that node, which sends it on if it is a reply to a flow that came in there.
+//! * What a container sends under the address of a task that is another container (`endpoints`) is
+//!   dropped at its port of a bridge.
 //! * What processes and containers of the node itself call (`published`) is led through a pair
 //!   of devices and comes back as if from outside.
 //!
@@ -15,8 +18,12 @@
 
 mod acts;
 mod alias;
+mod cookie;
 mod elements;
+mod endpoint;
+mod flows;
 mod item;
+mod outer;
 mod rules;
 mod sets;
 mod stamp;
@@ -24,17 +31,21 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+mod volatile;
 
 pub use crate::names::{
     LOOP_FROM as OUT, LOOP_IN, LOOP_OUT, LOOP_TO as IN, MARK_MASK as TUNNEL_MASK,
-    MARKS as TUNNEL_MARKS, TUNNEL,
+    MARKS as TUNNEL_MARKS, PEER_ALIASES, TASK_ALIASES, TUNNEL,
 };
-pub use elements::{Elements, lease, lease_left, remains, volatile};
-pub use item::{Allowed, Port, Protocol, Service, Tag};
+pub use elements::{Elements, lease, lease_left};
+pub use endpoint::probe;
+pub use item::{Allowed, Bits, Cookie, Endpoint, Keys, Port, Protocol, Service, Tag};
 pub use rules::ruleset;
-pub use sets::{ALLOWED, CLAIMS, LEARNED, LEASE, RELEASED};
+pub use sets::{ALLOWED, CLAIMS, LEASE, LEASE_BRIDGE, RELEASED};
 pub use stamp::{are_right, counts, removal, replace};
+pub use volatile::{crowded, knows_flows, remains, volatile};
 
+use crate::names::PEERS_BEGIN;
 use crate::nft::{Family, TableName};
 use std::net::Ipv4Addr;
 
@@ -45,7 +56,8 @@ pub const RETURN_MARK: u32 = TUNNEL_MARKS | 0x0200_0000;
 /// The mark of what came out of the tunnel and names no task that is here, or has no ports to tell
 /// by: fragments and ICMP errors.
 pub const UNKNOWN_MARK: u32 = TUNNEL_MARKS;
-
+/// The mark of what a task answers, from the bridge until it is sent back: none of the tunnel's.
+pub const ANSWER_MARK: u32 = 0x5400_0001;
 /// The table in which addresses and ports are dealt with.
 pub const TABLE: TableName = TableName {
     family: Family::Ip,
@@ -62,6 +74,12 @@ pub const TABLE_TUNNEL: TableName = TableName {
     name: "swarmlb",
 };
 
+/// The table that sees frames of containers at their ports of bridges.
+pub const TABLE_BRIDGE: TableName = TableName {
+    family: Family::Bridge,
+    name: "swarmlb",
+};
+
 /// What the rules follow from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
@@ -71,4 +89,6 @@ pub struct Params {
     pub tunnel_port: u16,
     /// MTU of the tunnel's device, in bytes.
     pub tunnel_mtu: u16,
+    /// Room for so many connections, in sets of 60 to 80 bytes for each.
+    pub connections: u32,
 }

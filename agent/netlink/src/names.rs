@@ -1,5 +1,6 @@
 //! The marks by which the datapath's devices, routes and rules are found again. One place for all.
 
+use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
 /// Stands in the `rtm_protocol` of our routes and the `FRA_PROTOCOL` of our rules: who made them. No routing
@@ -22,6 +23,13 @@ pub const LOOP_FROM: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 2);
 /// The MAC address of both ends of the pair: what one sends is for the other, without ARP.
 /// Locally administered, unicast.
 pub const LOOP_MAC: [u8; 6] = [0x02, 0x6c, 0x62, 0x00, 0x00, 0x01];
+
+/// Addresses that stand for tasks of other hosts. They name routes into the tunnel; no packet is sent to them.
+pub const TASK_ALIASES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(248, 0, 0, 0), 6);
+/// Addresses that stand for other hosts, in routes into the tunnel for replies to them.
+pub const PEER_ALIASES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(PEERS_BEGIN, 0, 0, 0), 8);
+/// The first byte of all of those.
+pub const PEERS_BEGIN: u8 = 241;
 
 /// Preference of the rule that sends what comes out of the tunnel to [`LOCAL_TABLE`].
 pub const LOCAL_PREFERENCE: u32 = 5000;

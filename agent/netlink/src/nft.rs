@@ -21,9 +21,9 @@ mod uapi;
 
 pub use batch::{Error, apply, encode};
 pub use change::Change;
-pub use element::{Element, Key};
+pub use element::{Element, Key, Userdata};
 pub use expression::{
-    Comparison, Expression, Found, Layer, Meta, Nat, Payload, Register, Verdict, Word,
+    Address, Comparison, Expression, Found, Layer, Meta, Nat, Payload, Register, Verdict, Word,
 };
 pub use message::{Message, ReadError};
 pub use parts::{Chain, ChainKind, Family, Hook, Rule, Table, TableName};

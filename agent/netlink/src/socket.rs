@@ -11,7 +11,7 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 use std::io;
 use thiserror::Error;
 
-/// The kernel answers in milliseconds; nobody must wait for ever on a lost answer.
+/// The kernel answers in milliseconds; a lost answer must not block its caller.
 const PATIENCE_SECONDS: i64 = 5;
 /// What the kernel puts into one datagram of a dump, at most.
 const DATAGRAM: usize = 64 * 1024;
@@ -27,7 +27,7 @@ pub enum Error {
     /// The kernel said no.
     #[error("{0}")]
     Refused(#[source] Errno),
-    /// The kernel said what nobody here understands.
+    /// Malformed reply from the kernel.
     #[error("the kernel's answer can't be read: {0}")]
     Garbled(String),
 }

@@ -1,12 +1,14 @@
 //! A node's certificate at work: who it names, and TLS in both directions.
 
 use lb_core::ids::NodeId;
+use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 /// What gRPC calls itself in ALPN.
@@ -38,6 +40,14 @@ impl Subject {
             manager: role == "swarm-manager",
         })
     }
+}
+
+/// When the first certificate of `chain` ends.
+#[must_use]
+pub fn expires(chain: &[CertificateDer<'_>]) -> Option<SystemTime> {
+    let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+    let end = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(end))
 }
 
 impl fmt::Display for Subject {
@@ -83,11 +93,15 @@ impl Identity {
             .with_client_cert_verifier(clients)
             .with_single_cert(chain.to_vec(), key.clone_key())?;
         server.alpn_protocols = vec![H2.to_vec()];
+        // Whoever resumed a session would not have to show a certificate that is still good.
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
         let mut client = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(store)
             .with_client_auth_cert(chain.to_vec(), key.clone_key())?;
         client.alpn_protocols = vec![H2.to_vec()];
+        client.resumption = Resumption::disabled();
         Ok(Self {
             subject,
             server: Arc::new(server),

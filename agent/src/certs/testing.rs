@@ -36,7 +36,7 @@ impl Authority {
         }
     }
 
-    /// The same root under another cluster's name.
+    /// This root under another cluster's name.
     pub(crate) fn renamed(&self, cluster: &str) -> Self {
         Self {
             cluster: cluster.to_owned(),

@@ -52,20 +52,20 @@ fn each_way_to_have_no_identity_has_its_sentence() {
 async fn a_renewal_written_in_steps_is_taken_when_it_is_whole() {
     let swarm = Authority::new("cluster1");
     let home = swarm.node("node1", Role::Worker);
-    let (out, mut standing) = watch::channel(Standing::default());
+    let (out, mut certificate) = watch::channel(CertificateState::default());
     let follower = tokio::spawn(follow(
         home.path().to_owned(),
         Duration::from_millis(10),
         out,
     ));
-    standing
+    certificate
         .wait_for(|s| s.identity.as_ref().is_some_and(|i| !i.subject().manager))
         .await
         .unwrap();
 
     let renewed = swarm.node("node1", Role::Manager);
     std::fs::copy(renewed.path().join(KEY), home.path().join(KEY)).unwrap();
-    let halfway = standing
+    let halfway = certificate
         .wait_for(|s| s.problem.is_some())
         .await
         .unwrap()
@@ -79,7 +79,7 @@ async fn a_renewal_written_in_steps_is_taken_when_it_is_whole() {
         home.path().join(CERTIFICATE),
     )
     .unwrap();
-    let whole = standing
+    let whole = certificate
         .wait_for(|s| s.problem.is_none())
         .await
         .unwrap()

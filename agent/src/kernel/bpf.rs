@@ -5,40 +5,49 @@
 //! for tc, programs are filters there instead, which do the same without a pin.
 
 mod cgroup;
+mod chores;
 mod clsact;
+mod contents;
 mod drops;
 mod dump;
 mod hooks;
 mod load;
 mod maps;
+mod pins;
+mod pod;
+#[cfg(test)]
+mod stack;
+mod test_run;
 mod traffic;
-mod trial;
-mod wire;
 
 pub use hooks::Tc;
 pub use load::LoadError;
-pub use traffic::Meter;
-pub use trial::{Action, Arrival, Outcome, TrialError};
+pub use test_run::{Action, Arrival, TestRunError, TestRunResult};
+pub use traffic::BpfStats;
 
+use chores::Chores;
 use hooks::Hooks;
 use lb_abi::counters::Counters;
+use lb_abi::flow::Tuple;
 use lb_core::ids::Key;
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::op::Op;
 use lb_core::state::{Hook, State};
+use lb_core::token::TokenKeys;
 use maps::{Maps, observe_error};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
 
-/// Handles to all objects of ours in the kernel.
+/// Handles to all kernel objects of the eBPF datapath.
 pub struct BpfKernel {
     hooks: Hooks,
     maps: Maps,
+    chores: Chores,
 }
 
-/// Why a look or a step failed.
+/// Why an observation or an operation failed.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
     /// A map refused.
@@ -59,13 +68,13 @@ pub(crate) enum Failure {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Something else is attached there, and stays.
+    /// Another program is attached there, and stays.
     #[error("another XDP program is attached to {link}: swarmlb leaves it alone and uses tc only")]
     Foreign {
         /// Name of the device.
         link: String,
     },
-    /// Nowhere to see what processes on the node call.
+    /// The root cgroup was not found, to which the socket programs are attached.
     #[error(
         "published ports are not answered to processes on this node itself: {tried} is not the host's root cgroup (version 2); bind the host's /sys/fs/cgroup into the agent's container, or name it with --cgroup"
     )]
@@ -76,6 +85,9 @@ pub(crate) enum Failure {
     /// A filter could not be found or removed.
     #[error(transparent)]
     Filter(clsact::Refusal),
+    /// No thread could be started.
+    #[error("a thread could not be started")]
+    Thread(#[source] std::io::Error),
     /// The device is gone.
     #[error("no device has index {0}")]
     NoDevice(u32),
@@ -100,14 +112,19 @@ impl BpfKernel {
         Self::load_by(directory, cgroup, Tc::of_kernel())
     }
 
-    /// The same, with programs under tc attached as `tc` says.
+    /// Loads the programs as [`Self::load`] does, but attaches those under tc as `tc` says.
     ///
     /// # Errors
-    /// As above; a kernel that can't do `tc` refuses when something is attached.
+    /// As for [`Self::load`]; a kernel that does not support `tc` refuses only at the first attachment.
     pub fn load_by(directory: &Path, cgroup: Option<PathBuf>, tc: Tc) -> Result<Self, LoadError> {
         let (ebpf, directory) = load::load(directory)?;
+        let chores = Chores::start(&directory).map_err(LoadError::chores)?;
         let (hooks, maps) = load::split(ebpf, directory, cgroup, tc)?;
-        Ok(Self { hooks, maps })
+        Ok(Self {
+            hooks,
+            maps,
+            chores,
+        })
     }
 
     /// How programs under tc are attached.
@@ -116,8 +133,7 @@ impl BpfKernel {
         self.hooks.tc
     }
 
-    /// Lets the datapath take new flows for so long from now without being told again;
-    /// `None`: for ever.
+    /// Renews the lease: the datapath takes new flows for so long from now; `None`: without end.
     ///
     /// # Errors
     /// When the map could not be written.
@@ -129,23 +145,44 @@ impl BpfKernel {
         self.maps.lease.set(0, until).map_err(observe_error)
     }
 
-    /// Counts the flows of every task anew, where new flows go to the task that has fewer.
+    /// The keys of this node's tunnel tokens, if the map has any.
     ///
     /// # Errors
-    /// When a map could not be read or written.
-    pub fn weigh(&mut self) -> Result<(), ObserveError> {
-        traffic::weigh(&mut self.maps).map_err(observe_error)
+    /// When a map could not be read.
+    pub fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError> {
+        self.maps.own_keys().map_err(observe_error)
     }
 
-    /// A reader of traffic with handles of its own, so that reading holds nothing up.
+    /// Starts a recount of the flows of every task, for services with the scheduler `least-conn`.
+    pub fn recount_loads(&self) {
+        self.chores.recount_loads();
+    }
+
+    /// Waits until the background work is done: recounts and garbage collection.
+    pub fn finish(&self) {
+        self.chores.finish();
+    }
+
+    /// Walks over the opening flows as garbage collection does. Returns whether it came to the end of the map.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn visit_opening(&self, mut visit: impl FnMut(Tuple)) -> Result<bool, ObserveError> {
+        let opening = &self.maps.flows.opening;
+        opening
+            .visit(|tuple, _| visit(tuple))
+            .map_err(observe_error)
+    }
+
+    /// A reader of counters and flows with handles of its own.
     ///
     /// # Errors
     /// When the pins could not be opened.
-    pub fn meter(&self) -> Result<Meter, ObserveError> {
-        Meter::open(&self.hooks.directory).map_err(observe_error)
+    pub fn stats_reader(&self) -> Result<BpfStats, ObserveError> {
+        BpfStats::open(&self.hooks.directory).map_err(observe_error)
     }
 
-    /// Detaches the programs and removes every object of ours. The handles are useless afterwards.
+    /// Detaches the programs and removes every kernel object of swarmlb. Handles are useless afterwards.
     ///
     /// # Errors
     /// When something could not be removed; the rest is.
@@ -161,7 +198,10 @@ impl BpfKernel {
             Op::RemoveUplink(link) => maps.uplinks.remove(link),
             Op::AddAddress(address) => maps.addresses.insert(be(*address), 0),
             Op::RemoveAddress(address) => maps.addresses.remove(&be(*address)),
-            Op::AddPeer(address) => maps.peers.insert(be(*address), 0),
+            Op::PutTokenKeys(keys) => maps.token_keys.set(0, *keys),
+            Op::PutEndpoint(address, port) => maps.endpoints.insert(be(*address), *port),
+            Op::RemoveEndpoint(address) => maps.endpoints.remove(&be(*address)),
+            Op::PutPeer(address, keys) => maps.peers.insert(be(*address), *keys),
             Op::RemovePeer(address) => maps.peers.remove(&be(*address)),
             Op::AddService(key) => maps.retired.insert_new(key.0, Counters::default()),
             Op::RemoveService(key) => maps.retired.remove(&key.0),
@@ -189,7 +229,10 @@ impl BpfKernel {
             }
             Op::Attach(hook) => self.hooks.attach(*hook),
             Op::Detach(hook) => self.hooks.detach(*hook),
-            Op::Sweep => maps.sweep(),
+            Op::CollectGarbage => {
+                self.chores.collect_garbage();
+                maps.drop_orphans()
+            }
         }
     }
 }

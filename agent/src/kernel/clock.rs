@@ -10,7 +10,7 @@ pub(in crate::kernel) fn nanoseconds() -> u64 {
     u64::try_from(nanoseconds).unwrap_or(u64::MAX)
 }
 
-/// The same in ticks, as flows have it.
+/// The time on that clock, in the ticks of `lb_abi::flow`.
 pub(in crate::kernel) fn now() -> u32 {
     lb_abi::flow::ticks(nanoseconds())
 }

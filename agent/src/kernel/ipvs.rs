@@ -7,16 +7,18 @@ mod clean;
 mod degraded;
 mod elements;
 mod meter;
+mod room;
 mod servers;
 mod signs;
 mod switches;
 
 pub use meter::Meter;
 
-use elements::{from_kernel, to_kernel};
+use elements::{from_kernel, keys_from_kernel, keys_to_kernel, to_kernel};
 use lb_core::ipvs::{Element, Ground, Lowered, MARKS, Op, RETURN, Server, State, Way};
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::report::Problem;
+use lb_core::token::TokenKeys;
 use lb_netlink::claim::{self, Elements, Params};
 use lb_netlink::ipvs::Ipvs;
 use lb_netlink::socket::{self, Wire};
@@ -31,7 +33,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use thiserror::Error;
 
-/// As good as for ever: what a set's element lasts that shall not end.
+/// Lifetime of a set's element that is not to expire.
 const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// The core gives replies this number, and the rules know them by it.
@@ -39,7 +41,7 @@ const _: () = assert!(RETURN == claim::RETURN_ID);
 /// And it marks what is for tasks as what came out of the tunnel.
 const _: () = assert!(MARKS & claim::TUNNEL_MASK == claim::TUNNEL_MARKS);
 
-/// Handles to all objects of ours in the kernel.
+/// Handles to all of swarmlb's objects in the kernel.
 pub struct IpvsKernel {
     ipvs: Ipvs,
     rules: Wire,
@@ -49,7 +51,7 @@ pub struct IpvsKernel {
     prepared: Option<Ground>,
     /// What is in the sets.
     elements: Elements,
-    /// Virtual servers of ours, known since this agent made or found them: the record in the
+    /// swarmlb's virtual servers, known since this agent made or found them: the record in the
     /// rules may be flushed by whoever restarts a firewall.
     mine: BTreeSet<Server>,
     /// Virtual servers that are there and are not ours.
@@ -71,6 +73,9 @@ pub enum IpvsError {
     /// No socket for rules.
     #[error("this kernel has no nf_tables, which claims packets for IPVS")]
     NoRules(#[source] socket::Error),
+    /// No rules for bridges.
+    #[error("this kernel has no nf_tables for frames of bridges (CONFIG_NF_TABLES_BRIDGE)")]
+    NoBridgeRules(#[source] nft::Error),
     /// No socket for news.
     #[error("this kernel tells no news of devices and routes")]
     NoNews(#[source] socket::Error),
@@ -92,9 +97,11 @@ impl IpvsKernel {
     pub fn open() -> Result<Self, IpvsError> {
         let mut ipvs = Ipvs::open()?;
         let degraded = degraded::prepare(&mut ipvs);
+        let mut rules = Wire::open(NETLINK_NETFILTER).map_err(IpvsError::NoRules)?;
+        claim::probe(&mut rules).map_err(IpvsError::NoBridgeRules)?;
         Ok(Self {
             ipvs,
-            rules: Wire::open(NETLINK_NETFILTER).map_err(IpvsError::NoRules)?,
+            rules,
             ground: ways::Ground::open()?,
             signs: Signs::new()?,
             prepared: None,
@@ -106,18 +113,30 @@ impl IpvsKernel {
         })
     }
 
-    /// Lets new connections be claimed for so long from now; `None`: for ever.
+    /// Lets new connections be claimed for this time from now; `None`: without end.
     ///
     /// # Errors
     /// When the rules are not there.
     pub fn lease(&mut self, lasts: Option<Duration>) -> Result<(), ObserveError> {
-        // The rules come with the first turn, and its lease with the next beat.
+        // The rules come with the first reconcile pass, and its lease with the next tick.
         if self.prepared.is_none() {
             return Ok(());
         }
         let lease = claim::lease(lasts.unwrap_or(EVER));
         let begun = self.signs.unnoticed(&mut self.rules, &lease);
         begun.map_err(|error| observe("lease", error))
+    }
+
+    /// The keys of this node's cookies that an agent before this one has left.
+    ///
+    /// # Errors
+    /// When the kernel can't be asked.
+    pub fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError> {
+        let keys = Wire::open(NETLINK_NETFILTER)
+            .map_err(IpvsError::NoRules)
+            .and_then(|mut wire| Ok(Elements::read_keys(&mut wire)?));
+        let keys = keys.map_err(|error| observe("keys of tunnel packets", error))?;
+        Ok(keys.map(keys_from_kernel))
     }
 
     /// Are there no signs that something changed since all was observed? Some changes leave none.
@@ -146,7 +165,7 @@ impl IpvsKernel {
         Meter::new(Arc::clone(&self.names))
     }
 
-    /// Removes everything of ours from this network namespace.
+    /// Removes all of swarmlb's objects from this network namespace.
     ///
     /// # Errors
     /// When the kernel refused; the rest is removed.
@@ -157,6 +176,11 @@ impl IpvsKernel {
     fn step(&mut self, op: &Op) -> Result<(), IpvsError> {
         match op {
             Op::Prepare(ground) => self.prepare(ground),
+            Op::PutKeys(keys) => {
+                let mut next = self.elements.clone();
+                next.keys = Some(keys_to_kernel(*keys));
+                self.put_elements(next)
+            }
             Op::PutWays(ways) => {
                 let encaps = ways.iter().map(|(alias, way)| (*alias, encap(way)));
                 Ok(self.ground.put_encaps(&encaps.collect())?)
@@ -185,8 +209,12 @@ impl IpvsKernel {
         }
         let params = params(ground);
         let mut kept = claim::volatile(&mut self.rules)?;
+        // Where rules were flushed, or are of another version, nothing is known of connections that go on.
+        if !claim::knows_flows(&kept) && has_connections() {
+            kept.extend(claim::crowded());
+        }
         if claim::lease_left(&mut self.rules)?.is_none() {
-            // Until the first beat.
+            // Until the first tick.
             kept.extend(claim::lease(Duration::from_secs(5)));
         }
         let rules = claim::replace(&params, &self.elements, kept);
@@ -241,6 +269,7 @@ impl IpvsKernel {
             ways: ways.collect::<BTreeMap<Ipv4Addr, Way>>(),
             servers,
             elements: from_kernel(&self.elements),
+            keys: self.elements.keys.map(keys_from_kernel),
         })
     }
 }
@@ -268,6 +297,11 @@ fn observe(object: &str, error: IpvsError) -> ObserveError {
     }
 }
 
+/// Does IPVS know any?
+fn has_connections() -> bool {
+    ipvs::connections().is_ok_and(|mut all| all.next().is_some())
+}
+
 fn encap(way: &Way) -> Encap {
     Encap {
         id: way.id,
@@ -289,5 +323,17 @@ fn params(ground: &Ground) -> Params {
         node: ground.node,
         tunnel_port: ground.port,
         tunnel_mtu: u16::try_from(tunnel(ground).mtu).unwrap_or(u16::MAX),
+        connections: room::connections(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_packet_is_sent_to_the_aliases_that_the_core_gives() {
+        assert_eq!(lb_core::ipvs::PEERS, claim::PEER_ALIASES);
+        assert_eq!(lb_core::ipvs::TASKS, claim::TASK_ALIASES);
     }
 }

@@ -1,6 +1,6 @@
 //! Links and IPv4 addresses of this network namespace, as plain values.
 
-use super::LinksError;
+use super::{FarEnd, LinksError};
 use futures_util::TryStreamExt;
 use lb_core::node::Link;
 use netlink_packet_route::AddressFamily;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-/// The kernel answers in milliseconds; an agent must not wait for ever on a lost answer.
+/// The kernel answers in milliseconds; the agent must not hang on a lost answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A device with what matters for choosing the uplink.
@@ -22,8 +22,10 @@ pub(super) struct Device {
     /// Index of the bridge or bond that it is a port of, which has the addresses in its stead;
     /// 0 where it is none.
     pub(super) controller: u32,
-    /// A cable or tap whose other end is a guest's: a container's, a virtual machine's.
-    pub(super) guest: bool,
+    /// A veth or tap device, whose other end belongs to a container or a virtual machine.
+    pub(super) is_virtual_port: bool,
+    /// Its other end, if that is in another network namespace.
+    pub(super) far: Option<FarEnd>,
     pub(super) bridge: bool,
     pub(super) addresses: BTreeSet<Ipv4Addr>,
 }
@@ -77,7 +79,8 @@ async fn dump(handle: rtnetlink::Handle) -> Result<Vec<Device>, LinksError> {
 
 fn device(message: &LinkMessage) -> Option<Device> {
     let (mut name, mut mtu, mut mac) = (None, None, [0; 6]);
-    let (mut controller, mut bridge, mut guest, mut xdp) = (0, false, false, true);
+    let (mut controller, mut bridge, mut is_virtual_port, mut xdp) = (0, false, false, true);
+    let (mut namespace, mut index) = (None, None);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(text) => name = Some(text.clone()),
@@ -85,10 +88,12 @@ fn device(message: &LinkMessage) -> Option<Device> {
             // Devices without Ethernet have none, or one of another length.
             LinkAttribute::Address(bytes) => mac = bytes.as_slice().try_into().unwrap_or_default(),
             LinkAttribute::Controller(index) => controller = *index,
+            LinkAttribute::LinkNetNsId(number) => namespace = Some(*number),
+            LinkAttribute::Link(other) => index = Some(*other),
             LinkAttribute::LinkInfo(infos) => {
                 let is = |kind| infos.contains(&LinkInfo::Kind(kind));
                 bridge = is(InfoKind::Bridge);
-                guest = is(InfoKind::Veth) || is(InfoKind::Tun);
+                is_virtual_port = is(InfoKind::Veth) || is(InfoKind::Tun);
                 xdp = infos.iter().all(runs_xdp);
             }
             _ => {}
@@ -105,7 +110,10 @@ fn device(message: &LinkMessage) -> Option<Device> {
         loopback: message.header.flags.contains(LinkFlags::Loopback),
         up: message.header.flags.contains(LinkFlags::Up),
         controller,
-        guest,
+        is_virtual_port,
+        far: namespace
+            .zip(index)
+            .map(|(namespace, index)| FarEnd { namespace, index }),
         bridge,
         addresses: BTreeSet::new(),
     })
@@ -121,7 +129,7 @@ fn runs_xdp(info: &LinkInfo) -> bool {
 }
 
 /// This end's address: on point-to-point links `Address` is the other end's.
-fn own(message: &AddressMessage) -> Option<Ipv4Addr> {
+pub(super) fn own(message: &AddressMessage) -> Option<Ipv4Addr> {
     let mut found = None;
     for attribute in &message.attributes {
         match attribute {

@@ -1,4 +1,4 @@
-//! What serves: one of two datapaths, behind the same turns.
+//! The two datapaths behind one trait, as the reconciler drives them.
 
 mod choose;
 mod ebpf;
@@ -7,71 +7,82 @@ mod ipvs;
 pub(super) use choose::choose;
 pub use choose::{ChooseError, clean};
 
-use crate::kernel::Meter;
+use crate::kernel::StatsReader;
 use lb_core::kernel::ObserveError;
 use lb_core::node::Node;
-use lb_core::plan::Gate;
+use lb_core::plan::Prune;
 use lb_core::report::Problem;
 use lb_core::state::{Hook, State};
+use lb_core::token::TokenKeys;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A kernel's side that can be brought to serve a state.
+/// A datapath: observes the kernel's state and applies a desired one.
 pub(super) trait Datapath: Send {
-    /// Its name, for people.
+    /// Its name, as `--datapath` has it.
     fn name(&self) -> &'static str;
 
-    /// How its programs are attached to tc, for people; nothing where it has none.
+    /// How its programs are attached to tc, for `lbctl status`; empty if it has no programs there.
     fn tc(&self) -> &'static str {
         ""
     }
 
-    /// Looks at the kernel; returns what of a state is known to be there.
+    /// Reads the kernel's state.
     ///
     /// # Errors
-    /// When the kernel could not be asked.
-    fn look(&mut self) -> Result<State, ObserveError>;
+    /// When the kernel could not be read.
+    fn observe(&mut self) -> Result<State, ObserveError>;
 
-    /// Takes the steps from `have`, which was reached or seen last, to `want`.
+    /// The keys of what this node puts into the tunnel that the kernel holds, if any.
     ///
     /// # Errors
-    /// When the kernel could not be asked what it holds after a failure.
-    fn reach(
+    /// When the kernel could not be read.
+    fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError>;
+
+    /// Lets the next pass retry operations that the kernel refused. Until then such an operation
+    /// fails without being tried, and nothing is read because of it.
+    fn retry_refused(&mut self);
+
+    /// Plans and applies the operations that lead from `have`, the last known state, to `want`.
+    ///
+    /// # Errors
+    /// When the kernel's state could not be read after a failure.
+    fn apply(
         &mut self,
         want: &State,
         have: State,
         node: &Node,
-        gate: Gate,
-    ) -> Result<Reached, ObserveError>;
+        prune: Prune,
+    ) -> Result<Applied, ObserveError>;
 
-    /// What is done every second: the datapath may take new flows for so long from now
-    /// (`None`: for ever), and learns how busy tasks are, where `state` has a use for that.
-    /// Returns whether the kernel was seen to hold something else than it was brought to.
+    /// Called every second: renews the lease (`None`: no end), and recounts the flows of tasks if
+    /// `state` has a service that needs the counts. Returns whether drift was found: another
+    /// program changed the kernel's state.
     ///
     /// # Errors
     /// When the kernel refused.
-    fn beat(
+    fn tick(
         &mut self,
-        lasts: Option<Duration>,
+        lease: Option<Duration>,
         state: Option<&State>,
     ) -> Result<bool, ObserveError>;
 
-    /// A reader of traffic that holds nothing up.
+    /// A reader of counters and flows with handles of its own.
     ///
     /// # Errors
     /// When it can't be opened.
-    fn meter(&self) -> Result<Box<dyn Meter>, ObserveError>;
+    fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError>;
 }
 
-/// How far it went.
+/// Result of [`Datapath::apply`].
 #[derive(Debug)]
-pub(super) struct Reached {
-    /// What is there now.
+pub(super) struct Applied {
+    /// State of the kernel now.
     pub(super) have: State,
-    /// Where programs are attached.
+    /// Hooks with a program attached.
     pub(super) hooks: BTreeSet<Hook>,
-    /// What the kernel refused, and what this datapath can't do here.
+    /// Operations that the kernel refused, and capabilities that this host lacks.
     pub(super) problems: Vec<Problem>,
-    /// Is everything there without which something would not be served?
+    /// Every operation succeeded, apart from optional ones.
     pub(super) in_sync: bool,
 }

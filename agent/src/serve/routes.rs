@@ -4,13 +4,13 @@ mod explain;
 mod flows;
 mod names;
 
-use super::{Source, Unanswered};
+use super::{ApiError, Source};
 use axum::extract::{Query, State, rejection::QueryRejection};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use lb_core::report::{Refusal, Scope};
+use lb_core::report::{ErrorBody, Scope};
 use names::{is, no_such_service};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -75,11 +75,11 @@ async fn stats(State(source): Shared, asked: Result<Query<Asked>, QueryRejection
     let asked = match asked {
         Ok(Query(asked)) => asked,
         Err(reason) => {
-            let sentence = format!(
+            let message = format!(
                 "the query cannot be read ({}): use scope=node or scope=cluster, and service=NAME",
                 reason.body_text()
             );
-            return refuse(StatusCode::BAD_REQUEST, sentence);
+            return refuse(StatusCode::BAD_REQUEST, message);
         }
     };
     let mut stats = match source.stats(asked.scope).await {
@@ -103,14 +103,14 @@ async fn unknown(uri: Uri) -> Response {
     )
 }
 
-fn answer<T: serde::Serialize>(answer: Result<T, Unanswered>) -> Response {
+fn answer<T: serde::Serialize>(answer: Result<T, ApiError>) -> Response {
     match answer {
         Ok(report) => Json(report).into_response(),
         Err(why) => why.into_response(),
     }
 }
 
-impl IntoResponse for Unanswered {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = match self {
             Self::NothingKnown { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -123,5 +123,5 @@ impl IntoResponse for Unanswered {
 }
 
 fn refuse(status: StatusCode, error: String) -> Response {
-    (status, Json(Refusal { error })).into_response()
+    (status, Json(ErrorBody { error })).into_response()
 }

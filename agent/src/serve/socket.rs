@@ -14,11 +14,13 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{UnixListener, UnixStream};
 
 /// An agent that does not accept within this time is busy, not dead.
 const PROBE: Duration = Duration::from_secs(1);
+/// Whoever takes a socket is done within this time.
+const TURN: Duration = Duration::from_secs(2);
 /// Answers under way get this long after the stop.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -64,6 +66,16 @@ pub struct Listener {
 
 /// Takes the socket at `path`. Needs a tokio runtime.
 pub async fn bind(path: &Path) -> Result<Listener, BindError> {
+    let (listener, file) = take(path, false).await?;
+    Ok(Listener { listener, file })
+}
+
+/// Takes the socket at `path`, for a caller that accepts by itself. With `succeeds`, whoever answers there now has a
+/// successor: it keeps the connections that it has.
+pub(crate) async fn take(
+    path: &Path,
+    succeeds: bool,
+) -> Result<(UnixListener, SocketFile), BindError> {
     let failed = |step, path: &Path| {
         let path = path.to_owned();
         move |source| BindError::Io { step, path, source }
@@ -77,13 +89,9 @@ pub async fn bind(path: &Path) -> Result<Listener, BindError> {
         .mode(0o755)
         .create(directory)
         .map_err(failed("create", directory))?;
-    let turn = File::open(directory).map_err(failed("open", directory))?;
-    match turn.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(BindError::Taken { path: path.into() }),
-        Err(TryLockError::Error(source)) => return Err(failed("lock", directory)(source)),
-    }
-    vacant(path).await?;
+    let directory = File::open(directory).map_err(failed("open", directory))?;
+    let _turn = turn(path, directory).await?;
+    vacant(path, succeeds).await?;
 
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(format!(".{}", std::process::id()));
@@ -100,7 +108,26 @@ pub async fn bind(path: &Path) -> Result<Listener, BindError> {
     // Whoever finds the name finds it answered: the rename comes after the listen.
     std::fs::rename(&fresh, path).map_err(failed("make", path))?;
     let file = file.renamed(path);
-    Ok(Listener { listener, file })
+    Ok((listener, file))
+}
+
+/// The directory's lock, which others hold for a moment only.
+async fn turn(path: &Path, directory: File) -> Result<File, BindError> {
+    let begin = Instant::now();
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Ok(directory),
+            Err(TryLockError::WouldBlock) if begin.elapsed() < TURN => {
+                tokio::time::sleep(TURN / 100).await;
+            }
+            Err(TryLockError::WouldBlock) => return Err(BindError::Taken { path: path.into() }),
+            Err(TryLockError::Error(source)) => {
+                let path = path.to_owned();
+                let step = "lock the directory of";
+                return Err(BindError::Io { step, path, source });
+            }
+        }
+    }
 }
 
 impl Listener {
@@ -127,8 +154,9 @@ impl Listener {
     }
 }
 
-/// Errors unless `path` is free or holds a leftover (which the rename then replaces).
-async fn vacant(path: &Path) -> Result<(), BindError> {
+/// Errors unless `path` is free or holds a leftover (which the rename then replaces), or a
+/// socket to which whoever asks `succeeds`.
+async fn vacant(path: &Path, succeeds: bool) -> Result<(), BindError> {
     let failed = |source| BindError::Io {
         step: "look at",
         path: path.to_owned(),
@@ -140,6 +168,7 @@ async fn vacant(path: &Path) -> Result<(), BindError> {
         Ok(found) if !found.file_type().is_socket() => {
             return Err(BindError::NotASocket { path: path.into() });
         }
+        Ok(_) if succeeds => return Ok(()),
         Ok(_) => {}
     }
     match tokio::time::timeout(PROBE, UnixStream::connect(path)).await {
@@ -173,7 +202,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// Removes the file when dropped, unless by then it is somebody else's.
 #[derive(Debug)]
-struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
 }
@@ -190,11 +219,16 @@ impl SocketFile {
         to.clone_into(&mut self.path);
         self
     }
+
+    /// Has nobody else taken its place?
+    pub(crate) fn is_ours(&self) -> bool {
+        inode(&self.path).is_ok_and(|found| found == self.inode)
+    }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if inode(&self.path).is_ok_and(|found| found == self.inode)
+        if self.is_ours()
             && let Err(error) = std::fs::remove_file(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket");

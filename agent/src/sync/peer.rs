@@ -1,36 +1,43 @@
 //! One session to a manager's agent, made again whenever it ends.
 
 use super::context::Context;
-use super::hub::Input;
 use super::peers::PeerState;
 use super::tls::{self, DialError};
-use super::wire::proto::{Down, Hello, StatsAnswer, Subscribe, TaskSign, Up, UpAlive, down, up};
-use super::{ALIVE_EVERY, SILENCE, wire};
-use crate::watch::pace::random;
+use super::view_store::Input;
+use super::{HEARTBEAT_INTERVAL, PEER_TIMEOUT};
+use crate::watch::poll_interval::random;
 use lb_core::ids::NodeId;
-use lb_core::inbox::Stamp;
+use lb_core::report::Stats;
 use lb_core::retry::Backoff;
-use std::time::Duration;
+use lb_core::version_filter::SnapshotVersion;
+use lb_wire::STATS_BYTES;
+use lb_wire::proto::{Down, Hello, StatsAnswer, Subscribe, Up, UpAlive, down, up};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 
 /// Messages under way to one manager; with more than that it does not read.
 const QUEUE: usize = 64;
+/// Questions of one manager that are worked on at a time.
+const ANSWERS: usize = 2;
 /// During a start, an upgrade of the agents or a promotion, peers come and go.
 const REPORT_AFTER: Duration = Duration::from_secs(3);
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
-enum Ended {
+enum SessionEnd {
     #[error(transparent)]
     Dial(#[from] DialError),
     #[error("the agent of the manager at {host} refuses this node: {reason}")]
     Refused { host: String, reason: String },
     #[error("the agent of the manager at {host} hung up")]
     HungUp { host: String },
-    #[error("the agent of the manager at {host} gave no sign of life for {} s", SILENCE.as_secs())]
+    #[error("the certificate of the manager at {host} has expired")]
+    Expired { host: String },
+    #[error("the agent of the manager at {host} sent no heartbeat for {} s", PEER_TIMEOUT.as_secs())]
     Silent { host: String },
 }
 
@@ -42,11 +49,11 @@ pub(super) async fn keep(
     chosen: watch::Receiver<Option<NodeId>>,
 ) {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
-    let mut standing = context.standing.clone();
+    let mut certificate = context.certificate.clone();
     let mut worked = Instant::now();
     loop {
         let began = Instant::now();
-        standing.borrow_and_update();
+        certificate.borrow_and_update();
         let ended = session(&context, &id, &host, chosen.clone()).await;
         let mut was_up = false;
         context.peers.update(&id, |state| {
@@ -69,7 +76,7 @@ pub(super) async fn keep(
         tokio::select! {
             () = sleep(pause) => {}
             // A certificate that came or was renewed may be what was missing.
-            Ok(()) = standing.changed() => {}
+            Ok(()) = certificate.changed() => {}
         }
     }
 }
@@ -79,31 +86,37 @@ async fn session(
     id: &NodeId,
     host: &str,
     mut chosen: watch::Receiver<Option<NodeId>>,
-) -> Ended {
-    let mut client = match tls::dial(&context.standing, host, context.port).await {
-        Ok(client) => client,
+) -> SessionEnd {
+    let (mut client, expires) = match tls::dial(&context.certificate, id, host, context.port).await
+    {
+        Ok(dialled) => dialled,
         Err(error) => return error.into(),
     };
     let (out, queue) = mpsc::channel(QUEUE);
-    let out = Out(out);
-    // Before the signs are read: what happens in between is said twice, not lost.
+    let out = Out {
+        queue: out,
+        answers: Arc::new(Semaphore::new(ANSWERS)),
+    };
+    // Before the tasks' health is read: an event in between is sent twice, and not lost.
     let mut events = context.events.subscribe();
-    let mut serving = context.serving.clone();
-    serving.mark_unchanged();
+    let mut own_datapath = context.own_datapath.clone();
+    own_datapath.mark_unchanged();
     let opening = async {
-        out.say(up::Kind::Hello(hello(context))).await?;
+        out.send_hello(context).await?;
         let session = client.session(ReceiverStream::new(queue));
         session.await.map_err(|status| refused(host, &status))
     };
-    let mut down = match timeout(SILENCE, opening).await {
+    let mut down = match timeout(PEER_TIMEOUT, opening).await {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(ended)) => return ended.at(host),
-        Err(_) => return Ended::Silent { host: host.into() },
+        Err(_) => return SessionEnd::Silent { host: host.into() },
     };
     chosen.mark_changed();
     let mut subscribed = false;
-    let mut alive = interval(ALIVE_EVERY);
+    let mut alive = interval(HEARTBEAT_INTERVAL);
     let mut heard = Instant::now();
+    let lasts = expires.duration_since(SystemTime::now());
+    let expires = Instant::now() + lasts.unwrap_or_default();
     loop {
         let said = tokio::select! {
             message = down.message() => match message {
@@ -112,26 +125,27 @@ async fn session(
                     take(context, id, host, message, &client, &out).await;
                     Ok(())
                 }
-                Ok(None) => return Ended::HungUp { host: host.into() },
+                Ok(None) => return SessionEnd::HungUp { host: host.into() },
                 Err(status) => return refused(host, &status),
             },
             event = events.recv() => match event {
-                Ok(event) => out.say(up::Kind::Event(wire::event_out(&event))).await,
-                Err(RecvError::Lagged(_)) => out.say(up::Kind::Hello(hello(context))).await,
+                Ok(event) => out.send(up::Kind::Event(lb_wire::event_out(&event))).await,
+                Err(RecvError::Lagged(_)) => out.send_hello(context).await,
                 Err(RecvError::Closed) => std::future::pending().await,
             },
-            Ok(()) = serving.changed() => out.say(up::Kind::Hello(hello(context))).await,
+            Ok(()) = own_datapath.changed() => out.send_hello(context).await,
             Ok(()) = chosen.changed() => {
                 let on = chosen.borrow_and_update().as_ref() == Some(id);
                 if on == subscribed {
                     Ok(())
                 } else {
                     subscribed = on;
-                    out.say(up::Kind::Subscribe(Subscribe { on })).await
+                    out.send(up::Kind::Subscribe(Subscribe { on })).await
                 }
             }
-            _ = alive.tick() => out.say(up::Kind::Alive(UpAlive {})).await,
-            () = sleep_until(heard + SILENCE) => return Ended::Silent { host: host.into() },
+            _ = alive.tick() => out.send(up::Kind::Alive(UpAlive {})).await,
+            () = sleep_until(heard + PEER_TIMEOUT) => return SessionEnd::Silent { host: host.into() },
+            () = sleep_until(expires) => return SessionEnd::Expired { host: host.into() },
         };
         if let Err(ended) = said {
             return ended.at(host);
@@ -165,15 +179,15 @@ async fn take(
             }
         }
         Some(down::Kind::Snapshot(update)) => {
-            let stamp = Stamp {
+            let version = SnapshotVersion {
                 epoch: update.epoch,
                 revision: update.revision,
             };
-            match wire::decode(update.snapshot) {
+            match lb_wire::decode(update.snapshot) {
                 Ok(snapshot) => {
-                    let input = Input::Upstream(id.clone(), stamp, snapshot);
-                    // A closed hub means that this agent is stopping.
-                    let _ = context.hub.send(input).await;
+                    let input = Input::Upstream(id.clone(), version, snapshot);
+                    // A closed view_store means that this agent is stopping.
+                    let _ = context.view_store.send(input).await;
                 }
                 Err(error) => {
                     tracing::warn!(manager = %id, %error, "view of the Swarm not understood");
@@ -181,16 +195,21 @@ async fn take(
             }
         }
         Some(down::Kind::AskStats(ask)) => {
+            // Queries that come faster than they can be answered are dropped.
+            let Ok(answers) = out.answers.clone().try_acquire_owned() else {
+                return;
+            };
             let stats = (context.local_stats)();
             let out = out.clone();
             // Reading the kernel's counters must not hold up the session.
             tokio::spawn(async move {
-                if let Ok(json) = serde_json::to_vec(&stats.await) {
+                let _answers = answers;
+                if let Some(json) = stats_json(stats.await) {
                     let answer = StatsAnswer {
                         request_id: ask.request_id,
                         json: json.into(),
                     };
-                    let _ = out.say(up::Kind::Stats(answer)).await;
+                    let _ = out.send(up::Kind::Stats(answer)).await;
                 }
             });
         }
@@ -198,33 +217,44 @@ async fn take(
     }
 }
 
-fn hello(context: &Context) -> Hello {
+/// This node's report about itself; several messages if it has many tasks.
+fn hellos(context: &Context) -> Vec<Hello> {
     let info = context.info.borrow();
-    let signs = context.own_signs.borrow();
-    Hello {
+    let own_datapath = *context.own_datapath.borrow();
+    let portions = lb_wire::task_health_out(&context.own_health.borrow());
+    let hello = |task_health| Hello {
         node_id: info.id.0.clone(),
         address: info.address.map(|a| a.to_string()).unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        datapath: (*context.serving.borrow()).to_owned(),
-        signs: signs
-            .iter()
-            .map(|(task, sign)| TaskSign {
-                task_id: task.0.clone(),
-                sign: wire::sign_out(*sign).into(),
-            })
-            .collect(),
-    }
+        datapath: own_datapath.datapath.to_owned(),
+        token_keys: own_datapath.token_keys.as_ref().map(lb_wire::keys_out),
+        task_health,
+    };
+    portions.into_iter().map(hello).collect()
 }
 
-fn refused(host: &str, status: &tonic::Status) -> Ended {
-    Ended::Refused {
+/// `stats` as JSON; without its tasks if a manager would refuse the message for its size.
+fn stats_json(mut stats: Stats) -> Option<Vec<u8>> {
+    let whole = serde_json::to_vec(&stats).ok()?;
+    if whole.len() < STATS_BYTES {
+        return Some(whole);
+    }
+    for service in &mut stats.services {
+        service.tasks.clear();
+    }
+    let sums = serde_json::to_vec(&stats).ok()?;
+    (sums.len() < STATS_BYTES).then_some(sums)
+}
+
+fn refused(host: &str, status: &tonic::Status) -> SessionEnd {
+    SessionEnd::Refused {
         host: host.to_owned(),
         reason: status.message().to_owned(),
     }
 }
 
-impl Ended {
-    /// Fills in the host where the queue did not know it.
+impl SessionEnd {
+    /// Fills in the host, which the queue does not know.
     fn at(self, host: &str) -> Self {
         match self {
             Self::Silent { .. } => Self::Silent { host: host.into() },
@@ -234,17 +264,29 @@ impl Ended {
     }
 }
 
-/// The way up. A manager that does not read for [`SILENCE`] is gone.
+/// Sender of messages to the manager. A manager that does not read for [`PEER_TIMEOUT`] is gone.
 #[derive(Clone)]
-struct Out(mpsc::Sender<Up>);
+struct Out {
+    queue: mpsc::Sender<Up>,
+    /// Answers that are being worked on.
+    answers: Arc<Semaphore>,
+}
 
 impl Out {
-    async fn say(&self, kind: up::Kind) -> Result<(), Ended> {
+    /// The queue has room for all of them, also while nobody reads yet.
+    async fn send_hello(&self, context: &Context) -> Result<(), SessionEnd> {
+        for hello in hellos(context) {
+            self.send(up::Kind::Hello(hello)).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, kind: up::Kind) -> Result<(), SessionEnd> {
         let host = String::new();
-        match timeout(SILENCE, self.0.send(Up { kind: Some(kind) })).await {
+        match timeout(PEER_TIMEOUT, self.queue.send(Up { kind: Some(kind) })).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Ended::HungUp { host }),
-            Err(_) => Err(Ended::Silent { host }),
+            Ok(Err(_)) => Err(SessionEnd::HungUp { host }),
+            Err(_) => Err(SessionEnd::Silent { host }),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The sessions that this agent holds: one to each other manager's agent, for as long as
 //! that node is one.
 
-use super::choose::{Candidate, choose};
 use super::context::Context;
 use super::peer;
+use super::select_source::{Candidate, select_source};
 use super::tls::Client;
 use crate::watch::info::Info;
 use lb_core::ids::NodeId;
@@ -13,14 +13,14 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// One session, as others need to know it.
+/// State of one session.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PeerState {
     /// Its host.
     pub(super) host: String,
-    /// It gave a sign of life.
+    /// A heartbeat has come.
     pub(super) up: bool,
-    /// Its own view is.
+    /// The manager's view is complete and its engine answers.
     pub(super) fresh: bool,
     /// Why it is not up.
     pub(super) trouble: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct PeerState {
     pub(super) client: Option<Client>,
 }
 
-/// All of them.
+/// States of all sessions.
 #[derive(Clone, Debug)]
 pub(super) struct Peers(Arc<watch::Sender<BTreeMap<NodeId, PeerState>>>);
 
@@ -99,7 +99,7 @@ pub(super) async fn run(mut context: Context, chosen: watch::Sender<Option<NodeI
             None
         } else {
             let candidates = candidates(&table.borrow_and_update());
-            choose(&info.id, &candidates, chosen.borrow().as_ref())
+            select_source(&info.id, &candidates, chosen.borrow().as_ref())
         };
         chosen.send_if_modified(|chosen| {
             let news = *chosen != choice;

@@ -1,10 +1,10 @@
-//! What cannot be served and why, gathered from whoever notices.
+//! Problems between the agents, for the admin API.
 
 use lb_core::report::Problem;
 use std::collections::BTreeSet;
 use tokio::sync::watch;
 
-/// The list, to write to.
+/// Writer of the list.
 #[derive(Clone, Debug)]
 pub(super) struct Problems(watch::Sender<BTreeSet<Problem>>);
 
@@ -14,12 +14,12 @@ impl Problems {
         (Self(list), reader)
     }
 
-    /// `object` has this problem, or none any more.
-    pub(super) fn set(&self, object: &str, sentence: Option<String>) {
+    /// Sets or clears the problem of `object`.
+    pub(super) fn set(&self, object: &str, message: Option<String>) {
         self.0.send_if_modified(|list| {
-            let next = sentence.map(|sentence| Problem {
+            let next = message.map(|message| Problem {
                 object: object.to_owned(),
-                sentence,
+                message,
             });
             let same = list.iter().find(|problem| problem.object == object) == next.as_ref();
             if !same {

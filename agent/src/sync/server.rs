@@ -1,38 +1,55 @@
-//! The managers' side: who may come in.
+//! The server on managers: admission of sessions and calls.
 
+use super::acceptor::{self, Caller};
 use super::context::Context;
+use super::rpc::sync_server::{Sync, SyncServer};
 use super::stats::ClusterStats;
-use super::wire::proto::sync_server::{Sync, SyncServer};
-use super::wire::proto::{ClusterStatsReply, ClusterStatsRequest, Down, Up};
-use super::{MAX_MESSAGE_BYTES, session, tls};
-use crate::certs::Subject;
-use tokio::net::TcpListener;
+use super::{budget, session};
+use lb_wire::proto::{ClusterStatsReply, ClusterStatsRequest, Down, Up};
+use lb_wire::{STATS_BYTES, VIEW_BYTES};
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-/// Serves `listener` until dropped.
-pub(super) async fn run(context: Context, listener: TcpListener) {
+/// A session, and now and then a question beside it.
+const STREAMS: u32 = 4;
+/// Of the headers of a call, in bytes.
+const HEADERS: u32 = 8 << 10;
+/// Until a call has begun to be answered.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// A silent connection gets a keep-alive ping after this time, and is closed after as much again.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// Serves on `listen`, port as in `context`, while this node is a manager; until dropped.
+pub(super) async fn run(context: Context, listen: IpAddr) {
     let (accepted, incoming) = mpsc::channel(16);
     let service = SyncServer::new(Service(context.clone()))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        .max_decoding_message_size(STATS_BYTES + 1024)
+        .max_encoding_message_size(VIEW_BYTES);
     let serving = tonic::transport::Server::builder()
+        .max_concurrent_streams(STREAMS)
+        .http2_max_header_list_size(HEADERS)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .timeout(ANSWERS_WITHIN)
         .add_service(service)
         .serve_with_incoming(ReceiverStream::new(incoming));
-    let (served, ()) = tokio::join!(serving, tls::accept(context, listener, accepted));
+    let (served, ()) = tokio::join!(serving, acceptor::run(context, listen, accepted));
     if let Err(error) = served {
         tracing::error!(%error, "no longer serving other agents");
     }
 }
 
-/// Whether `subject` is welcome at this moment.
-pub(super) fn admit(context: &Context, subject: &Subject) -> Result<(), Status> {
-    // Open connections outlive the keeper of the view by a little.
+/// Admits `caller`, or says why not.
+pub(super) fn admit(context: &Context, caller: &Caller) -> Result<(), Status> {
+    let subject = &caller.subject;
+    // Open connections outlive the view store by a little.
     if context.views.has_changed().is_err() {
         return Err(Status::unavailable("this agent is stopping"));
     }
-    let identity = context.standing.borrow().identity.clone();
+    let identity = context.certificate.borrow().identity.clone();
     let own = identity
         .ok_or_else(|| Status::unavailable("this node's own certificate is not there yet"))?;
     if subject.cluster != own.subject().cluster {
@@ -41,6 +58,12 @@ pub(super) fn admit(context: &Context, subject: &Subject) -> Result<(), Status> 
             subject.node,
             subject.cluster,
             own.subject().cluster
+        )));
+    }
+    if caller.expires <= SystemTime::now() {
+        return Err(Status::unauthenticated(format!(
+            "the certificate of node {} has expired",
+            subject.node
         )));
     }
     let view = context.views.borrow().clone();
@@ -66,17 +89,19 @@ pub(super) fn admit(context: &Context, subject: &Subject) -> Result<(), Status> 
 struct Service(Context);
 
 impl Service {
-    fn caller<T>(&self, request: &Request<T>) -> Result<Subject, Status> {
-        let subject = request
-            .peer_certs()
-            .and_then(|chain| Subject::of(&chain))
-            .ok_or_else(|| {
-                Status::permission_denied("the certificate is not that of a Swarm node")
-            })?;
-        admit(&self.0, &subject).inspect_err(|status| {
-            tracing::warn!(who = %subject, reason = status.message(), "agent refused");
+    /// The admitted caller of `request`, if its budget has this `cost`.
+    fn caller<T>(&self, request: &Request<T>, cost: u32) -> Result<Caller, Status> {
+        let caller = request.extensions().get::<Caller>();
+        let caller = caller.ok_or_else(|| Status::internal("a call without a connection"))?;
+        admit(&self.0, caller).inspect_err(|status| {
+            tracing::debug!(who = %caller.subject, reason = status.message(), "agent refused");
         })?;
-        Ok(subject)
+        if !self.0.budgets.of(&caller.subject.node).take(cost) {
+            return Err(Status::resource_exhausted(
+                "this node calls too often: try again later",
+            ));
+        }
+        Ok(caller.clone())
     }
 }
 
@@ -88,12 +113,12 @@ impl Sync for Service {
         &self,
         request: Request<Streaming<Up>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        let subject = self.caller(&request)?;
+        let caller = self.caller(&request, budget::SESSION)?;
         // Two: whoever does not keep up gets the newest view next, not all of them.
         let (down, stream) = mpsc::channel(2);
         tokio::spawn(session::serve(
             self.0.clone(),
-            subject,
+            caller,
             request.into_inner(),
             down,
         ));
@@ -104,11 +129,9 @@ impl Sync for Service {
         &self,
         request: Request<ClusterStatsRequest>,
     ) -> Result<Response<ClusterStatsReply>, Status> {
-        self.caller(&request)?;
-        let stats = ClusterStats::new(self.0.clone()).ask_agents().await;
-        let json = serde_json::to_vec(&stats)
-            .map_err(|error| Status::internal(error.to_string()))?
-            .into();
+        let caller = self.caller(&request, budget::CLUSTER)?;
+        let _call = caller.begins();
+        let json = ClusterStats::new(self.0.clone()).for_others().await;
         Ok(Response::new(ClusterStatsReply { json }))
     }
 }

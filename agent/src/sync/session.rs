@@ -1,32 +1,41 @@
 //! One session, on the manager's side.
 
+use super::acceptor::Caller;
 use super::context::Context;
-use super::hub::{Input, Told, View};
-use super::seats::Ask;
-use super::wire::proto::{AskStats, Down, DownAlive, Hello, SnapshotUpdate, Up, down, up};
-use super::{ALIVE_EVERY, SILENCE, server, wire};
-use crate::certs::Subject;
-use lb_core::ids::{NodeId, TaskId};
+use super::session_registry::Ask;
+use super::view_store::{Input, PublishedView};
+use super::{HEARTBEAT_INTERVAL, PEER_TIMEOUT, budget, server};
+use lb_core::ids::NodeId;
+use lb_wire::proto::{AskStats, Down, DownAlive, Hello, SnapshotUpdate, Up, down, up};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep_until};
 use tonic::{Status, Streaming};
 
-/// Questions that one agent can have open; more are dropped.
+/// Open queries to one agent; more are dropped.
 const OPEN_QUESTIONS: usize = 8;
 
-/// Serves the session of the agent on node `subject` until either side ends it.
+/// How long a peer may take to read a message: a whole view, over a slow link.
+const TAKES_WITHIN: Duration = Duration::from_secs(10);
+
+/// Serves the session of `caller` until either side ends it.
 pub(super) async fn serve(
     context: Context,
-    subject: Subject,
+    caller: Caller,
     mut up: Streaming<Up>,
     down: mpsc::Sender<Result<Down, Status>>,
 ) {
+    let subject = &caller.subject;
+    let _call = caller.begins();
     let (asks, mut questions) = mpsc::channel(OPEN_QUESTIONS);
-    let _seat = context.seats.take(&subject.node, asks);
+    let (_guard, mut replaced) = context.sessions.register(&subject.node, asks);
+    let budget = context.budgets.of(&subject.node);
     tracing::info!(node = %subject.node, "agent connected");
     let mut session = Session {
         node: subject.node.clone(),
+        address: caller.from,
         subscribed: false,
         sent_revision: None,
         questions: VecDeque::new(),
@@ -35,18 +44,27 @@ pub(super) async fn serve(
     };
     let mut views = context.views.clone();
     views.mark_changed();
-    let mut alive = interval(ALIVE_EVERY);
+    let mut alive = interval(HEARTBEAT_INTERVAL);
     let mut heard = Instant::now();
-    let mut life_sign_due = true;
+    let mut heartbeat_due = true;
+    let mut took = Instant::now();
     let end = loop {
         let view = views.borrow().clone();
-        let due = session.due(&view, life_sign_due);
+        let due = session.due(&view, heartbeat_due);
+        if due.is_none() {
+            took = Instant::now();
+        }
+        let ready = budget.ready();
+        let reads = ready <= Instant::now();
         tokio::select! {
-            message = up.message() => match message {
+            // A peer over its budget is read later: only its own messages wait.
+            () = sleep_until(ready), if !reads => {}
+            message = up.message(), if reads => match message {
                 Ok(Some(message)) => {
                     heard = Instant::now();
+                    budget.spend(session.cost(&message));
                     if let Some(input) = session.take(message)
-                        && context.hub.send(input).await.is_err()
+                        && context.view_store.send(input).await.is_err()
                     {
                         break None;
                     }
@@ -57,24 +75,31 @@ pub(super) async fn serve(
             // Said when there is room for it, so a slow agent gets the newest view only.
             room = down.reserve(), if due.is_some() => {
                 let (Ok(room), Some(due)) = (room, due) else { break None };
-                life_sign_due &= !matches!(due, Due::LifeSign);
+                took = Instant::now();
+                heartbeat_due &= !matches!(due, Due::Heartbeat);
                 let kind = session.say(&due, &context, &view);
                 room.send(Ok(Down { kind: Some(kind) }));
             }
             changed = views.changed() => match changed {
                 // Whether this source is fresh decides whether it is the right one.
-                Ok(()) => life_sign_due = true,
+                Ok(()) => heartbeat_due = true,
                 Err(_) => break Some(Status::unavailable("this agent is stopping")),
             },
             Some(question) = questions.recv() => session.questions.push_back(question),
             _ = alive.tick() => {
-                life_sign_due = true;
-                if let Err(status) = server::admit(&context, &subject) {
+                heartbeat_due = true;
+                if let Err(status) = server::admit(&context, &caller) {
                     break Some(status);
                 }
             }
-            () = sleep_until(heard + SILENCE) => {
-                break Some(Status::deadline_exceeded("no sign of life from this agent"));
+            _ = &mut replaced => {
+                break Some(Status::aborted("a later session of this node has its place"));
+            }
+            () = sleep_until(took + TAKES_WITHIN), if due.is_some() => {
+                break Some(Status::deadline_exceeded("this agent does not take what it is sent"));
+            }
+            () = sleep_until(heard + PEER_TIMEOUT) => {
+                break Some(Status::deadline_exceeded("no heartbeat from this agent"));
             }
         }
     };
@@ -87,6 +112,8 @@ pub(super) async fn serve(
 
 struct Session {
     node: NodeId,
+    /// Where it is seen to be.
+    address: IpAddr,
     subscribed: bool,
     sent_revision: Option<u64>,
     questions: VecDeque<Ask>,
@@ -94,18 +121,32 @@ struct Session {
     next_request: u64,
 }
 
-/// What to say next.
+/// The next message.
 enum Due {
     Question,
     View,
-    LifeSign,
+    Heartbeat,
 }
 
 impl Session {
+    /// Cost of a message, in units of the node's budget.
+    fn cost(&self, message: &Up) -> u32 {
+        match &message.kind {
+            Some(up::Kind::Hello(_)) => budget::HELLO,
+            // An answer without a query.
+            Some(up::Kind::Stats(answer)) if !self.open.contains_key(&answer.request_id) => {
+                budget::HELLO
+            }
+            _ => 1,
+        }
+    }
+
     fn take(&mut self, message: Up) -> Option<Input> {
         match message.kind? {
             up::Kind::Hello(hello) => Some(self.hello(hello)),
-            up::Kind::Event(event) => Some(Input::Event(self.node.clone(), wire::event_in(event)?)),
+            up::Kind::Event(event) => {
+                Some(Input::Event(self.node.clone(), lb_wire::event_in(event)?))
+            }
             up::Kind::Subscribe(subscribe) => {
                 self.subscribed = subscribe.on;
                 self.sent_revision = None;
@@ -126,33 +167,28 @@ impl Session {
     }
 
     fn hello(&self, hello: Hello) -> Input {
-        tracing::debug!(node = %self.node, version = hello.version, "agent said hello");
-        let signs = hello.signs.into_iter().map(|sign| {
-            let held = wire::sign_in(sign.sign());
-            (TaskId(sign.task_id), held)
-        });
+        let version: String = hello.version.chars().take(32).collect();
+        tracing::debug!(node = %self.node, version, "agent said hello");
         // The certificate, not the message, says which node this is.
-        let told = Told {
-            address: hello.address.parse().ok(),
-            datapath: Some(hello.datapath).filter(|name| !name.is_empty()),
-            signs: signs.collect(),
-        };
+        let mut told = lb_wire::report_in(hello);
+        // Only the address of its connection is believed.
+        told.address = told.address.filter(|address| self.address == *address);
         Input::Hello(self.node.clone(), told)
     }
 
-    fn due(&mut self, view: &View, life_sign: bool) -> Option<Due> {
-        // Whoever asked may have given up meanwhile.
+    fn due(&mut self, view: &PublishedView, heartbeat_due: bool) -> Option<Due> {
+        // A caller may have given up meanwhile.
         self.questions.retain(|question| !question.is_closed());
         if !self.questions.is_empty() {
             Some(Due::Question)
         } else if self.subscribed && self.sent_revision != Some(view.revision) {
             Some(Due::View)
         } else {
-            life_sign.then_some(Due::LifeSign)
+            heartbeat_due.then_some(Due::Heartbeat)
         }
     }
 
-    fn say(&mut self, due: &Due, context: &Context, view: &View) -> down::Kind {
+    fn say(&mut self, due: &Due, context: &Context, view: &PublishedView) -> down::Kind {
         match due {
             Due::Question => {
                 self.open.retain(|_, waiting| !waiting.is_closed());
@@ -172,7 +208,7 @@ impl Session {
                     snapshot: view.encoded(),
                 })
             }
-            Due::LifeSign => down::Kind::Alive(DownAlive { fresh: view.fresh }),
+            Due::Heartbeat => down::Kind::Alive(DownAlive { fresh: view.fresh }),
         }
     }
 }

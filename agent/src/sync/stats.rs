@@ -1,21 +1,23 @@
-//! The traffic of the whole cluster, asked for at any node.
+//! Counters of the whole cluster, from any node.
 
 use super::context::Context;
-use super::wire::proto::ClusterStatsRequest;
+use futures_util::FutureExt;
+use lb_core::aggregate::{Answer, aggregate};
 use lb_core::ids::NodeId;
-use lb_core::merge::{Answer, merge};
 use lb_core::report::Stats;
+use lb_wire::proto::ClusterStatsRequest;
+use prost::bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// For an agent to answer its manager's agent.
+/// Time limit for an agent to answer its manager's agent.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
-/// For a manager's agent to answer for all; its own deadline and the way there and back.
-const FORWARD_WITHIN: Duration = Duration::from_secs(2);
+/// Time limit for a manager's agent to answer for all: until its computation begins, its own limit, and the round trip.
+const FORWARD_WITHIN: Duration = Duration::from_secs(3);
 
-/// Asks all agents for their traffic.
+/// Queries all agents for their counters.
 #[derive(Clone)]
 pub struct ClusterStats(Context);
 
@@ -25,7 +27,7 @@ impl ClusterStats {
     }
 
     /// The sum over all nodes; those that did not answer in time are named in
-    /// [`Stats::missing`]. Takes at most some 3 s.
+    /// [`Stats::missing`]. Takes at most some 4 s.
     pub async fn collect(&self) -> Stats {
         if self.0.info.borrow().manager {
             return self.ask_agents().await;
@@ -36,9 +38,22 @@ impl ClusterStats {
         }
     }
 
+    /// As JSON; asked once for all other agents that want it within a second, however many do.
+    pub(super) async fn for_others(&self) -> Bytes {
+        let asks = self.clone();
+        let work = move || {
+            let answer = async move {
+                // Serialization can't fail: the counters have no value without a JSON form.
+                serde_json::to_vec(&asks.ask_agents().await).unwrap_or_default()
+            };
+            answer.map(Bytes::from).boxed()
+        };
+        self.0.cluster_stats.ask(work).await
+    }
+
     /// On a manager: everyone is connected here.
-    pub(super) async fn ask_agents(&self) -> Stats {
-        self.sum(self.0.seats.ask_all(), ANSWER_WITHIN).await
+    async fn ask_agents(&self) -> Stats {
+        self.sum(self.0.sessions.ask_all(), ANSWER_WITHIN).await
     }
 
     async fn ask_manager(&self) -> Option<Stats> {
@@ -84,6 +99,6 @@ impl ClusterStats {
                 answers.push(Answer { hostname, stats });
             }
         }
-        merge(answers, silent.into_values().collect())
+        aggregate(answers, silent.into_values().collect())
     }
 }

@@ -2,12 +2,14 @@
 //! engine. Each agent has a loopback address of its own and all have one port, as on real nodes.
 
 mod bench;
+mod hostile;
 
 use super::tls::DialError;
 use crate::certs::testing::{Authority, Role};
 use bench::{Agent, Bench, event, view};
 use lb_core::overlay::EventKind;
-use lb_core::snapshot::Sign;
+use lb_core::snapshot::{LocalHealth, Snapshot};
+use lb_core::token::{TokenKey, TokenKeys};
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,12 +23,12 @@ async fn a_worker_gets_the_view_and_every_change() {
     manager.engine(view(&["t1", "t2"])).await;
     worker.until(|s| s.tasks.len() == 2).await;
     assert!(changed.elapsed() < Duration::from_millis(200));
-    let source = worker.feed.source.borrow().clone();
+    let source = worker.cluster.source.borrow().clone();
     assert!(source.connected, "{source:?}");
     assert_eq!(source.name, format!("{}:{}", manager.address, bench.port));
     assert_eq!(
         manager
-            .feed
+            .cluster
             .agents
             .borrow()
             .iter()
@@ -55,7 +57,7 @@ async fn a_local_event_reaches_all_managers_and_through_them_all_workers() {
     let told = Instant::now();
     teller.local(event("t1", EventKind::Kill)).await;
     for agent in managers.iter_mut().chain([&mut teller, &mut other]) {
-        agent.sees("t1", Sign::Stopping).await;
+        agent.sees("t1", LocalHealth::Stopping).await;
     }
     assert!(
         told.elapsed() < Duration::from_millis(200),
@@ -71,9 +73,9 @@ async fn events_before_the_session_arrive_as_signs() {
     worker.local(event("t1", EventKind::Unhealthy)).await;
     let mut manager = bench.agent("m1", Role::Manager).await;
     manager.engine(view(&["t1"])).await;
-    manager.sees("t1", Sign::Unhealthy).await;
+    manager.sees("t1", LocalHealth::Unhealthy).await;
     worker.local(event("t1", EventKind::Healthy)).await;
-    manager.sees("t1", Sign::Fine).await;
+    manager.sees("t1", LocalHealth::Ok).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,13 +92,13 @@ async fn a_dead_source_is_replaced_and_nothing_is_lost_meanwhile() {
     }
     worker.until(|s| s.tasks.len() == 2).await;
     worker.connected().await;
-    let first = worker.feed.source.borrow().name.clone();
+    let first = worker.cluster.source.borrow().name.clone();
     let used = managers
         .iter()
         .position(|m| first.starts_with(&m.address.to_string()));
     drop(managers.remove(used.unwrap()));
     let died = Instant::now();
-    assert_eq!(worker.feed.snapshot.borrow().tasks.len(), 2);
+    assert_eq!(worker.cluster.snapshot.borrow().tasks.len(), 2);
     managers[0].engine(view(&["t1", "t2", "t3"])).await;
     worker.until(|s| s.tasks.len() == 3).await;
     assert!(
@@ -105,7 +107,7 @@ async fn a_dead_source_is_replaced_and_nothing_is_lost_meanwhile() {
         died.elapsed()
     );
     worker.connected().await;
-    assert_ne!(worker.feed.source.borrow().name, first);
+    assert_ne!(worker.cluster.source.borrow().name, first);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +148,7 @@ async fn a_source_that_lost_its_quorum_is_left_for_one_that_has_it() {
     two.has_agents(2).await;
     one.trouble().await;
     worker.source_is(two.address).await;
-    assert_eq!(worker.feed.snapshot.borrow().tasks.len(), 1);
+    assert_eq!(worker.cluster.snapshot.borrow().tasks.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,7 +160,7 @@ async fn strangers_are_refused() {
     // A certificate of another root.
     let foreign = Authority::new("cluster1");
     let refused = bench
-        .knock(&foreign.node("w1", Role::Worker), &manager)
+        .try_connect(&foreign.node("w1", Role::Worker), &manager)
         .await;
     assert!(
         matches!(refused.dial, Some(DialError::OtherSwarm { .. })),
@@ -171,12 +173,12 @@ async fn strangers_are_refused() {
         bench.authority.root(),
     )
     .unwrap();
-    let refused = bench.knock(&posing, &manager).await;
+    let refused = bench.try_connect(&posing, &manager).await;
     assert!(!refused.admitted, "{refused:?}");
     // Of this root, but of another cluster by name.
     let renamed = bench.authority.renamed("cluster2");
     let refused = bench
-        .knock(&renamed.node("w1", Role::Worker), &manager)
+        .try_connect(&renamed.node("w1", Role::Worker), &manager)
         .await;
     assert!(
         refused.says("cluster2, this is Swarm cluster1"),
@@ -184,7 +186,7 @@ async fn strangers_are_refused() {
     );
     // Of a node that was removed from the Swarm.
     let removed = bench.authority.node("w9", Role::Worker);
-    let refused = bench.knock(&removed, &manager).await;
+    let refused = bench.try_connect(&removed, &manager).await;
     assert!(
         refused.says("node w9 is not in the Swarm's list"),
         "{refused:?}"
@@ -193,7 +195,7 @@ async fn strangers_are_refused() {
     assert!(bench.knock_without_certificate(&manager).await);
     // And the same way in with a good one.
     let good = bench.authority.node("w1", Role::Worker);
-    let admitted = bench.knock(&good, &manager).await;
+    let admitted = bench.try_connect(&good, &manager).await;
     assert!(admitted.admitted, "{admitted:?}");
 }
 
@@ -207,8 +209,8 @@ async fn a_worker_that_poses_as_manager_is_not_believed() {
     worker
         .has_trouble("is no manager of this Swarm by its certificate")
         .await;
-    assert!(!worker.feed.snapshot.borrow().complete);
-    assert!(fraud.feed.agents.borrow().is_empty());
+    assert!(!worker.cluster.snapshot.borrow().complete);
+    assert!(fraud.cluster.agents.borrow().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,7 +239,7 @@ async fn a_promoted_worker_becomes_a_source_by_its_new_certificate() {
     two.has_agents(2).await;
     drop(one);
     worker.source_is(two.address).await;
-    assert_eq!(worker.feed.snapshot.borrow().tasks.len(), 1);
+    assert_eq!(worker.cluster.snapshot.borrow().tasks.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,7 +253,7 @@ async fn the_clusters_traffic_is_the_sum_from_any_node() {
     worker.until(|s| s.complete).await;
     worker.connected().await;
     for agent in [&manager, &worker] {
-        let stats = agent.feed.cluster_stats.collect().await;
+        let stats = agent.cluster.cluster_stats.collect().await;
         // Each of the bench's agents counts one connection more than the one before it.
         assert_eq!(stats.services[0].total.new, 1 + 2 + 3);
         assert_eq!(
@@ -262,20 +264,52 @@ async fn the_clusters_traffic_is_the_sum_from_any_node() {
     }
     drop(other);
     manager.has_agents(1).await;
-    let stats = worker.feed.cluster_stats.collect().await;
+    let stats = worker.cluster.cluster_stats.collect().await;
     assert_eq!(stats.services[0].total.new, 1 + 2);
     assert_eq!(stats.missing, ["host-m2", "host-w2"]);
     drop(manager);
-    let stats = worker.feed.cluster_stats.collect().await;
+    let stats = worker.cluster.cluster_stats.collect().await;
     assert_eq!(stats.services[0].total.new, 2);
     assert_eq!(stats.missing, ["host-m1", "host-m2", "host-w2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_node_learns_by_what_keys_every_other_one_sends() {
+    let bench = Bench::new();
+    let mut manager = bench.agent("m1", Role::Manager).await;
+    let mut one = bench.agent("w1", Role::Worker).await;
+    let mut other = bench.agent("w2", Role::Worker).await;
+    manager.engine(view(&["t1"])).await;
+    let keys = |byte: u8| TokenKeys {
+        epoch: byte.into(),
+        current: TokenKey::new([byte; 16]),
+        next: TokenKey::new([byte + 1; 16]),
+    };
+    for (agent, byte) in [(&manager, 1), (&one, 3), (&other, 5)] {
+        agent.cluster.advertise_token_keys(keys(byte));
+        agent.cluster.advertise_datapath("ebpf");
+    }
+    for byte in [3, 7] {
+        one.cluster.advertise_token_keys(keys(byte));
+        for agent in [&mut manager, &mut one, &mut other] {
+            let wanted = [("m1", 1), ("w1", byte), ("w2", 5)];
+            let all = |s: &Snapshot| {
+                let has = |(id, byte): &(&str, u8)| {
+                    let node = s.nodes.get(&(*id).into());
+                    node.is_some_and(|node| node.token_keys == Some(keys(*byte)))
+                };
+                wanted.iter().all(has)
+            };
+            agent.until(all).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_one_sentence() {
     let bench = Bench::new();
     let agent: Agent = bench.agent("m1", Role::Manager).await;
-    let error = super::feed::listen(agent.address.into(), bench.port)
+    let error = super::cluster_view::listen(agent.address.into(), bench.port)
         .await
         .unwrap_err();
     assert!(error.to_string().contains("--port"), "{error}");

@@ -1,24 +1,25 @@
-//! TLS between agents, by the Swarm's certificates: both sides prove who they are.
+//! Mutual TLS between agents, with the Swarm's certificates.
 
-use super::context::Context;
-use super::wire::proto::sync_client::SyncClient;
-use crate::certs::Standing;
+use super::rpc::sync_client::SyncClient;
+use crate::certs::{CertificateState, Identity, Subject, expires};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use lb_core::ids::NodeId;
+use lb_wire::VIEW_BYTES;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, Error as TlsError};
 use std::io;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use std::time::{Duration, SystemTime};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+use tokio_rustls::{TlsConnector, client};
 use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 
 /// Only managers' certificates bear this name.
 const MANAGER: &str = "swarm-manager";
-/// Longer than this, a peer is as good as not there.
+/// Time limit of a TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 
 /// A connection to a manager's agent.
@@ -35,18 +36,52 @@ pub(super) enum DialError {
     NoManager { peer: String },
     #[error("the host at {peer} belongs to another Swarm by its certificate")]
     OtherSwarm { peer: String },
+    #[error(
+        "the host at {peer} is node {node} by its certificate, not the manager {id} that was looked for there"
+    )]
+    OtherNode {
+        peer: String,
+        node: NodeId,
+        id: NodeId,
+    },
     #[error("the agent at {peer} cannot be talked to: {reason}")]
     Tls { peer: String, reason: String },
 }
 
-/// Connects to the agent of the manager at `host`, as `standing` has it at this moment.
+/// The expected peer: a manager of this Swarm, with this id.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whom<'a> {
+    /// Id of the Swarm.
+    pub(super) cluster: &'a str,
+    /// Id of the node.
+    pub(super) node: &'a NodeId,
+}
+
+/// Connects to the agent of the manager `id` at `host`, by the certificate that `certificate` has at this
+/// moment. Also tells when the manager's certificate ends.
 pub(super) async fn dial(
-    standing: &watch::Receiver<Standing>,
+    certificate: &watch::Receiver<CertificateState>,
+    id: &NodeId,
     host: &str,
     port: u16,
-) -> Result<Client, DialError> {
-    let identity = standing.borrow().identity.clone();
+) -> Result<(Client, SystemTime), DialError> {
+    let identity = certificate.borrow().identity.clone();
     let identity = identity.ok_or(DialError::NoIdentity)?;
+    let whom = Whom {
+        cluster: &identity.subject().cluster,
+        node: id,
+    };
+    reach(&identity, whom, host, port).await
+}
+
+/// Connects by `identity`. The certificate of any manager's would not do: one that was demoted or
+/// removed keeps it until it ends, and its address may be another's by now.
+pub(super) async fn reach(
+    identity: &Identity,
+    whom: Whom<'_>,
+    host: &str,
+    port: u16,
+) -> Result<(Client, SystemTime), DialError> {
     let peer = if host.contains(':') {
         format!("[{host}]:{port}")
     } else {
@@ -68,20 +103,55 @@ pub(super) async fn dial(
             return Err(DialError::Connect { peer, source });
         }
     };
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let expires = prove(chain, &peer, whom)?;
     let broken = |error: tonic::transport::Error| DialError::Tls {
         peer: peer.clone(),
         reason: error.to_string(),
     };
     // Plain by name, because TLS is there already.
-    let channel = Endpoint::from_static("http://swarm-manager")
+    let endpoint = Endpoint::from_static("http://swarm-manager")
         .initial_stream_window_size(4 << 20)
-        .initial_connection_window_size(8 << 20)
-        .connect_with_connector(Once(Some(stream)))
-        .await
-        .map_err(broken)?;
-    Ok(SyncClient::new(channel)
-        .max_decoding_message_size(super::MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(super::MAX_MESSAGE_BYTES))
+        .initial_connection_window_size(8 << 20);
+    let connect = endpoint.connect_with_connector(Once(Some(stream)));
+    let channel = match timeout(HANDSHAKE_WITHIN, connect).await {
+        Ok(channel) => channel.map_err(broken)?,
+        Err(_) => {
+            let reason = "it did not answer after the handshake".to_owned();
+            return Err(DialError::Tls { peer, reason });
+        }
+    };
+    let client = SyncClient::new(channel)
+        .max_decoding_message_size(VIEW_BYTES)
+        .max_encoding_message_size(VIEW_BYTES);
+    Ok((client, expires))
+}
+
+/// Whether the certificate that was shown is that of `whom`, and until when it holds.
+fn prove(
+    chain: &[CertificateDer<'_>],
+    peer: &str,
+    whom: Whom<'_>,
+) -> Result<SystemTime, DialError> {
+    let peer = || peer.to_owned();
+    let subject = Subject::of(chain);
+    let (Some(subject), Some(expires)) = (subject, expires(chain)) else {
+        return Err(DialError::NoManager { peer: peer() });
+    };
+    if subject.cluster != whom.cluster {
+        return Err(DialError::OtherSwarm { peer: peer() });
+    }
+    if subject.node != *whom.node {
+        return Err(DialError::OtherNode {
+            peer: peer(),
+            node: subject.node,
+            id: whom.node.clone(),
+        });
+    }
+    if !subject.manager {
+        return Err(DialError::NoManager { peer: peer() });
+    }
+    Ok(expires)
 }
 
 fn refused(peer: String, error: io::Error) -> DialError {
@@ -122,43 +192,5 @@ impl tonic::codegen::Service<Uri> for Once {
     fn call(&mut self, _: Uri) -> Self::Future {
         let stream = self.0.take().map(TokioIo::new);
         std::future::ready(stream.ok_or_else(|| io::ErrorKind::NotConnected.into()))
-    }
-}
-
-/// Accepts agents' connections until `out` is closed. Each handshake uses the certificate
-/// of its moment.
-pub(super) async fn accept(
-    context: Context,
-    listener: TcpListener,
-    out: mpsc::Sender<io::Result<server::TlsStream<TcpStream>>>,
-) {
-    loop {
-        let (tcp, from) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of files, mostly: that passes.
-                    tracing::warn!(%error, "agent's connection not accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
-            () = out.closed() => return,
-        };
-        let Some(identity) = context.standing.borrow().identity.clone() else {
-            continue;
-        };
-        let out = out.clone();
-        tokio::spawn(async move {
-            let _ = tcp.set_nodelay(true);
-            let acceptor = TlsAcceptor::from(identity.server());
-            match timeout(HANDSHAKE_WITHIN, acceptor.accept(tcp)).await {
-                Ok(Ok(stream)) => {
-                    let _ = out.send(Ok(stream)).await;
-                }
-                Ok(Err(error)) => tracing::debug!(%from, %error, "handshake failed"),
-                Err(_) => tracing::debug!(%from, "handshake took too long"),
-            }
-        });
     }
 }

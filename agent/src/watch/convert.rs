@@ -3,10 +3,12 @@
 use super::model;
 use lb_core::ids::{NodeId, ServiceId, TaskId};
 use lb_core::snapshot::{
-    DesiredState, NodeState, Proto, PublishMode, PublishedPort, Service, Sign, Snapshot, SwarmNode,
-    Task, TaskState,
+    DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot,
+    SwarmNode, Task, TaskState,
 };
 use std::net::{IpAddr, Ipv4Addr};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// One view of the Swarm from the three lists, read together.
 #[must_use]
@@ -39,7 +41,16 @@ fn service(json: model::Service) -> Service {
         labels: json.spec.labels,
         ports: json.endpoint.ports.iter().filter_map(port).collect(),
         removed: false,
+        created: nanoseconds(&json.created),
     }
+}
+
+/// A time in RFC 3339 as nanoseconds since 1970; 0 where it is none.
+fn nanoseconds(time: &str) -> u64 {
+    let time = OffsetDateTime::parse(time, &Rfc3339);
+    time.map_or(0, |time| {
+        u64::try_from(time.unix_timestamp_nanos()).unwrap_or_default()
+    })
 }
 
 fn task(json: model::Task) -> Task {
@@ -57,7 +68,7 @@ fn task(json: model::Task) -> Task {
         desired: desired_state(&json.desired_state),
         container: (!container.is_empty()).then_some(container),
         host_ports,
-        sign: Sign::Fine,
+        health: LocalHealth::Ok,
     }
 }
 
@@ -75,6 +86,7 @@ fn node(json: model::Node) -> SwarmNode {
         manager: json.manager.is_some(),
         draining: json.spec.availability == "drain",
         datapath: None,
+        token_keys: None,
     }
 }
 
@@ -115,7 +127,7 @@ fn task_state(word: &str) -> TaskState {
 
 fn desired_state(word: &str) -> DesiredState {
     match word {
-        // A job's task shall run until it is through.
+        // A job's task is to run until it is complete.
         "running" | "complete" => DesiredState::Running,
         "ready" | "accepted" => DesiredState::Ready,
         "shutdown" | "remove" | "failed" | "rejected" | "orphaned" => DesiredState::Ended,

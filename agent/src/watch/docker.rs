@@ -5,6 +5,7 @@
 //! no version: engines 29.0 to 29.2 refuse the one that engine 20.10 speaks at most.
 
 use super::model;
+use crate::filter::NO_ENGINE;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptions;
 use futures_util::Stream;
@@ -17,20 +18,27 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
-/// Lost quorum makes an engine think for 20 s before it says so; nobody here waits that long.
+/// Time limit of a request. Without quorum an engine takes 20 s to say so: longer than the agent waits.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Docker's limit on one answer is none; ours keeps a confused peer from eating the host.
 const MAX_ANSWER_BYTES: usize = 1 << 30;
+
+/// Running containers of tasks: `{"label":["com.docker.swarm.task.id"]}`.
+pub(crate) const TASK_CONTAINERS: &str =
+    "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task.id%22%5D%7D";
+
+/// Where sockets are made, this one may be about to be.
+const MADE_WITHIN: Duration = Duration::from_secs(10);
 
 /// What can go wrong at the socket. Each is one sentence with what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum DockerError {
     /// There is no such file.
     #[error(
-        "no Docker socket at {}: mount /run into the agent's container, or name the socket with --docker-socket",
+        "no Docker socket at {}: start `swarmlb engine-filter`, which makes one for the agent, or name the engine's own with --docker-socket",
         .0.display()
     )]
     NoSocket(PathBuf),
@@ -78,10 +86,17 @@ impl Docker {
     /// # Errors
     /// [`DockerError::NoSocket`] and [`DockerError::Permission`].
     pub async fn open(socket: &Path) -> Result<Self, DockerError> {
-        match UnixStream::connect(socket)
-            .await
-            .map_err(|error| error.kind())
-        {
+        let begin = Instant::now();
+        let comes = || {
+            let place = socket.parent().is_some_and(Path::is_dir);
+            place && begin.elapsed() < MADE_WITHIN
+        };
+        let mut opened = UnixStream::connect(socket).await;
+        while is_missing(&opened) && comes() {
+            sleep(MADE_WITHIN / 100).await;
+            opened = UnixStream::connect(socket).await;
+        }
+        match opened.map_err(|error| error.kind()) {
             Err(io::ErrorKind::NotFound) => return Err(DockerError::NoSocket(socket.to_owned())),
             Err(io::ErrorKind::PermissionDenied) => {
                 return Err(DockerError::Permission(socket.to_owned()));
@@ -101,12 +116,12 @@ impl Docker {
     }
 
     /// `/info`, its part about the Swarm.
-    pub(super) async fn info(&self) -> Result<model::Info, DockerError> {
+    pub(crate) async fn info(&self) -> Result<model::Info, DockerError> {
         self.get("/info").await
     }
 
     /// `/services`.
-    pub(super) async fn services(&self) -> Result<Vec<model::Service>, DockerError> {
+    pub(crate) async fn services(&self) -> Result<Vec<model::Service>, DockerError> {
         self.get("/services").await
     }
 
@@ -122,11 +137,7 @@ impl Docker {
 
     /// Running containers that belong to tasks.
     pub(super) async fn task_containers(&self) -> Result<Vec<model::Container>, DockerError> {
-        // {"label":["com.docker.swarm.task.id"]}
-        self.get(
-            "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task.id%22%5D%7D",
-        )
-        .await
+        self.get(TASK_CONTAINERS).await
     }
 
     /// Who is attached to `docker_gwbridge`; nobody where Docker has not made it yet.
@@ -137,8 +148,8 @@ impl Docker {
         }
     }
 
-    /// Does the engine take calls, but answer none within so long? So it is while it starts.
-    pub(super) async fn is_mute(&self, within: Duration) -> bool {
+    /// Does the engine accept connections, but answer no request in time? It does so while it starts.
+    pub(crate) async fn is_unresponsive(&self, within: Duration) -> bool {
         let takes = UnixStream::connect(&self.socket).await.is_ok();
         takes && !matches!(timeout(within, self.fetch("/_ping")).await, Ok(Ok(_)))
     }
@@ -181,6 +192,9 @@ impl Docker {
                 )));
             }
         };
+        if status == NO_ENGINE.as_u16() {
+            return Err(self.silent(model::refusal(&body)));
+        }
         if !(200..300).contains(&status) {
             return Err(DockerError::Refused {
                 path: path.to_owned(),
@@ -237,6 +251,11 @@ impl Docker {
             reason,
         }
     }
+}
+
+fn is_missing(opened: &io::Result<UnixStream>) -> bool {
+    let kind = opened.as_ref().err().map(io::Error::kind);
+    kind == Some(io::ErrorKind::NotFound)
 }
 
 /// The innermost cause: what is wrapped around it names libraries, not what happened.

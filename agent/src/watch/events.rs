@@ -3,21 +3,20 @@
 //! A stream that breaks is opened again from where it broke off, and its readers are told
 //! to read everything anew: the engine remembers only so many events.
 
+use super::container;
 use super::docker::Docker;
 use super::signals;
 use bollard::models::{EventMessage, EventMessageTypeEnum};
 use futures_util::StreamExt;
-use lb_core::ids::TaskId;
 use lb_core::overlay::{EventKind, LocalEvent};
 use lb_core::retry::Backoff;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc, watch};
 
-const TASK_ID: &str = "com.docker.swarm.task.id";
-const TYPES: [&str; 3] = ["container", "service", "node"];
+pub(crate) const TYPES: [&str; 3] = ["container", "service", "node"];
 /// Health checks run commands in containers; their `exec_*` events are not asked for.
-const ACTIONS: [&str; 7] = [
+pub(crate) const ACTIONS: [&str; 7] = [
     "start",
     "kill",
     "die",
@@ -29,7 +28,7 @@ const ACTIONS: [&str; 7] = [
 
 /// What the stream tells about containers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ContainerNews {
+pub enum ContainerUpdate {
     /// The stream was opened, for the first time or again: look at everything.
     Opened,
     /// Something happened to a task's container.
@@ -49,7 +48,7 @@ enum Meaning {
 /// spoken since.
 pub async fn follow(
     docker: Docker,
-    containers: mpsc::Sender<ContainerNews>,
+    containers: mpsc::Sender<ContainerUpdate>,
     swarm: Arc<Notify>,
     lost: watch::Sender<bool>,
 ) {
@@ -58,7 +57,7 @@ pub async fn follow(
     loop {
         let opened = tokio::time::Instant::now();
         let mut stream = std::pin::pin!(docker.events(&TYPES, &ACTIONS, timestamp(since)));
-        if containers.send(ContainerNews::Opened).await.is_err() {
+        if containers.send(ContainerUpdate::Opened).await.is_err() {
             return;
         }
         swarm.notify_one();
@@ -83,7 +82,11 @@ pub async fn follow(
                 Meaning::Task(event) => {
                     tracing::debug!(task = %event.task, kind = ?event.kind, "container event");
                     swarm.notify_one();
-                    if containers.send(ContainerNews::Event(event)).await.is_err() {
+                    if containers
+                        .send(ContainerUpdate::Event(event))
+                        .await
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -92,7 +95,7 @@ pub async fn follow(
             }
         };
         let lasted = backoff.worked(opened.elapsed());
-        let pause = backoff.failed(super::pace::random());
+        let pause = backoff.failed(super::poll_interval::random());
         let retry_ms = pause.as_millis();
         // An engine that restarts is news once, not at each try.
         lost.send_replace(true);
@@ -119,7 +122,9 @@ fn meaning(message: &EventMessage) -> Meaning {
     else {
         return Meaning::Nothing;
     };
-    let Some(task) = attributes.get(TASK_ID).filter(|task| !task.is_empty()) else {
+    // The engine's own attribute: a label of that name is not seen beside it.
+    let name = attributes.get("name");
+    let Some(task) = container::task(|label| attributes.get(label), name) else {
         return Meaning::Nothing;
     };
     let kind = match action {
@@ -136,10 +141,7 @@ fn meaning(message: &EventMessage) -> Meaning {
         "health_status: unhealthy" => EventKind::Unhealthy,
         _ => return Meaning::Nothing,
     };
-    Meaning::Task(LocalEvent {
-        task: TaskId(task.clone()),
-        kind,
-    })
+    Meaning::Task(LocalEvent { task, kind })
 }
 
 fn now() -> Duration {
@@ -163,7 +165,7 @@ mod tests {
     fn container(action: &str, more: &str) -> Meaning {
         read(&format!(
             r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"c","Attributes":{{
-            "com.docker.swarm.task":"","com.docker.swarm.task.id":"t","com.docker.swarm.task.name":"vote.1.t"{more}}}}},
+            "com.docker.swarm.task":"","com.docker.swarm.task.id":"t","com.docker.swarm.task.name":"vote.1.t","name":"vote.1.t"{more}}}}},
             "scope":"local","time":1700000000,"timeNano":1700000000123456789}}"#
         ))
     }
@@ -198,6 +200,17 @@ mod tests {
             task(EventKind::Healthy)
         );
         assert_eq!(container("create", ""), Meaning::Nothing);
+    }
+
+    #[test]
+    fn a_container_of_an_image_with_a_tasks_label_is_not_that_task() {
+        for name in ["", r#","name":"bold_curie""#, r#","name":"t""#] {
+            let label = r#""com.docker.swarm.task.id":"t","com.docker.swarm.task.name":"vote.1.t""#;
+            let told = read(&format!(
+                r#"{{"Type":"container","Action":"die","Actor":{{"ID":"c","Attributes":{{{label}{name}}}}}}}"#
+            ));
+            assert_eq!(told, Meaning::Nothing, "{name}");
+        }
     }
 
     #[test]

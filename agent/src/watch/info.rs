@@ -1,8 +1,8 @@
-//! Who this host is in the Swarm: `/info`, polled, because no event tells of joining,
+//! This host's node and role in the Swarm: `/info`, polled, because no event tells of joining,
 //! leaving, or of a worker's promotion.
 //!
 //! The engine starts other programs to answer (`runc --version`). So it is asked often only
-//! while something changes, or others doubt what it said last.
+//! while something changes, or while its last answer is in doubt.
 
 use super::convert;
 use super::docker::Docker;
@@ -15,16 +15,16 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// From one question to the next, while something changes…
-const BRISK: Duration = Duration::from_secs(1);
-/// …or longer: the engine does nothing else for at most one part in so many of its time…
-const SHARE: u32 = 20;
-/// …but no longer than this, however slow it is; and when nothing changes.
-const CALM: Duration = Duration::from_secs(10);
+/// Poll interval while something changes…
+const FAST_INTERVAL: Duration = Duration::from_secs(1);
+/// …or longer: answering takes at most 1/DUTY_DIVISOR of the engine's time…
+const DUTY_DIVISOR: u32 = 20;
+/// …but no longer than this, however slow the engine is. Also the interval while nothing changes.
+const IDLE_INTERVAL: Duration = Duration::from_secs(10);
 /// A worker that is promoted has its new certificate seconds before it is a manager.
-const BRISK_FOR: Duration = Duration::from_secs(30);
+const FAST_FOR: Duration = Duration::from_secs(30);
 
-/// This host's place in the Swarm.
+/// This host's node and role in the Swarm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Info {
     /// Its id; empty while it is in none.
@@ -40,14 +40,14 @@ pub struct Info {
     /// Hosts of the other managers: addresses or names.
     pub managers: BTreeMap<NodeId, String>,
     /// What keeps this host from taking part, and what to do.
-    pub sentence: Option<String>,
+    pub message: Option<String>,
 }
 
 impl From<model::Info> for Info {
     fn from(json: model::Info) -> Self {
         let swarm = json.swarm;
         let id = NodeId(swarm.node_id);
-        let sentence = match swarm.state.as_str() {
+        let message = match swarm.state.as_str() {
             "active" => None,
             "inactive" => Some(
                 "this host is a member of no Swarm: run `docker swarm init` or `docker swarm join`"
@@ -85,26 +85,26 @@ impl From<model::Info> for Info {
             address: convert::usable(&swarm.node_addr),
             hostname: json.name,
             id,
-            sentence,
+            message,
         }
     }
 }
 
-/// Keeps `out` up to date until nobody listens. `doubt` says that it may be wrong by now. While the
-/// engine is silent, what it said last stays, with a sentence.
-pub async fn follow(docker: Docker, doubt: Arc<Notify>, out: watch::Sender<Arc<Info>>) {
-    let mut stirred = Instant::now();
+/// Keeps `out` up to date until all receivers are gone. `recheck` asks for a poll now. While the
+/// engine is silent, its last answer stays, with an error message.
+pub async fn follow(docker: Docker, recheck: Arc<Notify>, out: watch::Sender<Arc<Info>>) {
+    let mut last_activity = Instant::now();
     loop {
         let asked = Instant::now();
         let next = match docker.info().await {
             Ok(json) => Info::from(json),
             Err(error) => Info {
-                sentence: Some(error.to_string()),
+                message: Some(error.to_string()),
                 ..Info::clone(&out.borrow())
             },
         };
         let cost = asked.elapsed();
-        let waits = next.sentence.is_some();
+        let waits = next.message.is_some();
         let changed = out.send_if_modified(|current| {
             let changed = **current != next;
             if changed {
@@ -113,33 +113,33 @@ pub async fn follow(docker: Docker, doubt: Arc<Notify>, out: watch::Sender<Arc<I
                     hostname = next.hostname,
                     member = next.member,
                     manager = next.manager,
-                    sentence = next.sentence,
-                    "place in the Swarm"
+                    problem = next.message,
+                    "role in the Swarm"
                 );
                 *current = Arc::new(next);
             }
             changed
         });
         if changed || waits {
-            stirred = asked;
+            last_activity = asked;
         }
         tokio::select! {
-            () = doubt.notified() => {
-                stirred = Instant::now();
+            () = recheck.notified() => {
+                last_activity = Instant::now();
                 sleep_until(asked + pause(cost, Duration::ZERO)).await;
             }
-            () = sleep_until(asked + pause(cost, stirred.elapsed())) => {}
+            () = sleep_until(asked + pause(cost, last_activity.elapsed())) => {}
             () = out.closed() => return,
         }
     }
 }
 
-/// Time from one question to the next, when it took `cost` to answer, and something changed `quiet` ago.
-fn pause(cost: Duration, quiet: Duration) -> Duration {
-    if quiet < BRISK_FOR {
-        (cost * SHARE).clamp(BRISK, CALM)
+/// Time from one poll to the next, when an answer took `cost`, and the last change was `idle_for` ago.
+fn pause(cost: Duration, idle_for: Duration) -> Duration {
+    if idle_for < FAST_FOR {
+        (cost * DUTY_DIVISOR).clamp(FAST_INTERVAL, IDLE_INTERVAL)
     } else {
-        CALM
+        IDLE_INTERVAL
     }
 }
 
@@ -154,10 +154,13 @@ mod tests {
     #[test]
     fn an_engine_is_asked_less_often_when_it_is_slow_to_answer_or_nothing_changes() {
         let (quick, slow) = (Duration::from_millis(30), Duration::from_millis(200));
-        assert_eq!(pause(quick, Duration::ZERO), BRISK);
-        assert_eq!(pause(slow, Duration::ZERO), 4 * BRISK);
-        assert_eq!(pause(Duration::from_secs(60), Duration::ZERO), CALM);
-        assert_eq!(pause(quick, BRISK_FOR), CALM);
+        assert_eq!(pause(quick, Duration::ZERO), FAST_INTERVAL);
+        assert_eq!(pause(slow, Duration::ZERO), 4 * FAST_INTERVAL);
+        assert_eq!(
+            pause(Duration::from_secs(60), Duration::ZERO),
+            IDLE_INTERVAL
+        );
+        assert_eq!(pause(quick, FAST_FOR), IDLE_INTERVAL);
     }
 
     #[test]
@@ -167,7 +170,7 @@ mod tests {
             "ControlAvailable":false,"Error":"","RemoteManagers":[{"NodeID":"m","Addr":"10.77.0.1:2377"},
             {"NodeID":"six","Addr":"[fd00::1]:2377"}]}}"#,
         );
-        assert!(worker.member && !worker.manager && worker.sentence.is_none());
+        assert!(worker.member && !worker.manager && worker.message.is_none());
         assert_eq!(worker.address, Some(Ipv4Addr::new(10, 77, 0, 2)));
         assert_eq!(worker.managers[&"m".into()], "10.77.0.1");
         assert_eq!(worker.managers[&"six".into()], "fd00::1");
@@ -191,7 +194,7 @@ mod tests {
         );
         assert!(!outside.member);
         assert_eq!(
-            outside.sentence.unwrap(),
+            outside.message.unwrap(),
             "this host is a member of no Swarm: run `docker swarm init` or `docker swarm join`"
         );
         for (state, says) in [
@@ -208,7 +211,7 @@ mod tests {
             let info = info(&format!(
                 r#"{{"Swarm":{{"NodeID":"x","LocalNodeState":"{state}","Error":"{error}"}}}}"#
             ));
-            assert!(info.sentence.unwrap().contains(says), "{state}");
+            assert!(info.message.unwrap().contains(says), "{state}");
         }
     }
 }

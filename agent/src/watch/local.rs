@@ -8,8 +8,8 @@
 //! brings connections to it: from then on other nodes may send to it.
 
 use super::docker::{Docker, DockerError};
-use super::events::ContainerNews;
-use super::{LocalUpdate, model};
+use super::events::ContainerUpdate;
+use super::{LocalUpdate, container, model};
 use lb_core::ids::TaskId;
 use lb_core::node::{Bridge, TaskAddress};
 use lb_core::overlay::{EventKind, LocalEvent};
@@ -18,54 +18,52 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// From one look to the next, when nothing happens: events may be lost.
-const CALM: Duration = Duration::from_secs(10);
-/// After a start or an end: the engine's own lists may lag behind its events, by a little as a rule…
-const AGAIN: Duration = Duration::from_millis(30);
-/// …by more where it is busy, or does not answer.
-const BRISK: Duration = Duration::from_secs(2);
-const BRISK_FOR: Duration = Duration::from_secs(30);
-
-const TASK_ID: &str = "com.docker.swarm.task.id";
+/// Poll interval while nothing changes: events may be lost.
+const IDLE_INTERVAL: Duration = Duration::from_secs(10);
+/// Poll interval after a start or an end: the engine's own lists may lag behind its events, by a little as a rule…
+const SETTLE_INTERVAL: Duration = Duration::from_millis(30);
+/// …or by more if it is busy, or does not answer.
+const FAST_INTERVAL: Duration = Duration::from_secs(2);
+const FAST_FOR: Duration = Duration::from_secs(30);
 
 /// A running container of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Running {
     address: Option<TaskAddress>,
     health: Option<EventKind>,
-    /// Its health check has not said anything yet.
+    /// Its health check has no result yet.
     waits: bool,
 }
 
 impl Running {
-    /// Does it take connections, as far as the engine knows?
+    /// Is it ready for connections, as far as the engine knows?
     fn ready(&self) -> bool {
         self.address.is_some() && !self.waits && self.health != Some(EventKind::Unhealthy)
     }
 }
 
-/// Sends changes to `out` until nobody listens. `held` are the tasks that this node's kernel
-/// brings connections to.
+/// Sends changes to `out` until its receiver is gone. `held` are the tasks that are backends in this
+/// node's kernel.
 pub async fn follow(
     docker: Docker,
-    mut news: mpsc::Receiver<ContainerNews>,
+    mut news: mpsc::Receiver<ContainerUpdate>,
     mut held: watch::Receiver<BTreeSet<TaskId>>,
     out: mpsc::Sender<LocalUpdate>,
 ) {
     let mut own = Own::default();
     let mut next = Instant::now();
-    let mut stirred = next;
+    let mut last_activity = next;
     loop {
         let (mut updates, look, soon) = tokio::select! {
             news = news.recv() => match news {
                 None => return,
-                Some(ContainerNews::Opened) => {
+                Some(ContainerUpdate::Opened) => {
                     // Their ends may have been missed.
                     own.started.clear();
                     (Vec::new(), true, true)
                 }
-                Some(ContainerNews::Event(event)) => {
-                    let moves = own.heard(&event);
+                Some(ContainerUpdate::Event(event)) => {
+                    let moves = own.note_event(&event);
                     (vec![LocalUpdate::Event(event)], moves, moves)
                 }
             },
@@ -75,19 +73,19 @@ pub async fn follow(
         if look {
             let now = Instant::now();
             if soon {
-                stirred = now;
+                last_activity = now;
             }
-            next = now + pause(soon, now - stirred);
+            next = now + pause(soon, now - last_activity);
             match read(&docker).await {
-                Ok(running) => updates.extend(own.saw(running)),
+                Ok(running) => updates.extend(own.note_reading(running)),
                 Err(error) => {
                     tracing::debug!(%error, "own containers not read");
-                    stirred = now;
-                    next = now + BRISK;
+                    last_activity = now;
+                    next = now + FAST_INTERVAL;
                 }
             }
         }
-        updates.extend(own.up(&held.borrow_and_update()));
+        updates.extend(own.newly_ready(&held.borrow_and_update()));
         for update in updates {
             if out.send(update).await.is_err() {
                 return;
@@ -96,20 +94,20 @@ pub async fn follow(
     }
 }
 
-/// This host's tasks, as far as they are known.
+/// State of this host's tasks.
 #[derive(Debug, Default)]
 struct Own {
-    /// What the last look found.
+    /// Result of the last poll.
     known: BTreeMap<TaskId, Running>,
-    /// Started, and not said to be up yet.
+    /// Tasks that have started and were not announced as ready yet.
     started: BTreeSet<TaskId>,
-    /// Nothing is said before something was read: "no tasks" would be wrong.
+    /// The addresses sent last; `None` before the first poll, when "no tasks" would be wrong.
     told: Option<BTreeMap<TaskId, TaskAddress>>,
 }
 
 impl Own {
-    /// Takes note of an event; returns whether it is a reason to look.
-    fn heard(&mut self, event: &LocalEvent) -> bool {
+    /// Takes in an event; returns whether it is a reason to poll now.
+    fn note_event(&mut self, event: &LocalEvent) -> bool {
         match event.kind {
             EventKind::Start => self.started.insert(event.task.clone()),
             EventKind::Healthy => self.started.contains(&event.task),
@@ -121,8 +119,8 @@ impl Own {
         }
     }
 
-    /// Takes note of a look; returns what is new, and what the events missed.
-    fn saw(&mut self, running: BTreeMap<TaskId, Running>) -> Vec<LocalUpdate> {
+    /// Takes in the result of a poll; returns changes, and events that were missed.
+    fn note_reading(&mut self, running: BTreeMap<TaskId, Running>) -> Vec<LocalUpdate> {
         let mut updates: Vec<LocalUpdate> = missed(&self.known, &running)
             .map(LocalUpdate::Event)
             .collect();
@@ -138,8 +136,8 @@ impl Own {
         updates
     }
 
-    /// Those who started, are ready, and are among the `held`; each is said to be up once.
-    fn up(&mut self, held: &BTreeSet<TaskId>) -> Vec<LocalUpdate> {
+    /// Tasks that have started, are ready, and are `held`; each is announced as ready once.
+    fn newly_ready(&mut self, held: &BTreeSet<TaskId>) -> Vec<LocalUpdate> {
         let known = &self.known;
         self.started
             .extract_if(.., |task| {
@@ -148,19 +146,19 @@ impl Own {
             .map(|task| {
                 LocalUpdate::Event(LocalEvent {
                     task,
-                    kind: EventKind::Up,
+                    kind: EventKind::Ready,
                 })
             })
             .collect()
     }
 }
 
-/// Time to the next look: `soon` if something happened just now, and `quiet` since it last did.
-fn pause(soon: bool, quiet: Duration) -> Duration {
-    match (soon, quiet < BRISK_FOR) {
-        (true, _) => AGAIN,
-        (false, true) => BRISK,
-        (false, false) => CALM,
+/// Time to the next poll: `soon` if an event came just now; the last one was `idle_for` ago.
+fn pause(soon: bool, idle_for: Duration) -> Duration {
+    match (soon, idle_for < FAST_FOR) {
+        (true, _) => SETTLE_INTERVAL,
+        (false, true) => FAST_INTERVAL,
+        (false, false) => IDLE_INTERVAL,
     }
 }
 
@@ -186,11 +184,11 @@ fn running(
     containers
         .iter()
         .filter_map(|container| {
-            let task = container.labels.get(TASK_ID).filter(|id| !id.is_empty())?;
+            let task = container::task(|label| container.labels.get(label), &container.names)?;
             let address = on(gateway, &container.id, Bridge::Gateway)
                 .or_else(|| on(default, &container.id, Bridge::Default));
             let waits = container.status.ends_with("(health: starting)");
-            // The list has no field for it before engine 29, only this sentence.
+            // The list has no field for it before engine 29, only this text.
             let health = if container.status.ends_with("(unhealthy)") {
                 Some(EventKind::Unhealthy)
             } else if container.status.ends_with("(healthy)") {
@@ -203,12 +201,12 @@ fn running(
                 health,
                 waits,
             };
-            Some((TaskId(task.clone()), running))
+            Some((task, running))
         })
         .collect()
 }
 
-/// Events that explain how one look became the next; most were told already, which does no harm.
+/// Events that explain the difference between two polls; most were sent already, which does no harm.
 fn missed<'a>(
     before: &'a BTreeMap<TaskId, Running>,
     after: &'a BTreeMap<TaskId, Running>,

@@ -57,6 +57,8 @@ json! {
     Service {
         /// Its id.
         "ID" id: String,
+        /// When it was made, as in RFC 3339.
+        "CreatedAt" created: String,
         /// What the user asked for.
         "Spec" spec: ServiceSpec,
         /// What Swarm made of it.
@@ -97,7 +99,7 @@ json! {
         "NodeID" node_id: String,
         /// How it is.
         "Status" status: TaskStatus,
-        /// How it shall be.
+        /// The state that the Swarm wants it in.
         "DesiredState" desired_state: String,
     }
     /// `Status` of a task.
@@ -158,6 +160,8 @@ json! {
     Container {
         /// Full id.
         "Id" id: String,
+        /// Its names, each with a slash before it.
+        "Names" names: Vec<String>,
         /// Its labels.
         "Labels" labels: BTreeMap<String, String>,
         /// For people: `Up 5 minutes (unhealthy)`.

@@ -1,4 +1,4 @@
-//! Which signals mean that a program is being stopped.
+//! Signals by which a program is stopped.
 //!
 //! Docker reports every `kill`, also those that only ask a program to re-read its
 //! configuration or its logs to be reopened.

@@ -1,10 +1,10 @@
 //! The Swarm as a manager's engine tells it.
 //!
 //! The three lists are the truth. Events only say when to read them, because they can be
-//! lost and there are none for tasks; [`pace`] says how often to read anyway.
+//! lost and there are none for tasks; [`poll_interval`] says how often to read anyway.
 
 use super::docker::{Docker, DockerError};
-use super::{EngineUpdate, convert, pace};
+use super::{EngineUpdate, convert, poll_interval};
 use lb_core::snapshot::{DesiredState, Snapshot, TaskState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,60 +14,63 @@ use tokio::time::Instant;
 /// One change often makes several events.
 const GATHER: Duration = Duration::from_millis(3);
 
-/// Sends views to `out` while `manager` holds, until nobody listens. `nudge` says that
-/// something happened.
+/// Sends views to `out` while this node is a `manager`, until the receiver is gone. `resync` asks for a
+/// poll now.
 pub async fn follow(
     docker: Docker,
     mut manager: watch::Receiver<bool>,
-    nudge: Arc<Notify>,
+    resync: Arc<Notify>,
     out: mpsc::Sender<EngineUpdate>,
 ) {
     loop {
         if manager.wait_for(|manager| *manager).await.is_err() {
             return;
         }
-        if !read_while_manager(&docker, &mut manager, &nudge, &out).await {
+        if !read_while_manager(&docker, &mut manager, &resync, &out).await {
             return;
         }
     }
 }
 
-/// False when nobody listens any more.
+/// Returns false once the receiver is gone.
 async fn read_while_manager(
     docker: &Docker,
     manager: &mut watch::Receiver<bool>,
-    nudge: &Notify,
+    resync: &Notify,
     out: &mpsc::Sender<EngineUpdate>,
 ) -> bool {
     let mut last: Option<EngineUpdate> = None;
-    let mut stirred = Instant::now();
+    let mut last_activity = Instant::now();
     let mut before = Duration::MAX;
     loop {
         let started = Instant::now();
         let update = match read(docker).await {
             Ok(snapshot) => EngineUpdate::View(snapshot),
-            Err(error) => EngineUpdate::Trouble(sentence(&error)),
+            Err(error) => EngineUpdate::Trouble(message(&error)),
         };
-        let took = started.elapsed();
-        // One that had to wait for a busy engine says nothing about the next.
+        let read = Instant::now();
+        let took = read - started;
+        // The time of a poll that had to wait for a busy engine does not count.
         let cost = took.min(std::mem::replace(&mut before, took));
         if !*manager.borrow() {
-            // Asked as a manager, answered as none: its refusal means nothing.
+            // Demoted between request and answer: the refusal is no failure.
             return true;
         }
         let unsettled = matches!(&update, EngineUpdate::View(view) if unsettled(view));
         if last.as_ref() != Some(&update) {
-            stirred = Instant::now();
+            last_activity = Instant::now();
             last = Some(update.clone());
             if out.send(update).await.is_err() {
                 return false;
             }
         }
-        let pause = pace::pause(stirred.elapsed(), cost, unsettled);
+        let pause = poll_interval::pause(last_activity.elapsed(), cost, unsettled);
         tokio::select! {
-            () = nudge.notified() => {
-                stirred = Instant::now();
-                tokio::time::sleep(GATHER.max(cost)).await;
+            () = resync.notified() => {
+                last_activity = Instant::now();
+                // At once after a while of calm; one after the other, reading takes a quarter of the time.
+                tokio::time::sleep(GATHER).await;
+                tokio::time::sleep_until(read + cost * 3).await;
             }
             () = tokio::time::sleep(pause) => {}
             changed = manager.changed() => match changed {
@@ -86,7 +89,7 @@ async fn read(docker: &Docker) -> Result<Snapshot, DockerError> {
     Ok(convert::snapshot(services, tasks, nodes))
 }
 
-/// Is some task on its way up?
+/// Is some task starting?
 fn unsettled(view: &Snapshot) -> bool {
     view.tasks.values().any(|task| {
         !task.node.0.is_empty()
@@ -95,7 +98,7 @@ fn unsettled(view: &Snapshot) -> bool {
     })
 }
 
-fn sentence(error: &DockerError) -> String {
+fn message(error: &DockerError) -> String {
     match error {
         DockerError::Refused { message, .. } if message.contains("does not have a leader") => {
             "the Swarm has no leader, because too few managers are up: start the others; the last view stays in force".to_owned()

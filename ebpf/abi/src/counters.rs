@@ -1,4 +1,4 @@
-//! What is counted, per task and per reason for a drop. Per CPU: readers add up.
+//! Counters, per task and per reason for a drop. They are per CPU: readers add them up.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -72,4 +72,12 @@ reasons! {
     NoPort = 6, "more connections at once were to be presented under other ports than their own than there are ports for it";
     /// The service's label names other networks.
     NotAllowed = 7, "the client is in none of the networks that the service's label swarmlb.allow names";
+    /// A tunnel packet whose token does not fit.
+    BadToken = 8, "a packet under another node's address had no valid token: this node does not know that node's key yet, or something else sent it";
+    /// A tunnel packet that this node's programs did not make.
+    NotOurs = 9, "a container or a process of this node sent a packet of its own to the tunnel port of another node";
+    /// A tunnel packet of a flow whose client came to this node.
+    OwnFlow = 10, "another node sent a packet of a connection that this node has from the client itself";
+    /// A frame of a container under another container's address.
+    Spoofed = 11, "a container of this node sent under the address of a task that is another container";
 }

@@ -1,5 +1,6 @@
 //! Flows, as the client's side and as the task's side see them.
 
+use crate::service::{Backend, REMOTE};
 use crate::{Be16, Be32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -60,7 +61,9 @@ pub const RESET: u32 = 4;
 pub const ANSWERED: u32 = 8;
 /// The client has not spoken again since the task answered: until it has, anybody may
 /// have made this flow, under any name.
-pub const OPENING: u32 = 16;
+pub const EMBRYONIC: u32 = 16;
+/// The task is on another node: [`Flow::peer`] is that node.
+pub const AWAY: u32 = 32;
 
 /// Where a client's flow goes. Keyed by the client's [`Tuple`].
 ///
@@ -71,9 +74,10 @@ pub const OPENING: u32 = 16;
 pub struct Flow {
     /// Key of the task.
     pub task: u64,
-    /// The ingress node that sent it through the tunnel; 0 where this node is the ingress.
+    /// The node at the other end of the tunnel: with [`AWAY`] the task's node, else the ingress node
+    /// that sent it here. 0 where this node has both, client and task.
     pub peer: Be32,
-    /// Bits: [`FIN_IN`], [`FIN_OUT`], [`RESET`], [`ANSWERED`], [`OPENING`].
+    /// Bits: [`FIN_IN`], [`FIN_OUT`], [`RESET`], [`ANSWERED`], [`EMBRYONIC`], [`AWAY`].
     pub state: u32,
     /// When a packet was last seen, in [`ticks`].
     pub seen: u32,
@@ -82,32 +86,79 @@ pub struct Flow {
     pub port: Be16,
     /// The port under which the task, which is on this node, sees the client, where another
     /// flow of the same client has the client's own port there; else 0.
-    pub alias: Be16,
+    pub remapped_port: Be16,
 }
 
 impl Flow {
-    /// A flow to `task` whose client is known; `peer` as in [`Flow::peer`].
+    /// A flow to `task` on this node, whose client is known; `ingress` is the node through which it
+    /// came, 0 where that is this one.
     #[inline(always)]
     #[must_use]
-    pub const fn new(task: u64, peer: Be32) -> Self {
+    pub const fn new(task: u64, ingress: Be32) -> Self {
         Self {
             task,
-            peer,
+            peer: ingress,
             state: 0,
             seen: 0,
             port: Be16::new(0),
-            alias: Be16::new(0),
+            remapped_port: Be16::new(0),
         }
     }
 
-    /// The same, from a client that is yet to prove that it is there.
+    /// A flow of a client of this node to `task`, which is `backend`; `state` has the other bits.
     #[inline(always)]
     #[must_use]
-    pub const fn opening(task: u64, peer: Be32) -> Self {
-        Self {
-            state: OPENING,
-            ..Self::new(task, peer)
+    pub const fn to(task: u64, backend: &Backend, state: u32) -> Self {
+        if backend.locality == REMOTE {
+            Self::away(task, backend.address, state)
+        } else {
+            Self {
+                state,
+                ..Self::new(task, Be32::new(0))
+            }
         }
+    }
+
+    /// A flow of a client of this node to `task` on the node with the address `node`; `state` has the
+    /// other bits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn away(task: u64, node: Be32, state: u32) -> Self {
+        Self {
+            state: state | AWAY,
+            ..Self::new(task, node)
+        }
+    }
+
+    /// The ingress node that sent it through the tunnel; 0 where this node is the ingress.
+    ///
+    /// By a mask: a branch would double what the kernel's verifier walks through after it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ingress(&self) -> Be32 {
+        let elsewhere = (self.state & AWAY) / AWAY;
+        Be32::new(self.peer.get() & elsewhere.wrapping_sub(1))
+    }
+
+    /// Did the client come to this node itself?
+    #[inline(always)]
+    #[must_use]
+    pub const fn came_here(&self) -> bool {
+        self.ingress().get() == 0
+    }
+
+    /// Did it come through the tunnel from `node`?
+    #[inline(always)]
+    #[must_use]
+    pub fn came_from(&self, node: Be32) -> bool {
+        self.ingress() == node
+    }
+
+    /// Did this node send it to `task` on `node`, as far as the flow itself says?
+    #[inline(always)]
+    #[must_use]
+    pub fn went_to(&self, node: Be32) -> bool {
+        self.state & AWAY != 0 && self.peer == node
     }
 
     /// Both sides are done, or one gave up: the next SYN is a new connection.
@@ -134,7 +185,7 @@ pub const fn ticks(nanoseconds: u64) -> u32 {
 /// own address to the client's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Reply {
+pub struct RevNat {
     /// Key of the task.
     pub task: u64,
     /// The address that the client spoke to.
@@ -145,17 +196,17 @@ pub struct Reply {
     pub port: Be16,
     /// The client's port, as others than the task see it.
     pub client: Be16,
-    /// 1 where the client is a container of this node: its [`Caller`] says which.
+    /// 1 where the client is a container of this node: its [`SnatEntry`] says which.
     pub calls: u8,
-    /// 1 as long as the flow is [`OPENING`].
+    /// 1 as long as the flow is [`EMBRYONIC`].
     pub opening: u8,
-    /// 1 where the reply goes to the client directly, and not through [`Reply::peer`].
+    /// 1 where the reply goes to the client directly, and not through [`RevNat::peer`].
     pub direct: u8,
     /// Zero.
     pub zero: u8,
 }
 
-impl Reply {
+impl RevNat {
     /// The bits in which two differ. In one go: a comparison field by field has a branch for
     /// each, and the kernel's verifier walks through all that follows after each of them.
     #[inline(always)]
@@ -222,6 +273,22 @@ pub struct Ports {
     pub destination: Be16,
 }
 
+/// What is remembered of a first piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct FirstPiece {
+    /// The ports that it bears.
+    pub ports: Ports,
+    /// When it came, in [`ticks`].
+    pub since: u32,
+}
+
+impl FirstPiece {
+    /// Later pieces that come more ticks after the first are of another packet: numbers of packets
+    /// (16 bits) are used again. Pieces of one packet follow each other at once.
+    pub const LASTS: u32 = 2;
+}
+
 /// A container of this node that calls a published port on its own node. Keyed by the
 /// [`Tuple`] under which it is presented: from this node's address.
 ///
@@ -229,7 +296,7 @@ pub struct Ports {
 /// another node that address belongs to another container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Caller {
+pub struct SnatEntry {
     /// Its own address.
     pub address: Be32,
     /// Its own port.

@@ -1,4 +1,4 @@
-//! What crosses the boundary between the agent and the programs in the kernel.
+//! Types that the agent and the programs in the kernel share.
 //!
 //! Every type is plain bytes: no padding (zerocopy's derive refuses it at compile
 //! time), any bit pattern valid. What stands on the wire is big-endian *in its
@@ -7,18 +7,19 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-pub mod call;
 pub mod counters;
 pub mod flow;
 pub mod limits;
 pub mod service;
 pub mod settings;
+pub mod sock_rev_nat;
+pub mod tunnel;
 
 pub use zerocopy::big_endian::{U16 as Be16, U32 as Be32};
 
 /// Version of everything in this crate; part of the directory that maps and links
 /// are pinned in, so that an agent never adopts objects of another layout.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 5;
 
 /// IP protocol number of TCP (RFC 9293).
 pub const TCP: u8 = 6;

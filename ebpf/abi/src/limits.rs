@@ -9,22 +9,26 @@ pub const BACKENDS: u32 = 131_072;
 /// Services with published ports.
 pub const SERVICES: u32 = 16_384;
 /// IPv4 addresses of one node.
-pub const ADDRESSES: u32 = 1_024;
+pub const VIPS: u32 = 1_024;
+/// Tasks of one node whose ports of a bridge are known.
+pub const ENDPOINTS: u32 = 16_384;
 /// Devices of one node that clients come in on.
 pub const UPLINKS: u32 = 256;
 /// Nodes.
 pub const PEERS: u32 = 4_096;
 /// Far ends that sockets of the node itself are pointed at.
-pub const CALLS: u32 = 65_536;
+pub const SOCK_REV_NAT: u32 = 65_536;
 /// Flows that one node remembers, each way.
 pub const FLOWS: u32 = 262_144;
 /// New flows that one node remembers, each way, until their clients have proved to be there.
-pub const OPENING: u32 = 131_072;
+pub const EMBRYONIC: u32 = 131_072;
 /// Networks allowed by all services together.
 pub const ALLOWED: u32 = 65_536;
 /// Clients that one node keeps with their tasks.
-pub const KEPT: u32 = 131_072;
+pub const AFFINITY: u32 = 131_072;
+/// Clients that are to be kept with their tasks once they have proved to be there.
+pub const AFFINITY_EMBRYONIC: u32 = 16_384;
 /// Fragmented packets whose pieces are awaited.
 pub const FRAGMENTS: u32 = 16_384;
 /// Connections of containers to their own node that are remembered.
-pub const CALLERS: u32 = 65_536;
+pub const HAIRPIN_SNAT: u32 = 65_536;

@@ -44,15 +44,15 @@ impl Port {
     }
 }
 
-/// [`Frontend::pick`]: one place after the other.
-pub const PICK_TURN: u16 = 0;
-/// [`Frontend::pick`]: by the client's address, the same on every node.
-pub const PICK_SOURCE: u16 = 1;
-/// [`Frontend::pick`]: by the client's address and port, the same on every node.
-pub const PICK_FLOW: u16 = 2;
+/// [`Frontend::scheduler`]: one place after the other.
+pub const SCHED_RR: u16 = 0;
+/// [`Frontend::scheduler`]: by the client's address, the same on every node.
+pub const SCHED_SH: u16 = 1;
+/// [`Frontend::scheduler`]: by the client's address and port, the same on every node.
+pub const SCHED_MAGLEV: u16 = 2;
 
-/// [`Frontend::pick`]: of two places, the one whose task has fewer flows.
-pub const PICK_LEAST: u16 = 3;
+/// [`Frontend::scheduler`]: of two places, the one whose task has fewer flows.
+pub const SCHED_LC: u16 = 3;
 
 /// [`Frontend::flags`]: only clients of [`Source`]s that are there may open flows.
 pub const RESTRICTED: u32 = 1;
@@ -65,8 +65,8 @@ pub const DIRECT: u32 = 2;
 pub struct Frontend {
     /// Port in the containers.
     pub target: Be16,
-    /// How a new flow finds its place in the table: [`PICK_TURN`] and so on.
-    pub pick: u16,
+    /// How a new flow finds its place in the table: [`SCHED_RR`] and so on.
+    pub scheduler: u16,
     /// Places in the table; 0: the port is refused.
     pub count: u32,
     /// Which table holds them.
@@ -75,7 +75,7 @@ pub struct Frontend {
     pub flags: u32,
     /// How long a client stays with its task after its last new flow, in
     /// [`crate::flow::ticks`]; 0: not at all.
-    pub keep: u32,
+    pub affinity_ticks: u32,
     /// Zero.
     pub zero: u32,
     /// Key of its service.
@@ -90,11 +90,11 @@ impl Frontend {
     pub const fn new(target: Be16, count: u32, table: u32, service: u64) -> Self {
         Self {
             target,
-            pick: PICK_TURN,
+            scheduler: SCHED_RR,
             count,
             table,
             flags: 0,
-            keep: 0,
+            affinity_ticks: 0,
             zero: 0,
             service,
         }
@@ -145,17 +145,17 @@ impl Source {
     KnownLayout,
 )]
 #[repr(C)]
-pub struct Client {
+pub struct AffinityKey {
     /// The frontend.
     pub port: Port,
     /// The client.
     pub address: Be32,
 }
 
-/// The task of a [`Client`].
+/// The task of a [`AffinityKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Kept {
+pub struct AffinityValue {
     /// Its key.
     pub task: u64,
     /// When the client opened its last flow, in [`crate::flow::ticks`].
@@ -189,10 +189,16 @@ pub struct Slot {
     pub index: u32,
 }
 
-/// [`Backend::place`]: the task runs on this node, at its address on one of its bridges.
+/// [`Backend::locality`]: the task runs on this node, at its address on one of its bridges.
 pub const LOCAL: u32 = 0;
-/// [`Backend::place`]: the task runs on another node, whose address this is.
+/// [`Backend::locality`]: the task runs on another node, whose address this is.
 pub const REMOTE: u32 = 1;
+
+/// [`Backend::flags`]: it is in tables, so that new flows may go to it.
+pub const ACTIVE: u32 = 1;
+/// [`Backend::flags`]: processes on nodes may call it by its own address
+/// ([`crate::sock_rev_nat::address_of`]), at any port.
+pub const ADDRESSED: u32 = 2;
 
 /// A task, by its key.
 #[derive(
@@ -214,25 +220,25 @@ pub struct Backend {
     /// Where to send its packets.
     pub address: Be32,
     /// [`LOCAL`] or [`REMOTE`].
-    pub place: u32,
+    pub locality: u32,
     /// [`LOCAL`]: index of the bridge that it is on, where that is not `docker_gwbridge`; else 0.
     pub link: u32,
-    /// 1 where it is in tables, so that new flows may go to it.
-    pub takes: u32,
+    /// Bits: [`ACTIVE`], [`ADDRESSED`].
+    pub flags: u32,
     /// Key of its service.
     pub service: u64,
 }
 
 impl Backend {
-    /// A task of `service` at `address`, `place` as in [`Backend::place`], that takes new flows.
+    /// A task of `service` at `address`, `locality` as in [`Backend::locality`], that takes new flows.
     #[inline(always)]
     #[must_use]
-    pub const fn new(address: Be32, place: u32, service: u64) -> Self {
+    pub const fn new(address: Be32, locality: u32, service: u64) -> Self {
         Self {
             address,
-            place,
+            locality,
             link: 0,
-            takes: 1,
+            flags: ACTIVE,
             service,
         }
     }

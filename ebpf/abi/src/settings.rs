@@ -24,14 +24,19 @@ pub struct Settings {
     pub node: Be32,
     /// UDP port of the tunnel.
     pub tunnel_port: Be16,
-    /// Zero.
-    pub zero: [u8; 6],
+    /// MAC address of [`Settings::uplink`], as in [`Uplink::mac`]: nearly all that is ours comes in there, and
+    /// this spares it a look-up.
+    pub mac: [u8; 6],
+    /// Number of the epoch whose key makes the tokens of packets that this node sends.
+    pub epoch: u32,
     /// Index of the uplink that has [`Settings::node`]: the tunnel's.
     pub uplink: u32,
     /// MTU of that uplink, in bytes.
     pub mtu: u32,
     /// Index of `docker_gwbridge`; 0 while there is none.
     pub bridge: u32,
+    /// Zero.
+    pub zero: [u8; 4],
     /// Cookie of the host's network namespace: whose sockets' calls are answered. 0: nobody's.
     pub network: u64,
 }

@@ -1,13 +1,13 @@
-//! What tasks send out of `docker_gwbridge`: replies of our flows, and everything else they do.
+//! Packets that tasks send out of `docker_gwbridge`: replies of known flows, and all others.
 
-use crate::callers::{from_container, to_container};
 use crate::errors;
+use crate::fragments;
+use crate::hairpin::{from_container, to_container};
 use crate::mss;
 use crate::packet::{Packet, Tables};
 use crate::parse;
-use crate::pieces;
 use crate::rewrite::{End, rewrite};
-use crate::tunnel::{self, Way};
+use crate::tunnel::{self, Direction};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
 
@@ -23,10 +23,10 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     let Some(segment) = parse::outer(packet, tables) else {
         return errors::from_task(packet, tables, settings);
     };
-    let Some(reply) = tables.reply(&segment.tuple) else {
+    let Some(reply) = tables.rev_nat(&segment.tuple) else {
         return from_container(packet, tables, settings, &segment);
     };
-    pieces::begin(tables, &segment);
+    fragments::begin(tables, &segment);
     let here = reply.peer.get() == 0;
     let mut client_side = segment.tuple;
     client_side.source = reply.frontend;
@@ -37,7 +37,7 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         if !rewrite(packet, &segment, End::Source, own, reply.client) {
             return Verdict::Drop(Reason::NoRoom);
         }
-        let segment = parse::Segment {
+        let segment = parse::L4Packet {
             tuple: client_side,
             ..segment
         };
@@ -63,16 +63,17 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     if to_client {
         return Verdict::Uplink;
     }
-    let segment = parse::Segment {
+    let segment = parse::L4Packet {
         tuple: client_side,
         ..segment
     };
     tunnel::send(
         packet,
+        tables,
         &segment,
         settings,
         reply.peer,
-        Way::ToClient,
+        Direction::ToClient,
         reply.task,
     )
 }

@@ -22,7 +22,7 @@ pub const fn replace(checksum: u16, from: u16, to: u16) -> u16 {
     !fold(!checksum as u32 + !from as u32 + to as u32)
 }
 
-/// The same for four bytes in network order.
+/// The checksum after four bytes, in network order, became others.
 #[inline(always)]
 #[must_use]
 pub const fn replace4(checksum: u16, from: [u8; 4], to: [u8; 4]) -> u16 {

@@ -1,14 +1,14 @@
 //! To a task on this node, with the way back remembered.
 
-use crate::alias::claim;
 use crate::mss;
 use crate::packet::{Packet, Tables};
-use crate::parse::Segment;
+use crate::parse::L4Packet;
+use crate::port_remap::allocate;
 use crate::rewrite::{End, rewrite};
 use crate::verdict::Verdict;
 use lb_abi::UDP;
 use lb_abi::counters::Reason;
-use lb_abi::flow::{Flow, OPENING, Reply, Tuple};
+use lb_abi::flow::{EMBRYONIC, Flow, RevNat, Tuple};
 use lb_abi::service::{Backend, DIRECT, Frontend};
 
 use lb_abi::settings::Settings;
@@ -22,7 +22,7 @@ pub fn deliver<P: Packet, T: Tables>(
     packet: &mut P,
     tables: &T,
     settings: &Settings,
-    segment: &Segment,
+    segment: &L4Packet,
     frontend: &Frontend,
     (backend, flow): (&Backend, &mut Flow),
     caller: Option<&Tuple>,
@@ -33,24 +33,24 @@ pub fn deliver<P: Packet, T: Tables>(
     let mut back = segment.tuple.reversed();
     back.source = backend.address;
     back.source_port = frontend.target;
-    let reply = Reply {
+    let reply = RevNat {
         task: flow.task,
         frontend: segment.tuple.destination,
-        peer: flow.peer,
+        peer: flow.ingress(),
         port: segment.tuple.destination_port,
         client: segment.tuple.source_port,
         calls: u8::from(caller.is_some()),
-        opening: u8::from(flow.state & OPENING != 0),
+        opening: u8::from(flow.state & EMBRYONIC != 0),
         direct: u8::from(frontend.flags & DIRECT != 0 && directly(tables, segment, flow)),
         zero: 0,
     };
     let key = caller.unwrap_or(&segment.tuple);
     let begins = segment.opens() || segment.tuple.proto == UDP;
-    let client_port = match claim(tables, key, flow, begins, &mut back, &reply) {
+    let client_port = match allocate(tables, key, flow, begins, &mut back, &reply) {
         Ok(port) => port,
         Err(reason) => return Verdict::Drop(reason),
     };
-    if flow.peer.get() == 0 {
+    if flow.came_here() {
         let segments = packet.segments();
         tables.count_in(flow.task, u64::from(segments), segment.bytes(segments));
     } else if segment.negotiates() && !mss::clamp(packet, segment, settings) {
@@ -67,9 +67,9 @@ pub fn deliver<P: Packet, T: Tables>(
 /// May the reply to a flow of another node's go past that node? Not to a node itself, whose
 /// own address it would bear.
 #[inline(always)]
-fn directly<T: Tables>(tables: &T, segment: &Segment, flow: &Flow) -> bool {
+fn directly<T: Tables>(tables: &T, segment: &L4Packet, flow: &Flow) -> bool {
     let client = segment.tuple.source;
-    flow.peer.get() != 0 && !tables.peer(client) && !tables.answers(client)
+    !flow.came_here() && tables.peer(client).is_none() && !tables.is_vip(client)
 }
 
 /// The bridge that the task is on.

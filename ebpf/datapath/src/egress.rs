@@ -1,20 +1,21 @@
-//! What this host itself sends out of an uplink to another node's published port.
+//! Packets that this host itself sends out of an uplink to another node's published port.
 //!
-//! Where [`crate::host`] pointed a socket at a task elsewhere, its packets are
+//! Where [`crate::socket_lb`] pointed a socket at a task elsewhere, its packets are
 //! addressed to that task's node; in the tunnel they also name the task. All else is
 //! left alone: the other node answers it as it answers anyone.
 
+use crate::choose::confirm;
+use crate::fragments;
 use crate::mss;
 use crate::packet::{Packet, Tables};
-use crate::parse::{self, Segment};
-use crate::pieces;
-use crate::tunnel::{self, Way};
+use crate::parse::{self, L4Packet};
+use crate::tunnel::{self, Direction, Read};
 use crate::verdict::Verdict;
-use lb_abi::call::Call;
 use lb_abi::counters::Reason;
-use lb_abi::flow::Flow;
-use lb_abi::service::{Port, REMOTE};
-use lb_abi::{Be32, TCP, UDP};
+use lb_abi::flow::{EMBRYONIC, Flow};
+use lb_abi::service::{Frontend, Port, REMOTE};
+use lb_abi::sock_rev_nat::SockRevNatKey;
+use lb_abi::{TCP, UDP};
 
 /// Decides about a frame that is about to leave by an uplink. It keeps its next hop.
 #[inline(always)]
@@ -29,28 +30,27 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         return Verdict::Pass;
     };
     let tuple = segment.tuple;
-    // Ours, on their way already.
     if tuple.proto == UDP && tuple.destination_port == settings.tunnel_port {
-        return Verdict::Pass;
+        return tunnelled(packet, tables, &segment);
     }
     let port = Port::new(tuple.destination_port, tuple.proto);
-    let published = tables.frontend(&port).is_some();
-    if !published && tuple.proto != TCP
-        || !tables.peer(tuple.destination)
+    let frontend = tables.frontend(&port);
+    if frontend.is_none() && tuple.proto != TCP
+        || tables.peer(tuple.destination).is_none()
         // The reply would not be recognised as this host's own.
-        || !tables.answers(tuple.source)
+        || !tables.is_vip(tuple.source)
     {
         return Verdict::Pass;
     }
-    pieces::begin(tables, &segment);
-    let (task, own) = match task(packet, tables, &segment, published) {
+    fragments::begin(tables, &segment);
+    let (task, own) = match task(packet, tables, &segment, frontend.as_ref()) {
         Ok(Some(task)) => task,
         Ok(None) => return Verdict::Pass,
         Err(reason) => return Verdict::Drop(reason),
     };
     // Of a task that is gone its node knows best: what lives on moves on there.
     match tables.backend(task) {
-        Some(backend) if backend.place == REMOTE && backend.address == tuple.destination => {}
+        Some(backend) if backend.locality == REMOTE && backend.address == tuple.destination => {}
         _ => return Verdict::Pass,
     }
     // Too large for the tunnel is not too large for the wire, and the node finds the
@@ -65,15 +65,38 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     tables.count_in(task, u64::from(segments), segment.bytes(segments));
     if tunnel::enter(
         packet,
+        tables,
         &segment,
         settings,
         tuple.destination,
-        if own { Way::ToOwn } else { Way::ToTask },
+        if own {
+            Direction::ToOwn
+        } else {
+            Direction::ToTask
+        },
         task,
     ) {
         Verdict::Pass
     } else {
         Verdict::Drop(Reason::NoRoom)
+    }
+}
+
+/// What leaves for the tunnel port of another node. What swarmlb itself made bears a token by this node's
+/// key; anything else there is somebody's who would speak for this node: a container, a process, or
+/// whoever has packets forwarded by it.
+#[inline(always)]
+fn tunnelled<P: Packet, T: Tables>(packet: &P, tables: &T, segment: &L4Packet) -> Verdict {
+    if tables.peer(segment.tuple.destination).is_none() {
+        return Verdict::Pass;
+    }
+    let own = tables
+        .token_keys()
+        .is_some_and(|keys| matches!(tunnel::open(packet, keys), Read::Opened(_)));
+    if own {
+        Verdict::Pass
+    } else {
+        Verdict::Drop(Reason::NotOurs)
     }
 }
 
@@ -83,29 +106,30 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
 fn task<P: Packet, T: Tables>(
     packet: &P,
     tables: &T,
-    segment: &Segment,
-    published: bool,
+    segment: &L4Packet,
+    frontend: Option<&Frontend>,
 ) -> Result<Option<(u64, bool)>, Reason> {
     let tuple = segment.tuple;
-    let call = Call::new(packet.socket(), tuple.destination, tuple.destination_port);
-    let called = tables.call(&call);
+    let call = SockRevNatKey::new(packet.socket(), tuple.destination, tuple.destination_port);
+    let called = tables.sock_rev_nat(&call);
     let flow = tables
         .flow(&tuple, segment.state_in())
-        .filter(|flow| flow.peer.get() == 0);
+        .filter(Flow::came_here);
     let Some(called) = called else {
         // A new connection on an old one's ports is somebody else's.
         return Ok(match flow {
-            Some(flow) if !segment.opens() => Some((flow.task, !published)),
+            Some(flow) if !segment.opens() => Some((flow.task, frontend.is_none())),
             _ => None,
         });
     };
-    let same = match flow {
-        Some(flow) => flow.task == called.task && !(segment.opens() && Flow::closed(flow.state)),
-        None => false,
-    };
-    if !same {
-        let flow = Flow::new(called.task, Be32::new(0));
-        if !tables.remember(&tuple, &flow) {
+    let same = flow
+        .filter(|flow| flow.task == called.task && !(segment.opens() && Flow::closed(flow.state)));
+    if let Some(flow) = same {
+        confirm(tables, segment, frontend, flow, segment.state_in());
+    } else {
+        // Any process may open as many as it likes.
+        let mut flow = Flow::away(called.task, tuple.destination, EMBRYONIC);
+        if !tables.remember(&tuple, &mut flow) {
             return Err(Reason::FlowTable);
         }
         // A connection is counted when the process begins it.

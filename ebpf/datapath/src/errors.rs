@@ -1,14 +1,15 @@
 //! ICMP errors about our flows: to the task that the flow belongs to, and back to
-//! the client that a task complains about. Whatever is about no flow of ours passes.
+//! the client that a task complains about. An error about no known flow passes.
 //!
 //! Errors are rare, and two headers of any length deep: XDP leaves them to tc.
 
 use crate::deliver::to_bridge;
-use crate::icmp::{self, Complaint};
+use crate::icmp::{self, IcmpError};
 use crate::packet::{ETHERNET, Packet, Tables};
 use crate::parse;
 use crate::rewrite::End;
-use crate::tunnel::{self, INNER, Opened, Way};
+use crate::tunnel::{self, Direction, INNER, Opened};
+use crate::uplink::answers;
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
 use lb_abi::flow::Flow;
@@ -31,13 +32,13 @@ pub fn from_client<P: Packet, T: Tables>(
     let Some((flow, backend)) = concerned(tables, &complaint) else {
         return Verdict::Pass;
     };
-    if !parse::ours(packet, tables) {
+    if !parse::ours(packet, tables, settings) {
         return Verdict::Pass;
     }
-    if backend.place == LOCAL {
+    if backend.locality == LOCAL {
         return deliver(packet, tables, settings, &complaint, (&backend, &flow));
     }
-    if flow.peer.get() != 0 {
+    if !flow.came_here() {
         return Verdict::Pass;
     }
     let segment = complaint.segment();
@@ -46,10 +47,11 @@ pub fn from_client<P: Packet, T: Tables>(
     }
     tunnel::send(
         packet,
+        tables,
         &segment,
         settings,
         backend.address,
-        Way::ToTask,
+        Direction::ToTask,
         flow.task,
     )
 }
@@ -72,7 +74,7 @@ pub fn to_task<P: Packet, T: Tables>(
         Some(found) => found,
         None => return Verdict::Drop(Reason::UnknownTask),
     };
-    if backend.place != LOCAL || flow.task != opened.task || flow.peer != opened.sender {
+    if backend.locality != LOCAL || flow.task != opened.task || !flow.came_from(opened.sender) {
         return Verdict::Drop(Reason::UnknownTask);
     }
     if !packet.shrink() {
@@ -96,13 +98,18 @@ pub fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opene
     let Some(complaint) = icmp::read(packet, INNER) else {
         return Verdict::Drop(Reason::BadTunnel);
     };
-    let Some(flow) = tables.flow(&complaint.about, 0) else {
+    // An error keeps no flow alive: whoever is on the way sends those.
+    let Some(flow) = tables.peek(&complaint.about) else {
         return Verdict::Drop(Reason::UnknownTask);
     };
-    if flow.task != opened.task || flow.peer.get() != 0 {
+    if !answers(tables, &flow, opened) {
         return Verdict::Drop(Reason::UnknownTask);
     }
-    let here = tables.answers(complaint.destination);
+    // It goes to whoever sent what it is about, and to nobody else.
+    if complaint.destination != complaint.about.source {
+        return Verdict::Drop(Reason::UnknownTask);
+    }
+    let here = tables.is_vip(complaint.destination);
     if packet.shrink() {
         if here { Verdict::Pass } else { Verdict::Uplink }
     } else {
@@ -126,11 +133,14 @@ pub fn from_task<P: Packet, T: Tables>(packet: &mut P, tables: &T, settings: &Se
     let Some(complaint) = icmp::read(packet, ETHERNET) else {
         return Verdict::Pass;
     };
-    let Some(reply) = tables.reply(&complaint.about.reversed()) else {
+    let Some(reply) = tables.rev_nat(&complaint.about.reversed()) else {
         return Verdict::Pass;
     };
-    // Only the task itself speaks in the frontend's name, and never to a container here.
-    if reply.calls != 0 || complaint.source != complaint.about.destination {
+    // Only the task itself speaks in the frontend's name, to whoever sent what it is about, and never
+    // to a container here.
+    let about = &complaint.about;
+    let own = complaint.source == about.destination && complaint.destination == about.source;
+    if reply.calls != 0 || !own {
         return Verdict::Pass;
     }
     let segment = complaint.segment();
@@ -145,27 +155,31 @@ pub fn from_task<P: Packet, T: Tables>(packet: &mut P, tables: &T, settings: &Se
     if here {
         return Verdict::Uplink;
     }
+    let mut segment = segment;
+    segment.tuple.source = reply.frontend;
     tunnel::send(
         packet,
+        tables,
         &segment,
         settings,
         reply.peer,
-        Way::ToClient,
+        Direction::ToClient,
         reply.task,
     )
 }
 
 /// The flow that a client's side complains about, and its task.
 #[inline(always)]
-fn concerned<T: Tables>(tables: &T, complaint: &Complaint) -> Option<(Flow, Backend)> {
+fn concerned<T: Tables>(tables: &T, complaint: &IcmpError) -> Option<(Flow, Backend)> {
     let about = &complaint.about;
     // It left in the frontend's name, so the error comes back to that.
     if complaint.destination != about.source {
         return None;
     }
-    tables.frontend(&Port::new(about.source_port, about.proto))?;
-    let flow = tables.flow(&about.reversed(), 0)?;
-    Some((flow, tables.backend(flow.task)?))
+    let frontend = tables.frontend(&Port::new(about.source_port, about.proto))?;
+    let flow = tables.peek(&about.reversed())?;
+    let backend = tables.backend(flow.task)?;
+    (backend.service == frontend.service).then_some((flow, backend))
 }
 
 /// To the task, about the packet as the task sent it.
@@ -174,7 +188,7 @@ fn deliver<P: Packet, T: Tables>(
     packet: &mut P,
     tables: &T,
     settings: &Settings,
-    complaint: &Complaint,
+    complaint: &IcmpError,
     (backend, flow): (&Backend, &Flow),
 ) -> Verdict {
     if (settings.bridge | backend.link) == 0 {
@@ -184,9 +198,9 @@ fn deliver<P: Packet, T: Tables>(
     let Some(frontend) = tables.frontend(&port) else {
         return Verdict::Pass;
     };
-    let client_port = match flow.alias.get() {
+    let client_port = match flow.remapped_port.get() {
         0 => complaint.about.destination_port,
-        _ => flow.alias,
+        _ => flow.remapped_port,
     };
     let task = (backend.address, frontend.target);
     if icmp::readdress(packet, complaint, End::Source, task, client_port) {

@@ -1,7 +1,7 @@
 //! ICMP errors (RFC 792): each carries the head of the packet it is about.
 
 use crate::packet::{Change, Packet};
-use crate::parse::{Ipv4, Piece, Segment};
+use crate::parse::{Fragment, Ipv4, L4Packet};
 use crate::rewrite::{End, bytes};
 use lb_abi::flow::Tuple;
 use lb_abi::{Be16, Be32, TCP, UDP};
@@ -15,7 +15,7 @@ const HEAD: usize = 8;
 
 /// An ICMP error about a TCP or UDP packet.
 #[derive(Clone, Copy, Debug)]
-pub struct Complaint {
+pub struct IcmpError {
     /// Who complains.
     pub source: Be32,
     /// To whom.
@@ -36,25 +36,31 @@ pub struct Complaint {
     tos: u8,
 }
 
-impl Complaint {
-    /// The error as the tunnel sees any packet: it takes the way of the flow.
+impl IcmpError {
+    /// The error as the tunnel sees any packet: between its own ends, with the ports of what it is
+    /// about.
     #[inline(always)]
     #[must_use]
-    pub const fn segment(&self) -> Segment {
-        Segment {
-            tuple: self.about,
+    pub const fn segment(&self) -> L4Packet {
+        L4Packet {
+            tuple: Tuple {
+                source: self.source,
+                destination: self.destination,
+                proto: ICMP,
+                ..self.about
+            },
             l3: self.l3,
             l4: self.l4,
             headers: self.l4 - self.l3 + HEADER,
             total: self.total,
             tos: self.tos,
             flags: 0,
-            piece: Piece::Whole,
+            piece: Fragment::None,
             id: Be16::new(0),
         }
     }
 
-    /// The same, once so many bytes before it are gone.
+    /// The error where it is once so many bytes before it are gone.
     #[inline(always)]
     #[must_use]
     pub const fn moved(self, bytes: usize) -> Self {
@@ -79,7 +85,7 @@ pub fn starts<P: Packet>(packet: &P, l3: usize) -> bool {
 
 /// The error whose IPv4 header is at `l3`, if it is one about TCP or UDP.
 #[inline(always)]
-pub fn read<P: Packet>(packet: &P, l3: usize) -> Option<Complaint> {
+pub fn read<P: Packet>(packet: &P, l3: usize) -> Option<IcmpError> {
     let ip: Ipv4 = packet.load(l3)?;
     let header = usize::from(ip.version_length & 0x0f) << 2;
     if ip.proto != ICMP || ip.version_length >> 4 != 4 || header < size_of::<Ipv4>() {
@@ -109,7 +115,7 @@ pub fn read<P: Packet>(packet: &P, l3: usize) -> Option<Complaint> {
     }
     let inner_l4 = inner + inner_header;
     let [source_port, destination_port] = packet.load::<[Be16; 2]>(inner_l4)?;
-    Some(Complaint {
+    Some(IcmpError {
         source: ip.source,
         destination: ip.destination,
         about: Tuple {
@@ -138,7 +144,7 @@ pub fn read<P: Packet>(packet: &P, l3: usize) -> Option<Complaint> {
 #[inline(always)]
 pub fn readdress<P: Packet>(
     packet: &mut P,
-    complaint: &Complaint,
+    complaint: &IcmpError,
     end: End,
     (address, port): (Be32, Be16),
     other: Be16,

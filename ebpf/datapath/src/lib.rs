@@ -20,27 +20,28 @@
 #![cfg_attr(not(any(feature = "model", test)), no_std)]
 #![forbid(unsafe_code)]
 
-mod alias;
 pub mod bridge;
-pub mod callers;
 pub mod checksum;
 pub mod choose;
 pub mod deliver;
 pub mod egress;
 pub mod errors;
-pub mod host;
+mod fragments;
+pub mod hairpin;
 pub mod icmp;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod mss;
-pub mod oversize;
 pub mod packet;
 pub mod parse;
-mod pieces;
+pub mod pmtu;
 pub mod port;
+mod port_remap;
 pub mod rewrite;
 pub mod schedule;
-mod spare;
+mod snat_port;
+pub mod socket_lb;
+pub mod token;
 pub mod tunnel;
 pub mod uplink;
 pub mod verdict;

@@ -6,11 +6,12 @@ pub use frame::Frame;
 
 use crate::packet::Tables;
 use lb_abi::Be32;
-use lb_abi::call::{Call, Called};
 use lb_abi::counters::{Counters, Reason};
-use lb_abi::flow::{Caller, Flow, Fragments, Ports, Reply, Tuple};
-use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
+use lb_abi::flow::{FirstPiece, Flow, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
+use lb_abi::tunnel::TokenKeys;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,26 +32,32 @@ pub struct Memory {
     pub backends: BTreeMap<u64, Backend>,
     /// Own addresses.
     pub addresses: BTreeSet<u32>,
-    /// Nodes of the Swarm.
-    pub peers: BTreeSet<u32>,
+    /// Ports of bridges behind which tasks are, by the tasks' addresses.
+    pub endpoints: BTreeMap<u32, u32>,
+    /// Nodes of the Swarm, with the keys of what they send.
+    pub peers: BTreeMap<u32, TokenKeys>,
+    /// The keys of what this node sends.
+    pub token_keys: TokenKeys,
     /// Flows of clients.
     pub flows: RefCell<BTreeMap<Tuple, Flow>>,
     /// What replies become.
-    pub replies: RefCell<BTreeMap<Tuple, Reply>>,
-    /// Ports of fragmented packets.
-    pub fragments: RefCell<BTreeMap<Fragments, Ports>>,
+    pub replies: RefCell<BTreeMap<Tuple, RevNat>>,
+    /// First pieces of fragmented packets.
+    pub fragments: RefCell<BTreeMap<Fragments, FirstPiece>>,
     /// Packets that something else was sent for.
     pub dropped: RefCell<BTreeMap<Reason, u64>>,
     /// What processes on the node asked for.
-    pub calls: RefCell<BTreeMap<Call, Called>>,
+    pub calls: RefCell<BTreeMap<SockRevNatKey, SockRevNatValue>>,
     /// Containers of this node that call.
-    pub callers: RefCell<BTreeMap<Tuple, Caller>>,
+    pub callers: RefCell<BTreeMap<Tuple, SnatEntry>>,
     /// Traffic per task.
     pub counters: RefCell<BTreeMap<u64, Counters>>,
     /// Networks that may open flows to restricted ports, with their bits.
     pub allowed: BTreeSet<(Source, u32)>,
     /// Clients that are kept with their tasks.
-    pub kept: RefCell<BTreeMap<Client, Kept>>,
+    pub kept: RefCell<BTreeMap<AffinityKey, AffinityValue>>,
+    /// Clients that are to be, once they have proved to be there.
+    pub keeping: RefCell<BTreeMap<AffinityKey, AffinityValue>>,
     /// Flows of tasks, where that matters.
     pub loads: RefCell<BTreeMap<u64, u64>>,
     /// The agent's lease has run out.
@@ -80,7 +87,7 @@ impl Tables for Memory {
         self.frontends.get(port).copied()
     }
 
-    fn turn(&self, port: &Port) -> Option<u64> {
+    fn rr_counter(&self, port: &Port) -> Option<u64> {
         let mut turns = self.turns.borrow_mut();
         let turn = turns.get_mut(port)?;
         let was = *turn;
@@ -96,12 +103,20 @@ impl Tables for Memory {
         self.backends.get(&task).copied()
     }
 
-    fn answers(&self, address: Be32) -> bool {
+    fn is_vip(&self, address: Be32) -> bool {
         self.addresses.contains(&address.get())
     }
 
-    fn peer(&self, address: Be32) -> bool {
-        self.peers.contains(&address.get())
+    fn endpoint(&self, address: Be32) -> Option<u32> {
+        self.endpoints.get(&address.get()).copied()
+    }
+
+    fn peer(&self, address: Be32) -> Option<&TokenKeys> {
+        self.peers.get(&address.get())
+    }
+
+    fn token_keys(&self) -> Option<&TokenKeys> {
+        Some(&self.token_keys)
     }
 
     fn flow(&self, tuple: &Tuple, state: u32) -> Option<Flow> {
@@ -111,6 +126,15 @@ impl Tables for Memory {
         flow.state |= state;
         flow.seen = self.now;
         Some(was)
+    }
+
+    fn flow_if(&self, tuple: &Tuple, state: u32, fits: impl FnOnce(&Flow) -> bool) -> Option<Flow> {
+        let known = self.peek(tuple)?;
+        if fits(&known) {
+            self.flow(tuple, state)
+        } else {
+            Some(known)
+        }
     }
 
     fn peek(&self, tuple: &Tuple) -> Option<Flow> {
@@ -133,70 +157,87 @@ impl Tables for Memory {
         })
     }
 
-    fn kept(&self, client: &Client) -> Option<Kept> {
-        self.kept.borrow().get(client).copied()
+    fn affinity(&self, client: &AffinityKey) -> Option<AffinityValue> {
+        let keeping = self.keeping.borrow();
+        self.kept
+            .borrow()
+            .get(client)
+            .or(keeping.get(client))
+            .copied()
     }
 
-    fn keep(&self, client: &Client, kept: &Kept) {
-        self.kept.borrow_mut().insert(*client, *kept);
+    fn set_affinity(&self, client: &AffinityKey, kept: &AffinityValue, proved: bool) {
+        let (mut settled, mut keeping) = (self.kept.borrow_mut(), self.keeping.borrow_mut());
+        if proved {
+            keeping.remove(client);
+            settled.insert(*client, *kept);
+            return;
+        }
+        if settled
+            .get(client)
+            .is_some_and(|known| known.task == kept.task)
+        {
+            return;
+        }
+        settled.remove(client);
+        keeping.insert(*client, *kept);
     }
 
-    fn load(&self, task: u64) -> u64 {
+    fn conns(&self, task: u64) -> u64 {
         self.loads.borrow().get(&task).copied().unwrap_or(0)
     }
 
-    fn add_load(&self, task: u64) {
+    fn add_conn(&self, task: u64) {
         if let Some(load) = self.loads.borrow_mut().get_mut(&task) {
             *load += 1;
         }
     }
 
-    fn remember(&self, tuple: &Tuple, flow: &Flow) -> bool {
-        self.flows.borrow_mut().insert(
-            *tuple,
-            Flow {
-                seen: self.now,
-                ..*flow
-            },
-        );
+    fn remember(&self, tuple: &Tuple, flow: &mut Flow) -> bool {
+        flow.seen = self.now;
+        self.flows.borrow_mut().insert(*tuple, *flow);
         true
     }
 
-    fn reply(&self, tuple: &Tuple) -> Option<Reply> {
+    fn rev_nat(&self, tuple: &Tuple) -> Option<RevNat> {
         self.replies.borrow().get(tuple).copied()
     }
 
-    fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool {
+    fn remember_rev_nat(&self, tuple: &Tuple, reply: &RevNat) -> bool {
         self.replies.borrow_mut().insert(*tuple, *reply);
         true
     }
 
-    fn fragments(&self, key: &Fragments) -> Option<Ports> {
+    fn fragments(&self, key: &Fragments) -> Option<FirstPiece> {
         self.fragments.borrow().get(key).copied()
     }
 
-    fn remember_fragments(&self, key: &Fragments, ports: &Ports) {
-        self.fragments.borrow_mut().insert(*key, *ports);
+    fn remember_fragments(&self, key: &Fragments, first: &FirstPiece) {
+        self.fragments.borrow_mut().insert(*key, *first);
+    }
+
+    fn forget_fragments(&self, key: &Fragments) {
+        self.fragments.borrow_mut().remove(key);
     }
 
     fn dropped(&self, reason: Reason) {
         *self.dropped.borrow_mut().entry(reason).or_default() += 1;
     }
 
-    fn call(&self, call: &Call) -> Option<Called> {
+    fn sock_rev_nat(&self, call: &SockRevNatKey) -> Option<SockRevNatValue> {
         self.calls.borrow().get(call).copied()
     }
 
-    fn remember_call(&self, call: &Call, called: &Called) -> bool {
+    fn remember_sock_rev_nat(&self, call: &SockRevNatKey, called: &SockRevNatValue) -> bool {
         self.calls.borrow_mut().insert(*call, *called);
         true
     }
 
-    fn caller(&self, tuple: &Tuple) -> Option<Caller> {
+    fn hairpin_snat(&self, tuple: &Tuple) -> Option<SnatEntry> {
         self.callers.borrow().get(tuple).copied()
     }
 
-    fn remember_caller(&self, tuple: &Tuple, caller: &Caller) -> bool {
+    fn remember_hairpin_snat(&self, tuple: &Tuple, caller: &SnatEntry) -> bool {
         self.callers.borrow_mut().insert(*tuple, *caller);
         true
     }

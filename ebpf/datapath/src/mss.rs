@@ -5,7 +5,7 @@
 //! small answers work and large ones vanish.
 
 use crate::packet::{Change, Packet};
-use crate::parse::Segment;
+use crate::parse::L4Packet;
 use crate::tunnel::OVERHEAD;
 use lb_abi::settings::Settings;
 
@@ -15,7 +15,7 @@ const OPTIONS: usize = 6;
 /// Lowers the MSS option of a SYN or SYN-ACK to what the tunnel can carry.
 /// False only if the packet could not be written.
 #[inline(always)]
-pub fn clamp<P: Packet>(packet: &mut P, segment: &Segment, settings: &Settings) -> bool {
+pub fn clamp<P: Packet>(packet: &mut P, segment: &L4Packet, settings: &Settings) -> bool {
     // 20 bytes of IPv4, 20 of TCP; a link smaller than that has other worries.
     let limit = (settings.mtu as usize).saturating_sub(OVERHEAD + 40);
     #[expect(clippy::cast_possible_truncation, reason = "bounded by min")]
@@ -41,7 +41,7 @@ pub fn clamp<P: Packet>(packet: &mut P, segment: &Segment, settings: &Settings) 
 }
 
 #[inline(always)]
-fn lower<P: Packet>(packet: &mut P, segment: &Segment, at: usize, limit: u16) -> bool {
+fn lower<P: Packet>(packet: &mut P, segment: &L4Packet, at: usize, limit: u16) -> bool {
     let Some(bytes) = packet.load::<[u8; 2]>(at) else {
         return true;
     };

@@ -1,11 +1,12 @@
-//! What the datapath asks of a packet and of the maps; each hook answers in its own way.
+//! The datapath's interfaces to a packet and to the maps; each hook implements them in its own way.
 
 use lb_abi::Be32;
-use lb_abi::call::{Call, Called};
 use lb_abi::counters::Reason;
-use lb_abi::flow::{Caller, Flow, Fragments, Ports, Reply, Tuple};
-use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
+use lb_abi::flow::{FirstPiece, Flow, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
+use lb_abi::tunnel::TokenKeys;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Bytes of an Ethernet header without tags.
@@ -35,7 +36,7 @@ pub trait Packet {
     /// Removes [`crate::tunnel::OVERHEAD`] bytes behind the Ethernet header.
     fn shrink(&mut self) -> bool;
 
-    /// Cuts the frame to `keep` bytes and inserts [`crate::oversize::ROOM`] bytes behind the
+    /// Cuts the frame to `keep` bytes and inserts [`crate::pmtu::ROOM`] bytes behind the
     /// Ethernet header. Only asked where [`Packet::DELIVERS`].
     fn quote(&mut self, keep: usize) -> bool;
 
@@ -46,8 +47,12 @@ pub trait Packet {
     fn patch_transport(&mut self, at: usize, change: Change) -> bool;
 
     /// Is there a way to `destination`, out of the uplink that it came in on, that this hook
-    /// can take now? Asked before the packet is changed.
+    /// can take now? Never to an address of the node itself. Asked before the packet is changed.
     fn route(&mut self, source: Be32, destination: Be32) -> bool;
+
+    /// Does the host's way from `source` to `destination` begin at the device that the packet came
+    /// in on?
+    fn leads(&mut self, source: Be32, destination: Be32) -> bool;
 
     /// Bytes of payload per segment where this is several merged ones, else 0.
     fn segment_size(&self) -> u32;
@@ -90,17 +95,25 @@ pub trait Tables {
     /// The frontend on a port.
     fn frontend(&self, port: &Port) -> Option<Frontend>;
     /// Adds one to the turn of a frontend and returns what it was.
-    fn turn(&self, port: &Port) -> Option<u64>;
+    fn rr_counter(&self, port: &Port) -> Option<u64>;
     /// The key of the task in a slot.
     fn slot(&self, slot: &Slot) -> Option<u64>;
     /// The task with a key.
     fn backend(&self, task: u64) -> Option<Backend>;
     /// Is it an address on which this node answers?
-    fn answers(&self, address: Be32) -> bool;
-    /// Is it a node of the Swarm?
-    fn peer(&self, address: Be32) -> bool;
+    fn is_vip(&self, address: Be32) -> bool;
+    /// The index of the port of a bridge behind which the task of this node with this address is, if that
+    /// is known.
+    fn endpoint(&self, address: Be32) -> Option<u32>;
+    /// The keys of the node of the Swarm that has this address, if it is one; they may be none yet.
+    fn peer(&self, address: Be32) -> Option<&TokenKeys>;
+    /// The keys of this node.
+    fn token_keys(&self) -> Option<&TokenKeys>;
     /// The flow of a client's tuple as it was, after setting `state` bits and the time in it.
     fn flow(&self, tuple: &Tuple, state: u32) -> Option<Flow>;
+    /// The flow of a client's tuple as it was; where it `fits` who speaks of it, after setting `state` bits and the
+    /// time in it.
+    fn flow_if(&self, tuple: &Tuple, state: u32, fits: impl FnOnce(&Flow) -> bool) -> Option<Flow>;
     /// The flow of a client's tuple, looked at from aside: nothing is set in it.
     fn peek(&self, tuple: &Tuple) -> Option<Flow>;
     /// The clock of flows: [`lb_abi::flow::ticks`].
@@ -110,32 +123,35 @@ pub trait Tables {
     /// May a client open flows to a port that is restricted?
     fn allowed(&self, source: &Source) -> bool;
     /// The task that a client is kept with.
-    fn kept(&self, client: &Client) -> Option<Kept>;
-    /// Keeps a client with a task. Where that fails, the client is not kept.
-    fn keep(&self, client: &Client, kept: &Kept);
+    fn affinity(&self, client: &AffinityKey) -> Option<AffinityValue>;
+    /// Keeps a client with a task, for good (`proved`) or until it has proved to be there: those that
+    /// have not never take room from others. Where that fails, the client is not kept.
+    fn set_affinity(&self, client: &AffinityKey, kept: &AffinityValue, proved: bool);
     /// Flows of a task through this node, about.
-    fn load(&self, task: u64) -> u64;
+    fn conns(&self, task: u64) -> u64;
     /// Adds one to that.
-    fn add_load(&self, task: u64);
-    /// Remembers a flow, in place of an older one. Those that are [`lb_abi::flow::OPENING`]
-    /// never take room from others.
-    fn remember(&self, tuple: &Tuple, flow: &Flow) -> bool;
+    fn add_conn(&self, task: u64);
+    /// Remembers a flow, seen now, in place of an older one. Those that are [`lb_abi::flow::EMBRYONIC`]
+    /// never take room from others. `flow` is written to, as programs have no stack for a copy.
+    fn remember(&self, tuple: &Tuple, flow: &mut Flow) -> bool;
     /// What a task's packets become.
-    fn reply(&self, tuple: &Tuple) -> Option<Reply>;
+    fn rev_nat(&self, tuple: &Tuple) -> Option<RevNat>;
     /// Remembers what a task's packets become.
-    fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool;
-    /// The ports of a fragmented packet whose first piece was ours.
-    fn fragments(&self, key: &Fragments) -> Option<Ports>;
-    /// Remembers those ports.
-    fn remember_fragments(&self, key: &Fragments, ports: &Ports);
+    fn remember_rev_nat(&self, tuple: &Tuple, reply: &RevNat) -> bool;
+    /// The first piece of a fragmented packet, if that was ours.
+    fn fragments(&self, key: &Fragments) -> Option<FirstPiece>;
+    /// Remembers a first piece.
+    fn remember_fragments(&self, key: &Fragments, first: &FirstPiece);
+    /// Forgets it.
+    fn forget_fragments(&self, key: &Fragments);
     /// What the process asked for whose socket is pointed there.
-    fn call(&self, call: &Call) -> Option<Called>;
+    fn sock_rev_nat(&self, call: &SockRevNatKey) -> Option<SockRevNatValue>;
     /// Remembers what a process asked for.
-    fn remember_call(&self, call: &Call, called: &Called) -> bool;
+    fn remember_sock_rev_nat(&self, call: &SockRevNatKey, called: &SockRevNatValue) -> bool;
     /// Who is presented under a tuple.
-    fn caller(&self, tuple: &Tuple) -> Option<Caller>;
+    fn hairpin_snat(&self, tuple: &Tuple) -> Option<SnatEntry>;
     /// Remembers who is presented under a tuple.
-    fn remember_caller(&self, tuple: &Tuple, caller: &Caller) -> bool;
+    fn remember_hairpin_snat(&self, tuple: &Tuple, caller: &SnatEntry) -> bool;
     /// Counts a packet that does not go on, although something else is sent in its place.
     fn dropped(&self, reason: Reason);
     /// Counts a new flow of a task.

@@ -1,8 +1,9 @@
 //! From bytes to a tuple, or to "not ours".
 
+use crate::fragments;
 use crate::packet::{ETHERNET, Packet, Tables};
-use crate::pieces;
 use lb_abi::flow::{FIN_IN, FIN_OUT, RESET, Tuple};
+use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -59,41 +60,41 @@ pub struct Ipv4 {
     pub destination: Be32,
 }
 
-/// How much of a packet it is.
+/// Which fragment of a packet it is, if it is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// All of it.
-    Whole,
+pub enum Fragment {
+    /// None: the whole packet.
+    None,
     /// The first fragment, with the ports.
     First,
     /// Another fragment: no header of TCP or UDP.
-    Later,
+    Rest,
 }
 
 /// A TCP or UDP packet, or a fragment of one.
 #[derive(Clone, Copy, Debug)]
-pub struct Segment {
+pub struct L4Packet {
     /// Its 5-tuple.
     pub tuple: Tuple,
     /// Offset of the IPv4 header in the frame.
     pub l3: usize,
     /// Offset of the TCP or UDP header in the frame, where there is one.
     pub l4: usize,
-    /// Bytes of headers, IPv4 and (but for [`Piece::Later`]) transport.
+    /// Bytes of headers, IPv4 and (but for [`Fragment::Rest`]) transport.
     pub headers: usize,
     /// Bytes of the IPv4 packet.
     pub total: u16,
     /// DSCP and ECN.
     pub tos: u8,
-    /// TCP flags; 0 for UDP and [`Piece::Later`].
+    /// TCP flags; 0 for UDP and [`Fragment::Rest`].
     pub flags: u8,
     /// Which piece it is.
-    pub piece: Piece,
+    pub piece: Fragment,
     /// The packet's number, which its pieces share.
     pub id: Be16,
 }
 
-impl Segment {
+impl L4Packet {
     /// A TCP SYN that opens a connection?
     #[inline(always)]
     #[must_use]
@@ -163,11 +164,17 @@ pub fn ipv4<P: Packet>(packet: &P) -> bool {
 /// Is the frame addressed to the MAC address of the uplink that it came in on? Asked last,
 /// about frames that would be ours: for all the others it would be a look-up for nothing.
 #[inline(always)]
-pub fn ours<P: Packet, T: Tables>(packet: &P, tables: &T) -> bool {
-    match (tables.uplink(packet.link()), packet.load::<Ethernet>(0)) {
-        (Some(uplink), Some(ethernet)) => ethernet.destination == uplink.mac,
-        _ => false,
+pub fn ours<P: Packet, T: Tables>(packet: &P, tables: &T, settings: &Settings) -> bool {
+    let Some(ethernet) = packet.load::<Ethernet>(0) else {
+        return false;
+    };
+    let link = packet.link();
+    if link == settings.uplink {
+        return ethernet.destination == settings.mac;
     }
+    tables
+        .uplink(link)
+        .is_some_and(|uplink| ethernet.destination == uplink.mac)
 }
 
 /// The TCP or UDP packet whose IPv4 header is at `l3`.
@@ -175,7 +182,7 @@ pub fn ours<P: Packet, T: Tables>(packet: &P, tables: &T) -> bool {
 /// None for what is left to the kernel: other protocols, fragments of what is not ours, and
 /// whatever contradicts itself.
 #[inline(always)]
-pub fn segment<P: Packet, T: Tables>(packet: &P, tables: &T, l3: usize) -> Option<Segment> {
+pub fn segment<P: Packet, T: Tables>(packet: &P, tables: &T, l3: usize) -> Option<L4Packet> {
     let ip: Ipv4 = packet.load(l3)?;
     let header = usize::from(ip.version_length & 0x0f) << 2;
     if ip.version_length >> 4 != 4 || header < size_of::<Ipv4>() {
@@ -186,13 +193,18 @@ pub fn segment<P: Packet, T: Tables>(packet: &P, tables: &T, l3: usize) -> Optio
         return None;
     }
     let l4 = l3 + header;
-    let piece = pieces::piece(&ip);
+    let piece = fragments::piece(&ip);
     let ports = match piece {
-        Piece::Later => pieces::ports(tables, &ip)?,
-        Piece::Whole | Piece::First => packet.load(l4)?,
+        Fragment::Rest => fragments::ports(tables, &ip)?,
+        Fragment::None => packet.load(l4)?,
+        Fragment::First => {
+            let ports = packet.load(l4)?;
+            fragments::first(tables, &ip, ports);
+            ports
+        }
     };
     let (transport, flags) = match ip.proto {
-        _ if piece == Piece::Later => (0, 0),
+        _ if piece == Fragment::Rest => (0, 0),
         TCP => {
             let [offset, flags] = packet.load::<[u8; 2]>(l4 + 12)?;
             let length = usize::from(offset >> 4) << 2;
@@ -207,7 +219,7 @@ pub fn segment<P: Packet, T: Tables>(packet: &P, tables: &T, l3: usize) -> Optio
     if usize::from(total) < header + transport {
         return None;
     }
-    Some(Segment {
+    Some(L4Packet {
         tuple: Tuple {
             source: ip.source,
             destination: ip.destination,
@@ -229,6 +241,6 @@ pub fn segment<P: Packet, T: Tables>(packet: &P, tables: &T, l3: usize) -> Optio
 
 /// The packet directly behind the Ethernet header.
 #[inline(always)]
-pub fn outer<P: Packet, T: Tables>(packet: &P, tables: &T) -> Option<Segment> {
+pub fn outer<P: Packet, T: Tables>(packet: &P, tables: &T) -> Option<L4Packet> {
     segment(packet, tables, ETHERNET)
 }

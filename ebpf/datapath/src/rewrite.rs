@@ -1,7 +1,7 @@
 //! Changing one end of a packet: its address, with its port or both ports, and both checksums.
 
 use crate::packet::{Change, Packet};
-use crate::parse::{Piece, Segment};
+use crate::parse::{Fragment, L4Packet};
 use lb_abi::{Be16, Be32, UDP};
 
 /// Which end.
@@ -32,7 +32,7 @@ impl End {
 #[inline(always)]
 pub fn rewrite<P: Packet>(
     packet: &mut P,
-    segment: &Segment,
+    segment: &L4Packet,
     end: End,
     (address, port): (Be32, Be16),
     other: Be16,
@@ -49,7 +49,7 @@ pub fn rewrite<P: Packet>(
     let header = |packet: &mut P| {
         packet.patch_header(segment.l3 + 10, from, to) && packet.store(address_at, &to)
     };
-    if segment.piece == Piece::Later {
+    if segment.piece == Fragment::Rest {
         return header(packet);
     }
     packet.patch_transport(

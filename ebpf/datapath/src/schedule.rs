@@ -1,14 +1,15 @@
-//! Which task a new flow goes to.
+//! Schedulers: the task of a new flow.
 //!
 //! The table has the tasks; what differs between policies is how a flow finds its
 //! place in it: by turn, or by a hash that is the same on every node.
 
 use crate::packet::Tables;
-use crate::parse::Segment;
+use crate::parse::L4Packet;
 use lb_abi::counters::Reason;
-use lb_abi::flow::Flow;
+use lb_abi::flow::{EMBRYONIC, Flow};
 use lb_abi::service::{
-    Backend, Client, Frontend, Kept, PICK_FLOW, PICK_LEAST, PICK_SOURCE, Port, Slot,
+    ACTIVE, AffinityKey, AffinityValue, Backend, Frontend, Port, SCHED_LC, SCHED_MAGLEV, SCHED_SH,
+    Slot,
 };
 use lb_abi::{Be16, Be32, UDP};
 
@@ -26,21 +27,19 @@ pub enum Scheduled {
 #[inline(always)]
 pub fn schedule<T: Tables>(
     tables: &T,
-    segment: &Segment,
+    segment: &L4Packet,
     port: &Port,
     frontend: &Frontend,
     opening: u32,
 ) -> Scheduled {
     let client = (segment.tuple.source, segment.tuple.source_port);
-    let (task, backend) = match next(tables, port, frontend, client) {
+    let proved = opening & EMBRYONIC == 0;
+    let (task, backend) = match next(tables, port, frontend, client, proved) {
         Scheduled::To(task, backend) => (task, backend),
         other => return other,
     };
-    let flow = Flow {
-        state: opening,
-        ..Flow::new(task, Be32::new(0))
-    };
-    if !tables.remember(&segment.tuple, &flow) {
+    let mut flow = Flow::to(task, &backend, opening);
+    if !tables.remember(&segment.tuple, &mut flow) {
         return Scheduled::Failed(Reason::FlowTable);
     }
     // By hash, the middle of a connection that another node began finds its task, too.
@@ -50,7 +49,7 @@ pub fn schedule<T: Tables>(
     Scheduled::To(task, backend)
 }
 
-/// The task that a flow of `client` (address, port) gets.
+/// The task that a flow of `client` (address, port) gets. `proved`: the client is known to be there.
 ///
 /// The turn is one atomic counter per frontend that only new flows touch, so N
 /// new connections to N tasks reach N different tasks, on however many CPUs.
@@ -60,36 +59,47 @@ pub fn next<T: Tables>(
     port: &Port,
     frontend: &Frontend,
     client: (Be32, Be16),
+    proved: bool,
 ) -> Scheduled {
-    if frontend.keep == 0 {
+    if frontend.affinity_ticks == 0 {
         return fresh(tables, port, frontend, client);
     }
-    let stays = Client {
+    let stays = AffinityKey {
         port: *port,
         address: client.0,
     };
     let now = tables.now();
     let kept = tables
-        .kept(&stays)
-        .filter(|kept| now.wrapping_sub(kept.since) <= frontend.keep)
+        .affinity(&stays)
+        .filter(|kept| now.wrapping_sub(kept.since) <= frontend.affinity_ticks)
         .and_then(|kept| Some((kept.task, tables.backend(kept.task)?)))
-        .filter(|(_, backend)| backend.takes != 0 && backend.service == frontend.service);
+        .filter(|(_, backend)| backend.flags & ACTIVE != 0 && backend.service == frontend.service);
     let scheduled = match kept {
         Some((task, backend)) => Scheduled::To(task, backend),
         None => fresh(tables, port, frontend, client),
     };
     if let Scheduled::To(task, _) = &scheduled {
-        let kept = Kept {
-            task: *task,
-            since: now,
-            zero: 0,
-        };
-        tables.keep(&stays, &kept);
+        keep(tables, (port, client.0), *task, proved);
     }
     scheduled
 }
 
-/// The same, for a client that is not kept with a task.
+/// Keeps the client at an address with its task, from now on.
+#[inline(always)]
+pub(crate) fn keep<T: Tables>(tables: &T, (port, address): (&Port, Be32), task: u64, proved: bool) {
+    let client = AffinityKey {
+        port: *port,
+        address,
+    };
+    let kept = AffinityValue {
+        task,
+        since: tables.now(),
+        zero: 0,
+    };
+    tables.set_affinity(&client, &kept, proved);
+}
+
+/// The next task for a client that is not kept with one.
 #[inline(always)]
 fn fresh<T: Tables>(
     tables: &T,
@@ -126,13 +136,13 @@ fn turn<T: Tables>(
     (address, number): (Be32, Be16),
 ) -> Option<u64> {
     let address = u64::from(address.get()) << 32;
-    match frontend.pick {
-        PICK_SOURCE => Some(mixed(address)),
-        PICK_FLOW => {
+    match frontend.scheduler {
+        SCHED_SH => Some(mixed(address)),
+        SCHED_MAGLEV => {
             let ports = u64::from(number.get()) << 16 | u64::from(port.number.get());
             Some(mixed(address | ports))
         }
-        _ => tables.turn(port),
+        _ => tables.rr_counter(port),
     }
 }
 
@@ -146,7 +156,7 @@ pub const fn mixed(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// The task in the place of a table that `turn` gives; with [`PICK_LEAST`] it, or the one
+/// The task in the place of a table that `turn` gives; with [`SCHED_LC`] it, or the one
 /// in another place that has fewer flows. Two choices are as good as all of them, nearly
 /// (Mitzenmacher, IEEE TPDS 2001), and where they are equal the turn decides.
 #[inline(always)]
@@ -159,15 +169,15 @@ fn place<T: Tables>(
     let count = u64::from(frontend.count);
     let first = turn % count;
     let mut task = slot(tables, port, frontend, first)?;
-    if frontend.pick == PICK_LEAST {
+    if frontend.scheduler == SCHED_LC {
         if count > 1 {
             let apart = 1 + mixed(turn) % (count - 1);
             let second = slot(tables, port, frontend, (first + apart) % count)?;
-            if tables.load(second) < tables.load(task) {
+            if tables.conns(second) < tables.conns(task) {
                 task = second;
             }
         }
-        tables.add_load(task);
+        tables.add_conn(task);
     }
     Some((task, tables.backend(task)?))
 }

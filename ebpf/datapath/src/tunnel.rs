@@ -1,24 +1,28 @@
 //! Node to node: the client's packet, unchanged, in Geneve over UDP (RFC 8926).
 //!
 //! ```text
-//! IPv4 20 | UDP 8 | Geneve 8 | option: class, type, length 4 | key of the task 8 | the packet
+//! IPv4 20 | UDP 8 | Geneve 8 | option: class, type, length 4 | key of the task 8 | token 8 | the packet
 //! ```
+//!
+//! The virtual network identifier is the number of the epoch whose key made the token.
 
 use crate::checksum;
-use crate::packet::{ETHERNET, Packet};
-use crate::parse::{IPV4, Ipv4, Piece, Segment};
+use crate::packet::{ETHERNET, Packet, Tables};
+use crate::parse::{Fragment, IPV4, Ipv4, L4Packet};
+use crate::token::{Ends, Token, token};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
 use lb_abi::flow::Tuple;
 use lb_abi::settings::Settings;
+use lb_abi::tunnel::TokenKeys;
 use lb_abi::{Be16, Be32, UDP};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Bytes that the tunnel adds to a packet.
-pub const OVERHEAD: usize = 48;
+pub const OVERHEAD: usize = 56;
 
-/// The same, in the type of IPv4's length field.
-pub(crate) const OVERHEAD_BYTES: u16 = 48;
+/// [`OVERHEAD`] in the type of IPv4's length field.
+pub(crate) const OVERHEAD_BYTES: u16 = 56;
 
 /// Bytes of the outer IPv4 header.
 const IPV4_BYTES: u16 = 20;
@@ -29,13 +33,26 @@ pub const INNER: usize = ETHERNET + OVERHEAD;
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Way {
+pub enum Direction {
     /// From the ingress node to the task's node.
     ToTask = 1,
     /// Back to the ingress node.
     ToClient = 2,
     /// To the task's node, for the port that the task itself listens on.
     ToOwn = 3,
+}
+
+impl Direction {
+    /// The way that an option's type stands for.
+    #[inline(always)]
+    const fn of(kind: u8) -> Option<Self> {
+        match kind & !CRITICAL {
+            1 => Some(Self::ToTask),
+            2 => Some(Self::ToClient),
+            3 => Some(Self::ToOwn),
+            _ => None,
+        }
+    }
 }
 
 /// Everything between the Ethernet header and the packet inside.
@@ -60,17 +77,61 @@ struct Geneve {
     class: Be16,
     kind: u8,
     length: u8,
-    key: [Be32; 2],
+    key: TaskKey,
+    token: Token,
 }
 
-/// Version 0; 3 words of options.
-const VERSION_OPTIONS: u8 = 3;
+/// Version 0; 5 words of options.
+const VERSION_OPTIONS: u8 = 5;
 /// Experimental range of option classes (RFC 8926, section 7): ours until one is registered.
 const CLASS: Be16 = Be16::new(0xff5b);
-/// Two words of data in the option.
-const LENGTH: u8 = 2;
+/// In an option's type: whoever does not know it drops the packet.
+const CRITICAL: u8 = 0x80;
+/// Four words of data in the option.
+const LENGTH: u8 = 4;
 
 const _: () = assert!(size_of::<Header>() == OVERHEAD);
+
+/// The key of a task on the wire, by its halves: at an address that fits no whole one, LLVM reads that byte by
+/// byte, and programs have no stack to spare for it (512 bytes with all that they call).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct TaskKey([Be32; 2]);
+
+impl TaskKey {
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    const fn new(task: u64) -> Self {
+        Self([Be32::new((task >> 32) as u32), Be32::new(task as u32)])
+    }
+
+    #[inline(always)]
+    const fn get(self) -> u64 {
+        let [high, low] = self.0;
+        (high.get() as u64) << 32 | low.get() as u64
+    }
+}
+
+impl Header {
+    /// Its content, if it is a header of this tunnel.
+    #[inline(always)]
+    const fn says(&self) -> Option<Opened> {
+        match Direction::of(self.geneve.kind) {
+            Some(way) => Some(Opened {
+                sender: self.ip.source,
+                way,
+                task: self.geneve.key.get(),
+            }),
+            None => None,
+        }
+    }
+
+    /// The number of the epoch whose key made the token.
+    #[inline(always)]
+    const fn epoch(&self) -> u32 {
+        self.geneve.network.get() >> 8
+    }
+}
 
 /// What a tunnelled frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +139,7 @@ pub struct Opened {
     /// The node that sent it.
     pub sender: Be32,
     /// Which way it goes.
-    pub way: Way,
+    pub way: Direction,
     /// Key of the task.
     pub task: u64,
 }
@@ -86,17 +147,30 @@ pub struct Opened {
 /// Could this be a tunnel packet for us? Cheap, on what is parsed already.
 #[inline(always)]
 #[must_use]
-pub fn addressed(segment: &Segment, settings: &Settings) -> bool {
+pub fn addressed(segment: &L4Packet, settings: &Settings) -> bool {
     segment.tuple.proto == UDP
-        && matches!(segment.piece, Piece::Whole)
+        && matches!(segment.piece, Fragment::None)
         && segment.tuple.destination_port == settings.tunnel_port
         && segment.tuple.destination == settings.node
 }
 
-/// Reads the tunnel header. None if it is someone else's Geneve.
+/// What a frame is that came for the tunnel's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// A packet of this tunnel.
+    Opened(Opened),
+    /// Someone else's Geneve, or none.
+    Foreign,
+    /// Not to be believed, or not to be understood.
+    Bad(Reason),
+}
+
+/// Reads the tunnel header, and believes it if its token is one by a key of the sender's.
 #[inline(always)]
-pub fn open<P: Packet>(packet: &P) -> Option<Opened> {
-    let header: Header = packet.load(ETHERNET)?;
+pub fn open<P: Packet>(packet: &P, keys: &TokenKeys) -> Read {
+    let Some(header) = packet.load::<Header>(ETHERNET) else {
+        return Read::Foreign;
+    };
     let geneve = header.geneve;
     if header.ip.version_length != 0x45
         || geneve.version_options != VERSION_OPTIONS
@@ -105,25 +179,39 @@ pub fn open<P: Packet>(packet: &P) -> Option<Opened> {
         || geneve.class != CLASS
         || geneve.length != LENGTH
     {
-        return None;
+        return Read::Foreign;
     }
-    let way = match geneve.kind & 0x7f {
-        1 => Way::ToTask,
-        2 => Way::ToClient,
-        3 => Way::ToOwn,
-        _ => return None,
+    let Some(opened) = header.says() else {
+        return Read::Foreign;
     };
-    let [high, low] = geneve.key;
-    Some(Opened {
-        sender: header.ip.source,
-        way,
-        task: u64::from(high.get()) << 32 | u64::from(low.get()),
-    })
+    let Some(inner) = packet.load::<Ipv4>(INNER) else {
+        return Read::Bad(Reason::BadTunnel);
+    };
+    let key = keys.of(header.epoch());
+    if !key.there() || token(key, &opened, &Ends::of(&inner)) != geneve.token {
+        return Read::Bad(Reason::BadToken);
+    }
+    Read::Opened(opened)
+}
+
+/// Gives a frame that is in the tunnel the token that belongs to what it says now.
+#[cfg(feature = "model")]
+pub fn seal<P: Packet>(packet: &mut P, keys: &TokenKeys) {
+    let (Some(mut header), Some(inner)) =
+        (packet.load::<Header>(ETHERNET), packet.load::<Ipv4>(INNER))
+    else {
+        return;
+    };
+    let Some(says) = header.says() else {
+        return;
+    };
+    header.geneve.token = token(keys.of(header.epoch()), &says, &Ends::of(&inner));
+    packet.store(ETHERNET, &header);
 }
 
 /// Would the packet still fit the uplink inside the tunnel? Merged packets count by segment.
 #[inline(always)]
-pub fn fits<P: Packet>(packet: &P, segment: &Segment, settings: &Settings) -> bool {
+pub fn fits<P: Packet>(packet: &P, segment: &L4Packet, settings: &Settings) -> bool {
     let each = match packet.segment_size() {
         0 => usize::from(segment.total),
         payload => payload as usize + segment.headers,
@@ -133,21 +221,37 @@ pub fn fits<P: Packet>(packet: &P, segment: &Segment, settings: &Settings) -> bo
 
 /// Puts the packet into the tunnel to `node`. False if the frame could not grow.
 ///
+/// `segment` is the packet as it stands there now, after what the caller has rewritten in it: the
+/// token is over its addresses.
 /// The outer checksum is zero, as RFC 8200's and RFC 6935's reasoning allows for
 /// tunnels: the packet inside has its own. The outer source port spreads flows
 /// over queues and paths.
 #[inline(always)]
-pub fn enter<P: Packet>(
+pub fn enter<P: Packet, T: Tables>(
     packet: &mut P,
-    segment: &Segment,
+    tables: &T,
+    segment: &L4Packet,
     settings: &Settings,
     node: Be32,
-    way: Way,
+    way: Direction,
     task: u64,
 ) -> bool {
     let keep_segments = fits(packet, segment, settings);
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the key")]
-    let key = [Be32::new((task >> 32) as u32), Be32::new(task as u32)];
+    let Some(keys) = tables.token_keys() else {
+        return false;
+    };
+    let says = Opened {
+        sender: settings.node,
+        way,
+        task,
+    };
+    let tuple = &segment.tuple;
+    let ends = Ends {
+        source: tuple.source,
+        destination: tuple.destination,
+        proto: tuple.proto,
+    };
+    let token = token(keys.of(settings.epoch), &says, &ends);
     let total = segment.total.wrapping_add(OVERHEAD_BYTES);
     let mut ip = Ipv4 {
         version_length: 0x45,
@@ -172,11 +276,12 @@ pub fn enter<P: Packet>(
             version_options: VERSION_OPTIONS,
             control: 0,
             protocol: IPV4,
-            network: Be32::new(0),
+            network: Be32::new(settings.epoch << 8),
             class: CLASS,
             kind: way as u8,
             length: LENGTH,
-            key,
+            key: TaskKey::new(task),
+            token,
         },
     };
     packet.grow(keep_segments) && packet.store(ETHERNET, &header)
@@ -184,15 +289,16 @@ pub fn enter<P: Packet>(
 
 /// Sends the packet through the tunnel to `node`, out of the uplink.
 #[inline(always)]
-pub fn send<P: Packet>(
+pub fn send<P: Packet, T: Tables>(
     packet: &mut P,
-    segment: &Segment,
+    tables: &T,
+    segment: &L4Packet,
     settings: &Settings,
     node: Be32,
-    way: Way,
+    way: Direction,
     task: u64,
 ) -> Verdict {
-    if enter(packet, segment, settings, node, way, task) {
+    if enter(packet, tables, segment, settings, node, way, task) {
         Verdict::Uplink
     } else {
         Verdict::Drop(Reason::NoRoom)

@@ -1,21 +1,23 @@
-//! What arrives on an uplink: from clients, and from other nodes through the tunnel.
+//! Packets that arrive on an uplink: from clients, and from other nodes through the tunnel.
 //!
 //! Runs twice for what stays on the node, first under XDP, then under tc; the
 //! first decision is remembered as a flow, so the second finds the same.
 
-use crate::callers::to_container;
-use crate::choose::{Choice, choose, opening, proved};
+use crate::choose::{Choice, answerable, choose, confirm, opening, over};
 use crate::deliver::deliver;
 use crate::errors;
+use crate::fragments;
+use crate::hairpin::to_container;
 use crate::packet::{ETHERNET, Packet, Tables};
-use crate::parse::{self, Segment};
-use crate::pieces;
-use crate::tunnel::{self, INNER, Opened, Way};
+use crate::parse::{self, L4Packet};
+use crate::tunnel::{self, Direction, INNER, Opened, Read};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
 use lb_abi::flow::Flow;
-use lb_abi::service::{Frontend, LOCAL, Port};
+use lb_abi::service::{ADDRESSED, Frontend, LOCAL, Port, REMOTE};
 use lb_abi::settings::Settings;
+use lb_abi::tunnel::TokenKeys;
+use lb_abi::{TCP, UDP};
 
 /// Decides about a frame that came in on an uplink.
 #[inline(always)]
@@ -29,28 +31,47 @@ pub fn uplink<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     let Some(segment) = parse::outer(packet, tables) else {
         return errors::from_client(packet, tables, settings);
     };
-    if tunnel::addressed(&segment, settings) && tables.peer(segment.tuple.source) {
-        if !parse::ours(packet, tables) {
-            return Verdict::Pass;
-        }
-        return match tunnel::open(packet) {
-            Some(opened) => match opened.way {
-                // Outside of the tunnel nothing would say to tc whose it is.
-                Way::ToOwn if !P::DELIVERS => Verdict::Pass,
-                Way::ToTask | Way::ToOwn => to_task(packet, tables, settings, opened),
-                Way::ToClient => to_client(packet, tables, opened),
-            },
-            None => Verdict::Pass,
-        };
+    if tunnel::addressed(&segment, settings)
+        && let Some(keys) = tables.peer(segment.tuple.source)
+    {
+        return from_node(packet, tables, settings, &segment, keys);
     }
     let port = Port::new(segment.tuple.destination_port, segment.tuple.proto);
     let Some(frontend) = tables.frontend(&port) else {
         return Verdict::Pass;
     };
-    if !parse::ours(packet, tables) {
+    if !parse::ours(packet, tables, settings) {
         return Verdict::Pass;
     }
     from_client(packet, tables, settings, &segment, &port, &frontend)
+}
+
+/// A packet to the tunnel's port, from the address of another node.
+#[inline(always)]
+fn from_node<P: Packet, T: Tables>(
+    packet: &mut P,
+    tables: &T,
+    settings: &Settings,
+    segment: &L4Packet,
+    keys: &TokenKeys,
+) -> Verdict {
+    // Only by the device that leads to that node: on another card anybody may write its address.
+    let tunnels = packet.link() == settings.uplink;
+    if !parse::ours(packet, tables, settings)
+        || !(tunnels || packet.leads(settings.node, segment.tuple.source))
+    {
+        return Verdict::Pass;
+    }
+    match tunnel::open(packet, keys) {
+        Read::Opened(opened) => match opened.way {
+            // Outside of the tunnel nothing would say to tc whose it is.
+            Direction::ToOwn if !P::DELIVERS => Verdict::Pass,
+            Direction::ToTask | Direction::ToOwn => to_task(packet, tables, settings, opened),
+            Direction::ToClient => to_client(packet, tables, opened),
+        },
+        Read::Foreign => Verdict::Pass,
+        Read::Bad(reason) => Verdict::Drop(reason),
+    }
 }
 
 /// A packet to a published port: to the flow's task, or to the next one in turn.
@@ -59,16 +80,16 @@ fn from_client<P: Packet, T: Tables>(
     packet: &mut P,
     tables: &T,
     settings: &Settings,
-    segment: &Segment,
+    segment: &L4Packet,
     port: &Port,
     frontend: &Frontend,
 ) -> Verdict {
-    pieces::begin(tables, segment);
+    fragments::begin(tables, segment);
     let (backend, mut flow) = match choose(tables, segment, port, frontend) {
         Choice::Task(backend, flow) => (backend, flow),
         Choice::None(verdict) => return verdict,
     };
-    if backend.place == LOCAL {
+    if backend.locality == LOCAL {
         return deliver(
             packet,
             tables,
@@ -79,7 +100,7 @@ fn from_client<P: Packet, T: Tables>(
             None,
         );
     }
-    if flow.peer.get() != 0 {
+    if !flow.came_here() {
         // It came through the tunnel for a task that is elsewhere: one hop only.
         return Verdict::Drop(Reason::UnknownTask);
     }
@@ -93,10 +114,11 @@ fn from_client<P: Packet, T: Tables>(
     tables.count_in(flow.task, u64::from(segments), segment.bytes(segments));
     tunnel::send(
         packet,
+        tables,
         segment,
         settings,
         backend.address,
-        Way::ToTask,
+        Direction::ToTask,
         flow.task,
     )
 }
@@ -115,8 +137,13 @@ fn to_task<P: Packet, T: Tables>(
     let Some(backend) = tables.backend(opened.task) else {
         return Verdict::Drop(Reason::UnknownTask);
     };
+    // The published port, if that is of the task's service; or the task's own port, where its service
+    // lets processes on nodes call that.
     let target = inner.tuple.destination_port;
-    let frontend = if P::DELIVERS && opened.way == Way::ToOwn {
+    let frontend = if P::DELIVERS && opened.way == Direction::ToOwn {
+        if backend.flags & ADDRESSED == 0 || inner.tuple.proto != TCP {
+            return Verdict::Drop(Reason::UnknownTask);
+        }
         Frontend::new(target, 1, 0, backend.service)
     } else {
         match tables.frontend(&Port::new(target, inner.tuple.proto)) {
@@ -124,24 +151,36 @@ fn to_task<P: Packet, T: Tables>(
             None => return Verdict::Drop(Reason::UnknownTask),
         }
     };
-    if backend.place != LOCAL {
+    if frontend.service != backend.service {
         return Verdict::Drop(Reason::UnknownTask);
     }
-    pieces::begin(tables, &inner);
-    // The ingress node decides whose flow this is; a reused port may have moved it.
-    let before = tables.flow(&inner.tuple, inner.state_in());
+    if backend.locality != LOCAL || !answerable(inner.tuple.source) {
+        return Verdict::Drop(Reason::UnknownTask);
+    }
+    let client = inner.tuple.source != opened.sender;
+    let begins = inner.opens() || inner.tuple.proto == UDP;
+    // Outside of the tunnel it would be a new client's of this node.
+    if !P::DELIVERS && client && begins && tables.is_vip(inner.tuple.destination) {
+        return Verdict::Pass;
+    }
+    fragments::begin(tables, &inner);
+    let came_by_it = |flow: &Flow| flow.came_from(opened.sender);
+    let before = tables.flow_if(&inner.tuple, inner.state_in(), came_by_it);
     let known = before.filter(|known| {
         let over = inner.opens() && Flow::closed(known.state);
-        known.task == opened.task && known.peer == opened.sender && !over
+        known.task == opened.task && known.came_from(opened.sender) && !over
     });
     let mut flow = match known {
-        Some(known) => proved(tables, &inner, known, inner.state_in()),
+        Some(known) => confirm(tables, &inner, None, known, inner.state_in()),
         None => {
-            let flow = Flow {
+            if client && !yields(tables, &inner, before, opened) {
+                return Verdict::Drop(Reason::OwnFlow);
+            }
+            let mut flow = Flow {
                 state: opening(before),
                 ..Flow::new(opened.task, opened.sender)
             };
-            if !tables.remember(&inner.tuple, &flow) {
+            if !tables.remember(&inner.tuple, &mut flow) {
                 return Verdict::Drop(Reason::FlowTable);
             }
             flow
@@ -163,10 +202,22 @@ fn to_task<P: Packet, T: Tables>(
     )
 }
 
+/// May another node say whose a client's flow is, of which this node knows `before`? A reused port may
+/// have moved it, or an address that went from node to node. But what a client said to this node itself
+/// is this node's to decide, and what it said to another one is that one's.
+#[inline(always)]
+fn yields<T: Tables>(tables: &T, inner: &L4Packet, before: Option<Flow>, opened: Opened) -> bool {
+    let called = inner.tuple.destination;
+    let own = before.is_some_and(|flow| flow.came_here() && !over(tables, &flow, inner));
+    let here = own && tables.is_vip(called);
+    let elsewhere = called != opened.sender && tables.peer(called).is_some();
+    !here && !elsewhere
+}
+
 /// A segment that was in the tunnel, once it is not any more.
 #[inline(always)]
-fn outside(inner: Segment) -> Segment {
-    Segment {
+fn outside(inner: L4Packet) -> L4Packet {
+    L4Packet {
         l3: ETHERNET,
         l4: inner.l4 - (INNER - ETHERNET),
         ..inner
@@ -179,22 +230,31 @@ fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opened) -
     let Some(inner) = parse::segment(packet, tables, INNER) else {
         return errors::to_client(packet, tables, opened);
     };
-    // Only what answers a flow of this node's goes out in its name.
-    let Some(flow) = tables.flow(&inner.tuple.reversed(), inner.state_out()) else {
-        return to_caller(packet, tables, inner, opened.task);
+    // Only what answers a flow of this node's goes out in its name. A node that speaks for a task of its
+    // own ends no flow of another one's.
+    let mut its_own = false;
+    let answered = |flow: &Flow| {
+        its_own = answers(tables, flow, opened);
+        its_own
     };
-    if flow.task != opened.task || flow.peer.get() != 0 {
+    let to = inner.tuple.reversed();
+    let Some(flow) = tables.flow_if(&to, inner.state_out(), answered) else {
+        return to_caller(packet, tables, inner, opened);
+    };
+    if !its_own {
         return Verdict::Drop(Reason::UnknownTask);
     }
-    pieces::begin(tables, &inner);
+    fragments::begin(tables, &inner);
+    // XDP finds no way out of the node to the node itself, so where there is one that need not be asked.
+    let away = !P::DELIVERS && packet.route(inner.tuple.source, inner.tuple.destination);
     // A process on this node called: its socket gets it from the kernel.
-    let here = tables.answers(inner.tuple.destination);
+    let here = !away && tables.is_vip(inner.tuple.destination);
     // Outside of the tunnel it would be taken for a client's packet if that port is published.
     let port = Port::new(inner.tuple.destination_port, inner.tuple.proto);
     if here && !P::DELIVERS && tables.frontend(&port).is_some() {
         return Verdict::Pass;
     }
-    if !here && !packet.route(inner.tuple.source, inner.tuple.destination) {
+    if !here && !away && !P::DELIVERS {
         return Verdict::Pass;
     }
     let segments = packet.segments();
@@ -206,23 +266,39 @@ fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opened) -
     }
 }
 
+/// Is the sender the node to which this node sends `flow`, and speaks for its task? The flow says so, but for
+/// one that began before its task's node had this address.
+#[inline(always)]
+pub(crate) fn answers<T: Tables>(tables: &T, flow: &Flow, opened: Opened) -> bool {
+    let asked = flow.task == opened.task && flow.came_here();
+    asked && (flow.went_to(opened.sender) || is_of(tables, opened))
+}
+
+/// Is the sender the node of the task that it speaks for?
+#[inline(always)]
+fn is_of<T: Tables>(tables: &T, opened: Opened) -> bool {
+    tables
+        .backend(opened.task)
+        .is_some_and(|backend| backend.locality == REMOTE && backend.address == opened.sender)
+}
+
 /// Out of the tunnel, for a container of this node that called.
 #[inline(always)]
 fn to_caller<P: Packet, T: Tables>(
     packet: &mut P,
     tables: &T,
-    inner: Segment,
-    task: u64,
+    inner: L4Packet,
+    opened: Opened,
 ) -> Verdict {
-    if tables.caller(&inner.tuple.reversed()).is_none() {
+    if !is_of(tables, opened) || tables.hairpin_snat(&inner.tuple.reversed()).is_none() {
         return Verdict::Drop(Reason::UnknownTask);
     }
-    pieces::begin(tables, &inner);
+    fragments::begin(tables, &inner);
     if !P::DELIVERS {
         return Verdict::Pass;
     }
     if !packet.shrink() {
         return Verdict::Drop(Reason::NoRoom);
     }
-    to_container(packet, tables, &outside(inner), task)
+    to_container(packet, tables, &outside(inner), opened.task)
 }

@@ -1,22 +1,141 @@
-//! What shall become of a packet.
+//! The decision about a packet.
 
 use lb_abi::counters::Reason;
 
-/// The outcome of a decision. The packet already has the form it is sent in.
+/// The outcome of a decision, in one register: a code, and below it an operand. The packet already has
+/// the form it is sent in.
+///
+/// No enum: in that, the operand of an outcome without one is no value at all, and the kernel's verifier
+/// refuses programs in which LLVM copies such a thing about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Verdict(u64);
+
+/// A [`Verdict`] by its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Not ours, or nothing this hook can do: the kernel goes on with it.
+pub enum Outcome {
+    /// [`Verdict::Pass`]
     Pass,
-    /// It would not fit the tunnel: its sender is to be told so from this address, by
-    /// [`crate::oversize::answer`]. XDP leaves that to tc.
+    /// [`Verdict::TooBig`]
     TooBig(u32),
-    /// Away with it, and count why.
+    /// [`Verdict::Drop`]
     Drop(Reason),
-    /// To the IPv4 destination it now bears, out of whichever device leads there.
+    /// [`Verdict::Uplink`]
     Uplink,
-    /// To the task on `docker_gwbridge` that it is now addressed to.
+    /// [`Verdict::Bridge`]
     Bridge,
+    /// [`Verdict::Container`]
+    Container(u32),
+}
+
+/// Codes of verdicts.
+pub mod code {
+    /// [`super::Verdict::Pass`]
+    pub const PASS: u32 = 0;
+    /// [`super::Verdict::Uplink`]
+    pub const UPLINK: u32 = 1;
+    /// [`super::Verdict::Bridge`]
+    pub const BRIDGE: u32 = 2;
+    /// [`super::Verdict::Container`]; the operand is the index.
+    pub const CONTAINER: u32 = 3;
+    /// [`super::Verdict::TooBig`]; the operand is the address.
+    pub const TOO_BIG: u32 = 4;
+    /// [`super::Verdict::Drop`]; the operand is the reason.
+    pub const DROP: u32 = 5;
+}
+
+#[expect(
+    non_upper_case_globals,
+    non_snake_case,
+    reason = "they read as the variants of an enum, which they stand for"
+)]
+impl Verdict {
+    /// Not ours, or nothing this hook can do: the kernel goes on with it.
+    pub const Pass: Self = Self::new(code::PASS, 0);
+    /// To the IPv4 destination it now bears, out of whichever device leads there.
+    pub const Uplink: Self = Self::new(code::UPLINK, 0);
+    /// To the task on `docker_gwbridge` that it is now addressed to.
+    pub const Bridge: Self = Self::new(code::BRIDGE, 0);
+
     /// To the container on another bridge, with this index, that it is now addressed to: one
     /// that called, or a task that is not on `docker_gwbridge`.
-    Container(u32),
+    #[inline(always)]
+    #[must_use]
+    pub const fn Container(link: u32) -> Self {
+        Self::new(code::CONTAINER, link)
+    }
+
+    /// It would not fit the tunnel: its sender is to be told so from this address, by
+    /// [`crate::pmtu::answer`]. XDP leaves that to tc.
+    #[inline(always)]
+    #[must_use]
+    pub const fn TooBig(own: u32) -> Self {
+        Self::new(code::TOO_BIG, own)
+    }
+
+    /// Away with it, and count why.
+    #[inline(always)]
+    #[must_use]
+    pub const fn Drop(reason: Reason) -> Self {
+        Self::new(code::DROP, reason as u32)
+    }
+}
+
+impl Verdict {
+    #[inline(always)]
+    const fn new(code: u32, operand: u32) -> Self {
+        Self((code as u64) << 32 | operand as u64)
+    }
+
+    /// The verdict with these bits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// All of it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// One of [`code`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn code(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// What the code says it is.
+    #[inline(always)]
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    pub const fn operand(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// By its parts.
+    #[must_use]
+    pub fn outcome(self) -> Outcome {
+        let operand = self.operand();
+        match self.code() {
+            code::UPLINK => Outcome::Uplink,
+            code::BRIDGE => Outcome::Bridge,
+            code::CONTAINER => Outcome::Container(operand),
+            code::TOO_BIG => Outcome::TooBig(operand),
+            code::DROP => {
+                let mut all = Reason::ALL.iter();
+                let reason = all.find(|reason| **reason as u32 == operand);
+                reason.map_or(Outcome::Pass, |reason| Outcome::Drop(*reason))
+            }
+            _ => Outcome::Pass,
+        }
+    }
+}
+
+impl core::fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.outcome().fmt(f)
+    }
 }

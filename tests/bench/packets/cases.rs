@@ -9,16 +9,14 @@ use super::node::{ELSEWHERE, Node};
 use super::sent::{Sent, data};
 use super::wrapped::{Level, Wrapped};
 
-/// Packets per round, where nothing else is said: a tenth of a second or so.
-const PACKETS: u32 = 1 << 20;
-
 /// One kind of packet at one program.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) level: Level,
     node: Rc<Node>,
     wrapped: Wrapped,
-    packets: u32,
+    /// Packets per round, where it can't be as many as one likes.
+    packets: Option<u32>,
     /// What the program returns of each packet, where that is one thing.
     expected: Option<u32>,
     before: Option<Before>,
@@ -30,17 +28,18 @@ pub(crate) struct Case {
 type Before = Box<dyn Fn(&Node) -> Result<()>>;
 
 impl Case {
-    /// So many packets a round, and something to be done before each.
+    /// So many packets a round at most, and something to be done before each.
     pub(super) fn each(self, packets: u32, before: impl Fn(&Node) -> Result<()> + 'static) -> Self {
         Self {
-            packets,
+            packets: Some(packets),
             before: Some(Box::new(before)),
             ..self
         }
     }
 
-    /// Measures once more.
-    pub(crate) fn round(&mut self) -> Result<()> {
+    /// Measures once more, by so many packets at most.
+    pub(crate) fn round(&mut self, most: u32) -> Result<()> {
+        let packets = self.packets.map_or(most, |packets| packets.min(most));
         self.node.enter();
         if let Some(before) = &self.before {
             before(&self.node)?;
@@ -50,7 +49,7 @@ impl Case {
             Some(_) => 0,
             None => self.node.taken()?,
         };
-        let ran = self.wrapped.run(self.packets)?;
+        let ran = self.wrapped.run(packets)?;
         match self.expected {
             Some(code) => ensure!(
                 ran.return_value == code,
@@ -60,7 +59,7 @@ impl Case {
             None => {
                 let found = self.node.taken()? - taken;
                 #[expect(clippy::cast_precision_loss, reason = "some millions at most")]
-                let share = found as f64 / f64::from(self.packets);
+                let share = found as f64 / f64::from(packets);
                 self.found = Some(share);
             }
         }
@@ -125,7 +124,7 @@ impl Maker<'_> {
             level,
             node: self.node,
             wrapped,
-            packets: PACKETS,
+            packets: None,
             expected,
             before: None,
             found: None,

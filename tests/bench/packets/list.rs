@@ -82,13 +82,13 @@ pub(crate) fn all(lab: &Lab, object: &[u8]) -> Result<Vec<Case>> {
             Sent::new(to(HERE), 16),
         )?,
         of(&home).case(
-            "known flow, out of the tunnel to the task: 2^16 flows",
+            "known flow, out of the tunnel to the task: 2^12 flows",
             UplinkXdp,
             XDP_PASS,
             into,
         )?,
         of(&ingress).case(
-            "known flow, out of the tunnel to the client: 2^16 flows",
+            "known flow, out of the tunnel to the client: 2^12 flows",
             UplinkXdp,
             XDP_TX,
             back,
@@ -111,7 +111,7 @@ pub(crate) fn all(lab: &Lab, object: &[u8]) -> Result<Vec<Case>> {
         of(&ingress).case(
             "uplink, not ours: TCP, port not published",
             UplinkTc,
-            TC_OK,
+            TC_NEXT,
             Sent::new(to(NOBODYS), 16),
         )?,
         of(&ingress).case(
@@ -141,7 +141,7 @@ pub(crate) fn all(lab: &Lab, object: &[u8]) -> Result<Vec<Case>> {
         of(&ingress).case(
             "bridge, not ours: a container to elsewhere",
             BridgeTc,
-            TC_OK,
+            TC_NEXT,
             Sent::answers(container(), 16),
         )?,
         of(&ingress).case(
@@ -153,7 +153,7 @@ pub(crate) fn all(lab: &Lab, object: &[u8]) -> Result<Vec<Case>> {
         of(&ingress).case(
             "egress, not ours: the host to elsewhere",
             UplinkEgress,
-            TC_OK,
+            TC_NEXT,
             Sent::answers(host(), 16),
         )?,
     ])

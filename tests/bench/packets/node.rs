@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use agent::kernel::Meter as _;
+use agent::kernel::StatsReader as _;
 use agent::kernel::bpf::BpfKernel;
 use anyhow::{Context as _, Result, bail};
 use aya::maps::{HashMap, Map, MapData};
@@ -11,7 +11,7 @@ use aya::programs::{ProgramFd, loaded_programs};
 use lb_abi::flow::{ANSWERED, Flow, Tuple};
 use lb_abi::{Be16, Be32, TCP};
 use lb_core::kernel::Kernel as _;
-use lb_core::plan::{Gate, plan};
+use lb_core::plan::{Prune, plan};
 use lb_core::state::{HookKind, State};
 
 use super::plan::Plan;
@@ -46,7 +46,7 @@ impl Node {
         for (port, home) in [(HERE, 1), (ELSEWHERE, 2)] {
             publish(&mut want, TCP, port, TARGET, &tasks(number, home));
         }
-        for op in plan(&want, &State::default(), Gate::Open) {
+        for op in plan(&want, &State::default(), Prune::Allowed) {
             kernel.apply(&op)?;
         }
         let pins = net.bpffs.join(format!("swarmlb/v{}", lb_abi::VERSION));
@@ -93,9 +93,13 @@ impl Node {
             n => Be32::new(node(n).into()),
         };
         for (index, (task, _)) in (0..count).zip(tasks.iter().cycle()) {
-            let flow = Flow {
-                state: ANSWERED,
-                ..Flow::new(task.0, peer)
+            let flow = if home == self.number {
+                Flow {
+                    state: ANSWERED,
+                    ..Flow::new(task.0, peer)
+                }
+            } else {
+                Flow::away(task.0, Be32::new(node(home).into()), ANSWERED)
             };
             let key: [u8; 16] = zerocopy::transmute!(tuple(index, port, self.number, peer));
             let value: [u8; 24] = zerocopy::transmute!(flow);
@@ -106,7 +110,7 @@ impl Node {
 
     /// Forgets what the first `count` SYNs to a port left.
     pub(crate) fn forget_opening(&self, port: u16, count: u32) -> Result<()> {
-        let mut opening = self.map::<16, 24>("LB_OPENING")?;
+        let mut opening = self.map::<16, 24>("LB_EMBRYONIC")?;
         for index in 0..count {
             let key: [u8; 16] = zerocopy::transmute!(tuple(index, port, self.number, Be32::new(0)));
             if opening.get(&key, 0).is_ok() {
@@ -118,7 +122,7 @@ impl Node {
 
     /// Packets from clients that found a task, so far.
     pub(crate) fn taken(&self) -> Result<u64> {
-        let tasks = self.kernel.meter()?.read()?.tasks;
+        let tasks = self.kernel.stats_reader()?.read()?.tasks;
         Ok(tasks.values().map(|counters| counters.packets_in).sum())
     }
 

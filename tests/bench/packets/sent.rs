@@ -40,11 +40,11 @@ impl Sent {
         sent
     }
 
-    /// The same, inside the tunnel.
+    /// These packets inside the tunnel.
     fn inside(mut self) -> Self {
-        self.traffic.changed = 62 + 40;
-        self.traffic.address_at += 48;
-        self.traffic.port_at += 48;
+        self.traffic.changed = 70 + 40;
+        self.traffic.address_at += 56;
+        self.traffic.port_at += 56;
         self
     }
 
@@ -109,8 +109,9 @@ pub(super) fn tunnelled(ingress: &Node, home: &Node) -> Result<(Sent, Sent)> {
     through(home, UplinkTc, &data(2, 1, ELSEWHERE), 2)?;
     let back = through(home, BridgeTc, &answer(21), 1)?;
     Ok((
-        Sent::new(into, 16).inside(),
-        Sent::answers(back, 16).inside(),
+        // One client's ports: its address is part of what the token is over.
+        Sent::new(into, 12).inside(),
+        Sent::answers(back, 12).inside(),
     ))
 }
 
@@ -119,7 +120,7 @@ fn through(by: &Node, kind: HookKind, frame: &[u8], next: u8) -> Result<Vec<u8>>
     by.enter();
     let mut frame = by
         .kernel
-        .trial(kind, &Arrival::new(by.link(kind), frame))?
+        .test_run(kind, &Arrival::new(by.link(kind), frame))?
         .frame;
     frame
         .get_mut(..6)

@@ -9,10 +9,9 @@ use anyhow::{Context as _, Result};
 use harness::node::Node;
 use harness::swarm::Swarm;
 
+use crate::effort::Effort;
 use crate::figures::{Cell, Row};
 
-/// What has just happened shall be over: agents ask engines more often for 30 s after it.
-const SETTLE: Duration = Duration::from_secs(40);
 /// Of `/proc/PID/stat` (`USER_HZ` is 100 everywhere).
 const TICK: Duration = Duration::from_millis(10);
 
@@ -25,14 +24,14 @@ pub(super) const COLUMNS: [&str; 5] = [
     "engine's CPU %",
 ];
 
-/// Watches the agents that there are, and all engines, for so long.
-pub(super) fn watch(swarm: &Swarm, when: &str, lasts: Duration) -> Result<Vec<Row>> {
+/// Watches the agents that there are, and all engines.
+pub(super) fn watch(swarm: &Swarm, when: &str, effort: Effort) -> Result<Vec<Row>> {
     let nodes = swarm.nodes.iter().map(Watched::new);
     let nodes: Vec<_> = nodes.collect::<Result<_>>()?;
-    sleep(SETTLE);
+    sleep(effort.settle);
     let begin = Instant::now();
     let before: Vec<_> = nodes.iter().map(Watched::busy).collect::<Result<_>>()?;
-    sleep(lasts);
+    sleep(effort.idle);
     let watched = begin.elapsed().as_secs_f64();
     let percent = |spent: Duration| Cell::Number(spent.as_secs_f64() / watched * 100.0, 2);
     let mut rows = Vec::new();

@@ -22,7 +22,7 @@ const TARGET: u16 = 80;
 pub(super) enum Way {
     /// Routed to its address, on a node without swarmlb.
     Direct,
-    /// The same, where a program on the uplink passes everything: what XDP costs by itself on
+    /// Routed to its address, where a program on the uplink passes everything: what XDP costs by itself on
     /// a veth, which has to copy packets for it, as no NIC does.
     Passed,
     /// Routed by way of another node without swarmlb, and back: what a hop costs by itself.

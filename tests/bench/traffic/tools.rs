@@ -12,8 +12,6 @@ use super::place::{Place, Way};
 const CONNECTIONS: &str = "-c16";
 /// How long a round lasts.
 const SECONDS: &str = "-d1s";
-/// Bytes of one download.
-const BYTES: u64 = 256 << 20;
 
 /// What a client does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,19 +36,19 @@ impl Load {
         }
     }
 
-    /// Runs it once.
-    pub(super) fn run(self, place: &Place<'_>, way: Way) -> Result<f64> {
+    /// Runs it once; a download has so many `bytes`.
+    pub(super) fn run(self, place: &Place<'_>, way: Way, bytes: u64) -> Result<f64> {
         let peer = place.peer(way);
         let client = |program| place.swarm.client.netns().command(program);
         match self {
             Self::Bulk => {
                 let format = "%{speed_download} %{size_download}";
-                let url = format!("http://{peer}/bytes/{BYTES}");
+                let url = format!("http://{peer}/bytes/{bytes}");
                 let mut curl = client("curl");
                 curl.args(["-sS", "-o", "/dev/null", "-m", "30", "-w", format, &url]);
                 let said = shell::stdout(&mut curl)?;
                 let (speed, size) = said.split_once(' ').context("what curl says")?;
-                ensure!(size.parse() == Ok(BYTES), "{size} of {BYTES} bytes came");
+                ensure!(size.parse() == Ok(bytes), "{size} of {bytes} bytes came");
                 Ok(speed.parse::<f64>()? / 1e6)
             }
             Self::KeepAlive => requests(client("wrk"), &[], peer),

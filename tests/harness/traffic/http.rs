@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::assert_reserved;
 use super::pace::Pace;
 use crate::pattern;
 use crate::slow;
@@ -60,13 +61,14 @@ impl Connection {
         Self::over(peer, timeout, TcpStream::connect(peer)).await
     }
 
-    /// The same, from this one of the client's addresses.
+    /// Connects from this one of the client's addresses.
     pub async fn open_from(local: Ipv4Addr, peer: SocketAddr, timeout: Duration) -> Result<Self> {
         Self::over(peer, timeout, bound((local, 0).into(), false, peer)).await
     }
 
-    /// The same, from this end, which may be used for connections to others at the same time.
+    /// Connects from the client's end `local`, which connections to other peers may share.
     pub async fn open_at(local: SocketAddr, peer: SocketAddr, timeout: Duration) -> Result<Self> {
+        assert_reserved(local.port());
         Self::over(peer, timeout, bound(local, true, peer)).await
     }
 

@@ -15,6 +15,8 @@ const SHOWN_FAILURES: usize = 5000;
 /// An answer that took longer is kept like a failure: TCP sends a lost packet again after a
 /// second at the soonest, and after three.
 const SLOW: Duration = Duration::from_millis(700);
+/// After which TCP sends a SYN again (Linux: `TCP_TIMEOUT_INIT`).
+const RESENT: Duration = Duration::from_secs(1);
 /// When what was asked, and what came of it.
 pub(super) type Asked = (Instant, SocketAddr, Result<Who>);
 
@@ -86,6 +88,13 @@ impl Report {
             let last = self.last_asked.get(&slow.task);
             format!("{slow:?}, whose task answered from {first:?} to {last:?}")
         })
+    }
+
+    /// Answers that came so late that a first packet may have been lost: it is sent again after a second.
+    #[must_use]
+    pub fn resent(&self) -> usize {
+        let late = self.slow.iter().filter(|slow| slow.took >= RESENT);
+        late.count()
     }
 
     pub(super) fn add(&mut self, begin: Instant, (asked, peer, result): Asked) {

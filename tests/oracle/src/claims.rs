@@ -3,11 +3,14 @@
 use crate::names::{MAC, PUBLISHED, TUNNEL as TUNNEL_PORT, UPLINK};
 use crate::sums::{self, ETHERNET, ICMP, TCP, TUNNEL, UDP, constant, right, sum};
 use crate::world::Hook;
-use lb_abi::flow::{Flow, Tuple};
-use lb_abi::service::{LOCAL, Port, REMOTE, RESTRICTED, Slot, Source};
+use lb_abi::flow::{EMBRYONIC, Flow, Tuple};
+use lb_abi::service::{
+    ACTIVE, ADDRESSED, AffinityKey, LOCAL, Port, REMOTE, RESTRICTED, Slot, Source,
+};
 use lb_abi::{Be16, Be32};
 use lb_datapath::model::{Frame, Memory};
-use lb_datapath::tunnel::{Opened, Way, addressed, open};
+use lb_datapath::tunnel::{Direction, Opened, Read, addressed, open};
+use lb_datapath::verdict::Outcome;
 use lb_datapath::{Tables as _, Verdict, parse};
 
 /// A frame that was at a hook.
@@ -36,19 +39,19 @@ impl Event<'_> {
             assert!(self.was == self.is, "not ours, and left a trace");
             return;
         }
-        match self.verdict {
-            Verdict::Pass if same => {}
-            Verdict::Pass if self.hook == Hook::Egress => self.entered(),
-            Verdict::Pass => {
+        match self.verdict.outcome() {
+            Outcome::Pass if same => {}
+            Outcome::Pass if self.hook == Hook::Egress => self.entered(),
+            Outcome::Pass => {
                 assert_ne!(self.hook, Hook::Bridge, "passed, but changed");
                 assert!(self.tunnelled().is_some(), "passed, but changed");
                 assert_eq!(self.after, inside(self.before), "more than opened");
             }
-            Verdict::Drop(_) => {}
+            Outcome::Drop(_) => {}
             // It is answered after the decision.
-            Verdict::TooBig(_) => assert!(same, "too big, and changed"),
-            Verdict::Uplink => self.out(),
-            Verdict::Bridge | Verdict::Container(_) => self.delivered(),
+            Outcome::TooBig(_) => assert!(same, "too big, and changed"),
+            Outcome::Uplink => self.out(),
+            Outcome::Bridge | Outcome::Container(_) => self.delivered(),
         }
         self.flows();
     }
@@ -58,12 +61,15 @@ impl Event<'_> {
         let settings = self.was.settings?;
         let mut frame = Frame::<true>::new(self.before.to_vec());
         frame.link = UPLINK;
-        if !matches!(self.hook, Hook::Xdp | Hook::Tc) || !parse::ours(&frame, self.was) {
+        if !matches!(self.hook, Hook::Xdp | Hook::Tc) || !parse::ours(&frame, self.was, &settings) {
             return None;
         }
         let segment = parse::outer(&frame, self.was)?;
-        let from_peer = self.was.peer(segment.tuple.source);
-        (addressed(&segment, &settings) && from_peer).then(|| open(&frame))?
+        let keys = self.was.peer(segment.tuple.source)?;
+        match open(&frame, keys) {
+            Read::Opened(opened) if addressed(&segment, &settings) => Some(opened),
+            _ => None,
+        }
     }
 
     /// What goes out of the uplink.
@@ -76,12 +82,12 @@ impl Event<'_> {
         } else if after + TUNNEL == before {
             let opened = self.tunnelled();
             let opened = opened.unwrap_or_else(|| panic!("nothing to open"));
-            assert_eq!(opened.way, Way::ToClient);
+            assert_eq!(opened.way, Direction::ToClient);
             assert_eq!(self.after, inside(self.before), "more than opened");
             if let Some(tuple) = tuple(self.after) {
                 let flow = self.is.peek(&tuple.reversed());
                 let flow = flow.unwrap_or_else(|| panic!("an answer to nothing"));
-                assert_eq!((flow.task, flow.peer.get()), (opened.task, 0));
+                assert_eq!((flow.task, flow.came_here()), (opened.task, true));
             }
         } else {
             assert_eq!(self.hook, Hook::Bridge, "sent back");
@@ -99,14 +105,19 @@ impl Event<'_> {
             Hook::Xdp | Hook::Tc => assert_eq!(inner, self.before, "unchanged inside"),
             Hook::Bridge | Hook::Egress => self.rewritten(self.before, &inner),
         }
-        let opened = open(&Frame::<true>::new(self.after.to_vec()));
-        let opened = opened.unwrap_or_else(|| panic!("what was put in can't be read"));
+        let read = open(
+            &Frame::<true>::new(self.after.to_vec()),
+            &self.was.token_keys,
+        );
+        let Read::Opened(opened) = read else {
+            panic!("what was put in can't be read: {read:?}");
+        };
         let own = self.was.settings.map(|settings| settings.node);
         assert_eq!(Some(opened.sender), own);
         let to = Be32::from_bytes([30, 31, 32, 33].map(|at| self.after[at]));
-        if matches!(opened.way, Way::ToTask | Way::ToOwn) {
+        if matches!(opened.way, Direction::ToTask | Direction::ToOwn) {
             let backend = self.was.backends.get(&opened.task);
-            let at = backend.map(|backend| (backend.place, backend.address));
+            let at = backend.map(|backend| (backend.locality, backend.address));
             assert_eq!(at, Some((REMOTE, to)), "to where the task is not");
         } else {
             assert_eq!(self.hook, Hook::Bridge, "answers come from tasks");
@@ -128,14 +139,14 @@ impl Event<'_> {
         let to = Be32::from_bytes([30, 31, 32, 33].map(|at| self.after[at]));
         let callers = self.is.callers.borrow();
         let mut backends = self.was.backends.values();
-        let task = backends.any(|task| task.place == LOCAL && task.address == to);
+        let task = backends.any(|task| task.locality == LOCAL && task.address == to);
         let caller = callers.values().any(|caller| caller.address == to);
         assert!(task || caller, "delivered to a stranger, {to:?}");
         if task
             && !caller
             && let Some(tuple) = tuple(self.after)
         {
-            let reply = self.is.reply(&tuple.reversed());
+            let reply = self.is.rev_nat(&tuple.reversed());
             let reply = reply.unwrap_or_else(|| panic!("no way back"));
             let backend = self.was.backends.get(&reply.task);
             assert_eq!(
@@ -181,7 +192,9 @@ impl Event<'_> {
         let (was, is) = (self.was.flows.borrow(), self.is.flows.borrow());
         for (tuple, flow) in is.iter() {
             let known = was.get(tuple);
-            if known.is_some_and(|known| known.task == flow.task && known.peer == flow.peer) {
+            if known
+                .is_some_and(|known| known.task == flow.task && known.ingress() == flow.ingress())
+            {
                 continue;
             }
             // A process's call was decided when it was made.
@@ -189,17 +202,51 @@ impl Event<'_> {
                 continue;
             }
             assert!(self.was.backends.contains_key(&flow.task), "to no task");
-            if self.tunnelled().is_some() {
+            if let Some(opened) = self.tunnelled() {
+                self.of_one_service(tuple, flow, opened.way);
+                let own = known.is_some_and(Flow::came_here);
+                let (client, called) = (tuple.source, tuple.destination);
+                let mine = own && client != opened.sender && self.was.is_vip(called);
+                let quiet = known.map_or(0, |known| self.was.now.wrapping_sub(known.seen));
+                let over = known.is_some_and(|known| Flow::closed(known.state)) || quiet >= 170;
+                assert!(!mine || over, "another node took a flow of this one's");
                 continue;
             }
             if let Some(known) = known {
-                let lives = self.was.backends.contains_key(&known.task);
-                assert!(!lives || Flow::closed(known.state), "a flow has moved");
+                self.moved(tuple, known);
             }
-            assert_eq!(flow.peer.get(), 0);
+            assert!(flow.came_here());
             assert!(!self.was.expired, "a new flow without a lease");
             self.scheduled(tuple, flow);
         }
+    }
+
+    /// A flow whose packet came from its client, and which was given another task.
+    fn moved(&self, tuple: &Tuple, known: &Flow) {
+        let Some(backend) = self.was.backends.get(&known.task) else {
+            return;
+        };
+        // Its client sends its first packet again, and the task takes nothing new.
+        let unanswered = known.state & EMBRYONIC != 0 && backend.flags & ACTIVE == 0;
+        // Another node told of it, and now its client comes to this one.
+        let here = !known.came_here()
+            && !known.came_from(tuple.source)
+            && self.was.is_vip(tuple.destination);
+        let over = Flow::closed(known.state);
+        assert!(over || unanswered || here, "a flow has moved");
+    }
+
+    /// Whatever another node says, a flow of one service's port gets no task of another service.
+    fn of_one_service(&self, tuple: &Tuple, flow: &Flow, way: Direction) {
+        let port = Port::new(tuple.destination_port, tuple.proto);
+        let frontend = self.was.frontend(&port).map(|frontend| frontend.service);
+        let backend = self.was.backends.get(&flow.task);
+        let service = backend.map(|backend| backend.service);
+        let asked = backend.is_some_and(|backend| backend.flags & ADDRESSED != 0);
+        assert!(
+            frontend == service || (way == Direction::ToOwn && asked),
+            "a task of another service"
+        );
     }
 
     /// A flow that this node has begun.
@@ -216,12 +263,16 @@ impl Event<'_> {
         let table = frontend.table;
         let slot = |index| self.was.slot(&Slot { port, table, index });
         let listed = (0..frontend.count).any(|index| slot(index) == Some(flow.task));
-        let mut kept = self.was.kept.borrow().clone().into_iter();
-        let stays = kept.any(|(client, kept)| {
-            client.port == port && client.address == tuple.source && kept.task == flow.task
-        });
+        let client = AffinityKey {
+            port,
+            address: tuple.source,
+        };
+        let stays = self
+            .was
+            .affinity(&client)
+            .is_some_and(|kept| kept.task == flow.task);
         assert!(
-            listed || (frontend.keep != 0 && stays),
+            listed || (frontend.affinity_ticks != 0 && stays),
             "a task that takes none"
         );
     }
@@ -258,17 +309,21 @@ impl Event<'_> {
                 .was
                 .frontends
                 .contains_key(&Port::new(tuple.destination_port, tuple.proto));
-        let own = self.was.answers(tuple.destination);
+        let own = self.was.is_vip(tuple.destination);
         match self.hook {
             Hook::Xdp | Hook::Tc => {
-                let ours = number == TUNNEL_PORT && own && self.was.peer(tuple.source);
+                let from_node = self.was.peer(tuple.source).is_some();
+                let ours = number == TUNNEL_PORT && own && from_node;
                 !(published || (tuple.proto == UDP && ours))
             }
-            Hook::Bridge => self.was.reply(tuple).is_none() && !(published && own),
+            Hook::Bridge => self.was.rev_nat(tuple).is_none() && !(published && own),
+            Hook::Egress if tuple.proto == UDP && number == TUNNEL_PORT => {
+                self.was.peer(tuple.destination).is_none()
+            }
             Hook::Egress => {
                 (!published && tuple.proto != TCP)
-                    || !self.was.peer(tuple.destination)
-                    || !self.was.answers(tuple.source)
+                    || self.was.peer(tuple.destination).is_none()
+                    || !self.was.is_vip(tuple.source)
             }
         }
     }

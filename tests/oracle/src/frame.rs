@@ -1,8 +1,10 @@
 //! Frames that are right in most bytes.
 
-use crate::names::{MAC, Node, Port, TUNNEL, Who, task_key};
+use crate::names::{EPOCH, MAC, Node, Port, TUNNEL, Who, task_key, token_keys};
 use crate::sums::{ICMP, TCP, UDP, sum};
 use arbitrary::Arbitrary;
+use lb_datapath::model;
+use lb_datapath::tunnel::seal;
 
 /// One frame.
 #[derive(Arbitrary, Clone, Debug)]
@@ -97,6 +99,12 @@ impl Frame {
             None => bytes.extend(packet),
             Some(outer) => bytes.extend(outer.around(&packet)),
         }
+        if let Some(outer) = &self.tunnel {
+            // Another node of the Swarm may say anything, but it says it by its own key.
+            let mut frame = model::Frame::<true>::new(bytes);
+            seal(&mut frame, &token_keys(outer.from));
+            bytes = frame.bytes;
+        }
         bytes.resize(bytes.len() + usize::from(self.padding & 7), 0xee);
         for (at, to) in self.spoilt.iter().take(3) {
             if let Some(byte) = bytes.get_mut(usize::from(*at)) {
@@ -112,14 +120,16 @@ impl Frame {
 
 impl Outer {
     fn around(&self, packet: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(packet.len() + 28).unwrap_or(u16::MAX);
+        let length = u16::try_from(packet.len() + 36).unwrap_or(u16::MAX);
         let mut inner = 0xc123_u16.to_be_bytes().to_vec();
         inner.extend(TUNNEL.to_be_bytes());
         inner.extend(length.to_be_bytes());
-        inner.extend([0, 0, 3, 0, 8, 0, 0, 0, 0, 0, 0xff, 0x5b]);
-        inner.extend([if self.back { 2 } else { 1 }, 2]);
+        inner.extend([0, 0, 5, 0, 8, 0]);
+        inner.extend((EPOCH << 8).to_be_bytes());
+        inner.extend([0xff, 0x5b, if self.back { 2 } else { 1 }, 4]);
         // One more than there are: unknown tasks.
         inner.extend(task_key(self.task % 5).to_be_bytes());
+        inner.extend([0; 8]);
         if let Some((at, to)) = self.spoilt {
             let at = usize::from(at) % inner.len();
             inner[at] = to;

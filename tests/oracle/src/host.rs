@@ -5,8 +5,8 @@ use crate::tables::be;
 use arbitrary::Arbitrary;
 use lb_abi::service::{LOCAL, Port};
 use lb_abi::{Be16, Be32, TCP, UDP};
-use lb_datapath::host::{Address, Socket, asked, connect, mapped, send};
 use lb_datapath::model::Memory;
+use lb_datapath::socket_lb::{Address, Socket, asked, connect, mapped, send};
 
 #[derive(Arbitrary, Debug)]
 pub(crate) struct Call {
@@ -55,7 +55,7 @@ impl Call {
         assert!(!self.foreign && was.settings.is_some(), "not the host's");
         assert!(self.send || !was.expired, "a new flow without a lease");
         let found = was.backends.values().any(|backend| {
-            let at = if backend.place == LOCAL {
+            let at = if backend.locality == LOCAL {
                 frontend.target
             } else {
                 number

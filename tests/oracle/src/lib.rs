@@ -14,11 +14,15 @@
 mod claims;
 mod frame;
 mod host;
+mod labels;
 mod names;
 mod parse;
+mod protocol;
 mod sums;
 mod tables;
 mod world;
+
+pub use protocol::protocol;
 
 use arbitrary::{Arbitrary, Unstructured};
 
@@ -29,6 +33,14 @@ pub fn parser(bytes: &[u8]) {
     if let Ok(frame) = frame::Frame::arbitrary(&mut story) {
         parse::raw(&frame.bytes());
     }
+}
+
+/// Anything as labels of services: what is served of them is bounded and nobody else's, and a
+/// restriction stays one.
+pub fn labels(bytes: &[u8]) {
+    let mut story = Unstructured::new(bytes);
+    // Bytes that end early ask for nothing.
+    let _ = labels::ask(&mut story);
 }
 
 /// A story of two nodes: what they decide about frames and calls.

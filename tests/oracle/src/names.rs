@@ -1,6 +1,7 @@
 //! Addresses and ports that frames and tables have in common.
 
 use arbitrary::Arbitrary;
+use lb_abi::tunnel::{TokenKey, TokenKeys};
 use std::net::Ipv4Addr;
 
 /// MAC address of every uplink here.
@@ -81,6 +82,32 @@ pub(crate) enum Port {
 
 /// Ports that may be published.
 pub(crate) const PUBLISHED: [u16; 3] = [80, 443, 53];
+
+/// The service of task `n`.
+pub(crate) fn service_of_task(n: u8) -> u64 {
+    1 + u64::from(n / 2 % 2)
+}
+
+/// The service that publishes port `n`: the first two are of one, the last one is of the other.
+pub(crate) fn service_of_port(n: usize) -> u64 {
+    1 + (n / 2) as u64
+}
+
+/// The keys of a node.
+pub(crate) fn token_keys(node: Node) -> TokenKeys {
+    let key = |epoch| {
+        TokenKey::new(
+            [1 + node as u8, epoch]
+                .repeat(8)
+                .try_into()
+                .unwrap_or([9; 16]),
+        )
+    };
+    TokenKeys::new(EPOCH, key(0), key(1))
+}
+
+/// The epoch of every node.
+pub(crate) const EPOCH: u32 = 4;
 
 /// The port of the tasks behind published port `n`: the first two have the same tasks and the
 /// same port there, so that flows meet at one task.

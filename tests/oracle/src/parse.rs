@@ -1,19 +1,20 @@
 //! The parsers against etherparse, on any bytes.
 
+use crate::names::{Node, token_keys};
 use crate::sums;
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use lb_abi::flow::Tuple;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::packet::ETHERNET;
-use lb_datapath::tunnel::INNER;
+use lb_datapath::tunnel::{INNER, Read};
 use lb_datapath::{icmp, parse, tunnel};
 
 pub(crate) fn raw(bytes: &[u8]) {
     let frame = Frame::<true>::new(bytes.to_vec());
     let ipv4 = bytes.get(12..14) == Some(&[8, 0]);
     let none = Memory::default();
-    let whole = |segment: &parse::Segment| segment.piece == parse::Piece::Whole;
+    let whole = |segment: &parse::L4Packet| segment.piece == parse::Fragment::None;
     let ours = parse::outer(&frame, &none).filter(whole);
     if let Some(theirs) = tuple(bytes) {
         let ours = ours.map(|segment| segment.tuple);
@@ -45,7 +46,14 @@ pub(crate) fn raw(bytes: &[u8]) {
             assert_eq!(complaint.destination.to_bytes(), packet.header[16..20]);
         }
     }
-    if let Some(opened) = tunnel::open(&frame) {
+    let keys = token_keys(Node::First);
+    let mut sealed = frame.clone();
+    tunnel::seal(&mut sealed, &keys);
+    assert!(
+        sealed.bytes.len() == bytes.len(),
+        "a token changes no length"
+    );
+    if let Read::Opened(opened) = tunnel::open(&sealed, &keys) {
         assert!(bytes.len() >= INNER, "a tunnel header that is cut");
         assert_eq!(opened.sender.to_bytes(), bytes[26..30]);
         assert_eq!(opened.task.to_be_bytes(), bytes[54..62]);

@@ -3,7 +3,7 @@
 /// Bytes of an Ethernet header.
 pub(crate) const ETHERNET: usize = 14;
 /// Bytes that the tunnel adds.
-pub(crate) const TUNNEL: usize = 48;
+pub(crate) const TUNNEL: usize = 56;
 
 pub(crate) const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;

@@ -1,11 +1,13 @@
 //! Tables as an agent writes them, and with the faults that programs may meet halfway through.
 
 use crate::names::{
-    BRIDGE, MAC, NETWORK, Node, OTHER_BRIDGE, PUBLISHED, TASKS, TUNNEL, UPLINK, Who, target,
-    task_address, task_key,
+    BRIDGE, EPOCH, MAC, NETWORK, Node, OTHER_BRIDGE, PUBLISHED, TASKS, TUNNEL, UPLINK, Who,
+    service_of_port, service_of_task, target, task_address, task_key, token_keys,
 };
 use arbitrary::Arbitrary;
-use lb_abi::service::{Backend, DIRECT, Frontend, LOCAL, Port, REMOTE, RESTRICTED, Slot, Source};
+use lb_abi::service::{
+    ACTIVE, ADDRESSED, Backend, DIRECT, Frontend, LOCAL, Port, REMOTE, RESTRICTED, Slot, Source,
+};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
@@ -27,12 +29,13 @@ struct Task {
     home: Node,
     takes_none: bool,
     other_bridge: bool,
+    addressed: bool,
 }
 
 #[derive(Arbitrary, Clone, Debug)]
 struct Published {
     not: bool,
-    pick: u8,
+    scheduler: u8,
     restricted: Option<(Who, u8)>,
     direct: bool,
     keep: u8,
@@ -47,7 +50,9 @@ impl Tables {
         memory.settings = (!self.no_settings).then(|| Settings {
             node: be(own),
             tunnel_port: Be16::new(TUNNEL),
-            zero: [0; 6],
+            mac: MAC,
+            zero: [0; 4],
+            epoch: EPOCH,
             uplink: UPLINK,
             mtu: self.mtu.map_or(1500, u32::from),
             bridge: if self.no_bridge { 0 } else { BRIDGE },
@@ -60,8 +65,9 @@ impl Tables {
         memory.peers = nodes
             .into_iter()
             .filter(|other| *other != node)
-            .map(|other| other.address().into())
+            .map(|other| (other.address().into(), token_keys(other)))
             .collect();
+        memory.token_keys = token_keys(node);
         memory.backends.clear();
         memory.slots.clear();
         memory.frontends.clear();
@@ -88,19 +94,20 @@ impl Tables {
     fn publish(&self, memory: &mut Memory, n: usize, published: &Published, table: u32) {
         let takes = (0u8..)
             .zip(&self.tasks)
-            .filter(|(_, task)| !task.gone && !task.takes_none);
+            .filter(|(_, task)| !task.gone && !task.takes_none)
+            .filter(|(task, _)| service_of_task(*task) == service_of_port(n));
         let ready: Vec<u64> = takes.map(|(n, _)| task_key(n)).collect();
         for proto in [TCP, UDP] {
             let port = Port::new(Be16::new(PUBLISHED[n]), proto);
             let count = u32::try_from(ready.len()).unwrap_or(0);
             let table = if count == 0 { 0 } else { table };
-            let plain = Frontend::new(Be16::new(target(n)), count, table, 1);
+            let plain = Frontend::new(Be16::new(target(n)), count, table, service_of_port(n));
             let flags = if published.direct { DIRECT } else { 0 };
             let restricted = published.restricted.map_or(0, |_| RESTRICTED);
             let frontend = Frontend {
-                pick: u16::from(published.pick % 5),
+                scheduler: u16::from(published.scheduler % 5),
                 flags: flags | restricted,
-                keep: u32::from(published.keep & 3),
+                affinity_ticks: u32::from(published.keep & 3),
                 ..plain
             };
             memory.frontends.insert(port, frontend);
@@ -135,8 +142,9 @@ impl Task {
             } else {
                 0
             },
-            takes: u32::from(!self.takes_none),
-            ..Backend::new(be(address), place, 1)
+            flags: if self.takes_none { 0 } else { ACTIVE }
+                | if self.addressed { ADDRESSED } else { 0 },
+            ..Backend::new(be(address), place, service_of_task(n))
         }
     }
 }

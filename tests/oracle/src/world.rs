@@ -207,3 +207,6 @@ fn in_two(place: Place, was: &Memory, is: &Memory, bytes: &[u8], alone: (Verdict
     assert_eq!(tasks(&memory), tasks(is), "flows of XDP and tc");
     assert_eq!(*memory.turns.borrow(), *is.turns.borrow(), "turns");
 }
+
+#[cfg(test)]
+mod tests;

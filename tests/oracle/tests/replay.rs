@@ -1,7 +1,7 @@
 //! The oracles on what the fuzzer once found worth keeping, and on some bytes of chance: the
 //! part of fuzzing that every run of the tests repeats.
 
-use lb_oracle::{decision, parser};
+use lb_oracle::{decision, labels, parser, protocol};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::path::Path;
@@ -29,14 +29,34 @@ fn seeds_of_the_parser_hold() -> std::io::Result<()> {
 }
 
 #[test]
+fn seeds_of_the_labels_hold() -> std::io::Result<()> {
+    replay("labels", labels)
+}
+
+#[test]
 fn seeds_of_the_decision_hold() -> std::io::Result<()> {
     replay("decision", decision)
 }
 
+#[test]
+fn seeds_of_the_protocol_hold() -> std::io::Result<()> {
+    replay("protocol", protocol)
+}
+
 proptest! {
+    #[test]
+    fn chance_holds_for_the_protocol(bytes in vec(any::<u8>(), 0..300)) {
+        protocol(&bytes);
+    }
+
     #[test]
     fn chance_holds_for_the_parser(bytes in vec(any::<u8>(), 0..300)) {
         parser(&bytes);
+    }
+
+    #[test]
+    fn chance_holds_for_the_labels(bytes in vec(any::<u8>(), 0..1_500)) {
+        labels(&bytes);
     }
 
     #[test]

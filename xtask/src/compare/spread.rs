@@ -91,7 +91,7 @@ impl Measure {
         Spread::of(samples(results, way, place).map(|sample| self.of(sample)))
     }
 
-    /// The same, each round divided by the stock mesh's.
+    /// Of all rounds of a way, each divided by the stock mesh's round; nothing where one was not measured.
     pub(super) fn ratio(self, results: &Results, way: Way, place: Place) -> Option<Spread> {
         let ratios = samples(results, way, place).filter_map(|sample| {
             let mesh = samples(results, Way::Mesh, place).find(|mesh| mesh.round == sample.round);

@@ -18,6 +18,8 @@ pub(super) fn ensure() -> Result<()> {
     ));
     let mut install = cargo();
     install.args(["install", "cargo-fuzz", "--locked", "--version", VERSION]);
+    // It only starts others: an unoptimised build is the quicker whole.
+    install.arg("--debug");
     install.env_remove("CARGO_TARGET_DIR");
     run(&mut install)?;
     told()

@@ -1,4 +1,4 @@
-//! Rules for what the documents claim: each invariant of ARCHITECTURE.md names a
+//! Rules for what the documents claim: each invariant of docs/invariants.md names a
 //! test that exists, and each decision that a file refers to is written down once.
 //!
 //! An invariant is one list item: `- **I3** what holds (test: path/of/file.rs::name)`,
@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 use super::Complaint;
 use super::source::Source;
 
-const DOCUMENT: &str = "ARCHITECTURE.md";
+const DOCUMENT: &str = "docs/invariants.md";
 const ODD_PACKETS: &str = "docs/odd-packets.md";
 const DECISIONS: &str = "docs/adr/";
 
 pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
     let mut all = match files.iter().find(|file| file.path == DOCUMENT) {
         Some(document) => invariants(document, files),
-        None => vec![complaint(
+        None => vec![Complaint::new(
             DOCUMENT,
             0,
             "is missing: it holds the invariants".to_owned(),
@@ -41,7 +41,7 @@ fn cases(document: &Source, files: &[Source]) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for (line, at) in document.text.lines().zip(1..) {
         for test in words(line).iter().filter(|test| !exists(test, files)) {
-            complaints.push(complaint(
+            complaints.push(Complaint::new(
                 ODD_PACKETS,
                 at,
                 format!("there is no test {test}"),
@@ -59,7 +59,7 @@ fn invariants(document: &Source, files: &[Source]) -> Vec<Complaint> {
             continue;
         };
         if let Some(before) = seen.insert(id.to_owned(), line) {
-            complaints.push(complaint(
+            complaints.push(Complaint::new(
                 DOCUMENT,
                 line,
                 format!("{id} is already the name of line {before}"),
@@ -67,14 +67,14 @@ fn invariants(document: &Source, files: &[Source]) -> Vec<Complaint> {
         }
         let tests: Vec<&str> = named_tests(text);
         if tests.is_empty() {
-            complaints.push(complaint(
+            complaints.push(Complaint::new(
                 DOCUMENT,
                 line,
                 format!("{id} names no test: `(test: FILE::NAME)`"),
             ));
         }
         for test in tests.into_iter().filter(|test| !exists(test, files)) {
-            complaints.push(complaint(
+            complaints.push(Complaint::new(
                 DOCUMENT,
                 line,
                 format!("{id}: there is no test {test}"),
@@ -146,7 +146,7 @@ fn decisions(files: &[Source]) -> Vec<Complaint> {
             continue;
         };
         if let Some(other) = numbers.insert(number, &file.path) {
-            complaints.push(complaint(
+            complaints.push(Complaint::new(
                 &file.path,
                 0,
                 format!("has the number of {other}"),
@@ -157,7 +157,7 @@ fn decisions(files: &[Source]) -> Vec<Complaint> {
         for (line, at) in file.text.lines().zip(1..) {
             let referred = line.split(DECISIONS).skip(1).filter_map(number);
             for number in referred.filter(|number| !numbers.contains_key(number)) {
-                complaints.push(complaint(
+                complaints.push(Complaint::new(
                     &file.path,
                     at,
                     format!("there is no decision {DECISIONS}{number}"),
@@ -175,14 +175,6 @@ fn number(text: &str) -> Option<&str> {
         .bytes()
         .all(|byte| byte.is_ascii_digit())
         .then_some(digits)
-}
-
-fn complaint(path: &str, line: usize, what: String) -> Complaint {
-    Complaint {
-        path: path.to_owned(),
-        line,
-        what,
-    }
 }
 
 #[cfg(test)]
@@ -211,7 +203,7 @@ mod tests {
         assert!(check("- **I3** by directory (test: `core::every_prefix_holds`)\n").is_empty());
         assert_eq!(
             check("- **I3** plans are safe\n"),
-            ["ARCHITECTURE.md:1: I3 names no test: `(test: FILE::NAME)`"]
+            ["docs/invariants.md:1: I3 names no test: `(test: FILE::NAME)`"]
         );
         assert_eq!(
             check("x\n- **I3** plans are safe (test: core/plan.rs::gone)\n").len(),

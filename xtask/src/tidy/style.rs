@@ -16,7 +16,7 @@ const UNSAFE_PLACES: [&str; 8] = [
     "ebpf/src/tc",
     "ebpf/src/xdp",
     "ebpf/src/cgroup",
-    "agent/src/kernel/bpf/wire",
+    "agent/src/kernel/bpf/pod",
     "tests/harness/",
     "tests/bench/programs/",
 ];
@@ -41,13 +41,14 @@ pub(super) fn complaints(files: &[Source], developers_dirs: &[String]) -> Vec<Co
 pub(super) fn long(file: &Source) -> Option<Complaint> {
     let lines = file.code.len();
     let what = format!("{lines} lines; {LONG} are enough for one idea");
-    (file.is_rust() && (LONG + 1..=TOO_LONG).contains(&lines)).then(|| about(file, 0, what))
+    (file.is_rust() && (LONG + 1..=TOO_LONG).contains(&lines))
+        .then(|| Complaint::new(&file.path, 0, what))
 }
 
 fn too_long(file: &Source) -> Option<Complaint> {
     let lines = file.code.len();
     let what = format!("{lines} lines: split it ({LONG} are enough for one idea)");
-    (file.is_rust() && lines > TOO_LONG).then(|| about(file, 0, what))
+    (file.is_rust() && lines > TOO_LONG).then(|| Complaint::new(&file.path, 0, what))
 }
 
 fn developers_paths(file: &Source, dirs: &[String]) -> Vec<Complaint> {
@@ -65,8 +66,8 @@ fn developers_paths(file: &Source, dirs: &[String]) -> Vec<Complaint> {
     patterns
         .flat_map(|pattern| numbered(pattern).into_iter().map(move |at| (pattern, at)))
         .map(|(pattern, at)| {
-            about(
-                file,
+            Complaint::new(
+                &file.path,
                 at,
                 format!("`{pattern}` is a path of one developer's machine"),
             )
@@ -85,7 +86,7 @@ fn unfinished(file: &Source) -> Vec<Complaint> {
         .iter()
         .flat_map(|(word, why)| file.lines_with(word).map(move |at| (at, word, why)));
     found
-        .map(|(at, word, why)| about(file, at, format!("`{word}`: {why}")))
+        .map(|(at, word, why)| Complaint::new(&file.path, at, format!("`{word}`: {why}")))
         .collect()
 }
 
@@ -105,27 +106,19 @@ fn unsafety(file: &Source) -> Vec<Complaint> {
             .unwrap_or_default();
         if !allowed {
             let what = format!("`unsafe` outside of {}", UNSAFE_PLACES.join(", "));
-            complaints.push(about(file, index + 1, what));
+            complaints.push(Complaint::new(&file.path, index + 1, what));
         } else if !above
             .iter()
             .any(|line| line.contains("SAFETY") || line.contains("# Safety"))
         {
-            complaints.push(about(
-                file,
+            complaints.push(Complaint::new(
+                &file.path,
                 index + 1,
                 "`unsafe` without a SAFETY comment".to_owned(),
             ));
         }
     }
     complaints
-}
-
-fn about(file: &Source, line: usize, what: String) -> Complaint {
-    Complaint {
-        path: file.path.clone(),
-        line,
-        what,
-    }
 }
 
 #[cfg(test)]

@@ -1,55 +1,161 @@
-//! Which service answers which port.
+//! Port owners: the service that answers each port.
 
-use crate::ids::ServiceId;
-use crate::labels;
+use super::refusal::{refused, refused_if_any};
+use super::share;
+use crate::config::Config;
+use crate::ids::{Key, ServiceId};
+use crate::labels::{self, ServiceOptions};
 use crate::report::Problem;
 use crate::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot};
-use std::collections::BTreeMap;
+use crate::state::State;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The ports that every node answers, as the datapath knows them.
-pub(super) fn served(service: &Service, problems: &mut Vec<Problem>) -> Vec<PublishedPort> {
-    let (wishes, complaints) = labels::read(service);
-    problems.extend(complaints);
-    let sctp = |port: &&PublishedPort| {
-        wishes.enabled && port.proto == Proto::Sctp && port.mode == PublishMode::Ingress
-    };
-    problems.extend(service.ports.iter().filter(sctp).map(|port| Problem {
-        object: format!("service {}", service.name),
-        sentence: format!(
-            "port {}/sctp is not served: SCTP is not supported",
-            port.published
-        ),
-    }));
-    labels::ports(service)
+/// A port's number on the nodes.
+pub(super) type Number = (u16, Proto);
+
+/// Ports on which every manager or every node of a Swarm listens, and for what.
+const SWARM: [(u16, &str); 3] = [
+    (2377, "it is the port of the Swarm's managers"),
+    (7946, "the Swarm's nodes talk to each other on it"),
+    (4789, "it is the port of the Swarm's overlay networks"),
+];
+
+/// What one service asks for: its labels, read once, and what of it is served on any node.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) options: ServiceOptions,
+    /// Ports that it may have, each once, unless another service has them.
+    pub(super) ports: Vec<PublishedPort>,
+    /// What it can't have.
+    pub(super) problems: Vec<Problem>,
 }
 
-/// Whose each port is. Swarm gives no port away twice, and what it gives goes before what a
-/// label asks for; a removed service keeps for its connections what nobody else wants.
-pub(super) fn holders(snapshot: &Snapshot) -> BTreeMap<(u16, Proto), ServiceId> {
-    let mut holders = BTreeMap::new();
-    for removed in [false, true] {
-        for by_label in [false, true] {
-            let services = snapshot.services.iter();
-            for (id, service) in services.filter(|(_, service)| service.removed == removed) {
-                let ports = labels::ports(service).into_iter();
-                for port in ports.filter(|port| by_label || service.ports.contains(port)) {
-                    let port = (port.published, port.proto);
-                    holders.entry(port).or_insert_with(|| id.clone());
+impl Asked {
+    /// What `service` asks for, and may have as `config` says.
+    pub(super) fn of(service: &Service, config: &Config) -> Self {
+        let (mut options, mut problems) = labels::read(service);
+        options.task_address |= config.task_addresses;
+        let mut ports = Vec::new();
+        let mut reserved: BTreeMap<&str, Vec<PublishedPort>> = BTreeMap::new();
+        let mut outside = Vec::new();
+        for claim in labels::claims(service, &options) {
+            let number = claim.port.published;
+            let labelled = |ports: &std::ops::RangeInclusive<u16>| ports.contains(&number);
+            if let Some(why) = whose(number, config) {
+                reserved.entry(why).or_default().push(claim.port);
+            } else if claim.by_label && !config.label_ports.as_ref().is_some_and(labelled) {
+                outside.push(claim.port);
+            } else {
+                ports.push(claim.port);
+            }
+        }
+        for (why, ports) in reserved {
+            let why = format!("{why}; choose another one");
+            problems.push(refused(service, &ports, &why));
+        }
+        problems.extend(refused_if_any(service, &outside, &by_labels(config)));
+        problems.extend(refused_if_any(
+            service,
+            &sctp(service, &options),
+            "SCTP is not supported",
+        ));
+        if ports.len() > share::PORTS {
+            // The same ones on all nodes.
+            ports.sort_unstable_by_key(|port| (port.published, port.proto));
+            let over = ports.split_off(share::PORTS);
+            let why = format!(
+                "a service can have {} of them; share them out among several services",
+                share::PORTS
+            );
+            problems.push(refused(service, &over, &why));
+        }
+        if let Some(networks) = &mut options.allow {
+            let most = share::networks(ports.len());
+            if networks.len() > most {
+                problems.push(Problem {
+                    object: format!("service {}", service.name),
+                    message: format!(
+                        "of {} networks that it allows, clients of the first {most} are let in: it has {} ports; allow fewer networks or publish fewer ports",
+                        networks.len(),
+                        ports.len()
+                    ),
+                });
+                networks.truncate(most);
+            }
+        }
+        Self {
+            options,
+            ports,
+            problems,
+        }
+    }
+}
+
+/// The reason, as a sentence, why no service can have port `number` on any node; none if one can. It
+/// holds for TCP and UDP: nobody can tell by a number alone which one a firewall or a person means.
+fn whose(number: u16, config: &Config) -> Option<&'static str> {
+    if number == config.port {
+        return Some("it is the port of the agents and of the tunnel between nodes");
+    }
+    let swarm = SWARM.iter().find(|(port, _)| *port == number);
+    swarm.map(|(_, why)| *why)
+}
+
+/// Why a label can't publish a port, and what to do.
+fn by_labels(config: &Config) -> String {
+    match &config.label_ports {
+        None => "labels publish no ports on this node (--labels-publish); \
+                 let Swarm publish it"
+            .to_owned(),
+        Some(ports) => format!(
+            "labels publish ports from {} to {} on this node (--labels-publish); \
+             choose another one, or let Swarm publish it",
+            ports.start(),
+            ports.end()
+        ),
+    }
+}
+
+fn sctp(service: &Service, options: &ServiceOptions) -> Vec<PublishedPort> {
+    let sctp = service.ports.iter().filter(|port| {
+        options.enabled && port.proto == Proto::Sctp && port.mode == PublishMode::Ingress
+    });
+    sctp.copied().collect()
+}
+
+/// The service that owns each port. A port in use on this node stays with its service; otherwise the older
+/// service owns it, whether Swarm or a label publishes it, so that all nodes agree. A removed service
+/// keeps a port that no other service publishes, for its connections.
+pub(super) fn port_owners(
+    snapshot: &Snapshot,
+    asked: &BTreeMap<ServiceId, Asked>,
+    have: &State,
+) -> BTreeMap<Number, ServiceId> {
+    let mut order: Vec<(&ServiceId, &Service)> = snapshot.services.iter().collect();
+    order.sort_by_key(|(id, service)| (service.removed, service.created, *id));
+    let mut port_owners = BTreeMap::new();
+    for in_use in [true, false] {
+        for (id, service) in &order {
+            let key = Key::from(*id);
+            for port in asked.get(*id).into_iter().flat_map(|asked| &asked.ports) {
+                let frontend = have.frontends.get(&super::publish::port(port));
+                let has = frontend.is_some_and(|frontend| frontend.service == key.0);
+                if !in_use || (has && !service.removed) {
+                    let number = (port.published, port.proto);
+                    port_owners.entry(number).or_insert_with(|| (*id).clone());
                 }
             }
         }
     }
-    holders
+    port_owners
 }
 
-/// Why `port` of `service` is not served, though it is asked for.
-pub(super) fn denied(port: &PublishedPort, service: &Service, why: &str) -> Problem {
-    Problem {
-        object: format!("service {}", service.name),
-        sentence: format!(
-            "port {}/{} is not served: {why}; choose another one",
-            port.published,
-            port.proto.as_str(),
-        ),
-    }
+/// The ports that Swarm publishes on every node: its engine listens on them.
+pub(super) fn by_swarm(snapshot: &Snapshot) -> BTreeSet<Number> {
+    let services = snapshot.services.iter();
+    let ports = services.flat_map(|(_, service)| &service.ports);
+    ports
+        .filter(|port| port.mode == PublishMode::Ingress)
+        .map(|port| (port.published, port.proto))
+        .collect()
 }

@@ -1,18 +1,20 @@
+mod endpoints;
 mod labels;
+mod listening;
+mod ports;
 
 use super::*;
 use crate::ids::{Key, NodeId, ServiceId, TaskId};
 use crate::maglev;
 use crate::node::{Bridge, TaskAddress};
-use crate::plan::{Gate, plan};
+use crate::plan::{Prune, plan};
 use crate::snapshot::{
-    DesiredState, NodeState, Proto, PublishMode, PublishedPort, Service, Sign, SwarmNode, Task,
-    TaskState,
+    DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, SwarmNode,
+    Task, TaskState,
 };
-use lb_abi::service::{
-    DIRECT, LOCAL, PICK_FLOW, PICK_LEAST, PICK_SOURCE, Port, REMOTE, RESTRICTED,
-};
+use lb_abi::service::{DIRECT, LOCAL, Port, REMOTE, RESTRICTED, SCHED_LC, SCHED_MAGLEV, SCHED_SH};
 use lb_abi::{Be16, TCP};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 const HERE: &str = "here";
@@ -30,17 +32,19 @@ fn node() -> Node {
         id: HERE.into(),
         address: Some(Ipv4Addr::new(10, 0, 0, 1)),
         uplink: Some(link("eth0", 2)),
-        others: BTreeSet::new(),
+        extra_uplinks: BTreeSet::new(),
         bridge: Some(link("docker_gwbridge", 3)),
-        network: 4711,
+        netns_cookie: 4711,
         bridges: [link("docker0", 4)].into(),
-        ports: [7].into(),
+        bridge_ports: [(7, BTreeSet::new())].into(),
         addresses: [Ipv4Addr::new(10, 0, 0, 1)].into(),
+        token_keys: None,
         tasks: [(
             TaskId::from("a"),
             TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, 3)),
         )]
         .into(),
+        listening: BTreeMap::new(),
     }
 }
 
@@ -53,7 +57,7 @@ fn task(node: &str) -> Task {
         desired: DesiredState::Running,
         container: None,
         host_ports: vec![],
-        sign: Sign::Fine,
+        health: LocalHealth::Ok,
     }
 }
 
@@ -65,6 +69,7 @@ fn snapshot() -> Snapshot {
         manager: last == 1,
         draining: false,
         datapath: None,
+        token_keys: None,
     };
     let port = PublishedPort {
         proto: Proto::Tcp,
@@ -107,23 +112,26 @@ fn tasks_here_go_to_the_bridge_and_tasks_elsewhere_to_their_node() {
     let a = state.backends[&Key::of("a")];
     let b = state.backends[&Key::of("b")];
     assert_eq!(
-        (a.place, Ipv4Addr::from(a.address.get())),
+        (a.locality, Ipv4Addr::from(a.address.get())),
         (LOCAL, Ipv4Addr::new(172, 18, 0, 3))
     );
     assert_eq!(
-        (b.place, Ipv4Addr::from(b.address.get())),
+        (b.locality, Ipv4Addr::from(b.address.get())),
         (REMOTE, Ipv4Addr::new(10, 0, 0, 2))
     );
     assert_eq!(ready(&state), 2);
-    assert_eq!(state.peers, [Ipv4Addr::new(10, 0, 0, 2)].into());
+    assert_eq!(
+        state.peers.keys().collect::<Vec<_>>(),
+        [&Ipv4Addr::new(10, 0, 0, 2)]
+    );
 }
 
 #[test]
 fn a_task_on_its_way_out_keeps_its_flows_and_gets_no_new_one() {
     for change in [
         (|task: &mut Task| task.desired = DesiredState::Ended) as fn(&mut Task),
-        |task| task.sign = Sign::Stopping,
-        |task| task.sign = Sign::Unhealthy,
+        |task| task.health = LocalHealth::Stopping,
+        |task| task.health = LocalHealth::Unhealthy,
         |task| task.state = TaskState::Starting,
     ] {
         let mut snapshot = snapshot();
@@ -137,7 +145,7 @@ fn a_task_on_its_way_out_keeps_its_flows_and_gets_no_new_one() {
 #[test]
 fn a_dead_task_keeps_nothing() {
     let mut snapshot = snapshot();
-    snapshot.tasks.get_mut(&TaskId::from("b")).unwrap().sign = Sign::Dead;
+    snapshot.tasks.get_mut(&TaskId::from("b")).unwrap().health = LocalHealth::Dead;
     let (state, _) = want(&snapshot);
     assert_eq!(ready(&state), 1);
     assert!(!state.backends.contains_key(&Key::of("b")));
@@ -153,9 +161,9 @@ fn a_task_that_runs_here_is_held_before_the_swarm_says_so_and_gets_nothing() {
     let (state, problems) = want(&snapshot);
     assert_eq!(problems, vec![]);
     assert_eq!(state.backends.len(), 1, "b is elsewhere");
-    assert_eq!(state.backends[&Key::of("a")].takes, 0);
+    assert_eq!(state.backends[&Key::of("a")].flags, 0);
     assert_eq!(ready(&state), 0);
-    snapshot.tasks.get_mut(&TaskId::from("a")).unwrap().sign = Sign::Dead;
+    snapshot.tasks.get_mut(&TaskId::from("a")).unwrap().health = LocalHealth::Dead;
     assert_eq!(want(&snapshot).0.backends.len(), 0);
 }
 
@@ -213,14 +221,14 @@ fn what_cannot_be_reached_is_named_and_the_rest_is_served() {
         objects,
         ["task b of service vote", "task c of service vote"]
     );
-    assert!(problems[0].sentence.contains("node2"));
+    assert!(problems[0].message.contains("node2"));
 }
 
 #[test]
 fn the_same_view_again_changes_nothing_and_another_one_gets_another_table() {
     let first = want(&snapshot()).0;
     let again = desired(&snapshot(), &node(), &Config::default(), &first).0;
-    assert_eq!(plan(&again, &first, Gate::Open), vec![]);
+    assert_eq!(plan(&again, &first, Prune::Allowed), vec![]);
     let mut fewer = snapshot();
     fewer.tasks.remove(&TaskId::from("b"));
     let next = desired(&fewer, &node(), &Config::default(), &first).0;
@@ -267,7 +275,7 @@ fn processes_on_the_node_are_served_where_its_namespace_is_known() {
     assert_eq!(state.settings.map(|settings| settings.network), Some(4711));
     assert_eq!(on_host(&state), HookKind::HOST.len());
     let node = Node {
-        network: 0,
+        netns_cookie: 0,
         ..node()
     };
     let (state, problems) = desired(&snapshot(), &node, &Config::default(), &State::default());

@@ -46,10 +46,11 @@ pub(super) fn frame(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lb_abi::settings::Uplink;
+    use lb_abi::settings::Settings;
     use lb_abi::{TCP, UDP};
     use lb_datapath::model::{Frame, Memory};
     use lb_datapath::parse;
+    use zerocopy::FromZeros as _;
 
     #[test]
     fn it_is_what_a_client_sends_with_right_checksums() {
@@ -58,11 +59,10 @@ mod tests {
         for (proto, length) in [(TCP, 20_u8), (UDP, 8)] {
             let bytes = frame([9; 6], client, frontend, proto);
             let frame = Frame::<true>::new(bytes.clone());
-            let tables = Memory {
-                uplinks: [(0, Uplink::new([9; 6]))].into(),
-                ..Memory::default()
-            };
-            assert!(parse::ours(&frame, &tables));
+            let tables = Memory::default();
+            let mut settings = Settings::new_zeroed();
+            settings.mac = [9; 6];
+            assert!(parse::ours(&frame, &tables, &settings));
             let segment = parse::outer(&frame, &tables).unwrap();
             assert_eq!(segment.opens(), proto == TCP);
             let tuple = segment.tuple;

@@ -1,8 +1,8 @@
-//! Questions as people type them: `203.0.113.7 alpha:8080/udp`.
+//! Parses an explain request as people type it: `203.0.113.7 alpha:8080/udp`.
 
 use crate::node::Node;
+use crate::report::build::hostname;
 use crate::snapshot::{Proto, Snapshot};
-use crate::tell::hostname;
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
 use std::fmt;
@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 /// `ADDRESS[:PORT]`: who would send the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientAsked {
+pub struct ClientQuery {
     /// Its address.
     pub address: Ipv4Addr,
     /// Its port, if that is known.
@@ -20,7 +20,7 @@ pub struct ClientAsked {
 
 /// `NODE:PORT[/tcp|udp]`: what it would be sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FrontendAsked {
+pub struct FrontendQuery {
     /// The node.
     pub node: Place,
     /// The published port.
@@ -42,7 +42,7 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Who would send the packet.
-    pub client: ClientAsked,
+    pub client: ClientQuery,
     /// What it would be sent to.
     pub frontend: SocketAddrV4,
     /// TCP or UDP.
@@ -61,7 +61,7 @@ impl Question {
     }
 }
 
-/// Why a question can't be answered, in one sentence.
+/// Why a question can't be answered, in one message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuestionError {
     /// Neither an address nor an address and a port.
@@ -105,7 +105,7 @@ fn known(nodes: &[String]) -> String {
     }
 }
 
-impl FromStr for ClientAsked {
+impl FromStr for ClientQuery {
     type Err = QuestionError;
 
     fn from_str(text: &str) -> Result<Self, QuestionError> {
@@ -126,7 +126,7 @@ impl FromStr for ClientAsked {
     }
 }
 
-impl FromStr for FrontendAsked {
+impl FromStr for FrontendQuery {
     type Err = QuestionError;
 
     fn from_str(text: &str) -> Result<Self, QuestionError> {
@@ -154,14 +154,14 @@ impl FromStr for FrontendAsked {
     }
 }
 
-impl FrontendAsked {
+impl FrontendQuery {
     /// Looks the node up, where it was given by name. This node comes first among several of one name.
     ///
     /// # Errors
     /// When there is no such node, or its address is not known.
     pub fn resolve(
         self,
-        client: ClientAsked,
+        client: ClientQuery,
         snapshot: &Snapshot,
         this: &Node,
     ) -> Result<Question, QuestionError> {
@@ -208,7 +208,7 @@ fn number(text: &str) -> Result<u16, QuestionError> {
     }
 }
 
-impl fmt::Display for ClientAsked {
+impl fmt::Display for ClientQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.port {
             Some(port) => write!(f, "{}:{port}", self.address),
@@ -217,7 +217,7 @@ impl fmt::Display for ClientAsked {
     }
 }
 
-impl fmt::Display for FrontendAsked {
+impl fmt::Display for FrontendQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.node {
             Place::Address(address) => write!(f, "{address}")?,

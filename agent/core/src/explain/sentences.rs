@@ -1,36 +1,36 @@
 //! An explanation in words: who sends what, what decides, what becomes of it.
 
-use super::told::find;
-use super::trial::Trial;
+use super::result::find;
+use super::simulate::Simulation;
 use crate::ids::Key;
 use crate::node::Node;
-use crate::report::{Explanation, Fate, FlowState, Rule};
+use crate::report::build::{hostname, node_at, task_name};
+use crate::report::{Explanation, FlowState, Rule, Verdict};
 use crate::snapshot::{Proto, Snapshot};
-use crate::tell::{hostname, node_at, task_name};
-use lb_abi::service::PICK_SOURCE;
+use lb_abi::service::SCHED_SH;
 use lb_datapath::model::Memory;
 use std::net::Ipv4Addr;
 
 /// Addresses named at most.
 const FEW: usize = 4;
 
-/// All that sentences are made of.
-pub(super) struct Scene<'a> {
+/// Inputs of the sentences.
+pub(super) struct Context<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) this: &'a Node,
     pub(super) memory: &'a Memory,
-    pub(super) trial: &'a Trial,
+    pub(super) simulation: &'a Simulation,
     pub(super) told: &'a Explanation,
 }
 
-pub(super) fn sentences(scene: &Scene<'_>) -> Vec<String> {
-    let mut all = scene.packet();
-    all.extend(scene.rule());
-    all.push(scene.fate());
+pub(super) fn sentences(context: &Context<'_>) -> Vec<String> {
+    let mut all = context.packet();
+    all.extend(context.rule());
+    all.push(context.verdict());
     all
 }
 
-impl Scene<'_> {
+impl Context<'_> {
     fn packet(&self) -> Vec<String> {
         let told = self.told;
         let kind = match told.proto {
@@ -76,7 +76,7 @@ impl Scene<'_> {
                 }]
             }
             Rule::KnownFlow => self.known(),
-            Rule::NextInTurn | Rule::ByHash | Rule::FewestFlows | Rule::Kept => self.turn(),
+            Rule::RoundRobin | Rule::ByHash | Rule::FewestFlows | Rule::Kept => self.turn(),
             Rule::NotAllowed => vec![format!(
                 "{} publishes {} to some networks only, by its label swarmlb.allow.",
                 self.told.service.as_deref().unwrap_or("A service"),
@@ -121,7 +121,7 @@ impl Scene<'_> {
         }
         let close: Vec<String> = self
             .told
-            .close
+            .suggestions
             .iter()
             .map(|close| {
                 let (service, port) = (&close.service, &close.port);
@@ -142,9 +142,9 @@ impl Scene<'_> {
         let state = self.told.flow.map_or("open", FlowState::as_str);
         let mut all = vec![format!(
             "The client has a flow here, which is {state}: it belongs to {}.",
-            self.task(self.trial.known.map(|flow| flow.task))
+            self.task(self.simulation.known.map(|flow| flow.task))
         )];
-        let peer = self.trial.known.map_or(0, |flow| flow.peer.get());
+        let peer = self.simulation.known.map_or(0, |flow| flow.ingress().get());
         if peer != 0 {
             let peer = node_at(self.snapshot, Ipv4Addr::from(peer));
             all.push(format!("It came here through the tunnel, from {peer}."));
@@ -154,7 +154,7 @@ impl Scene<'_> {
 
     fn turn(&self) -> Vec<String> {
         let mut all = Vec::new();
-        if let Some(known) = self.trial.known {
+        if let Some(known) = self.simulation.known {
             let earlier = self.task(Some(known.task));
             let over = if self.memory.backends.contains_key(&known.task) {
                 "is closed"
@@ -177,63 +177,66 @@ impl Scene<'_> {
             self.port()
         ));
         if self.told.rule == Rule::Kept {
-            let task = self.task(self.trial.task);
+            let task = self.task(self.simulation.task);
             all.push(format!(
                 "The client was with {task} and stays with it (swarmlb.affinity)."
             ));
         }
-        if self.told.rule == Rule::FewestFlows && self.trial.task.is_some() {
-            let task = self.task(self.trial.task);
+        if self.told.rule == Rule::FewestFlows && self.simulation.task.is_some() {
+            let task = self.task(self.simulation.task);
             all.push(format!(
                 "Of two tasks, {task} has fewer connections through this node, or as many and the turn."
             ));
-        } else if let (Some(turn), true) = (self.told.turn, self.trial.task.is_some()) {
+        } else if let (Some(turn), true) = (self.told.rr_counter, self.simulation.task.is_some()) {
             let place = turn.checked_rem(ready.into()).unwrap_or_default() + 1;
             all.push(format!(
                 "It is the turn of {} (turn {turn}, place {place} of {ready}).",
-                self.task(self.trial.task)
+                self.task(self.simulation.task)
             ));
         }
-        if self.told.rule == Rule::ByHash && self.trial.task.is_some() {
-            let pick = self.trial.frontend.map(|frontend| frontend.pick);
-            let what = if pick == Some(PICK_SOURCE) {
+        if self.told.rule == Rule::ByHash && self.simulation.task.is_some() {
+            let scheduler = self.simulation.frontend.map(|frontend| frontend.scheduler);
+            let what = if scheduler == Some(SCHED_SH) {
                 "address"
             } else {
                 "address and port"
             };
             all.push(format!(
                 "By the hash of the client's {what} it goes to {}, on every node.",
-                self.task(self.trial.task)
+                self.task(self.simulation.task)
             ));
         }
         all
     }
 
-    fn fate(&self) -> String {
-        let task = self.task(self.trial.task);
+    fn verdict(&self) -> String {
+        let task = self.task(self.simulation.task);
         let to = self.told.to.map(|to| to.to_string()).unwrap_or_default();
-        match self.told.fate {
-            Fate::Here => format!(
+        match self.told.verdict {
+            Verdict::Here => format!(
                 "{task} runs on this node: the packet is addressed to {to} and handed to docker_gwbridge."
             ),
-            Fate::Elsewhere => {
+            Verdict::Elsewhere => {
                 let node = self.told.node.as_deref().unwrap_or("another node");
                 format!(
                     "{task} runs on {node}: the packet goes there unchanged, through the tunnel to {to}."
                 )
             }
-            Fate::Dropped => {
-                let sentence = self.trial.reason.map_or("", |reason| reason.sentence());
+            Verdict::Dropped => {
+                let sentence = self
+                    .simulation
+                    .reason
+                    .map_or("", |reason| reason.sentence());
                 let name = self.told.reason.as_deref().unwrap_or_default();
                 format!("The packet is dropped: {sentence} ({name}).")
             }
-            Fate::Passed if self.trial.task.is_some() => format!(
+            Verdict::Passed if self.simulation.task.is_some() => format!(
                 "{task} runs on this node, but docker_gwbridge is not known: the packet is left to the kernel."
             ),
-            Fate::Passed if self.told.rule == Rule::NoReadyTask => {
+            Verdict::Passed if self.told.rule == Rule::NoReadyTask => {
                 "The packet is left to the kernel, which refuses it.".to_owned()
             }
-            Fate::Passed => "The packet is left to the kernel, unchanged.".to_owned(),
+            Verdict::Passed => "The packet is left to the kernel, unchanged.".to_owned(),
         }
     }
 

@@ -1,6 +1,6 @@
 mod fixtures;
 
-use crate::report::{Explanation, Fate, FlowState, Rule};
+use crate::report::{Explanation, FlowState, Rule, Verdict};
 use crate::snapshot::Proto;
 use fixtures::{ask, be, flow, memory};
 use lb_abi::counters::Reason;
@@ -25,17 +25,17 @@ fn a_new_flow_takes_the_turn_and_goes_through_the_tunnel() {
             client_port_assumed: true,
             frontend: "192.0.2.1:8080".parse().unwrap(),
             proto: Proto::Tcp,
-            rule: Rule::NextInTurn,
-            fate: Fate::Elsewhere,
+            rule: Rule::RoundRobin,
+            verdict: Verdict::Elsewhere,
             reason: None,
             flow: None,
-            turn: Some(7),
+            rr_counter: Some(7),
             ready: Some(2),
             service: Some("vote".into()),
             task: Some("vote.2".into()),
             node: Some("beta".into()),
             to: Some("192.0.2.2:6081".parse().unwrap()),
-            close: Vec::new(),
+            suggestions: Vec::new(),
             sentences: [
                 "203.0.113.7:49152 sends a SYN to 192.0.2.1:8080/tcp, and it arrives on an uplink of alpha.",
                 "No port of the client's was given: 49152 is assumed, from which it has no flow.",
@@ -56,7 +56,7 @@ fn a_task_here_gets_it_on_its_own_address() {
         *turn += 1;
     }
     let told = ask(&memory, "203.0.113.7:5", "192.0.2.1:9000/udp");
-    assert_eq!((told.rule, told.fate), (Rule::NextInTurn, Fate::Here));
+    assert_eq!((told.rule, told.verdict), (Rule::RoundRobin, Verdict::Here));
     assert_eq!(told.to, Some("172.18.0.3:80".parse().unwrap()));
     assert!(!told.client_port_assumed);
     says(
@@ -75,7 +75,7 @@ fn a_known_flow_keeps_its_task() {
     flow(&mut memory, 40_000, "t9", ANSWERED, Be32::new(0));
     flow(&mut memory, 49_152, "t9", ANSWERED, Be32::new(0));
     let told = ask(&memory, "203.0.113.7:40000", "192.0.2.1:8080");
-    assert_eq!((told.rule, told.turn), (Rule::KnownFlow, None));
+    assert_eq!((told.rule, told.rr_counter), (Rule::KnownFlow, None));
     assert_eq!(told.flow, Some(FlowState::Open));
     says(
         &told,
@@ -92,16 +92,23 @@ fn a_known_flow_keeps_its_task() {
 #[test]
 fn a_flow_out_of_the_tunnel_says_where_it_came_from() {
     let mut memory = memory();
+    // Where a client comes to this node itself, its SYN begins anew.
     flow(&mut memory, 40_000, "t9", 0, be(2));
     let told = ask(&memory, "203.0.113.7:40000", "192.0.2.1:8080");
-    assert_eq!((told.rule, told.fate), (Rule::KnownFlow, Fate::Here));
+    assert_eq!(told.rule, Rule::RoundRobin);
+    memory.addresses.clear();
+    let told = ask(&memory, "203.0.113.7:40000", "192.0.2.1:8080");
+    assert_eq!((told.rule, told.verdict), (Rule::KnownFlow, Verdict::Here));
     assert_eq!(
         told.sentences[2],
         "It came here through the tunnel, from beta."
     );
     flow(&mut memory, 40_000, "t7", 0, be(2));
     let told = ask(&memory, "203.0.113.7:40000", "192.0.2.1:8080");
-    assert_eq!((told.rule, told.fate), (Rule::KnownFlow, Fate::Dropped));
+    assert_eq!(
+        (told.rule, told.verdict),
+        (Rule::KnownFlow, Verdict::Dropped)
+    );
     assert_eq!(told.reason.as_deref(), Some("unknown-task"));
     let dropped = format!(
         "The packet is dropped: {} (unknown-task).",
@@ -117,8 +124,8 @@ fn a_closed_flow_or_one_without_its_task_is_followed_by_a_new_one() {
     flow(&mut memory, 2, "t1", ANSWERED, Be32::new(0));
     let told = ask(&memory, "203.0.113.7:1", "192.0.2.1:8080");
     assert_eq!(
-        (told.rule, told.flow, told.turn),
-        (Rule::NextInTurn, Some(FlowState::Closed), Some(7))
+        (told.rule, told.flow, told.rr_counter),
+        (Rule::RoundRobin, Some(FlowState::Closed), Some(7))
     );
     assert_eq!(
         told.sentences[1],
@@ -135,7 +142,11 @@ fn a_closed_flow_or_one_without_its_task_is_followed_by_a_new_one() {
 fn what_reaches_no_task_is_told_with_its_reason() {
     let passed = |memory: &Memory, frontend: &str, rule| {
         let told = ask(memory, "203.0.113.7:5", frontend);
-        assert_eq!((told.rule, told.fate), (rule, Fate::Passed), "{frontend}");
+        assert_eq!(
+            (told.rule, told.verdict),
+            (rule, Verdict::Passed),
+            "{frontend}"
+        );
         assert_eq!((&told.task, told.to), (&None, None));
         assert!(
             told.sentences
@@ -174,12 +185,18 @@ fn what_fails_is_not_given_a_task() {
     let mut memory = memory();
     memory.slots.clear();
     let told = ask(&memory, "203.0.113.7:5", "alpha:8080");
-    assert_eq!((told.rule, told.fate), (Rule::NextInTurn, Fate::Dropped));
+    assert_eq!(
+        (told.rule, told.verdict),
+        (Rule::RoundRobin, Verdict::Dropped)
+    );
     assert_eq!((told.reason.as_deref(), told.task), (Some("no-slot"), None));
     memory = fixtures::memory();
     memory.turns.get_mut().clear();
     let told = ask(&memory, "203.0.113.7:5", "alpha:8080");
-    assert_eq!((told.rule, told.fate), (Rule::NextInTurn, Fate::Dropped));
+    assert_eq!(
+        (told.rule, told.verdict),
+        (Rule::RoundRobin, Verdict::Dropped)
+    );
     // Without a bridge, a task here is out of reach; one elsewhere is not.
     memory = fixtures::memory();
     memory.settings.as_mut().unwrap().bridge = 0;
@@ -187,12 +204,15 @@ fn what_fails_is_not_given_a_task() {
     memory.turns.get_mut().insert(port, 8);
     let told = ask(&memory, "203.0.113.7:5", "alpha:8080");
     assert_eq!(
-        (told.fate, told.task.as_deref()),
-        (Fate::Passed, Some("vote.1"))
+        (told.verdict, told.task.as_deref()),
+        (Verdict::Passed, Some("vote.1"))
     );
     flow(&mut memory, 5, "t9", ANSWERED, Be32::new(0));
     let told = ask(&memory, "203.0.113.7:5", "alpha:8080");
-    assert_eq!((told.rule, told.fate), (Rule::KnownFlow, Fate::Passed));
+    assert_eq!(
+        (told.rule, told.verdict),
+        (Rule::KnownFlow, Verdict::Passed)
+    );
 }
 
 #[test]

@@ -1,13 +1,14 @@
-//! From what shall be served to the objects that serve it.
+//! From the wanted state to the IPVS objects that serve it.
 
 use super::alias::{self, Names, RETURN};
+use super::cookie;
 use super::state::{Element, Ground, Method, Real, RealKey, Scheduler, Server, Setup, State, Way};
 use crate::ids::Key;
 use crate::node::Node;
 use crate::state;
 use ipnet::Ipv4Net;
 use lb_abi::service::{
-    Backend, DIRECT, Frontend, LOCAL, PICK_FLOW, PICK_LEAST, PICK_SOURCE, Port, RESTRICTED,
+    Backend, DIRECT, Frontend, LOCAL, Port, RESTRICTED, SCHED_LC, SCHED_MAGLEV, SCHED_SH,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -39,8 +40,12 @@ pub fn lower(want: &state::State, node: &Node) -> Lowered {
     let bridges = node.bridge.iter().chain(&node.bridges);
     out.elements
         .extend(bridges.map(|bridge| Element::Bridge(bridge.index)));
+    let endpoints = want.endpoints.iter();
+    out.elements
+        .extend(endpoints.map(|(address, port)| Element::Endpoint(*address, *port)));
     let mut names = alias::peers();
-    for peer in &want.peers {
+    out.keys = cookie::own_keys(want, &settings);
+    for (peer, keys) in &want.peers {
         let alias = names.name(alias::spread((*peer).into()), *peer).into();
         let way = Way {
             id: RETURN,
@@ -48,6 +53,8 @@ pub fn lower(want: &state::State, node: &Node) -> Lowered {
         };
         out.ways.insert(alias, way);
         out.elements.insert(Element::Peer(*peer, alias));
+        let cookies = cookie::of_peer(want, &settings, *peer, keys);
+        out.elements.extend(cookies);
     }
     out.elements.extend(allowed(want));
     for (port, frontend) in &want.frontends {
@@ -105,7 +112,7 @@ impl<'a> Lowering<'a> {
         let tasks = self.tasks.get(&frontend.service).cloned();
         for (task, backend) in tasks.into_iter().flatten() {
             let weight = u32::from(ready.contains(&task));
-            let (key, method) = if backend.place == LOCAL {
+            let (key, method) = if backend.locality == LOCAL {
                 (self.here(port, frontend, task, backend), Method::Nat)
             } else {
                 (self.elsewhere(port, task, backend), Method::Route)
@@ -120,6 +127,10 @@ impl<'a> Lowering<'a> {
             }
         }
         self.out.services.insert(port, Key(frontend.service));
+        // Its tasks here are reached through other nodes; here the port is the host's own.
+        if self.want.barred.contains(&port) {
+            return;
+        }
         let elements = &mut self.out.state.elements;
         elements.insert(Element::Published(port));
         if frontend.flags & RESTRICTED != 0 {
@@ -129,8 +140,8 @@ impl<'a> Lowering<'a> {
             elements.insert(Element::Direct(port));
         }
         let setup = Setup {
-            scheduler: scheduler(frontend.pick),
-            keep_s: seconds(frontend.keep),
+            scheduler: scheduler(frontend.scheduler),
+            keep_s: seconds(frontend.affinity_ticks),
             reals,
         };
         for address in &self.want.addresses {
@@ -148,11 +159,13 @@ impl<'a> Lowering<'a> {
             task.0 ^ alias::spread(u32::from(port.number.get()) << 8 | u32::from(port.proto));
         let mark = self.marks.name(hash, (task, port));
         let tag = alias::tag(task);
+        let target = Port::new(frontend.target, port.proto);
         let elements = &mut self.out.state.elements;
-        if !self.want.tracked.contains(&Key(frontend.service)) {
-            let target = Port::new(frontend.target, port.proto);
-            elements.insert(Element::Answer(real.0, target));
-        }
+        elements.insert(if self.want.tracked.contains(&Key(frontend.service)) {
+            Element::TrackedAnswer(real.0, target)
+        } else {
+            Element::Answer(real.0, target)
+        });
         let same = Element::Tag(tag, port, 0)..=Element::Tag(tag, port, u32::MAX);
         if elements.range(same).next().is_none() {
             elements.insert(Element::Tag(tag, port, mark));
@@ -185,9 +198,9 @@ impl<'a> Lowering<'a> {
 
 fn scheduler(pick: u16) -> Scheduler {
     match pick {
-        PICK_LEAST => Scheduler::LeastConnections,
-        PICK_SOURCE => Scheduler::SourceHash,
-        PICK_FLOW => Scheduler::Maglev,
+        SCHED_LC => Scheduler::LeastConnections,
+        SCHED_SH => Scheduler::SourceHash,
+        SCHED_MAGLEV => Scheduler::Maglev,
         _ => Scheduler::RoundRobin,
     }
 }

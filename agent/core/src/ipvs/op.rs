@@ -1,6 +1,7 @@
 //! One step of a plan of the IPVS path: data, not code. [`fmt::Display`] is the dry run.
 
 use super::state::{Element, Ground, Method, Real, RealKey, Scheduler, Server, State, Way};
+use crate::token::TokenKeys;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -8,15 +9,17 @@ use std::net::Ipv4Addr;
 /// What can be done to the kernel. Each is idempotent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// Make devices and rules as they shall be; elements stay.
+    /// Create or replace devices and rules; elements stay.
     Prepare(Ground),
+    /// Keep the keys of this node's cookies.
+    PutKeys(TokenKeys),
     /// Lead aliases into the tunnel.
     PutWays(BTreeMap<Ipv4Addr, Way>),
     /// No longer lead them there.
     RemoveWays(Vec<Ipv4Addr>),
-    /// Make a virtual server, or make it work as it shall.
+    /// Add or change a virtual server.
     PutServer(Server, Scheduler, u32),
-    /// Remove a virtual server of ours, with its real servers.
+    /// Remove a virtual server, with its real servers.
     RemoveServer(Server),
     /// Make a real server, or change its weight.
     PutReal(Server, RealKey, Real),
@@ -36,6 +39,7 @@ impl Op {
     pub fn apply_to(&self, state: &mut State) {
         match self.clone() {
             Self::Prepare(ground) => state.ground = Some(ground),
+            Self::PutKeys(keys) => state.keys = Some(keys),
             Self::PutWays(ways) => state.ways.extend(ways),
             Self::RemoveWays(aliases) => {
                 for alias in aliases {
@@ -81,6 +85,7 @@ impl fmt::Display for Op {
                 "make devices and rules: node {}, port {}, MTU {}",
                 ground.node, ground.port, ground.mtu
             ),
+            Self::PutKeys(keys) => write!(f, "keep the keys of epoch {}", keys.epoch),
             Self::PutWays(ways) => write!(f, "lead {} more aliases to other nodes", ways.len()),
             Self::RemoveWays(aliases) => {
                 write!(f, "lead {} fewer aliases to other nodes", aliases.len())

@@ -1,4 +1,4 @@
-//! From what the kernel has to what it shall have, in an order that never breaks anything.
+//! Operations from the observed state to the wanted one, in an order of which every prefix is consistent.
 //!
 //! Every prefix of a plan leaves the datapath consistent: nothing is claimed for a virtual server
 //! that is not there, and no real server is reached by a way that is not there. So: ways, servers,
@@ -6,16 +6,19 @@
 
 use super::op::Op;
 use super::state::{Element, State, Way};
-use crate::plan::Gate;
+use crate::plan::Prune;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// The steps from `have` to `want`.
 #[must_use]
-pub fn plan(want: &State, have: &State, gate: Gate) -> Vec<Op> {
+pub fn plan(want: &State, have: &State, prune: Prune) -> Vec<Op> {
     let mut ops = Vec::new();
     if let Some(ground) = want.ground.filter(|ground| have.ground != Some(*ground)) {
         ops.push(Op::Prepare(ground));
+    }
+    if let Some(keys) = want.keys.filter(|keys| have.keys != Some(*keys)) {
+        ops.push(Op::PutKeys(keys));
     }
     let ways: BTreeMap<Ipv4Addr, Way> = want
         .ways
@@ -27,8 +30,8 @@ pub fn plan(want: &State, have: &State, gate: Gate) -> Vec<Op> {
         ops.push(Op::PutWays(ways));
     }
     put_servers(want, have, &mut ops);
-    swap(want, have, gate, &mut ops);
-    if gate == Gate::Open {
+    swap(want, have, prune, &mut ops);
+    if prune == Prune::Allowed {
         remove_servers(want, have, &mut ops);
         let gone: Vec<Ipv4Addr> = have
             .ways
@@ -61,13 +64,13 @@ fn put_servers(want: &State, have: &State, ops: &mut Vec<Op>) {
 }
 
 /// What comes and goes in the rules' sets. One key may get another value only at once.
-fn swap(want: &State, have: &State, gate: Gate, ops: &mut Vec<Op>) {
+fn swap(want: &State, have: &State, prune: Prune, ops: &mut Vec<Op>) {
     let add: Vec<Element> = want.elements.difference(&have.elements).copied().collect();
     let gone = have.elements.difference(&want.elements).copied();
-    let remove: Vec<Element> = match gate {
-        Gate::Open => gone.collect(),
-        Gate::AddOnly => gone
-            .filter(|old| add.iter().any(|new| new.replaces(old)))
+    let remove: Vec<Element> = match prune {
+        Prune::Allowed => gone.collect(),
+        Prune::Withheld => gone
+            .filter(|old| old.is_local() || add.iter().any(|new| new.replaces(old)))
             .collect(),
     };
     if !(add.is_empty() && remove.is_empty()) {
@@ -90,10 +93,17 @@ fn remove_servers(want: &State, have: &State, ops: &mut Vec<Op>) {
 }
 
 impl Element {
-    /// Has it the key of `old` in a map, and so takes its place?
+    /// Is it this node's own affair, which it knows whatever the view of the Swarm?
+    fn is_local(&self) -> bool {
+        matches!(self, Self::Endpoint(..))
+    }
+
+    /// Has it the key of `old` in a map, or is it by a newer key of the same node, and so takes its place?
     fn replaces(&self, old: &Self) -> bool {
         match (self, old) {
             (Self::Peer(new, _), Self::Peer(old, _)) => new == old,
+            (Self::CookieTo(new, _), Self::CookieTo(old, _))
+            | (Self::CookieFrom(new, _), Self::CookieFrom(old, _)) => new == old,
             (Self::Tag(tag, port, _), Self::Tag(old, at, _)) => (tag, port) == (old, at),
             _ => false,
         }

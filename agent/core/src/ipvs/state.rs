@@ -1,13 +1,17 @@
 //! The objects of the IPVS path. `want` and `have` are of this one type.
 
 use crate::state::port_name;
+use crate::token::TokenKeys;
 use ipnet::Ipv4Net;
 use lb_abi::service::Port;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// All objects of ours in the kernel.
+/// The cookie of a tunnel packet ([`super::cookie`]), as it is on the wire; never all zeros, as the kernel sends.
+pub type Cookie = [u8; 3];
+
+/// All of swarmlb's objects in the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// What everything else stands on: devices and rules. None: not there, or not as it should be.
@@ -18,6 +22,8 @@ pub struct State {
     pub servers: BTreeMap<Server, Setup>,
     /// Elements of the rules' sets and maps.
     pub elements: BTreeSet<Element>,
+    /// The keys of this node's cookies. No rule uses them: the next agent goes on with them.
+    pub keys: Option<TokenKeys>,
 }
 
 /// What devices and rules are made of.
@@ -101,6 +107,10 @@ pub enum Element {
     Bridge(u32),
     /// A node whose tunnel packets are opened, and the alias by which replies get to it.
     Peer(Ipv4Addr, Ipv4Addr),
+    /// Tunnel packets of this node may bear this cookie, and none but its cookies.
+    CookieFrom(Ipv4Addr, Cookie),
+    /// Tunnel packets to this node bear this cookie.
+    CookieTo(Ipv4Addr, Cookie),
     /// Tunnel packets with this number to this port get this mark.
     Tag(u32, Port, u32),
     /// Clients of a network may use a restricted port.
@@ -113,6 +123,10 @@ pub enum Element {
     Published(Port),
     /// What a task on this node sends from here are answers, of no use to connection tracking.
     Answer(Ipv4Addr, Port),
+    /// What a task on this node sends from here are answers, and connection tracking has to see them.
+    TrackedAnswer(Ipv4Addr, Port),
+    /// The task with this address is behind the port of a bridge with this index.
+    Endpoint(Ipv4Addr, u32),
     /// IPVS answers here, and nobody else.
     Claim(Ipv4Addr, Port),
 }
@@ -147,12 +161,18 @@ impl fmt::Display for Element {
         match self {
             Self::Bridge(index) => write!(f, "callers on device {index}"),
             Self::Peer(node, _) => write!(f, "node {node}"),
+            Self::CookieFrom(node, _) => write!(f, "cookie of node {node}"),
+            Self::CookieTo(node, _) => write!(f, "cookie for node {node}"),
             Self::Tag(tag, port, _) => write!(f, "tag {tag} of {}", port_name(port)),
             Self::Allowed(port, network) => write!(f, "{network} on {}", port_name(port)),
             Self::Restricted(port) => write!(f, "{} is restricted", port_name(port)),
             Self::Direct(port) => write!(f, "{} answers directly", port_name(port)),
             Self::Published(port) => write!(f, "{} for callers here", port_name(port)),
             Self::Answer(address, port) => write!(f, "answers of {address} {}", port_name(port)),
+            Self::TrackedAnswer(address, port) => {
+                write!(f, "tracked answers of {address} {}", port_name(port))
+            }
+            Self::Endpoint(address, port) => write!(f, "task {address} behind device {port}"),
             Self::Claim(address, port) => write!(f, "{address} {}", port_name(port)),
         }
     }

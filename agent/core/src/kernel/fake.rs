@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Debug)]
 pub struct FakeKernel<S = State, O = Op> {
     state: S,
-    /// Numbers (from 0) of the calls to `apply` that shall fail.
+    /// Numbers (from 0) of the calls to `apply` that fail.
     pub faults: BTreeSet<usize>,
     calls: usize,
     take: fn(&O, &mut S),

@@ -8,7 +8,7 @@ fn service(labels: &[(&str, &str)]) -> Service {
             .map(|(label, value)| ((*label).to_owned(), (*value).to_owned()))
             .collect(),
         ports: vec![port(8080, 80, Proto::Tcp)],
-        removed: false,
+        ..Service::default()
     }
 }
 
@@ -25,21 +25,24 @@ fn complaints(labels: &[(&str, &str)]) -> Vec<String> {
     let (_, problems) = read(&service(labels));
     problems
         .into_iter()
-        .map(|problem| format!("{}: {}", problem.object, problem.sentence))
+        .map(|problem| format!("{}: {}", problem.object, problem.message))
         .collect()
 }
 
 #[test]
 fn a_service_without_labels_is_served_as_ever() {
-    let (wishes, problems) = read(&service(&[("com.example.swarmlb.policy", "x")]));
+    let (options, problems) = read(&service(&[("com.example.swarmlb.policy", "x")]));
     assert_eq!(problems, vec![]);
-    assert_eq!((wishes.enabled, wishes.policy), (true, Policy::RoundRobin));
+    assert_eq!(
+        (options.enabled, options.policy),
+        (true, Policy::RoundRobin)
+    );
     assert_eq!(ports(&service(&[])), [port(8080, 80, Proto::Tcp)]);
 }
 
 #[test]
 fn each_label_is_understood() {
-    let (wishes, problems) = read(&service(&[
+    let (options, problems) = read(&service(&[
         ("swarmlb.enable", "false"),
         ("swarmlb.policy", "source-hash"),
         ("swarmlb.local", "only"),
@@ -53,12 +56,13 @@ fn each_label_is_understood() {
     ]));
     assert_eq!(problems, vec![]);
     assert_eq!(
-        wishes,
-        Wishes {
+        options,
+        ServiceOptions {
             enabled: false,
             policy: Policy::SourceHash,
             local: Local::Only,
             affinity_s: 60,
+            task_address: false,
             direct: true,
             allow: Some(vec![
                 "10.0.0.0/8".parse().unwrap(),
@@ -78,7 +82,7 @@ fn a_bad_label_is_named_and_the_rest_of_the_service_works() {
     assert_eq!(
         complaints(&[("swarmlb.polcy", "maglev")]),
         [
-            "service vote: label swarmlb.polcy=maglev: there is no such label; there are enable, policy, affinity, local, return, allow and publish"
+            "service vote: label swarmlb.polcy=maglev: there is no such label; there are enable, policy, affinity, local, return, task-address, allow and publish"
         ]
     );
     assert_eq!(
@@ -124,10 +128,10 @@ fn a_restriction_that_is_not_understood_is_not_ignored() {
         ("2001:db8::/32", vec![], 0),
     ] {
         let labels = [("swarmlb.allow", value)];
-        let (wishes, told) = read(&service(&labels));
+        let (options, told) = read(&service(&labels));
         let expected: Vec<Ipv4Net> = allowed.iter().map(|net| net.parse().unwrap()).collect();
         assert_eq!(
-            (wishes.allow, told.len()),
+            (options.allow, told.len()),
             (Some(expected), problems),
             "{value}"
         );
@@ -150,4 +154,85 @@ fn what_swarm_publishes_is_not_published_twice() {
     let same = service(&[("swarmlb.publish", "8080:81,8080:80/udp")]);
     let expected = [port(8080, 80, Proto::Tcp), port(8080, 80, Proto::Udp)];
     assert_eq!(ports(&same), expected);
+}
+
+/// A label's value of a megabyte.
+fn megabyte(entry: impl Fn(usize) -> String) -> String {
+    let mut value = String::new();
+    for number in 0.. {
+        if value.len() >= 1 << 20 {
+            break;
+        }
+        value.push_str(&entry(number));
+        value.push(',');
+    }
+    value
+}
+
+#[test]
+fn a_label_of_a_megabyte_costs_and_says_no_more_than_a_long_one() {
+    let port = |n: usize| format!("{}:80", n % 65_535 + 1);
+    let network = |n: usize| format!("10.{}.{}.0/25", n / 256 % 256, n % 256);
+    for (label, value) in [
+        ("swarmlb.publish", megabyte(port)),
+        ("swarmlb.publish", megabyte(|_| "x".to_owned())),
+        ("swarmlb.publish", "1".repeat(1 << 20)),
+        ("swarmlb.allow", megabyte(network)),
+        ("swarmlb.allow", megabyte(|_| "\u{20ac}".to_owned())),
+        ("swarmlb.policy", "\u{20ac}".repeat(350_000)),
+        ("swarmlb.affinity", "9".repeat(1 << 20)),
+    ] {
+        let (options, problems) = read(&service(&[(label, &value)]));
+        assert!(options.published.len() <= PORTS, "{label}");
+        assert!(
+            options.allow.iter().flatten().count() <= NETWORKS,
+            "{label}"
+        );
+        assert_eq!(options.allow.is_some(), label == "swarmlb.allow");
+        assert_eq!(problems.len(), 1, "{label}");
+        assert!(problems[0].message.len() < 1_000, "{}", problems[0].message);
+    }
+    let many: Vec<_> = (0..50_000).map(|n| format!("swarmlb.{n}")).collect();
+    let many: Vec<_> = many.iter().map(|label| (label.as_str(), "")).collect();
+    let (_, problems) = read(&service(&many));
+    assert_eq!(problems.len(), NAMED + 1);
+    let last = &problems.last().unwrap().message;
+    assert_eq!(last, "49984 more of its labels can't be served");
+}
+
+#[test]
+fn of_what_is_too_much_the_first_is_served_and_the_rest_is_named() {
+    let published: Vec<_> = (1..=300).map(|n| format!("{}:80", 2_000 + n)).collect();
+    // One port twice is one port.
+    let value = format!("2001:81,{}", published.join(","));
+    let (options, problems) = read(&service(&[("swarmlb.publish", &value)]));
+    let first = options.published.first().map(|port| port.target);
+    assert_eq!((options.published.len(), first), (256, Some(81)));
+    let says = "a service can have 256 ports by labels; 44 more are left out";
+    assert!(problems[0].message.ends_with(says), "{problems:?}");
+
+    // Every other one, so that none makes a larger one with its neighbour.
+    let networks = (0..1_100).map(|n| format!("10.{}.{}.0/24", n / 100, n % 100 * 2));
+    let value = networks.collect::<Vec<_>>().join(",");
+    let (options, problems) = read(&service(&[("swarmlb.allow", &value)]));
+    assert_eq!(options.allow.unwrap().len(), 1_024);
+    let says = "a service can allow 1024 networks; the clients of 76 more are not allowed";
+    assert!(problems[0].message.ends_with(says), "{problems:?}");
+}
+
+#[test]
+fn tasks_have_addresses_for_processes_only_where_that_is_asked_for() {
+    let asked = |value: Option<&str>| {
+        let labels = value.map(|value| ("swarmlb.task-address".to_owned(), value.to_owned()));
+        let service = Service {
+            labels: labels.into_iter().collect(),
+            ..Service::default()
+        };
+        let (options, problems) = read(&service);
+        (options.task_address, problems.len())
+    };
+    assert_eq!(asked(None), (false, 0));
+    assert_eq!(asked(Some("true")), (true, 0));
+    assert_eq!(asked(Some("false")), (false, 0));
+    assert_eq!(asked(Some("yes")), (false, 1));
 }

@@ -1,4 +1,4 @@
-//! What would happen to a packet.
+//! Report of `lbctl explain`: the decision about one packet, and why.
 
 use super::{FlowState, PortReport};
 use crate::snapshot::Proto;
@@ -19,13 +19,13 @@ pub struct Explanation {
     /// What decides.
     pub rule: Rule,
     /// What would become of it.
-    pub fate: Fate,
+    pub verdict: Verdict,
     /// Name of the reason where it would be dropped, as in [`super::DropReport::reason`].
     pub reason: Option<String>,
     /// How the flow stands that the client has already.
     pub flow: Option<FlowState>,
-    /// The turn that it would take.
-    pub turn: Option<u64>,
+    /// The value of the round-robin counter that it would take.
+    pub rr_counter: Option<u64>,
     /// How many tasks take new connections; null where the port is not published.
     pub ready: Option<u32>,
     /// Name of the service.
@@ -37,7 +37,7 @@ pub struct Explanation {
     /// Where it would be sent: to the task's own address and port, or into the tunnel.
     pub to: Option<SocketAddrV4>,
     /// Where nothing is published: what is, and comes close.
-    pub close: Vec<Published>,
+    pub suggestions: Vec<Published>,
     /// All of that for people, in order.
     pub sentences: Vec<String>,
 }
@@ -57,7 +57,7 @@ pub enum Rule {
     /// It belongs to a flow that is known.
     KnownFlow,
     /// It opens a flow, which goes to the task whose turn it is.
-    NextInTurn,
+    RoundRobin,
     /// It goes to the task that the hash of the client names.
     ByHash,
     /// It goes to the one of two tasks that has fewer flows.
@@ -70,10 +70,10 @@ pub enum Rule {
     NoLease,
 }
 
-/// What becomes of a packet.
+/// The datapath's decision about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Fate {
+pub enum Verdict {
     /// Left to the kernel, unchanged.
     Passed,
     /// Dropped, and counted.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::token::TokenKey;
 use proptest::prelude::*;
 
 fn task(service: &str) -> Task {
@@ -10,7 +11,7 @@ fn task(service: &str) -> Task {
         desired: DesiredState::Running,
         container: None,
         host_ports: Vec::new(),
-        sign: Sign::Fine,
+        health: LocalHealth::Ok,
     }
 }
 
@@ -43,13 +44,36 @@ fn view<S: AsRef<str>>(services: &[S], tasks: &[(S, S)]) -> Snapshot {
 }
 
 #[test]
+fn a_snapshot_in_json_has_no_keys() {
+    let keys = TokenKeys {
+        epoch: 4242,
+        current: TokenKey::new([77; 16]),
+        next: TokenKey::new([78; 16]),
+    };
+    let node = SwarmNode {
+        hostname: "h".to_owned(),
+        address: None,
+        state: NodeState::Ready,
+        manager: false,
+        draining: false,
+        datapath: Some("ebpf".to_owned()),
+        token_keys: Some(keys),
+    };
+    let json = serde_json::to_string(&node).unwrap();
+    assert!(!json.contains("4242") && !json.contains("77"), "{json}");
+    let read: SwarmNode = serde_json::from_str(&json).unwrap();
+    assert_eq!(read.token_keys, None);
+    assert_eq!(read.datapath, node.datapath);
+}
+
+#[test]
 fn a_task_takes_connections_once_the_swarm_or_its_own_engine_says_that_it_runs() {
-    let eligible = |state, desired, sign| {
+    let eligible = |state, desired, health| {
         let view = view(&["s"], &[("t", "s")]);
         let task = Task {
             state,
             desired,
-            sign,
+            health,
             ..task("s")
         };
         assert!(view.alive(&task) || !view.eligible(&task));
@@ -57,20 +81,50 @@ fn a_task_takes_connections_once_the_swarm_or_its_own_engine_says_that_it_runs()
     };
     let runs = DesiredState::Running;
     for state in [TaskState::Pending, TaskState::Starting] {
-        assert!(eligible(state, runs, Sign::Up));
-        assert!(!eligible(state, runs, Sign::Fine));
+        assert!(eligible(state, runs, LocalHealth::Ready));
+        assert!(!eligible(state, runs, LocalHealth::Ok));
     }
-    assert!(eligible(TaskState::Running, runs, Sign::Up));
-    assert!(eligible(TaskState::Running, runs, Sign::Fine));
+    assert!(eligible(TaskState::Running, runs, LocalHealth::Ready));
+    assert!(eligible(TaskState::Running, runs, LocalHealth::Ok));
     for state in [TaskState::Ended, TaskState::Unknown] {
-        assert!(!eligible(state, runs, Sign::Up));
+        assert!(!eligible(state, runs, LocalHealth::Ready));
     }
     for desired in [
         DesiredState::Ready,
         DesiredState::Ended,
         DesiredState::Unknown,
     ] {
-        assert!(!eligible(TaskState::Starting, desired, Sign::Up));
+        assert!(!eligible(TaskState::Starting, desired, LocalHealth::Ready));
+    }
+}
+
+#[test]
+fn only_a_node_that_is_down_takes_its_tasks_out() {
+    // One that left in good order ended its tasks itself, and of an unknown one nothing is concluded.
+    for (state, takes) in [
+        (None, true),
+        (Some(NodeState::Ready), true),
+        (Some(NodeState::Unknown), true),
+        (Some(NodeState::Disconnected), true),
+        (Some(NodeState::Down), false),
+    ] {
+        let mut view = view(&["s"], &[("t", "s")]);
+        view.nodes.extend(state.map(|state| {
+            let node = SwarmNode {
+                hostname: "h".to_owned(),
+                address: None,
+                state,
+                manager: false,
+                draining: false,
+                datapath: None,
+                token_keys: None,
+            };
+            ("n1".into(), node)
+        }));
+        let task = &view.tasks[&"t".into()];
+        assert_eq!(view.eligible(task), takes, "{state:?}");
+        assert!(view.alive(task), "{state:?}: it keeps what it has");
+        assert_eq!(view.lost(task), !takes, "{state:?}");
     }
 }
 

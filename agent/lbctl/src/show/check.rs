@@ -11,7 +11,7 @@ pub(crate) fn text(check: &Check) -> String {
     let rows: Vec<Vec<String>> = check
         .problems
         .iter()
-        .map(|problem| vec![problem.object.clone(), problem.sentence.clone()])
+        .map(|problem| vec![problem.object.clone(), problem.message.clone()])
         .collect();
     let table = table::text(&[words("OBJECT"), words("PROBLEM")], &rows, None);
     format!("{table}\n{} found\n", plural(rows.len(), "problem"))

@@ -1,12 +1,12 @@
 //! A socket server with a fixed Swarm behind it, and ways to run `lbctl` against it.
 
 use crate::swarm::{Swarm, swarm};
-use agent::serve::{self, Source, Unanswered};
+use agent::serve::{self, ApiError, Source};
 use futures_util::future::BoxFuture;
-use lb_core::explain::{ClientAsked, FrontendAsked};
+use lb_core::explain::{ClientQuery, FrontendQuery};
 use lb_core::ids::NodeId;
+use lb_core::report::build::{self, FlowFilter};
 use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Scope, Services, Stats, Status};
-use lb_core::tell::{self, FlowsAsked};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 pub(crate) struct Shared(pub(crate) Mutex<Option<Swarm>>);
 
 impl Shared {
-    fn with<T>(&self, f: impl FnOnce(&mut Swarm) -> T) -> Result<T, Unanswered> {
+    fn with<T>(&self, f: impl FnOnce(&mut Swarm) -> T) -> Result<T, ApiError> {
         let mut swarm = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let nothing = || Unanswered::NothingKnown {
+        let nothing = || ApiError::NothingKnown {
             why: "waiting for a manager".to_owned(),
         };
         swarm.as_mut().map(f).ok_or_else(nothing)
@@ -30,30 +30,30 @@ impl Source for Shared {
     fn status(&self) -> Status {
         self.with(|swarm| swarm.status.clone()).unwrap()
     }
-    fn services(&self) -> Result<Services, Unanswered> {
-        self.with(|swarm| tell::services(&swarm.snapshot))
+    fn services(&self) -> Result<Services, ApiError> {
+        self.with(|swarm| build::services(&swarm.snapshot))
     }
-    fn nodes(&self) -> Result<Nodes, Unanswered> {
+    fn nodes(&self) -> Result<Nodes, ApiError> {
         let connected = BTreeSet::from([NodeId::from("n2")]);
-        self.with(|swarm| tell::nodes(&swarm.snapshot, &"n1".into(), Some(&connected)))
+        self.with(|swarm| build::nodes(&swarm.snapshot, &"n1".into(), Some(&connected)))
     }
-    fn check(&self) -> Result<Check, Unanswered> {
+    fn check(&self) -> Result<Check, ApiError> {
         self.with(|swarm| swarm.check.clone())
     }
-    fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, Unanswered>> {
+    fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, ApiError>> {
         Box::pin(async move { self.with(|swarm| swarm.stats(scope)) })
     }
-    fn drops(&self) -> BoxFuture<'_, Result<Drops, Unanswered>> {
-        Box::pin(async move { self.with(|swarm| tell::drops(&swarm.drops)) })
+    fn drops(&self) -> BoxFuture<'_, Result<Drops, ApiError>> {
+        Box::pin(async move { self.with(|swarm| build::drops(&swarm.drops)) })
     }
-    fn flows(&self, asked: FlowsAsked) -> BoxFuture<'_, Result<Flows, Unanswered>> {
+    fn flows(&self, asked: FlowFilter) -> BoxFuture<'_, Result<Flows, ApiError>> {
         Box::pin(async move { self.with(|swarm| swarm.flows(&asked)) })
     }
     fn explain(
         &self,
-        client: ClientAsked,
-        frontend: FrontendAsked,
-    ) -> BoxFuture<'_, Result<Explanation, Unanswered>> {
+        client: ClientQuery,
+        frontend: FrontendQuery,
+    ) -> BoxFuture<'_, Result<Explanation, ApiError>> {
         Box::pin(async move { Ok(self.with(|swarm| swarm.explain(client, frontend))??) })
     }
 }

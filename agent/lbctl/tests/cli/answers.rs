@@ -1,7 +1,7 @@
 //! The socket as any HTTP client meets it.
 
 use crate::agent::Agent;
-use lb_core::report::Refusal;
+use lb_core::report::ErrorBody;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
@@ -22,7 +22,7 @@ fn ask(agent: &Agent, method: &str, path: &str) -> (u16, String) {
 #[test]
 fn refusals_have_fitting_codes_and_a_sentence() {
     let agent = Agent::start();
-    for (method, path, code, sentence) in [
+    for (method, path, code, message) in [
         (
             "GET",
             "/v1/stats?service=shop_vot",
@@ -59,8 +59,8 @@ fn refusals_have_fitting_codes_and_a_sentence() {
     ] {
         let (found, body) = ask(&agent, method, path);
         assert_eq!(found, code, "{method} {path}");
-        let refusal: Refusal = serde_json::from_str(&body).unwrap();
-        assert!(refusal.error.contains(sentence), "{}", refusal.error);
+        let refusal: ErrorBody = serde_json::from_str(&body).unwrap();
+        assert!(refusal.error.contains(message), "{}", refusal.error);
     }
     assert_eq!(ask(&agent, "GET", "/v1/status").0, 200);
     *agent.source.0.lock().unwrap() = None;

@@ -6,7 +6,7 @@ use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP};
 use lb_core::ids::Key;
-use lb_core::report::{Explanation, Fate, Rule};
+use lb_core::report::{Explanation, Rule, Verdict};
 use lb_datapath::model::Memory;
 use std::net::Ipv4Addr;
 use zerocopy::FromZeros;
@@ -111,7 +111,7 @@ The packet is left to the kernel, unchanged.
 fn json_is_exactly_the_report() {
     let agent = serving();
     let told: Explanation = json(&agent, &["explain", "--json", "203.0.113.7", "alpha:8080"]);
-    assert_eq!((told.rule, told.fate), (Rule::NextInTurn, Fate::Here));
+    assert_eq!((told.rule, told.verdict), (Rule::RoundRobin, Verdict::Here));
     agent.change(|swarm| {
         let asked = (
             "203.0.113.7".parse().unwrap(),
@@ -123,7 +123,7 @@ fn json_is_exactly_the_report() {
     assert_eq!(ran.code, Some(1));
     for field in [
         "\"rule\": \"not-published\"",
-        "\"fate\": \"passed\"",
+        "\"verdict\": \"passed\"",
         "\"task\": null",
         "\"service\": \"shop_vote\"",
     ] {
@@ -134,7 +134,7 @@ fn json_is_exactly_the_report() {
 #[test]
 fn what_makes_no_sense_is_said_in_one_sentence() {
     let agent = serving();
-    for (client, frontend, sentence) in [
+    for (client, frontend, message) in [
         (
             "alpha",
             "alpha:8080",
@@ -153,13 +153,13 @@ fn what_makes_no_sense_is_said_in_one_sentence() {
     ] {
         let ran = agent.lbctl(&["explain", client, frontend]);
         assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
-        assert!(ran.err.contains(sentence), "{}", ran.err);
+        assert!(ran.err.contains(message), "{}", ran.err);
     }
     // Only the agent knows the names of nodes.
     let ran = agent.lbctl(&["explain", "203.0.113.7", "delta:8080"]);
-    let sentence = "lbctl: no node of the Swarm with a known address is called delta: there are alpha, beta, gamma\n";
+    let message = "lbctl: no node of the Swarm with a known address is called delta: there are alpha, beta, gamma\n";
     assert_eq!(
         (ran.code, ran.out.as_str(), ran.err.as_str()),
-        (Some(2), "", sentence)
+        (Some(2), "", message)
     );
 }

@@ -8,8 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 #[track_caller]
-fn fails(ran: &Ran, code: i32, sentence: &str) {
-    assert_eq!(ran.err, format!("lbctl: {sentence}\n"));
+fn fails(ran: &Ran, code: i32, message: &str) {
+    assert_eq!(ran.err, format!("lbctl: {message}\n"));
     assert_eq!((ran.code, ran.out.as_str()), (Some(code), ""));
 }
 
@@ -84,22 +84,22 @@ fn only_root_may_ask() {
             }
         }
     };
-    let sentence = format!(
+    let message = format!(
         "no permission to open {}: run as root or in the agent's container: docker exec AGENT lbctl …",
         agent.socket.display()
     );
-    fails(&run(&["status"]), 3, &sentence);
+    fails(&run(&["status"]), 3, &message);
 }
 
 #[test]
 fn nothing_known_yet() {
     let agent = Agent::start();
     *agent.source.0.lock().unwrap() = None;
-    let sentence = "nothing is known of the Swarm yet: waiting for a manager";
+    let message = "nothing is known of the Swarm yet: waiting for a manager";
     let explain = ["explain", "203.0.113.7", "alpha:80"];
-    fails(&agent.lbctl(&explain), 1, sentence);
+    fails(&agent.lbctl(&explain), 1, message);
     for verb in ["services", "nodes", "stats", "drops", "flows", "check"] {
-        fails(&agent.lbctl(&[verb]), 1, sentence);
+        fails(&agent.lbctl(&[verb]), 1, message);
     }
 }
 
@@ -107,12 +107,12 @@ fn nothing_known_yet() {
 fn an_agent_of_another_version() {
     let (_directory, path) =
         stranger("HTTP/1.1 200 OK\r\nserver: swarmlb/9.9.9\r\ncontent-length: 2\r\n\r\n{}");
-    let sentence = format!(
+    let message = format!(
         "the agent at {} is version 9.9.9 and lbctl is {}: use the agent's own: docker exec AGENT lbctl …",
         path.display(),
         env!("CARGO_PKG_VERSION")
     );
-    fails(&lbctl(&path, &["services"]), 3, &sentence);
+    fails(&lbctl(&path, &["services"]), 3, &message);
 }
 
 #[test]
@@ -139,8 +139,8 @@ fn something_that_is_no_agent() {
 #[test]
 fn an_agent_that_hangs() {
     let (_directory, path) = stranger("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{");
-    let sentence = format!("the agent at {} did not answer within 5 s", path.display());
-    fails(&lbctl(&path, &["services"]), 3, &sentence);
+    let message = format!("the agent at {} did not answer within 5 s", path.display());
+    fails(&lbctl(&path, &["services"]), 3, &message);
 }
 
 #[test]

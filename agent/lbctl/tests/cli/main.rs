@@ -10,7 +10,7 @@ mod explain;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
-mod looks;
+mod queries;
 #[cfg(test)]
 mod socket;
 #[cfg(test)]

@@ -1,17 +1,17 @@
 //! The Swarm behind the tests' server: three nodes, three services, five tasks.
 
 use lb_abi::counters::Reason;
-use lb_core::explain::{ClientAsked, FrontendAsked, QuestionError, explain};
+use lb_core::explain::{ClientQuery, FrontendQuery, QuestionError, explain};
 use lb_core::ids::{Key, NodeId, TaskId};
 use lb_core::node::Node;
+use lb_core::report::build::{self, FlowFilter, FlowTable};
 use lb_core::report::{
     Check, Counters, Explanation, Flows, HookReport, Problem, Scope, Stats, Status,
 };
 use lb_core::snapshot::{
-    DesiredState, NodeState, Proto, PublishMode, PublishedPort, Service, Sign, Snapshot, SwarmNode,
-    Task, TaskState,
+    DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot,
+    SwarmNode, Task, TaskState,
 };
-use lb_core::tell::{self, FlowTable, FlowsAsked};
 use lb_datapath::model::Memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -36,7 +36,7 @@ impl Swarm {
             .map(|id| (Key::from(id), (self.counters)(&id.0)))
             .collect();
         let retired = BTreeMap::from([(Key::of("s1"), traffic(100))]);
-        tell::stats(
+        build::stats(
             &self.snapshot,
             &this(),
             scope,
@@ -46,14 +46,14 @@ impl Swarm {
         )
     }
 
-    pub(crate) fn flows(&self, asked: &FlowsAsked) -> Flows {
-        tell::flows(&self.snapshot, &this(), &self.flows, asked)
+    pub(crate) fn flows(&self, asked: &FlowFilter) -> Flows {
+        build::flows(&self.snapshot, &this(), &self.flows, asked)
     }
 
     pub(crate) fn explain(
         &self,
-        client: ClientAsked,
-        frontend: FrontendAsked,
+        client: ClientQuery,
+        frontend: FrontendQuery,
     ) -> Result<Explanation, QuestionError> {
         let question = frontend.resolve(client, &self.snapshot, &this())?;
         Ok(explain(&self.snapshot, &this(), &self.memory, &question))
@@ -98,6 +98,7 @@ pub(crate) fn swarm() -> Swarm {
             manager: last == 1,
             draining: last == 3,
             datapath: None,
+            token_keys: None,
         };
         snapshot.nodes.insert(id.into(), node);
     }
@@ -135,10 +136,10 @@ pub(crate) fn swarm() -> Swarm {
             desired: DesiredState::Running,
             container: None,
             host_ports: Vec::new(),
-            sign: if id == "t3" {
-                Sign::Stopping
+            health: if id == "t3" {
+                LocalHealth::Stopping
             } else {
-                Sign::Fine
+                LocalHealth::Ok
             },
         };
         snapshot.tasks.insert(id.into(), task);
@@ -182,9 +183,9 @@ pub(crate) fn swarm() -> Swarm {
     }
 }
 
-pub(crate) fn problem(object: &str, sentence: &str) -> Problem {
+pub(crate) fn problem(object: &str, message: &str) -> Problem {
     Problem {
         object: object.into(),
-        sentence: sentence.into(),
+        message: message.into(),
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::agent::{Agent, Ran};
 use crate::swarm::problem;
+use lb_core::report::build;
 use lb_core::report::{Check, Nodes, Scope, Services, Stats, Status};
-use lb_core::tell;
 use serde::de::DeserializeOwned;
 
 #[track_caller]
@@ -119,11 +119,11 @@ not counted: what came in through gamma, whose agent does not answer
 fn check() {
     let agent = Agent::start();
     shows(&agent.lbctl(&["check"]), 0, "no problems found\n");
-    let sentence = "label swarmlb.policy=fastest is not known: use round-robin, least-conn, source-hash or maglev";
+    let message = "label swarmlb.policy=fastest is not known: use round-robin, least-conn, source-hash or maglev";
     agent.change(|swarm| {
         swarm.check.problems = vec![
             problem("node gamma", "its agent does not answer on 192.0.2.3:6081"),
-            problem("service shop_vote", sentence),
+            problem("service shop_vote", message),
         ];
     });
     shows(&agent.lbctl(&["check"]), 1, "\
@@ -145,11 +145,11 @@ fn a_service_can_be_picked_by_name_and_id() {
         assert_eq!(names, ["shop_vote"]);
     }
     let ran = agent.lbctl(&["stats", "--service", "vote"]);
-    let sentence =
+    let message =
         "lbctl: no service with a published port is called vote: did you mean shop_vote?\n";
     assert_eq!(
         (ran.code, ran.out.as_str(), ran.err.as_str()),
-        (Some(1), "", sentence)
+        (Some(1), "", message)
     );
 }
 
@@ -171,7 +171,7 @@ fn json_is_exactly_the_report() {
     let check: Check = json(&agent, &["check", "--json"]);
     agent.change(|swarm| {
         assert_eq!(status, swarm.status);
-        assert_eq!(services, tell::services(&swarm.snapshot));
+        assert_eq!(services, build::services(&swarm.snapshot));
         assert_eq!(nodes.nodes.len(), 3);
         assert_eq!(cluster, swarm.stats(Scope::Cluster));
         assert_eq!(node, swarm.stats(Scope::Node));

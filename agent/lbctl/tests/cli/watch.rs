@@ -154,11 +154,11 @@ fn an_agent_that_goes_and_comes_back_is_waited_for() {
     running.line();
     agent.stop();
     let mut said = BufReader::new(running.child.stderr.take().unwrap());
-    let mut sentence = String::new();
-    said.read_line(&mut sentence).unwrap();
+    let mut message = String::new();
+    said.read_line(&mut message).unwrap();
     assert!(
-        sentence.starts_with("lbctl: no agent answers at "),
-        "{sentence}"
+        message.starts_with("lbctl: no agent answers at "),
+        "{message}"
     );
     assert!(running.child.try_wait().unwrap().is_none());
     agent.change(|swarm| swarm.missing = ["n3".into()].into());

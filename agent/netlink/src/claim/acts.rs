@@ -1,46 +1,50 @@
-//! What the rules do with packets, in words like those of `steps`.
+//! Statements of rules, made of expressions like the conditions of `steps`.
 
-use super::steps::{DESTINATION, KEY, Part, SOURCE, Steps, VALUE, key};
-use crate::nft::{Comparison, Expression, Meta, Nat, Register, SetName, Verdict, Word};
+use super::steps::{DESTINATION, KEY, Part, SOURCE, Steps, VALUE, in_map, is_in, key};
+use crate::nft::{Expression, Meta, Nat, Register, SetName, Verdict, Word};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// Puts a key into a set.
-pub(super) fn put(set: SetName, parts: &[Part]) -> Steps {
-    put_for(set, parts, None)
-}
-
-/// The same, or renews what is there, for a time of its own.
-pub(super) fn put_for(set: SetName, parts: &[Part], time: Option<Duration>) -> Steps {
-    let mut steps = key(parts);
-    steps.push(Expression::Update {
+/// Puts a key into a set, or renews what is there: for the set's own time, or another.
+pub(super) fn put(set: SetName, parts: &[Part], time: Option<Duration>) -> Steps {
+    let put = Expression::Update {
         set,
         key: KEY,
         value: None,
         time,
-    });
+    };
+    [key(parts), vec![put]].concat()
+}
+
+/// Puts the packet's priority into a map, or renews what is there.
+pub(super) fn put_priority(map: SetName, parts: &[Part], time: Option<Duration>) -> Steps {
+    let mut steps = key(parts);
+    steps.push(Expression::Meta(Meta::Priority, VALUE));
+    steps.push(put_value(map, time));
     steps
 }
 
-/// Remembers the packet's priority, if it has one, under its destination.
-pub(super) fn put_priority(map: SetName) -> Steps {
-    let mut steps = vec![
-        Expression::Meta(Meta::Priority, VALUE),
-        Expression::Compare(VALUE, Comparison::Unequal, vec![0; 4]),
-    ];
-    steps.extend(key(&[Part::Destination]));
-    steps.push(put_value(map));
-    steps
+/// Renews what is in a map of addresses, for the map's own time or another. What is there keeps its value.
+pub(super) fn renew(map: SetName, parts: &[Part], time: Option<Duration>) -> Steps {
+    [in_map(map, parts), put_priority(map, parts, time)].concat()
 }
 
-/// Puts the value under the key that is in its registers, or renews it.
-pub(super) fn put_value(set: SetName) -> Expression {
+/// Puts the value under the key that is in its registers, or renews what is there. `nft` can't list a value
+/// that was looked up.
+pub(super) fn put_value(map: SetName, time: Option<Duration>) -> Expression {
     Expression::Update {
-        set,
+        set: map,
         key: KEY,
         value: Some(VALUE),
-        time: None,
+        time,
     }
+}
+
+/// Takes a key out of a set in which it is.
+pub(super) fn take(set: SetName, parts: &[Part]) -> Steps {
+    let mut steps = is_in(set, parts);
+    steps.push(Expression::Delete { set, key: KEY });
+    steps
 }
 
 fn load(word: Word) -> Expression {

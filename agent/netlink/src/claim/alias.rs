@@ -6,15 +6,19 @@
 //! ended. So what comes by another address or port than the client's port is known by is
 //! presented under another port, on the way to IPVS; and what goes back gets its own again, behind
 //! IPVS. Both ends do so: the node that the client called, and the task's.
+//!
+//! No packet's port is replaced before there is room for the way there and back: where a set is full,
+//! a client keeps its port.
 
-use super::acts::{back_to_caller, goto, put, put_for, put_value};
-use super::rules::{CONNECTION, Line, PORT, line};
-use super::sets::{ALIASED, ALIASES, CALLERS, CALLS, DIRECT};
+use super::acts::{back_to_caller, goto, jump, put, put_value};
+use super::flows::{OPENING_FOR, known};
+use super::rules::{CONNECTION, Line, PORT, REPLY, line};
+use super::sets::{ALIASED, ALIASES, CALLERS, DIRECT};
 use super::steps::{
-    DESTINATION_PORT, Part, SOURCE_PORT, Steps, TCP, VALUE, is_in, is_not_in, key, opens, protocol,
-    value_of,
+    self, DESTINATION_PORT, Part, SOURCE_PORT, Steps, TCP, VALUE, is_in, is_not_in, load, opens,
+    opens_not, protocol, value_of,
 };
-use crate::nft::{Expression, Payload, SetName};
+use crate::nft::{Expression, Payload};
 use std::time::Duration;
 
 /// Bits in which a port and its alias differ, in the order in which they are tried. Linux gives ports from
@@ -25,112 +29,96 @@ const FOUND: [&str; 7] = [
     "alias1", "alias2", "alias3", "alias4", "alias5", "alias6", "alias7",
 ];
 
-/// So long IPVS (`IP_VS_TCP_S_TIME_WAIT`) and hosts know a connection that has ended, and a bit.
-const ENDED: Duration = Duration::from_secs(130);
+/// Without any more packets, a connection under another port is forgotten after so long.
+const IDLE: Duration = Duration::from_secs(3600);
+/// The way back is there for so much longer than the way there: who is led there always comes back.
+const LONGER: Duration = Duration::from_secs(60);
 /// Where the checksum of TCP is in its header.
 const CHECKSUM: u8 = 16;
 
-const CALLER: [Part; 2] = [Part::Source, Part::SourcePort];
-const REPLY: [Part; 4] = [
-    Part::Destination,
-    Part::DestinationPort,
-    Part::Source,
-    Part::SourcePort,
-];
-
-/// A chain for packets that open or end a connection.
-pub(super) fn call() -> Vec<Line> {
-    vec![
-        line([opens(), goto("distinct")]),
-        line([
-            is_in(CALLS, &CONNECTION),
-            put_for(CALLS, &CONNECTION, Some(ENDED)),
-            put_for(CALLERS, &CALLER, Some(ENDED)),
-        ]),
-    ]
-}
+pub(super) const CALLER: [Part; 2] = [Part::Source, Part::SourcePort];
 
 /// A chain for what opens a connection. Replies of tasks that answer past the node that was called
 /// would bear the wrong port.
 pub(super) fn distinct() -> Vec<Line> {
-    let known = || is_in(CALLS, &CONNECTION);
     let mut all = vec![
         line([is_in(DIRECT, &PORT), back_to_caller()]),
-        line([known(), note()]),
-        line([is_not_in(CALLERS, &CALLER), note()]),
         line([known(), back_to_caller()]),
-        line([
-            value_of(ALIASES, &CONNECTION),
-            set(SOURCE_PORT),
-            back_to_caller(),
-        ]),
+        line([is_not_in(CALLERS, &CALLER), back_to_caller()]),
     ];
-    let mut before = 0;
-    for (bits, chain) in BITS.into_iter().zip(FOUND) {
-        all.push(line([flip(bits ^ before)]));
-        all.push(line([is_not_in(CALLERS, &CALLER), goto(chain)]));
-        before = bits;
-    }
-    all.push(line([flip(before)]));
+    all.extend(BITS.into_iter().zip(FOUND).map(|(bits, chain)| {
+        let other = [Part::Source, Part::OtherPort(bits)];
+        line([is_not_in(CALLERS, &other), goto(chain)])
+    }));
     all
 }
 
-/// The chains for packets whose port was replaced by one that nobody is known by. It is a caller's now,
-/// but no call of the client's: that would be another one.
+/// The chains in which the port is written down by which a connection is known instead. It is a caller's now.
+/// The way back comes first: where that is not in its map, nobody is led there.
 pub(super) fn found() -> impl Iterator<Item = (&'static str, Vec<Line>)> {
     FOUND.into_iter().zip(BITS).map(|(chain, bits)| {
+        let other = Part::OtherPort(bits);
+        let there = [
+            Part::Source,
+            other,
+            Part::Destination,
+            Part::DestinationPort,
+        ];
+        let time = Some(OPENING_FOR);
         let noted = [
-            put(CALLERS, &CALLER),
-            put_other(ALIASED, &CONNECTION, SOURCE_PORT, bits),
-            flip(bits),
-            put_other(ALIASES, &CONNECTION, SOURCE_PORT, bits),
-            flip(bits),
+            put(CALLERS, &[Part::Source, other], time),
+            steps::key(&there),
+            load(Part::SourcePort, VALUE),
+            vec![put_value(ALIASED, Some(OPENING_FOR + LONGER))],
+            steps::key(&CONNECTION),
+            load(other, VALUE),
+            vec![put_value(ALIASES, time)],
         ];
         (chain, vec![line(noted)])
     })
 }
 
-fn note() -> Steps {
-    [put(CALLS, &CONNECTION), put(CALLERS, &CALLER)].concat()
+/// Is the connection known by another port?
+pub(super) fn has_alias() -> Steps {
+    steps::has_port(ALIASES, &CONNECTION)
 }
 
-fn flip(bits: u16) -> Steps {
-    [other(SOURCE_PORT, bits), set(SOURCE_PORT)].concat()
+/// What opens a connection, on its way to IPVS: the client's port becomes the alias, if there is one.
+pub(super) fn presented_first() -> Line {
+    line([opens(), value_of(ALIASES, &CONNECTION), set(SOURCE_PORT)])
 }
 
-/// To IPVS: the client's port becomes the alias, if there is one. Each direction renews what the
-/// other one needs; to what is there, the value does nothing.
+/// All else, likewise, in a chain of its own: few have one.
 pub(super) fn presented() -> Line {
-    line([
-        protocol(TCP),
-        value_of(ALIASES, &CONNECTION),
-        set(SOURCE_PORT),
-        put_other(ALIASED, &CONNECTION, SOURCE_PORT, BITS[0]),
-    ])
+    line([opens_not(), has_alias(), jump("presented")])
+}
+
+/// The chain: each packet of the client renews what leads its packets there and its replies back.
+pub(super) fn replaced() -> Vec<Line> {
+    let renewed = |map, time, then: Steps| {
+        line([
+            steps::has_port(map, &CONNECTION),
+            load(Part::SourcePort, VALUE),
+            vec![put_value(map, Some(time))],
+            then,
+        ])
+    };
+    vec![
+        renewed(ALIASES, IDLE, Vec::new()),
+        line([value_of(ALIASES, &CONNECTION), set(SOURCE_PORT)]),
+        renewed(ALIASED, IDLE + LONGER, put(CALLERS, &CALLER, Some(IDLE))),
+    ]
 }
 
 /// From IPVS: the alias becomes the client's port.
-pub(super) fn restored(which: Steps) -> Line {
+pub(super) fn restored() -> Line {
     line([
-        which,
         protocol(TCP),
         value_of(ALIASED, &REPLY),
         set(DESTINATION_PORT),
-        put_other(ALIASES, &REPLY, DESTINATION_PORT, BITS[0]),
     ])
 }
 
 fn set(port: Payload) -> Steps {
-    vec![Expression::SetPort(port, CHECKSUM, VALUE)]
-}
-
-/// Puts a port into a map, with these bits turned over.
-fn put_other(map: SetName, parts: &[Part], port: Payload, bits: u16) -> Steps {
-    [key(parts), other(port, bits), vec![put_value(map)]].concat()
-}
-
-/// The value is a port with these bits turned over.
-fn other(port: Payload, bits: u16) -> Steps {
-    let flip = Expression::Flip(VALUE, bits.to_be_bytes().to_vec());
-    vec![Expression::Payload(port, VALUE), flip]
+    vec![Expression::SetSummed(port, CHECKSUM, VALUE)]
 }

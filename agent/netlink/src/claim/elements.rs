@@ -1,9 +1,10 @@
-//! What is in the sets: as a whole, from one whole to another, and as the kernel has it.
+//! All elements of the sets: as a value, as a change between two values, and as the kernel lists them.
 
-use super::item::{Allowed, Item, Port, Protocol, Service, Tag};
+use super::item::{Allowed, Bits, Cookie, Endpoint, Item, Keys, Port, Service, Tag};
 use super::sets::{
-    ALIASED, ALIASES, ALLOWED, ANSWERS, BRIDGES, CALLS, CLAIMS, DIRECT, LEARNED, LEASE, MARKS,
-    ORIGINS, OWNED, PEERS, PUBLISHED, PUBLISHED6, RELEASED, RESTRICTED, TAGS,
+    ALLOWED, ANSWERS, BRIDGES, CLAIMS, COOKIE_HIGH, COOKIE_LOW, COOKIES, DIRECT, ENDPOINTS, KEYS,
+    LEASE, LEASE_BRIDGE, MARKS, ORIGINS, OWNED, PEERS, PUBLISHED, PUBLISHED6, RESTRICTED, TAGS,
+    TASKS, TRACKED,
 };
 use crate::nft::{self, Change, Element, Error, Key, SetName};
 use crate::socket::Wire;
@@ -20,8 +21,10 @@ pub struct Elements {
     pub marks: BTreeSet<u32>,
     /// Virtual servers that get packets.
     pub claims: BTreeSet<Service>,
-    /// Tasks of this node, as they answer: nothing else looks at that.
+    /// Tasks of this node, as they answer: only that goes back to other nodes, and nothing else looks at it.
     pub answers: BTreeSet<Service>,
+    /// Those whose answers connection tracking has to see.
+    pub tracked: BTreeSet<Service>,
     /// Ports on which the node answers calls from itself.
     pub published: BTreeSet<Port>,
     /// Ports of tasks whose replies go straight to clients, whichever node those called.
@@ -36,6 +39,14 @@ pub struct Elements {
     pub peers: BTreeMap<Ipv4Addr, Ipv4Addr>,
     /// Addresses on which other nodes are called, with the aliases of those.
     pub origins: BTreeMap<Ipv4Addr, Ipv4Addr>,
+    /// What tunnel packets of other nodes have to bear, one of these each.
+    pub cookies: BTreeSet<Cookie>,
+    /// What tunnel packets to other nodes bear.
+    pub sent: BTreeMap<Ipv4Addr, Bits>,
+    /// The keys from which that follows.
+    pub keys: Option<Keys>,
+    /// Behind which ports of bridges tasks of this node are.
+    pub endpoints: BTreeSet<Endpoint>,
     /// What names this node's tasks in the tunnel, with their marks.
     pub tags: BTreeMap<Tag, u32>,
 }
@@ -48,7 +59,7 @@ impl Elements {
         claimed.chain(self.published.iter().copied()).collect()
     }
 
-    /// From what is to what shall be. What goes, goes first: then there is room for it under
+    /// From the current elements to the wanted ones. Removals come first: then there is room for it under
     /// another value.
     #[must_use]
     pub fn changes(&self, have: &Self) -> Vec<Change> {
@@ -57,13 +68,22 @@ impl Elements {
         all.set(MARKS, &self.marks, &have.marks);
         all.set(CLAIMS, &self.claims, &have.claims);
         all.set(ANSWERS, &self.answers, &have.answers);
+        all.set(TRACKED, &self.tracked, &have.tracked);
         all.set(PUBLISHED, &self.published, &have.published);
         all.set(PUBLISHED6, &self.published, &have.published);
         all.set(DIRECT, &self.direct, &have.direct);
         all.set(RESTRICTED, &self.restricted, &have.restricted);
         all.set(ALLOWED, &self.allowed, &have.allowed);
         all.set(BRIDGES, &self.bridges, &have.bridges);
+        // Never an address that no port is known for.
+        let tasks = |all: &BTreeSet<Endpoint>| all.iter().map(|it| it.address).collect();
+        all.set(TASKS, &tasks(&self.endpoints), &tasks(&have.endpoints));
+        all.set(ENDPOINTS, &self.endpoints, &have.endpoints);
         all.map(PEERS, &self.peers, &have.peers);
+        all.set(KEYS, &self.keys(), &have.keys());
+        all.set(COOKIES, &self.cookies, &have.cookies);
+        all.map(COOKIE_HIGH, &self.high(), &have.high());
+        all.map(COOKIE_LOW, &self.low(), &have.low());
         all.map(ORIGINS, &self.origins, &have.origins);
         all.map(TAGS, &self.tags, &have.tags);
         all.0
@@ -79,15 +99,42 @@ impl Elements {
             marks: set(wire, MARKS)?,
             claims: set(wire, CLAIMS)?,
             answers: set(wire, ANSWERS)?,
+            tracked: set(wire, TRACKED)?,
             published: set(wire, PUBLISHED)?,
             direct: set(wire, DIRECT)?,
             restricted: set(wire, RESTRICTED)?,
             allowed: set(wire, ALLOWED)?,
             bridges: set(wire, BRIDGES)?,
+            endpoints: set(wire, ENDPOINTS)?,
             peers: map(wire, PEERS)?,
+            cookies: set(wire, COOKIES)?,
+            sent: sent(wire)?,
+            keys: Self::read_keys(wire)?,
             origins: map(wire, ORIGINS)?,
             tags: map(wire, TAGS)?,
         })
+    }
+
+    /// The keys that the kernel has, if there are any.
+    ///
+    /// # Errors
+    /// When the kernel can't be asked.
+    pub fn read_keys(wire: &mut Wire) -> Result<Option<Keys>, Error> {
+        Ok(items(wire, KEYS)?.pop())
+    }
+
+    fn keys(&self) -> BTreeSet<Keys> {
+        self.keys.into_iter().collect()
+    }
+
+    fn high(&self) -> BTreeMap<Ipv4Addr, [u8; 2]> {
+        let first = |(peer, [high, low, _]): (&Ipv4Addr, &Bits)| (*peer, [*high, *low]);
+        self.sent.iter().map(first).collect()
+    }
+
+    fn low(&self) -> BTreeMap<Ipv4Addr, [u8; 1]> {
+        let last = |(peer, [.., last]): (&Ipv4Addr, &Bits)| (*peer, [*last]);
+        self.sent.iter().map(last).collect()
     }
 }
 
@@ -146,17 +193,28 @@ where
     Ok(items(wire, name)?.into_iter().collect())
 }
 
+/// Only whole cookies are any.
+fn sent(wire: &mut Wire) -> Result<BTreeMap<Ipv4Addr, Bits>, Error> {
+    let low: BTreeMap<Ipv4Addr, [u8; 1]> = map(wire, COOKIE_LOW)?;
+    let high: Vec<(Ipv4Addr, [u8; 2])> = items(wire, COOKIE_HIGH)?;
+    let whole = high.into_iter().filter_map(|(peer, [high, middle])| {
+        let [last] = *low.get(&peer)?;
+        Some((peer, [high, middle, last]))
+    });
+    Ok(whole.collect())
+}
+
 /// Begins the lease anew: for so long new connections are claimed.
 #[must_use]
 pub fn lease(time: Duration) -> Vec<Change> {
-    /// `NFPROTO_IPV4`.
-    const IPV4: u8 = 2;
-    let element = Element::expiring(Key::single(&[IPV4]), time);
-    // What is there keeps its end, on older kernels.
-    vec![
-        Change::Flush(LEASE),
-        Change::AddElements(LEASE, vec![element]),
-    ]
+    /// `NFPROTO_IPV4` and `NFPROTO_BRIDGE`, which packets of the tables bear.
+    const LEASES: [(SetName, u8); 2] = [(LEASE, 2), (LEASE_BRIDGE, 7)];
+    let each = LEASES.into_iter().flat_map(|(set, family)| {
+        let element = Element::expiring(Key::single(&[family]), time);
+        // What is there keeps its end, on older kernels.
+        [Change::Flush(set), Change::AddElements(set, vec![element])]
+    });
+    each.collect()
 }
 
 /// How long the lease still lasts; nothing if it is over.
@@ -166,46 +224,4 @@ pub fn lease(time: Duration) -> Vec<Change> {
 pub fn lease_left(wire: &mut Wire) -> Result<Option<Duration>, Error> {
     let elements = nft::elements(wire, LEASE)?.unwrap_or_default();
     Ok(elements.iter().filter_map(|element| element.left).max())
-}
-
-/// What packets put into sets about connections to ports that are published no more, to be taken out.
-///
-/// # Errors
-/// When the kernel can't be asked.
-pub fn remains(wire: &mut Wire, gone: &BTreeSet<Port>) -> Result<Vec<Change>, Error> {
-    /// What ends by itself this soon is left alone: where one element is gone already, the kernel takes out none.
-    const SOON: Duration = Duration::from_secs(5);
-    let to_gone = |element: &Element| {
-        let [_, _, _, [high, low, ..]] = element.key.words()?;
-        let port = Port {
-            protocol: Protocol::Tcp,
-            port: u16::from_be_bytes([high, low]),
-        };
-        let lasts = element.left.is_some_and(|left| left > SOON);
-        (lasts && gone.contains(&port)).then(|| Element::key(element.key.clone()))
-    };
-    let mut all = Vec::new();
-    for name in [CALLS, ALIASES, ALIASED] {
-        let elements = nft::elements(wire, name)?.unwrap_or_default();
-        let gone: Vec<Element> = elements.iter().filter_map(to_gone).collect();
-        if !gone.is_empty() {
-            all.push(Change::DeleteElements(name, gone));
-        }
-    }
-    Ok(all)
-}
-
-/// What is in the sets that packets fill, and the lease, to be put into new tables.
-///
-/// # Errors
-/// When the kernel can't be asked.
-pub fn volatile(wire: &mut Wire) -> Result<Vec<Change>, Error> {
-    let mut all = Vec::new();
-    for name in [LEASE, LEARNED, RELEASED, ALIASES, ALIASED] {
-        let elements = nft::elements(wire, name)?.unwrap_or_default();
-        if !elements.is_empty() {
-            all.push(Change::AddElements(name, elements));
-        }
-    }
-    Ok(all)
 }

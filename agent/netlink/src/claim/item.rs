@@ -1,8 +1,9 @@
-//! What is in the sets, as values.
+//! Values of the sets' elements.
 
 use super::steps::{TCP, UDP};
-use crate::nft::{Element, Key};
+use crate::nft::{Element, Key, Userdata};
 use ipnet::Ipv4Net;
+use std::fmt;
 use std::net::Ipv4Addr;
 
 /// A transport protocol that has ports and is balanced.
@@ -14,7 +15,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    fn number(self) -> u8 {
+    pub(super) fn number(self) -> u8 {
         match self {
             Self::Tcp => TCP,
             Self::Udp => UDP,
@@ -62,6 +63,43 @@ pub struct Tag {
     pub id: u32,
     /// The port that the client called.
     pub port: Port,
+}
+
+/// What tunnel packets of a peer bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cookie {
+    /// The peer's address.
+    pub peer: Ipv4Addr,
+    /// The cookie.
+    pub bits: Bits,
+}
+
+/// A cookie: as much as the header of VXLAN-GPE has room for.
+pub type Bits = [u8; 3];
+
+/// The keys of the cookies on what this host sends, kept for whoever goes on after this program: no rule uses them, and
+/// no list shows them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Keys {
+    /// The number of the one in use.
+    pub epoch: u32,
+    /// That one, and the next.
+    pub keys: [[u8; 16]; 2],
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys({}, secret)", self.epoch)
+    }
+}
+
+/// A task of this node, and the index of the port of a bridge behind which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The port's index.
+    pub port: u32,
 }
 
 /// A value that is an element of a set.
@@ -139,6 +177,87 @@ impl Item for Allowed {
     }
 }
 
+impl Item for Endpoint {
+    fn element(&self) -> Element {
+        Element::key(Key::default().address(self.address).number(self.port))
+    }
+
+    fn of(element: &Element) -> Option<Self> {
+        let [address, port] = element.key.words()?;
+        Some(Self {
+            address: address.into(),
+            port: u32::from_ne_bytes(port),
+        })
+    }
+}
+
+impl Item for Ipv4Addr {
+    fn element(&self) -> Element {
+        Element::key(Key::default().address(*self))
+    }
+
+    fn of(element: &Element) -> Option<Self> {
+        let [address] = element.key.words()?;
+        Some(address.into())
+    }
+}
+
+impl Item for Cookie {
+    fn element(&self) -> Element {
+        let [high, low, last] = self.bits;
+        let key = Key::default().address(self.peer);
+        Element::key(key.port(u16::from_be_bytes([high, low])).byte(last))
+    }
+
+    fn of(element: &Element) -> Option<Self> {
+        let [peer, [high, low, ..], [last, ..]] = element.key.words()?;
+        Some(Self {
+            peer: peer.into(),
+            bits: [high, low, last],
+        })
+    }
+}
+
+/// An address and bytes of the cookie of what is sent there.
+impl<const N: usize> Item for (Ipv4Addr, [u8; N]) {
+    fn element(&self) -> Element {
+        Element::pair(Key::default().address(self.0), self.1)
+    }
+
+    fn of(element: &Element) -> Option<Self> {
+        let [address] = element.key.words()?;
+        Some((address.into(), value(element)?))
+    }
+}
+
+impl Item for Keys {
+    fn element(&self) -> Element {
+        Element {
+            userdata: Userdata([&[SECRET, 32], self.keys.as_flattened()].concat()),
+            ..Element::key(Key::default().number(self.epoch))
+        }
+    }
+
+    fn of(element: &Element) -> Option<Self> {
+        let [epoch] = element.key.words()?;
+        let [SECRET, 32, keys @ ..] = element.userdata.0.as_slice() else {
+            return None;
+        };
+        let (keys, _) = keys.as_chunks();
+        Some(Self {
+            epoch: u32::from_ne_bytes(epoch),
+            keys: keys.try_into().ok()?,
+        })
+    }
+}
+
+/// A type of user data that `nft` does not know.
+const SECRET: u8 = 0xf0;
+
+fn value<const N: usize>(element: &Element) -> Option<[u8; N]> {
+    element.value.as_deref()?.try_into().ok()
+}
+
 /// An address and the alias that goes with it: as an address or, its bytes the same, as a mark.
 impl Item for (Ipv4Addr, Ipv4Addr) {
     fn element(&self) -> Element {
@@ -147,7 +266,7 @@ impl Item for (Ipv4Addr, Ipv4Addr) {
 
     fn of(element: &Element) -> Option<Self> {
         let [address] = element.key.words()?;
-        Some((address.into(), element.value?.into()))
+        Some((address.into(), value::<4>(element)?.into()))
     }
 }
 
@@ -163,6 +282,6 @@ impl Item for (Tag, u32) {
             id: u32::from_ne_bytes(id),
             port: port_of(protocol, port)?,
         };
-        Some((tag, u32::from_ne_bytes(element.value?)))
+        Some((tag, u32::from_ne_bytes(value(element)?)))
     }
 }

@@ -5,12 +5,14 @@
 
 use super::acts::{self, accept, counted, drop, untracked};
 use super::alias;
-use super::sets::{
-    self, ALLOWED, ANSWERS, BRIDGES, CLAIMS, PUBLISHED, PUBLISHED6, RELEASED, RESTRICTED,
-};
+use super::flows::{self, OPENING_FOR};
+use super::sets::{self, ALLOWED, BRIDGES, CLAIMS, PUBLISHED, PUBLISHED6, RELEASED, RESTRICTED};
 use super::steps::{self, Part, Steps, from, is_in};
-use super::tunnel;
-use super::{IN, LOOP_IN, LOOP_OUT, OUT, Params, TABLE, TABLE_TUNNEL, TABLE6, TUNNEL};
+use super::{
+    ANSWER_MARK, IN, LOOP_IN, LOOP_OUT, OUT, Params, TABLE, TABLE_BRIDGE, TABLE_TUNNEL, TABLE6,
+    TUNNEL,
+};
+use super::{cookie, endpoint, outer, tunnel};
 use crate::nft::{Chain, ChainKind, Change, Hook, Rule, TableName};
 
 /// Ports of the node's own calls.
@@ -18,7 +20,7 @@ const CALLERS: (u16, u16) = (61000, 65535);
 
 pub(super) const PORT: [Part; 2] = [Part::Transport, Part::DestinationPort];
 const SERVICE: [Part; 3] = [Part::Destination, Part::Transport, Part::DestinationPort];
-const ANSWER: [Part; 3] = [Part::Source, Part::Transport, Part::SourcePort];
+pub(super) const ANSWER: [Part; 3] = [Part::Source, Part::Transport, Part::SourcePort];
 pub(super) const CONNECTION: [Part; 4] = [
     Part::Source,
     Part::SourcePort,
@@ -26,10 +28,20 @@ pub(super) const CONNECTION: [Part; 4] = [
     Part::DestinationPort,
 ];
 
+/// Its packets the other way.
+pub(super) const REPLY: [Part; 4] = [
+    Part::Destination,
+    Part::DestinationPort,
+    Part::Source,
+    Part::SourcePort,
+];
+
 /// Sets, chains and rules, to be added to the empty tables. The device [`TUNNEL`] must be there.
 #[must_use]
 pub fn ruleset(params: &Params) -> Vec<Change> {
-    let sets = sets::all().into_iter().map(Change::AddSet);
+    let sets = sets::all(params.connections)
+        .into_iter()
+        .map(Change::AddSet);
     let mut all: Vec<Change> = sets.collect();
     for (table, name, base, rules) in chains(params) {
         all.push(Change::AddChain(Chain { table, name, base }));
@@ -55,22 +67,40 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
     let aliases = alias::found().map(|(name, rules)| (TABLE, name, None, rules));
     let mut all: Vec<_> = aliases.collect();
     all.extend([
+        (TABLE, "believed", None, cookie::believed()),
         (
             TABLE,
             "tunnel",
             filter(Hook::Prerouting, -301),
-            tunnel::outer(params),
+            outer::incoming(params),
         ),
         (
             TABLE,
             "tunnel_out",
             filter(Hook::Output, -301),
-            tunnel::outer_out(params),
+            outer::outgoing(params),
+        ),
+        (
+            TABLE,
+            "tunnel_through",
+            filter(Hook::Forward, -301),
+            outer::passing(params),
         ),
         (TABLE, "distinct", None, alias::distinct()),
-        (TABLE, "call", None, alias::call()),
-        (TABLE, "arrived", None, tunnel::out_of_tunnel()),
-        (TABLE, "inside", None, of_containers()),
+        (TABLE, "presented", None, alias::replaced()),
+        (TABLE, "note_port", None, flows::note_port()),
+        (TABLE, "note", None, flows::note()),
+        (TABLE, "opens", None, flows::opens()),
+        (TABLE, "port_lasts", None, flows::port_lasts()),
+        (TABLE, "lasts", None, flows::lasts()),
+        (TABLE, "ended", None, flows::ended()),
+        (TABLE, "datagram", None, flows::datagram()),
+        (TABLE, "deliver", None, tunnel::deliver()),
+        (TABLE, "returned", None, tunnel::returned()),
+        (TABLE, "told", None, tunnel::told()),
+        (TABLE, "unknown", None, tunnel::unknown()),
+        (TABLE, "arrived", None, tunnel::arrived()),
+        (TABLE, "inside", None, tunnel::of_containers()),
         (TABLE, "open", None, open(params)),
         (TABLE, "claim", None, claim()),
         (TABLE, "own", None, own()),
@@ -86,6 +116,13 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
         // it knows only that other one.
         (TABLE, "back_here", filter(Hook::Input, 101), back()),
         (TABLE6, "output", filter(Hook::Output, 0), ipv6()),
+        // Before bridges learn from frames, and before the filter for bridged packets.
+        (
+            TABLE_BRIDGE,
+            "spoofed",
+            filter(Hook::Prerouting, -301),
+            endpoint::spoofed(),
+        ),
         (
             TABLE_TUNNEL,
             "tunnel",
@@ -115,14 +152,6 @@ fn raw(params: &Params) -> Vec<Line> {
     all
 }
 
-/// Containers' calls are tracked, for NAT to lead them through the loop; their answers are not.
-fn of_containers() -> Vec<Line> {
-    vec![
-        line([is_in(ANSWERS, &ANSWER), untracked(), accept()]),
-        line([steps::destination(OUT), untracked(), accept()]),
-    ]
-}
-
 /// The node's calls come in as if from outside, and so do the answers to them.
 fn own_calls(params: &Params) -> Vec<Line> {
     vec![
@@ -145,30 +174,35 @@ fn own_calls(params: &Params) -> Vec<Line> {
 
 /// Calls of the node itself, once they look like calls from outside.
 fn own() -> Vec<Line> {
-    vec![
-        line([steps::opens_or_ends(), acts::jump("call")]),
-        alias::presented(),
-        line([untracked(), accept()]),
-    ]
+    let mut all = vec![line([steps::opens(), acts::goto("opens")])];
+    all.extend(flows::goes_on());
+    all.push(alias::presented());
+    all.push(line([steps::protocol(steps::UDP), acts::jump("datagram")]));
+    all.push(line([untracked(), accept()]));
+    all
 }
 
 /// Packets for a virtual server.
 fn claim() -> Vec<Line> {
     let udp = || steps::protocol(steps::UDP);
-    vec![
+    let mut all = vec![
         line([steps::opens(), acts::goto("open")]),
         line([
             steps::protocol(steps::TCP),
             is_in(RELEASED, &CONNECTION),
-            acts::put(RELEASED, &CONNECTION),
+            acts::put(RELEASED, &CONNECTION, None),
             accept(),
         ]),
-        line([steps::opens_or_ends(), acts::jump("call")]),
-        alias::presented(),
+    ];
+    all.extend(flows::goes_on());
+    all.push(alias::presented());
+    all.extend([
         line([udp(), steps::not_leased(), accept()]),
         refused(udp()),
+        line([udp(), acts::jump("datagram")]),
         line([untracked(), accept()]),
-    ]
+    ]);
+    all
 }
 
 /// New TCP connections for a virtual server.
@@ -179,25 +213,36 @@ fn open(params: &Params) -> Vec<Line> {
             [
                 steps::not_leased(),
                 counted(),
-                acts::put(RELEASED, &CONNECTION),
+                acts::put(RELEASED, &CONNECTION, Some(OPENING_FOR)),
             ],
         ),
         line([steps::not_leased(), accept()]),
         refused(steps::protocol(steps::TCP)),
         line([steps::protocol(steps::TCP), acts::clamp(params.tunnel_mtu)]),
-        line([acts::jump("distinct")]),
-        alias::presented(),
-        line([untracked(), accept()]),
+        line([acts::goto("opens")]),
     ]
 }
 
+/// Containers of this node call in its own name: whether they may is asked before that.
+pub(super) fn refused_inside() -> [Line; 2] {
+    [steps::opens(), steps::protocol(steps::UDP)].map(|packets| {
+        let called = [steps::to_here(), steps::leased()].concat();
+        refused_where(packets, called)
+    })
+}
+
 fn refused(protocol: Steps) -> Line {
+    refused_where(protocol, Vec::new())
+}
+
+fn refused_where(packets: Steps, called: Steps) -> Line {
     let caller = [Part::Transport, Part::DestinationPort, Part::Source];
     named(
         "refused",
         [
-            protocol,
+            packets,
             is_in(RESTRICTED, &PORT),
+            called,
             steps::is_not_in(ALLOWED, &caller),
             counted(),
             drop(),
@@ -231,8 +276,14 @@ fn call_post() -> Vec<Line> {
     each.to_vec()
 }
 
+/// Only what tasks of this node answer, which was marked as that when it came in.
 fn back() -> Vec<Line> {
-    vec![line([steps::from_any(BRIDGES), acts::goto("reply")])]
+    vec![line([
+        steps::from_any(BRIDGES),
+        steps::marked(ANSWER_MARK),
+        acts::set_mark_to(0),
+        acts::goto("reply"),
+    ])]
 }
 
 /// Docker's daemon listens on IPv6 and never answers: refused, callers try IPv4 at once.

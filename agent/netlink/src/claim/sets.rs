@@ -1,6 +1,7 @@
 //! The sets by name, and what is in them.
 
-use super::{TABLE, TABLE_TUNNEL, TABLE6};
+use super::flows::{EXCHANGE, OPENING_FOR};
+use super::{TABLE, TABLE_BRIDGE, TABLE_TUNNEL, TABLE6};
 use crate::nft::{Field, Set, SetKind, SetName, TableName};
 use std::time::Duration;
 
@@ -19,9 +20,11 @@ pub(super) const MARKS: SetName = set(TABLE, "marks");
 pub const CLAIMS: SetName = set(TABLE, "claims");
 /// Tasks of this node, as they answer.
 pub(super) const ANSWERS: SetName = set(TABLE, "answers");
+/// Those whose answers connection tracking has to see.
+pub(super) const TRACKED: SetName = set(TABLE, "tracked");
 /// Ports on which the node answers calls from itself.
 pub(super) const PUBLISHED: SetName = set(TABLE, "published");
-/// The same for IPv6, where nobody answers.
+/// Ports on which the node would answer calls from itself, for IPv6, where nobody answers.
 pub(super) const PUBLISHED6: SetName = set(TABLE6, "published");
 /// Ports of tasks that reply past the node that was called.
 pub(super) const DIRECT: SetName = set(TABLE, "direct");
@@ -33,44 +36,72 @@ pub const ALLOWED: SetName = set(TABLE, "allowed");
 pub(super) const BRIDGES: SetName = set(TABLE, "bridges");
 /// Other nodes, with their aliases.
 pub(super) const PEERS: SetName = set(TABLE, "peers");
+/// What tunnel packets of other nodes bear: address, 16 bits, 8 bits.
+pub(super) const COOKIES: SetName = set(TABLE, "cookies");
+/// The first 16 bits of what tunnel packets to other nodes bear.
+pub(super) const COOKIE_HIGH: SetName = set(TABLE, "cookie_high");
+/// The other 8 bits of that: what a rule looks up, it can write to one place only.
+pub(super) const COOKIE_LOW: SetName = set(TABLE, "cookie_low");
+/// The epoch of the keys from which those follow, and the keys themselves as its user data. No rule uses it.
+pub(super) const KEYS: SetName = set(TABLE, "keys");
 /// Addresses from which tasks reply for other nodes, with the aliases of those.
 pub(super) const ORIGINS: SetName = set(TABLE, "origins");
-/// The same, as it was seen in packets: other addresses of the nodes.
-pub const LEARNED: SetName = set(TABLE, "learned");
 /// TCP connections that began while there was no lease: client, its port, address, port.
 pub const RELEASED: SetName = set(TABLE, "released");
 /// Clients' ports by which connections are known, or were a while ago: client, port.
 pub(super) const CALLERS: SetName = set(TABLE, "callers");
-/// Those connections: client, its port, address, port.
+/// Connections: client, its port, address, port; with the alias of the node that they came from, if a
+/// task's replies find it by nothing else.
 pub(super) const CALLS: SetName = set(TABLE, "calls");
+/// Those whose clients have not gone on yet.
+pub(super) const OPENING: SetName = set(TABLE, "opening");
+/// Exchanges of datagrams, with the fields of `CALLS`.
+pub(super) const DATAGRAMS: SetName = set(TABLE, "datagrams");
+/// Those that were answered.
+pub(super) const ANSWERED: SetName = set(TABLE, "answered");
+/// Transport protocols of which there were more flows than there is room for.
+pub(super) const CROWDED: SetName = set(TABLE, "crowded");
 /// Connections that are presented under another port, with that.
 pub(super) const ALIASES: SetName = set(TABLE, "aliases");
-/// The same under that port, with the client's.
+/// Connections of `ALIASES` as the task sees them, under that port, with the client's own.
 pub(super) const ALIASED: SetName = set(TABLE, "aliased");
+/// One element, `NFPROTO_BRIDGE`: the lease, for the rules about frames.
+pub const LEASE_BRIDGE: SetName = set(TABLE_BRIDGE, "lease");
+/// Addresses of this node's tasks whose ports of bridges are known.
+pub(super) const TASKS: SetName = set(TABLE_BRIDGE, "tasks");
+/// Those addresses, each with the index of the port.
+pub(super) const ENDPOINTS: SetName = set(TABLE_BRIDGE, "endpoints");
 /// Tunnel ids with a transport protocol and port, with the mark of the task that is meant.
 pub(super) const TAGS: SetName = set(TABLE_TUNNEL, "tags");
 
 /// What packets put into sets lasts so long without any more of them.
 const IDLE: Duration = Duration::from_secs(3600);
-/// So much of it there is at most.
+/// A connection as long as IPVS knows it: a day, and a bit.
+const CALL: Duration = Duration::from_secs(90_000);
+/// Datagrams that were not answered yet.
+const QUESTION: Duration = Duration::from_secs(30);
+/// So much of what is rare there is at most.
 const MANY: u32 = 65535;
+/// Transport protocols.
+const FEW: u32 = 16;
 
-/// And so much of what is kept of each connection.
-const CONNECTIONS: u32 = 131_072;
+/// How often what has ended is looked for. The kernel's own default is each second.
+const SWEPT: Duration = Duration::from_secs(30);
+/// Interval of garbage collection in sets that floods fill: entries that ended take room until then.
+const SWEPT_OFTEN: Duration = Duration::from_secs(5);
 
-/// All of them.
-pub(super) fn all() -> [Set; 20] {
+/// All of them, with room for so many `connections`.
+pub(super) fn all(connections: u32) -> [Set; 31] {
     use Field::{Address, Device, Mark, Network, Transport};
     let service = || vec![Address, Transport, Field::Port];
     let port = || vec![Transport, Field::Port];
-    let dynamic = SetKind::Dynamic {
-        timeout: IDLE,
-        size: MANY,
+    let dynamic = |timeout, size, swept| SetKind::Dynamic {
+        timeout,
+        size,
+        swept,
     };
-    let connections = SetKind::Dynamic {
-        timeout: IDLE,
-        size: CONNECTIONS,
-    };
+    let rare = || dynamic(IDLE, connections.min(MANY), SWEPT);
+    let many = |timeout| dynamic(timeout, connections, SWEPT_OFTEN);
     let connection = || vec![Address, Field::Port, Address, Field::Port];
     let plain = SetKind::Plain;
     let make = |name, key, value, kind| Set {
@@ -81,10 +112,14 @@ pub(super) fn all() -> [Set; 20] {
     };
     [
         make(LEASE, vec![Network], None, SetKind::Expiring),
+        make(LEASE_BRIDGE, vec![Network], None, SetKind::Expiring),
+        make(TASKS, vec![Address], None, plain),
+        make(ENDPOINTS, vec![Address, Device], None, plain),
         make(OWNED, service(), None, plain),
         make(MARKS, vec![Mark], None, plain),
         make(CLAIMS, service(), None, plain),
         make(ANSWERS, service(), None, plain),
+        make(TRACKED, service(), None, plain),
         make(PUBLISHED, port(), None, plain),
         make(PUBLISHED6, port(), None, plain),
         make(DIRECT, port(), None, plain),
@@ -97,13 +132,21 @@ pub(super) fn all() -> [Set; 20] {
         ),
         make(BRIDGES, vec![Device], None, plain),
         make(PEERS, vec![Address], Some(Mark), plain),
+        make(KEYS, vec![Mark], None, plain),
+        // `nft` has no types for bytes that mean nothing: it lists these as a port and a protocol.
+        make(COOKIES, vec![Address, Field::Port, Transport], None, plain),
+        make(COOKIE_HIGH, vec![Address], Some(Field::Port), plain),
+        make(COOKIE_LOW, vec![Address], Some(Transport), plain),
         make(ORIGINS, vec![Address], Some(Address), plain),
-        make(LEARNED, vec![Address], Some(Address), dynamic),
-        make(RELEASED, connection(), None, dynamic),
-        make(CALLERS, vec![Address, Field::Port], None, connections),
-        make(CALLS, connection(), None, connections),
-        make(ALIASES, connection(), Some(Field::Port), dynamic),
-        make(ALIASED, connection(), Some(Field::Port), dynamic),
+        make(RELEASED, connection(), None, many(IDLE)),
+        make(CALLERS, vec![Address, Field::Port], None, many(CALL)),
+        make(CALLS, connection(), Some(Address), many(CALL)),
+        make(OPENING, connection(), None, many(OPENING_FOR)),
+        make(DATAGRAMS, connection(), Some(Address), many(QUESTION)),
+        make(ANSWERED, connection(), None, many(EXCHANGE)),
+        make(CROWDED, vec![Transport], None, dynamic(IDLE, FEW, SWEPT)),
+        make(ALIASES, connection(), Some(Field::Port), rare()),
+        make(ALIASED, connection(), Some(Field::Port), rare()),
         make(TAGS, vec![Mark, Transport, Field::Port], Some(Mark), plain),
     ]
 }

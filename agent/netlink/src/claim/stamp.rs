@@ -2,7 +2,7 @@
 
 use super::elements::Elements;
 use super::rules::ruleset;
-use super::{Params, TABLE, TABLE_TUNNEL, TABLE6};
+use super::{Params, TABLE, TABLE_BRIDGE, TABLE_TUNNEL, TABLE6};
 use crate::nft::{self, Change, Error, Hook, Table, TableName};
 use crate::socket::Wire;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Changes with the meaning of what is in the sets: rules that are the same may be used in
 /// another way.
 const VERSION: u32 = 1;
-const TABLES: [TableName; 3] = [TABLE, TABLE6, TABLE_TUNNEL];
+const TABLES: [TableName; 4] = [TABLE, TABLE6, TABLE_TUNNEL, TABLE_BRIDGE];
 
 /// All tables anew, whether there are some or not, with their elements and `volatile` ones. Sent
 /// as one batch, there is no moment without rules.
@@ -91,16 +91,18 @@ fn wanted(changes: &[Change], table: TableName) -> BTreeMap<String, usize> {
     all
 }
 
-/// Packets by what became of them: `refused`, `released`, `returned`, `sent back`, `stranger`.
+/// Packets by what became of them: `refused`, `released`, `returned`, `sent back`, `stranger` and so on.
 /// They begin at 0 when the tables are replaced.
 ///
 /// # Errors
 /// When the kernel can't be asked.
 pub fn counts(wire: &mut Wire) -> Result<BTreeMap<String, u64>, Error> {
     let mut all = BTreeMap::new();
-    for rule in nft::rules(wire, TABLE)? {
-        if let (Some(comment), Some(packets)) = (rule.comment, rule.packets) {
-            *all.entry(comment).or_default() += packets;
+    for table in TABLES {
+        for rule in nft::rules(wire, table)? {
+            if let (Some(comment), Some(packets)) = (rule.comment, rule.packets) {
+                *all.entry(comment).or_default() += packets;
+            }
         }
     }
     Ok(all)

@@ -1,17 +1,20 @@
-//! What the rules ask of packets. Each is a few steps over registers that nothing else relies on,
+//! Conditions of rules on packets. Each is a few steps over registers that nothing else relies on,
 //! so they can be put one after the other.
 
 use super::sets::LEASE;
-use crate::nft::{Comparison, Expression, Found, Layer, Meta, Payload, Register, SetName};
+use crate::nft::{Address, Comparison, Expression, Found, Layer, Meta, Payload, Register, SetName};
+use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
 pub(super) type Steps = Vec<Expression>;
 
 /// Where keys begin.
 pub(super) const KEY: Register = Register::W0;
-/// `RTN_LOCAL` of `linux/rtnetlink.h`.
+/// `RTN_UNICAST` and `RTN_LOCAL` of `linux/rtnetlink.h`.
+const UNICAST: u32 = 1;
 const LOCAL: u32 = 2;
 
+pub(super) const ICMP: u8 = 1;
 pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
 /// Bits of the flags in a TCP header.
@@ -19,6 +22,7 @@ pub(super) const SYN: u8 = 0x02;
 pub(super) const ACK: u8 = 0x10;
 const FIN: u8 = 0x01;
 const RST: u8 = 0x04;
+const PSH: u8 = 0x08;
 
 const fn network(offset: u8) -> Payload {
     Payload {
@@ -28,7 +32,7 @@ const fn network(offset: u8) -> Payload {
     }
 }
 
-const fn transport(offset: u8, length: u8) -> Payload {
+pub(super) const fn transport(offset: u8, length: u8) -> Payload {
     Payload {
         layer: Layer::Transport,
         offset,
@@ -41,6 +45,13 @@ pub(super) const DESTINATION: Payload = network(16);
 pub(super) const SOURCE_PORT: Payload = transport(0, 2);
 pub(super) const DESTINATION_PORT: Payload = transport(2, 2);
 const TCP_FLAGS: Payload = transport(13, 1);
+/// Behind the header of an ICMP error is the packet that it is about: an IPv4 header without options, and ports.
+const ABOUT_LENGTH: Payload = transport(8, 1);
+const ABOUT_TRANSPORT: Payload = transport(17, 1);
+const ABOUT_SOURCE: Payload = transport(20, 4);
+const ABOUT_DESTINATION: Payload = transport(24, 4);
+const ABOUT_SOURCE_PORT: Payload = transport(28, 2);
+const ABOUT_DESTINATION_PORT: Payload = transport(30, 2);
 
 /// A field of a key.
 #[derive(Clone, Copy)]
@@ -51,20 +62,46 @@ pub(super) enum Part {
     SourcePort,
     DestinationPort,
     TunnelId,
+    /// These bytes.
+    Field(Payload),
+    /// The source port with these bits turned over.
+    OtherPort(u16),
+    /// Of the packet that an ICMP error is about.
+    AboutTransport,
+    AboutSource,
+    AboutSourcePort,
+    AboutDestination,
+    AboutDestinationPort,
 }
 
 /// Puts the fields of a key into registers, a word each.
 pub(super) fn key(parts: &[Part]) -> Steps {
     let registers = [KEY, Register::W1, Register::W2, Register::W3];
-    let load = |(part, to): (&Part, Register)| match part {
-        Part::Source => Expression::Payload(SOURCE, to),
-        Part::Destination => Expression::Payload(DESTINATION, to),
-        Part::Transport => Expression::Meta(Meta::Transport, to),
-        Part::SourcePort => Expression::Payload(SOURCE_PORT, to),
-        Part::DestinationPort => Expression::Payload(DESTINATION_PORT, to),
-        Part::TunnelId => Expression::TunnelId(to),
+    let each = parts.iter().zip(registers);
+    each.flat_map(|(part, to)| load(*part, to)).collect()
+}
+
+/// Puts one field into a register.
+pub(super) fn load(part: Part, to: Register) -> Steps {
+    let field = match part {
+        Part::Transport => return vec![Expression::Meta(Meta::Transport, to)],
+        Part::TunnelId => return vec![Expression::TunnelId(to)],
+        Part::OtherPort(bits) => {
+            let flip = Expression::Flip(to, bits.to_be_bytes().to_vec());
+            return vec![Expression::Payload(SOURCE_PORT, to), flip];
+        }
+        Part::Field(field) => field,
+        Part::Source => SOURCE,
+        Part::Destination => DESTINATION,
+        Part::SourcePort => SOURCE_PORT,
+        Part::DestinationPort => DESTINATION_PORT,
+        Part::AboutTransport => ABOUT_TRANSPORT,
+        Part::AboutSource => ABOUT_SOURCE,
+        Part::AboutSourcePort => ABOUT_SOURCE_PORT,
+        Part::AboutDestination => ABOUT_DESTINATION,
+        Part::AboutDestinationPort => ABOUT_DESTINATION_PORT,
     };
-    parts.iter().zip(registers).map(load).collect()
+    vec![Expression::Payload(field, to)]
 }
 
 fn equal(load: Expression, bytes: Vec<u8>) -> Steps {
@@ -118,22 +155,82 @@ pub(super) fn destination_port(port: u16) -> Steps {
     equal(Expression::Payload(DESTINATION_PORT, KEY), bytes)
 }
 
+/// Its destination begins with these bits.
+pub(super) fn destination_in(network: Ipv4Net) -> Steps {
+    vec![
+        Expression::Payload(DESTINATION, KEY),
+        Expression::Mask(KEY, octets(network.netmask())),
+        Expression::Compare(KEY, Comparison::Equal, octets(network.network())),
+    ]
+}
+
 /// It is for an address of this host.
 pub(super) fn to_here() -> Steps {
-    destination_type(Comparison::Equal)
+    address_type(Address::Destination, Comparison::Equal, LOCAL)
 }
 
-/// It is not.
-pub(super) fn to_elsewhere() -> Steps {
-    destination_type(Comparison::Unequal)
+/// It is for an address of the device that it came in on.
+pub(super) fn to_device() -> Steps {
+    address_type(Address::DestinationOnDevice, Comparison::Equal, LOCAL)
 }
 
-fn destination_type(local: Comparison) -> Steps {
-    let bytes = LOCAL.to_ne_bytes().to_vec();
+/// It is not for one other host: for this one, or for many.
+pub(super) fn to_no_other() -> Steps {
+    address_type(Address::Destination, Comparison::Unequal, UNICAST)
+}
+
+/// Its sender has an address of this host.
+pub(super) fn of_here() -> Steps {
+    address_type(Address::Source, Comparison::Equal, LOCAL)
+}
+
+/// Its sender has none.
+pub(super) fn of_elsewhere() -> Steps {
+    address_type(Address::Source, Comparison::Unequal, LOCAL)
+}
+
+fn address_type(which: Address, how: Comparison, number: u32) -> Steps {
+    let bytes = number.to_ne_bytes().to_vec();
     vec![
-        Expression::DestinationType(KEY),
-        Expression::Compare(KEY, local, bytes),
+        Expression::AddressType(which, KEY),
+        Expression::Compare(KEY, how, bytes),
     ]
+}
+
+/// It came in on the device that leads to its sender.
+pub(super) fn by_the_way_back() -> Steps {
+    equal(Expression::WayBack(KEY), vec![1])
+}
+
+/// A process sends it, and not the kernel: processes can't help that. No user has this number (`uid_t` -1).
+pub(super) fn of_a_process() -> Steps {
+    let nobody = u32::MAX.to_ne_bytes().to_vec();
+    vec![
+        Expression::Meta(Meta::User, KEY),
+        Expression::Compare(KEY, Comparison::Unequal, nobody),
+    ]
+}
+
+/// Its mark begins with this byte, as it lies in memory.
+pub(super) fn not_marked_with(first: u8) -> Steps {
+    vec![
+        Expression::Meta(Meta::Mark, KEY),
+        Expression::Mask(KEY, vec![u8::MAX, 0, 0, 0]),
+        Expression::Compare(KEY, Comparison::Unequal, vec![first, 0, 0, 0]),
+    ]
+}
+
+/// It is an ICMP message about a packet of this transport protocol.
+pub(super) fn about(number: u8) -> Steps {
+    /// Version 4, five words.
+    const PLAIN: u8 = 0x45;
+    let mut steps = protocol(ICMP);
+    steps.extend(equal(Expression::Payload(ABOUT_LENGTH, KEY), vec![PLAIN]));
+    steps.extend(equal(
+        Expression::Payload(ABOUT_TRANSPORT, KEY),
+        vec![number],
+    ));
+    steps
 }
 
 pub(super) fn marked(mark: u32) -> Steps {
@@ -166,9 +263,24 @@ pub(super) fn opens() -> Steps {
     flags(FIN | SYN | RST | ACK, SYN)
 }
 
-/// It opens a TCP connection, or is the last of its sender in one.
-pub(super) fn opens_or_ends() -> Steps {
-    compare_flags(FIN | SYN | RST, Comparison::Unequal, 0)
+/// It is TCP, and opens none.
+pub(super) fn opens_not() -> Steps {
+    compare_flags(FIN | SYN | RST | ACK, Comparison::Unequal, SYN)
+}
+
+/// It is the last of its sender in a TCP connection.
+pub(super) fn ends() -> Steps {
+    compare_flags(FIN | RST, Comparison::Unequal, 0)
+}
+
+/// It is amid a TCP connection.
+pub(super) fn goes_on() -> Steps {
+    flags(FIN | SYN | RST, 0)
+}
+
+/// It is that, and has all that its sender had to say: the last acknowledgement of a connection never is.
+pub(super) fn says() -> Steps {
+    flags(FIN | SYN | RST | PSH, PSH)
 }
 
 /// It answers that.
@@ -187,6 +299,30 @@ pub(super) fn is_not_in(set: SetName, parts: &[Part]) -> Steps {
 /// It is in the map, and its value is there for what comes behind.
 pub(super) fn value_of(map: SetName, parts: &[Part]) -> Steps {
     look(map, parts, Found::Value(VALUE))
+}
+
+/// It is in the map of addresses. Old kernels know no way to ask that but for the value.
+pub(super) fn in_map(map: SetName, parts: &[Part]) -> Steps {
+    has_other_than(map, parts, Ipv4Addr::BROADCAST)
+}
+
+/// It is in the map of addresses, with one.
+pub(super) fn has_address(map: SetName, parts: &[Part]) -> Steps {
+    has_other_than(map, parts, Ipv4Addr::UNSPECIFIED)
+}
+
+fn has_other_than(map: SetName, parts: &[Part], value: Ipv4Addr) -> Steps {
+    let mut steps = value_of(map, parts);
+    let compare = Expression::Compare(VALUE, Comparison::Unequal, octets(value));
+    steps.push(compare);
+    steps
+}
+
+/// It is in the map of ports: no value of that is 0.
+pub(super) fn has_port(map: SetName, parts: &[Part]) -> Steps {
+    let mut steps = value_of(map, parts);
+    steps.push(Expression::Compare(VALUE, Comparison::Unequal, vec![0; 2]));
+    steps
 }
 
 /// Apart from keys: what is between a look and its use leaves it alone.

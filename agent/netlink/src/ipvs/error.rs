@@ -1,4 +1,4 @@
-//! What was being done when IPVS failed, and why it did.
+//! Errors of IPVS, with the operation that failed.
 
 use super::dest::Dest;
 use super::id::ServiceId;

@@ -1,4 +1,4 @@
-//! Which virtual server: an address and a port of a protocol, or a firewall mark.
+//! Identity of a virtual server: an address and a port of a protocol, or a firewall mark.
 
 use super::message::{Attribute, SERVICE, as_be16, as_u16, as_u32};
 use std::fmt::{self, Display, Formatter};
@@ -41,7 +41,7 @@ impl Family {
         }
     }
 
-    /// There may be others one day; nobody here can tell what their addresses are.
+    /// A later kernel may have others, whose address format is unknown to this crate.
     pub(super) fn from_number(number: u16) -> Option<Self> {
         [Self::V4, Self::V6]
             .into_iter()

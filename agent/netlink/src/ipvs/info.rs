@@ -1,4 +1,4 @@
-//! What IPVS says of itself, and the timeouts of a network namespace.
+//! Version of IPVS, and the timeouts of a network namespace.
 
 use super::message::{
     Attribute, INFO_CONN_TAB_SIZE, INFO_VERSION, Message, TIMEOUT_TCP, TIMEOUT_TCP_FIN,

@@ -165,11 +165,11 @@ impl Netmask {
 /// A virtual server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// Which one.
+    /// The address, or the mark, that the virtual server answers.
     pub id: ServiceId,
     /// What chooses real servers for new connections.
     pub scheduler: Name,
-    /// How.
+    /// Options: persistent, hashed by port, one packet.
     pub flags: Flags,
     /// How long a persistent server remembers a client after its last connection, in seconds.
     pub timeout: u32,

@@ -1,4 +1,4 @@
-//! What the kernel counts per virtual server and per real server.
+//! Counters of virtual servers and real servers.
 
 use super::message::{as_u64, each};
 use netlink_packet_core::DecodeError;

@@ -12,7 +12,7 @@ use netlink_packet_core::{
 use nix::errno::Errno;
 use thiserror::Error;
 
-/// Why the kernel's tables are not known or not as they shall be.
+/// Why the kernel's tables could not be read or changed.
 #[derive(Debug, Error)]
 pub enum Error {
     /// No talking to the kernel.

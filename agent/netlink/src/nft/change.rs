@@ -1,4 +1,4 @@
-//! What can be done to the kernel's tables.
+//! Changes of the kernel's tables.
 
 use super::attribute::Attribute;
 use super::element::Element;

@@ -4,6 +4,7 @@ use super::attribute::{Attribute, Attributes};
 use super::encode::value;
 use super::expression::{Word, milliseconds};
 use super::uapi::*;
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -69,12 +70,25 @@ pub struct Element {
     pub key: Key,
     /// The highest key of a range, included.
     pub last: Option<Key>,
-    /// What a map has for it.
-    pub value: Option<Word>,
+    /// What a map has for it, as many bytes as the map's values have.
+    pub value: Option<Vec<u8>>,
     /// So long it lasts, if that is not what its set says.
     pub timeout: Option<Duration>,
     /// So long it still is there. Of what is put, less than `timeout` if given.
     pub left: Option<Duration>,
+    /// What the kernel keeps with it and looks at never, 256 bytes at most: attributes of a byte for the type, one for
+    /// the length, and the rest. `nft` shows those of types that it knows, 0 and 1.
+    pub userdata: Userdata,
+}
+
+/// User data, which `Debug` does not show either.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Userdata(pub Vec<u8>);
+
+impl fmt::Debug for Userdata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Userdata({} bytes)", self.0.len())
+    }
 }
 
 impl Element {
@@ -89,10 +103,10 @@ impl Element {
 
     /// In a map.
     #[must_use]
-    pub fn pair(key: Key, value: Word) -> Self {
+    pub fn pair(key: Key, value: impl Into<Vec<u8>>) -> Self {
         Self {
             key,
-            value: Some(value),
+            value: Some(value.into()),
             ..Self::default()
         }
     }
@@ -120,10 +134,14 @@ impl Element {
     /// Whole, to be put.
     pub(super) fn attribute(&self) -> Attribute {
         let mut inner = self.place();
-        inner.extend(self.value.map(|bytes| value(NFTA_SET_ELEM_DATA, &bytes)));
+        let bytes = self.value.as_ref();
+        inner.extend(bytes.map(|bytes| value(NFTA_SET_ELEM_DATA, bytes)));
         let time = |kind, time: Duration| Attribute::u64(kind, milliseconds(time));
         inner.extend(self.timeout.map(|it| time(NFTA_SET_ELEM_TIMEOUT, it)));
         inner.extend(self.left.map(|it| time(NFTA_SET_ELEM_EXPIRATION, it)));
+        if !self.userdata.0.is_empty() {
+            inner.push(Attribute::bytes(NFTA_SET_ELEM_USERDATA, &self.userdata.0));
+        }
         Attribute::nested(NFTA_LIST_ELEM, inner)
     }
 
@@ -148,9 +166,15 @@ impl Element {
         Some(Self {
             key: Key::single(data(NFTA_SET_ELEM_KEY)?),
             last: data(NFTA_SET_ELEM_KEY_END).map(Key::single),
-            value: data(NFTA_SET_ELEM_DATA).and_then(|bytes| bytes.try_into().ok()),
+            value: data(NFTA_SET_ELEM_DATA).map(<[u8]>::to_vec),
             timeout: time(NFTA_SET_ELEM_TIMEOUT),
             left: time(NFTA_SET_ELEM_EXPIRATION),
+            userdata: Userdata(
+                inner
+                    .find(NFTA_SET_ELEM_USERDATA)
+                    .unwrap_or_default()
+                    .to_vec(),
+            ),
         })
     }
 }

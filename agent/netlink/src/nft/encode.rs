@@ -3,7 +3,8 @@
 
 use super::attribute::Attribute;
 use super::expression::{
-    Comparison, Expression, Found, Layer, Meta, Nat, Payload, Register, Verdict, milliseconds,
+    Address, Comparison, Expression, Found, Layer, Meta, Nat, Payload, Register, Verdict,
+    milliseconds,
 };
 use super::parts::Family;
 use super::set::SetName;
@@ -50,7 +51,8 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
             ("payload", all)
         }
         Expression::SetAddress(field, from) => ("payload", set_address(*field, *from)),
-        Expression::SetPort(field, sum, from) => ("payload", set_summed(*field, *sum, *from)),
+        Expression::SetSummed(field, sum, from) => ("payload", set_summed(*field, *sum, *from)),
+        Expression::Set(field, from) => ("payload", set(*field, *from)),
         Expression::Compare(from, how, bytes) => (
             "cmp",
             vec![
@@ -82,14 +84,26 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
             value,
             time,
         } => ("dynset", update(*set, *key, *value, *time)),
-        Expression::DestinationType(to) => (
-            "fib",
+        Expression::Delete { set, key } => (
+            "dynset",
             vec![
-                u32(NFTA_FIB_FLAGS, NFTA_FIB_F_DADDR),
-                u32(NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE),
-                register(NFTA_FIB_DREG, *to),
+                register(NFTA_DYNSET_SREG_KEY, *key),
+                u32(NFTA_DYNSET_OP, NFT_DYNSET_OP_DELETE),
+                Attribute::text(NFTA_DYNSET_SET_NAME, set.name),
             ],
         ),
+        Expression::AddressType(address, to) => {
+            let flags = match address {
+                Address::Source => NFTA_FIB_F_SADDR,
+                Address::Destination => NFTA_FIB_F_DADDR,
+                Address::DestinationOnDevice => NFTA_FIB_F_DADDR | NFTA_FIB_F_IIF,
+            };
+            ("fib", fib(flags, NFT_FIB_RESULT_ADDRTYPE, *to))
+        }
+        Expression::WayBack(to) => {
+            let flags = NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT;
+            ("fib", fib(flags, NFT_FIB_RESULT_OIF, *to))
+        }
         Expression::SetMss(from) => ("exthdr", set_mss(*from)),
         Expression::Reset => ("reject", reset()),
         Expression::TunnelId(to) => (
@@ -100,6 +114,14 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
             ],
         ),
     }
+}
+
+fn fib(flags: u32, result: u32, to: Register) -> Vec<Attribute> {
+    vec![
+        Attribute::u32(NFTA_FIB_FLAGS, flags),
+        Attribute::u32(NFTA_FIB_RESULT, result),
+        register(NFTA_FIB_DREG, to),
+    ]
 }
 
 fn set_address(field: Payload, from: Register) -> Vec<Attribute> {
@@ -113,12 +135,17 @@ fn set_address(field: Payload, from: Register) -> Vec<Attribute> {
 
 /// Bytes that a checksum at `sum` in the same header covers.
 fn set_summed(field: Payload, sum: u8, from: Register) -> Vec<Attribute> {
-    let mut all = vec![register(NFTA_PAYLOAD_SREG, from)];
-    all.extend(place(field));
+    let mut all = set(field, from);
     all.extend([
         Attribute::u32(NFTA_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET),
         Attribute::u32(NFTA_PAYLOAD_CSUM_OFFSET, u32::from(sum)),
     ]);
+    all
+}
+
+fn set(field: Payload, from: Register) -> Vec<Attribute> {
+    let mut all = vec![register(NFTA_PAYLOAD_SREG, from)];
+    all.extend(place(field));
     all
 }
 
@@ -240,11 +267,13 @@ fn place(field: Payload) -> [Attribute; 3] {
 
 fn meta(key: Meta) -> u32 {
     match key {
+        Meta::EtherType => 1,
         Meta::Priority => 2,
         Meta::Mark => 3,
         Meta::InIndex => 4,
         Meta::InName => 6,
         Meta::OutName => 7,
+        Meta::User => 10,
         Meta::Network => 15,
         Meta::Transport => 16,
     }

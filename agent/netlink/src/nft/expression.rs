@@ -1,4 +1,4 @@
-//! What a rule does, step by step: load something into a register, compare it, look it up, act.
+//! Expressions of a rule, in order: load something into a register, compare it, look it up, act.
 //!
 //! A step that does not hold, or that can't be done with this packet (no ports in a fragment, a
 //! full set), ends the rule and goes on with the next one.
@@ -25,6 +25,8 @@ pub type Word = [u8; 4];
 /// What is known about a packet beside its bytes (`enum nft_meta_keys`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meta {
+    /// Its Ethernet protocol, two bytes, big-endian.
+    EtherType,
     /// `skb->priority`, a number of 32 bits of this machine.
     Priority,
     /// The packet's mark, a number of 32 bits of this machine.
@@ -35,6 +37,9 @@ pub enum Meta {
     InName,
     /// Name of the device that it leaves by: 16 bytes, padded with zeros.
     OutName,
+    /// The user whose process sends it, a number of 32 bits of this machine; there is none for
+    /// what the kernel makes or passes on.
+    User,
     /// Its network protocol: one byte, `NFPROTO_…`.
     Network,
     /// Its transport protocol: one byte, `IPPROTO_…`.
@@ -85,6 +90,17 @@ pub enum Verdict {
     Return,
 }
 
+/// An address of a packet, and where it counts as this host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// The sender's, on any device.
+    Source,
+    /// The receiver's, on any device.
+    Destination,
+    /// The receiver's, on the device that the packet came in on.
+    DestinationOnDevice,
+}
+
 /// What is expected of a look into a set or map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -116,8 +132,12 @@ pub enum Expression {
     Payload(Payload, Register),
     /// Replaces an address in the IPv4 header, with the checksums of IP, TCP and UDP.
     SetAddress(Payload, Register),
-    /// Replaces a port in the header of TCP or UDP, whose checksum is at this byte of it.
-    SetPort(Payload, u8, Register),
+    /// Replaces bytes in the header of TCP or UDP, or behind it. Their one's complement sum with the two bytes
+    /// at this place of the header stays, as that of what a checksum covers does. Pairs of bytes only, from an even
+    /// place on.
+    SetSummed(Payload, u8, Register),
+    /// Replaces bytes that no checksum covers.
+    Set(Payload, Register),
     /// Compares with bytes, from the begin of a register.
     Compare(Register, Comparison, Vec<u8>),
     /// Keeps only the bits of this mask.
@@ -150,9 +170,17 @@ pub enum Expression {
         /// How long it lasts, if not as long as all others.
         time: Option<Duration>,
     },
-    /// Loads the type (`RTN_…`, a number of 32 bits of this machine) of the route to the
-    /// packet's destination.
-    DestinationType(Register),
+    /// Takes a key out of a dynamic set or map.
+    Delete {
+        /// The set.
+        set: SetName,
+        /// Where the key begins.
+        key: Register,
+    },
+    /// Loads the type (`RTN_…`, a number of 32 bits of this machine) of an address of the packet.
+    AddressType(Address, Register),
+    /// Loads one byte: 1 if the packet's sender is reached by the device that it came in on.
+    WayBack(Register),
     /// Lowers the MSS in a TCP header to the number (2 bytes, big-endian) in the register. The
     /// kernel never raises it, and adds none.
     SetMss(Register),

@@ -16,6 +16,8 @@ pub enum Family {
     Ip6,
     /// All that comes in on a device.
     Netdev,
+    /// Frames that bridges of this host pass on, or hand to it.
+    Bridge,
 }
 
 impl Family {
@@ -25,6 +27,7 @@ impl Family {
             Self::Ip => NFPROTO_IPV4,
             Self::Ip6 => NFPROTO_IPV6,
             Self::Netdev => NFPROTO_NETDEV,
+            Self::Bridge => NFPROTO_BRIDGE,
         }
     }
 }
@@ -44,6 +47,7 @@ impl fmt::Display for TableName {
             Family::Ip => "ip",
             Family::Ip6 => "ip6",
             Family::Netdev => "netdev",
+            Family::Bridge => "bridge",
         };
         write!(f, "{family} {}", self.name)
     }

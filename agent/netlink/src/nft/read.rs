@@ -1,4 +1,4 @@
-//! What the kernel has.
+//! Reads the kernel's tables.
 
 use super::attribute::{Attribute, Attributes};
 use super::batch::Error;
@@ -64,7 +64,11 @@ pub fn devices(wire: &mut Wire, table: TableName, chain: &str) -> Result<Vec<Str
     Ok(names.map(str::to_owned).collect())
 }
 
-/// The elements of a set or map, in no order; nothing if there is no such set.
+/// The elements of a set or map, each once, in order of their keys; nothing if there is no such set.
+///
+/// Where packets put elements into a set, its hash table grows and shrinks without a new generation. While
+/// it does, the kernel may list an element twice (left out here) or not at all
+/// (`nft_rhash_walk` in the kernel's net/netfilter/nft_set_hash.c goes on after `EAGAIN`).
 ///
 /// # Errors
 /// When the kernel can't be asked, or its tables change all the time.
@@ -80,7 +84,15 @@ pub fn elements(wire: &mut Wire, set: SetName) -> Result<Option<Vec<Element>>, E
         Err(error) => return Err(error),
     };
     let messages = told.iter().filter(|it| it.is(NFT_MSG_NEWSETELEM));
-    Ok(Some(messages.flat_map(listed).collect()))
+    Ok(Some(each_once(messages.flat_map(listed))))
+}
+
+/// Elements without repetitions, in order of their keys. A batch that takes out one element twice is refused.
+pub(super) fn each_once(listed: impl Iterator<Item = Element>) -> Vec<Element> {
+    let mut all: Vec<Element> = listed.collect();
+    all.sort_by(|one, other| (&one.key, &one.last).cmp(&(&other.key, &other.last)));
+    all.dedup_by(|one, other| (&one.key, &one.last) == (&other.key, &other.last));
+    all
 }
 
 /// The elements in a message.

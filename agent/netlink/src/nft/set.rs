@@ -80,6 +80,9 @@ pub enum SetKind {
         timeout: Duration,
         /// So many there are at most.
         size: u32,
+        /// How often what has expired is looked for, in all of the room that the set has: it is not found in
+        /// between, but takes room.
+        swept: Duration,
     },
 }
 
@@ -95,10 +98,6 @@ pub struct Set {
     /// How it is used.
     pub kind: SetKind,
 }
-
-/// How often what has expired is looked for, in all of the room that a set has. The kernel's own
-/// default is each second; what has expired is not found in between, but takes room.
-const SWEPT_EVERY_MS: u32 = 30_000;
 
 impl Set {
     /// `id` is unlike that of all others of the batch.
@@ -120,10 +119,17 @@ impl Set {
         match self.kind {
             SetKind::Plain | SetKind::Expiring => {}
             SetKind::Ranges => attributes.push(self.fields()),
-            SetKind::Dynamic { timeout, size } => attributes.extend([
+            SetKind::Dynamic {
+                timeout,
+                size,
+                swept,
+            } => attributes.extend([
                 Attribute::nested(NFTA_SET_DESC, vec![u32(NFTA_SET_DESC_SIZE, size)]),
                 Attribute::u64(NFTA_SET_TIMEOUT, milliseconds(timeout)),
-                u32(NFTA_SET_GC_INTERVAL, SWEPT_EVERY_MS),
+                u32(
+                    NFTA_SET_GC_INTERVAL,
+                    u32::try_from(swept.as_millis()).unwrap_or(u32::MAX),
+                ),
             ]),
         }
         attributes.push(Attribute::bytes(NFTA_SET_USERDATA, &self.byte_orders()));

@@ -62,6 +62,7 @@ fn a_dynamic_map_has_a_size_and_an_end() {
         kind: SetKind::Dynamic {
             timeout: Duration::from_secs(3600),
             size: 65535,
+            swept: Duration::from_secs(30),
         },
     };
     let sent = [
@@ -144,14 +145,23 @@ fn element() -> impl Strategy<Value = Element> {
         (word, any::<u8>(), any::<u16>()).prop_map(|(key, byte, port)| key.byte(byte).port(port))
     };
     let time = || proptest::option::of(any::<u64>().prop_map(Duration::from_millis));
-    let rest = (proptest::option::of(any::<Word>()), time(), time());
-    (key(), proptest::option::of(key()), rest).prop_map(|(key, last, (value, timeout, left))| {
+    let bytes = || proptest::collection::vec(any::<u8>(), 1..40);
+    let value = proptest::option::of(bytes());
+    let rest = (
+        value,
+        time(),
+        time(),
+        prop_oneof![Just(Vec::new()), bytes()],
+    );
+    (key(), proptest::option::of(key()), rest).prop_map(|(key, last, rest)| {
+        let (value, timeout, left, userdata) = rest;
         Element {
             key,
             last,
             value,
             timeout,
             left,
+            userdata: Userdata(userdata),
         }
     })
 }
@@ -167,6 +177,24 @@ proptest! {
             }
         }
         prop_assert_eq!(back, elements);
+    }
+
+    #[test]
+    fn an_element_that_is_listed_twice_is_read_once(
+        elements in proptest::collection::vec(element(), 0..20),
+        again in proptest::collection::vec(any::<prop::sample::Index>(), 0..20),
+    ) {
+        let mut listed = elements.clone();
+        if !elements.is_empty() {
+            listed.extend(again.iter().map(|which| which.get(&elements).clone()));
+        }
+        let read = read::each_once(listed.iter().cloned());
+        let names = |all: &[Element]| -> Vec<_> {
+            all.iter().map(|one| (one.key.clone(), one.last.clone())).collect()
+        };
+        prop_assert!(names(&read).is_sorted_by(|one, next| one < next));
+        let of = |all: &[Element]| names(all).into_iter().collect::<std::collections::BTreeSet<_>>();
+        prop_assert_eq!(of(&read), of(&elements));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(super) const NFT_MSG_GETGEN: u16 = 16;
 pub(super) const NFPROTO_UNSPEC: u8 = 0;
 pub(super) const NFPROTO_IPV4: u8 = 2;
 pub(super) const NFPROTO_NETDEV: u8 = 5;
+pub(super) const NFPROTO_BRIDGE: u8 = 7;
 pub(super) const NFPROTO_IPV6: u8 = 10;
 
 /// Every list of nested attributes: `NFTA_LIST_ELEM`.
@@ -79,6 +80,7 @@ pub(super) const NFTA_SET_ELEM_KEY: u16 = 1;
 pub(super) const NFTA_SET_ELEM_DATA: u16 = 2;
 pub(super) const NFTA_SET_ELEM_TIMEOUT: u16 = 4;
 pub(super) const NFTA_SET_ELEM_EXPIRATION: u16 = 5;
+pub(super) const NFTA_SET_ELEM_USERDATA: u16 = 6;
 pub(super) const NFTA_SET_ELEM_KEY_END: u16 = 10;
 
 pub(super) const NFTA_DATA_VALUE: u16 = 1;
@@ -137,11 +139,16 @@ pub(super) const NFTA_DYNSET_SREG_KEY: u16 = 4;
 pub(super) const NFTA_DYNSET_SREG_DATA: u16 = 5;
 pub(super) const NFTA_DYNSET_TIMEOUT: u16 = 6;
 pub(super) const NFT_DYNSET_OP_UPDATE: u32 = 1;
+pub(super) const NFT_DYNSET_OP_DELETE: u32 = 2;
 pub(super) const NFTA_FIB_DREG: u16 = 1;
 pub(super) const NFTA_FIB_RESULT: u16 = 2;
 pub(super) const NFTA_FIB_FLAGS: u16 = 3;
+pub(super) const NFT_FIB_RESULT_OIF: u32 = 1;
 pub(super) const NFT_FIB_RESULT_ADDRTYPE: u32 = 3;
+pub(super) const NFTA_FIB_F_SADDR: u32 = 1 << 0;
 pub(super) const NFTA_FIB_F_DADDR: u32 = 1 << 1;
+pub(super) const NFTA_FIB_F_IIF: u32 = 1 << 3;
+pub(super) const NFTA_FIB_F_PRESENT: u32 = 1 << 5;
 pub(super) const NFTA_EXTHDR_TYPE: u16 = 2;
 pub(super) const NFTA_EXTHDR_OFFSET: u16 = 3;
 pub(super) const NFTA_EXTHDR_LEN: u16 = 4;

@@ -111,7 +111,7 @@ impl Routes {
     }
 
     /// The kernel takes the alias only of a device that is there. Both messages go in one send, so that there
-    /// is never a device of ours without it, even if this process ends between them. As the second would give a
+    /// is never a device of swarmlb's without it, even if this process ends between them. As the second would give a
     /// stranger's device our alias, that there is none is seen first.
     fn add(&mut self, name: &str, steps: Vec<Step>) -> Result<(), Error> {
         if self.link(name)?.is_some() {

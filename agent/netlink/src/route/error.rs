@@ -1,4 +1,4 @@
-//! What can go wrong with devices, routes and rules, and with which.
+//! Errors of devices, routes and rules, with the object concerned.
 
 use super::{Route, Rule};
 use crate::socket;
@@ -33,7 +33,7 @@ pub enum Error {
     /// One route.
     #[error("route {route} can't be {deed}")]
     Route {
-        /// Which.
+        /// The route.
         route: Route,
         /// What was asked for.
         deed: Deed,
@@ -63,7 +63,7 @@ pub enum Error {
     /// One rule.
     #[error("rule {rule} can't be {deed}")]
     Rule {
-        /// Which.
+        /// The rule.
         rule: Rule,
         /// What was asked for.
         deed: Deed,
@@ -127,7 +127,7 @@ impl fmt::Display for Deed {
 /// A route of many to which the kernel said no.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Which.
+    /// The route that was refused.
     pub route: Route,
     /// Why.
     pub errno: Errno,

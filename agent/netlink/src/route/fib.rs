@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 /// The table that is asked after the host's own addresses (`RT_TABLE_MAIN`).
 pub const MAIN: u32 = 254;
 
-/// A route of ours: to a network, by a device, without a gateway.
+/// A route of swarmlb's: to a network, by a device, without a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Route {
     /// The table that it is in.
@@ -24,7 +24,7 @@ pub struct Route {
     pub kind: Kind,
     /// The index of the device that they take.
     pub device: u32,
-    /// What a tunnel device shall do with them.
+    /// What a tunnel device is to do with the packets.
     pub encap: Option<Encap>,
     /// Of routes to one network that with the lowest metric counts (`RTA_PRIORITY`). The kernel looks for
     /// what two routes have in common by device and metric, not by encapsulation, and each new one is

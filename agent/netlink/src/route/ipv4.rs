@@ -1,4 +1,4 @@
-//! What `/proc/sys/net/ipv4/conf/DEVICE` shows, by netlink: `IFLA_AF_SPEC`, `AF_INET`, `IFLA_INET_CONF`. A process
+//! Settings of `/proc/sys/net/ipv4/conf/DEVICE`, by netlink: `IFLA_AF_SPEC`, `AF_INET`, `IFLA_INET_CONF`. A process
 //! in a container can write it this way, whose `/proc/sys` is read-only.
 
 use netlink_packet_core::{DefaultNla, Emitable as _, NLA_F_NESTED};
@@ -62,7 +62,7 @@ impl fmt::Display for Setting {
 }
 
 /// The attribute that gives a setting its value. Not `DevConfRequest` of the library, which leaves out what
-/// shall be 0.
+/// is to be 0.
 pub(super) fn attribute(setting: Setting, value: u32) -> LinkAttribute {
     let one = DefaultNla::new(setting as u16, value.to_ne_bytes().to_vec());
     let mut bytes = vec![0; one.buffer_len()];

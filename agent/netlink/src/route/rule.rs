@@ -8,7 +8,7 @@ use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessa
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::fmt;
 
-/// A rule of ours for IPv4: some packets ask a table.
+/// A rule of swarmlb's for IPv4: packets that match are routed by a table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rule {
     /// Rules with lower preferences are asked first.
@@ -158,7 +158,7 @@ impl Routes {
             .map_err(failed(rule, Deed::Added))
     }
 
-    /// Deletes a rule of ours.
+    /// Deletes a rule of swarmlb's.
     ///
     /// # Errors
     /// `ENOENT` if there is none.

@@ -46,7 +46,7 @@ impl Routes {
             .map_err(failed(route, Deed::Put))
     }
 
-    /// Deletes a route of ours. No encapsulation stands for any, and metric 0 for any.
+    /// Deletes a route of swarmlb's. `None` matches any encapsulation, and metric 0 any metric.
     ///
     /// # Errors
     /// `ESRCH` if there is none.

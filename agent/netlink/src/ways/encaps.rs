@@ -1,4 +1,4 @@
-//! What goes into the tunnel: one route per alias address, which names a tag and a host.
+//! Encapsulating routes: one per alias address, with the tag of a task and the host of its node.
 
 use super::{Error, Ground, gone};
 use crate::names::{METRICS, TAGS, TUNNEL};
@@ -62,7 +62,7 @@ fn read(route: &Route, tunnel: u32) -> Option<Encap> {
 }
 
 impl Ground {
-    /// Lets these aliases lead where they shall, whether or not they lead elsewhere. Others stay as they are.
+    /// Adds or replaces the routes of these aliases. Other routes stay.
     ///
     /// # Errors
     /// [`Error::Tag`], before anything is changed; [`Error::Missing`] without the tunnel; or when the kernel

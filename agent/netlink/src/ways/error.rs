@@ -1,4 +1,4 @@
-//! Why the ways are not as wanted.
+//! Errors of devices, routes and rules of the IPVS path.
 
 use crate::route;
 use std::net::Ipv4Addr;
@@ -27,7 +27,7 @@ pub enum Error {
     /// A tag that the tunnel can't carry.
     #[error("{id:#x}, the tag of {alias}, has more than 24 bits")]
     Tag {
-        /// Whose.
+        /// The alias whose route has the tag.
         alias: Ipv4Addr,
         /// The tag.
         id: u32,

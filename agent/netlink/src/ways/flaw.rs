@@ -1,4 +1,4 @@
-//! What is not as it shall be with something that is there.
+//! How an existing object differs from the wanted one.
 
 use crate::route::{Link, Route, Rule, Setting};
 use std::collections::BTreeSet;
@@ -9,11 +9,11 @@ use std::fmt;
 pub enum Flaw {
     /// One end of the pair is missing, or is another's end.
     Unpaired,
-    /// The device is of another kind than it shall be, and has to be made anew.
+    /// The device is of another kind than wanted, and has to be replaced.
     Kind(&'static str),
     /// The device is down.
     Down(&'static str),
-    /// The ends' MAC addresses or sizes differ from what they shall be.
+    /// The ends' MAC addresses or MTUs differ from the wanted ones.
     Ends,
     /// A setting of a device has another value.
     Setting(&'static str, Setting, Option<u32>),
@@ -49,7 +49,7 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// What every device of ours shall be: up, with these settings.
+/// Wanted state of each of swarmlb's devices: up, with these settings.
 pub(super) fn of_device(
     name: &'static str,
     link: &Link,

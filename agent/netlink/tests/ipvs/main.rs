@@ -1,6 +1,6 @@
 //! IPVS as the kernel has it, in a network namespace of each test's own. Needs root, and a
-//! kernel with IPVS: without one there is nothing to test, which is said, and an error where
-//! the environment says `SWARMLB_IPVS=required`.
+//! kernel with IPVS: `cargo test` leaves it out therefore, and the suite `vm` runs it in a guest.
+//! `cargo test -p lb-netlink --test ipvs` runs it here.
 
 #![expect(
     clippy::unwrap_used,

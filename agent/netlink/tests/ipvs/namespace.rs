@@ -1,9 +1,9 @@
 //! A network namespace of a test's own, and what others say about it.
 
 use lb_netlink::ipvs::{Dest, Error, Ipvs, Service, ServiceId};
+use lb_support::not_tested;
 use nix::sched::{CloneFlags, unshare};
 use std::collections::BTreeMap;
-use std::env;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -32,18 +32,11 @@ pub(super) fn beside_others(test: impl FnOnce(&mut Ipvs) + Send + 'static) {
         }
         Ok(())
     });
-    if let Err(why) = ran.join().unwrap() {
-        assert!(
-            env::var("SWARMLB_IPVS").as_deref() != Ok("required"),
-            "{why}"
-        );
-        skipped(&why);
+    match ran.join() {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => not_tested("IPVS", &why),
+        Err(panic) => std::panic::resume_unwind(panic),
     }
-}
-
-#[expect(clippy::print_stderr, reason = "whoever runs the tests has to know")]
-pub(super) fn skipped(why: &str) {
-    eprintln!("not tested: {why}");
 }
 
 /// Runs one of the guest's programs in this thread's network namespace. `None` if it isn't there.
@@ -67,7 +60,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
 /// Does `ipvsadm` print them, all else being its headings? Not asked where it isn't there.
 pub(super) fn assert_printed(have: &BTreeMap<ServiceId, (Service, Vec<Dest>)>) {
     let Some(text) = program("ipvsadm -Ln") else {
-        return skipped("ipvsadm isn't there");
+        return not_tested("what ipvsadm prints", "it isn't there");
     };
     let printed = words(&text);
     let mut count = 3;

@@ -3,10 +3,10 @@
 
 use crate::claim::{device, put, tcp};
 use crate::namespace::{in_namespace, run};
+use crate::neighbour::{index, neighbour};
 use lb_netlink::claim::*;
 use lb_netlink::nft;
 use lb_netlink::socket::Wire;
-use nix::sched::{CloneFlags, unshare};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,59 +14,22 @@ use std::thread;
 use std::time::Duration;
 
 /// Two addresses with two ports each.
-const CALLED: [([u8; 4], u16); 4] = [
+pub(crate) const CALLED: [([u8; 4], u16); 4] = [
     ([10, 9, 0, 1], 8080),
     ([10, 9, 0, 1], 8081),
     ([10, 9, 0, 2], 8080),
     ([10, 9, 0, 2], 8081),
 ];
 /// The only port that the client has; and then only the one that it was seen under instead.
-const PORTS: [u16; 2] = [40_000, 40_000 ^ 0x4000];
+pub(crate) const PORTS: [u16; 2] = [40_000, 40_000 ^ 0x4000];
 
-/// A neighbour on the device `here`, with addresses, in a namespace that lives as long as `work`.
-fn neighbour<T: Send + 'static>(
-    here: &'static str,
-    addresses: &'static [&'static str],
-    gateway: &'static str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> thread::JoinHandle<T> {
-    let (tell, told): (Sender<nix::unistd::Pid>, Receiver<_>) = channel();
-    let (go, gone): (Sender<()>, Receiver<()>) = channel();
-    let thread = thread::spawn(move || {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        tell.send(nix::unistd::gettid()).unwrap();
-        gone.recv().unwrap();
-        for device in ["lo", "far"] {
-            run("ip", &["link", "set", device, "up"]);
-        }
-        for address in addresses {
-            run("ip", &["address", "add", address, "dev", "far"]);
-        }
-        run("ip", &["route", "add", "default", "via", gateway]);
-        work()
-    });
-    let id = told.recv().unwrap().to_string();
-    let pair = ["link", "add", here, "type", "veth", "peer", "name", "far"];
-    run("ip", &[&pair[..], &["netns", &id]].concat());
-    run("ip", &["link", "set", here, "up"]);
-    let gateway = format!("{gateway}/24");
-    run("ip", &["address", "add", &gateway, "dev", here]);
-    go.send(()).unwrap();
-    thread
-}
-
-fn index(device: &str) -> u32 {
-    let line = run("ip", &["-o", "link", "show", "dev", device]);
-    line.split(':').next().unwrap().parse().unwrap()
-}
-
-/// Takes a connection at each address from each port, and answers all of its bytes. Returns whom it saw.
-fn serve(ready: &Sender<()>) -> Vec<SocketAddr> {
+/// Takes so many connections at each address, and answers all of their bytes. Returns whom it saw.
+pub(crate) fn serve(ready: &Sender<()>, each: usize) -> Vec<SocketAddr> {
     let listeners =
         CALLED.map(|(address, port)| TcpListener::bind((Ipv4Addr::from(address), port)).unwrap());
     ready.send(()).unwrap();
-    let serving = listeners.map(|listener| {
-        PORTS.map(|_| {
+    let serving = listeners.iter().flat_map(|listener| {
+        (0..each).map(|_| {
             let listener = listener.try_clone().unwrap();
             thread::spawn(move || {
                 let (mut stream, peer) = listener.accept().unwrap();
@@ -78,7 +41,8 @@ fn serve(ready: &Sender<()>) -> Vec<SocketAddr> {
             })
         })
     });
-    let seen = serving.into_iter().flatten().map(|one| one.join().unwrap());
+    let serving: Vec<_> = serving.collect();
+    let seen = serving.into_iter().map(|one| one.join().unwrap());
     seen.collect()
 }
 
@@ -88,10 +52,10 @@ fn ask(stream: &mut TcpStream) {
 }
 
 /// One connection from each port to each address, all at once.
-fn call(ready: &Receiver<()>) {
+pub(crate) fn call(ready: &Receiver<()>, ports: &[u16]) {
     ready.recv().unwrap();
     let mut kept = Vec::new();
-    for port in PORTS {
+    for &port in ports {
         let only = format!("net.ipv4.ip_local_port_range={port} {port}");
         run("sysctl", &["-q", &only]);
         for peer in CALLED.map(SocketAddr::from) {
@@ -122,7 +86,7 @@ fn a_client_that_uses_one_port_for_all_is_seen_under_as_many_as_it_has_connectio
             "inside0",
             &["10.9.0.1/24", "10.9.0.2/24"],
             "10.9.0.254",
-            move || serve(&ready),
+            move || serve(&ready, PORTS.len()),
         );
         let services = CALLED.map(|(address, port)| Service {
             address: address.into(),
@@ -130,13 +94,14 @@ fn a_client_that_uses_one_port_for_all_is_seen_under_as_many_as_it_has_connectio
         });
         let elements = Elements {
             claims: services.into(),
+            answers: services.into(),
             bridges: [index("inside0")].into(),
             ..Elements::default()
         };
         put(wire, &elements);
         nft::apply(wire, &lease(Duration::from_secs(60))).unwrap();
         let client = neighbour("outside0", &["10.8.0.2/24"], "10.8.0.1", move || {
-            call(&waits);
+            call(&waits, &PORTS);
         });
         client.join().unwrap();
         let seen = task.join().unwrap();
@@ -144,7 +109,9 @@ fn a_client_that_uses_one_port_for_all_is_seen_under_as_many_as_it_has_connectio
         let ports = [8080, 8081, 8082];
         let found = ports.map(|port| remains_of(wire, port));
         assert_eq!(found, [true, true, false]);
-        assert_eq!(ports.map(|port| remains_of(wire, port)), [false; 3]);
+        // While a hash table shrinks, the kernel may leave an element out of its list.
+        let all_gone = |_| ports.map(|port| remains_of(wire, port)) == [false; 3];
+        assert!((0..10).any(all_gone));
         let mut ports: Vec<u16> = seen.iter().map(SocketAddr::port).collect();
         assert!(
             seen.iter()

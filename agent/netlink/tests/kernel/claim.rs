@@ -1,4 +1,5 @@
-use crate::namespace::{in_namespace, run};
+use crate::namespace::{in_namespace, nft, run};
+use crate::tunnel::{COOKIE, encapsulated, peer};
 use lb_netlink::claim::*;
 use lb_netlink::nft;
 use lb_netlink::socket::Wire;
@@ -12,6 +13,7 @@ pub(crate) fn params() -> Params {
         node: Ipv4Addr::new(10, 9, 0, 1),
         tunnel_port: 7790,
         tunnel_mtu: 1464,
+        connections: 131_072,
     }
 }
 
@@ -53,13 +55,31 @@ pub(crate) fn elements() -> Elements {
             port: tcp(80),
         }]
         .into(),
+        tracked: [Service {
+            address: Ipv4Addr::new(172, 18, 0, 4),
+            port: tcp(80),
+        }]
+        .into(),
         published: [tcp(8080)].into(),
         direct: [udp].into(),
         restricted: [tcp(8080)].into(),
         allowed: allowed.into(),
         bridges: [1].into(),
         peers: [(other, alias)].into(),
+        cookies: [[9, 9, 9], COOKIE]
+            .map(|bits| Cookie { peer: other, bits })
+            .into(),
+        sent: [(other, COOKIE)].into(),
+        keys: Some(Keys {
+            epoch: 3,
+            keys: [[0xab; 16], [0xcd; 16]],
+        }),
         origins: [(other, alias)].into(),
+        endpoints: [Endpoint {
+            address: Ipv4Addr::new(172, 18, 0, 3),
+            port: 12,
+        }]
+        .into(),
         tags: [(tag, 0x5100_0001)].into(),
     }
 }
@@ -130,8 +150,34 @@ fn elements_are_read_as_they_were_put_and_follow_changes() {
         other.tags.values_mut().for_each(|mark| *mark += 1);
         let alias = Ipv4Addr::new(241, 0, 0, 9);
         other.peers.values_mut().for_each(|value| *value = alias);
+        other.cookies.pop_first();
+        other.sent.values_mut().for_each(|bits| bits[2] += 1);
+        other.keys = other.keys.map(
+            |Keys {
+                 epoch,
+                 keys: [key, _],
+             }| Keys {
+                epoch,
+                keys: [key, [7; 16]],
+            },
+        );
         nft::apply(wire, &other.changes(&elements())).unwrap();
         assert_eq!(Elements::read(wire).unwrap(), other);
+    });
+}
+
+#[test]
+fn ports_under_which_connections_are_presented_survive_new_rules() {
+    in_namespace("aliases and new rules", |wire| {
+        device();
+        put(wire, &elements());
+        let known = "10.8.0.2 . 40000 . 10.9.0.1 . 8080 timeout 1h : 23616";
+        if !nft(&format!("add element ip swarmlb aliases {{ {known} }}")) {
+            return;
+        }
+        put(wire, &elements());
+        let listed = run("nft", &["list", "map", "ip", "swarmlb", "aliases"]);
+        assert!(listed.contains(": 23616"), "{listed}");
     });
 }
 
@@ -165,24 +211,31 @@ fn tunnel_packets_of_strangers_are_dropped_and_counted() {
         device();
         let mut elements = elements();
         put(wire, &elements);
-        let tunnel = UdpSocket::bind("127.0.0.1:7790").unwrap();
+        run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
+        let tunnel = UdpSocket::bind("0.0.0.0:7790").unwrap();
         tunnel.set_nonblocking(true).unwrap();
         let sender = UdpSocket::bind("127.0.0.5:0").unwrap();
         let mut buffer = [0; 16];
-        sender.send_to(b"x", "127.0.0.1:7790").unwrap();
+        let packet = encapsulated(7, b"x");
+        sender.send_to(&packet, "10.9.0.1:7790").unwrap();
         assert!(tunnel.recv(&mut buffer).is_err());
         assert_eq!(count(wire, "stranger"), 1);
-        let alias = Ipv4Addr::new(241, 0, 0, 5);
-        elements.peers.insert(Ipv4Addr::new(127, 0, 0, 5), alias);
+        let known = peer(Ipv4Addr::new(127, 0, 0, 5));
+        elements.peers.extend(known.peers);
+        elements.cookies.extend(known.cookies);
         put(wire, &elements);
-        sender.send_to(b"x", "127.0.0.1:7790").unwrap();
-        assert_eq!(tunnel.recv(&mut buffer).unwrap(), 1);
+        sender.send_to(&packet, "10.9.0.1:7790").unwrap();
+        assert_eq!(tunnel.recv(&mut buffer).unwrap(), packet.len());
         assert_eq!(count(wire, "stranger"), 0);
+        // To another address of this node, no node sends any.
+        sender.send_to(&packet, "127.0.0.1:7790").unwrap();
+        assert!(tunnel.recv(&mut buffer).is_err());
+        assert_eq!(count(wire, "stranger"), 1);
     });
 }
 
 /// A server on loopback, claimed. Who claims it is of no interest to the rules.
-fn claimed() -> (TcpListener, SocketAddr, Elements) {
+pub(crate) fn claimed() -> (TcpListener, SocketAddr, Elements) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     let service = Service {
@@ -250,11 +303,16 @@ fn what_rules_count_is_told_by_their_names() {
         put(wire, &elements());
         assert!(are_right(wire, &params()).unwrap());
         let expected = [
+            "bad token",
+            "forged",
+            "no room",
             "refused",
             "released",
             "returned",
             "sent back",
+            "spoofed",
             "stranger",
+            "unasked",
             "unknown task",
         ];
         let expected: BTreeMap<String, u64> = expected.map(|name| (name.to_owned(), 0)).into();

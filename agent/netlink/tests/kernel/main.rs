@@ -6,9 +6,25 @@ mod alias;
 #[cfg(test)]
 mod claim;
 #[cfg(test)]
+mod cookie;
+#[cfg(test)]
+mod endpoint;
+#[cfg(test)]
+mod inside;
+#[cfg(test)]
 mod listed;
 #[cfg(test)]
 mod namespace;
+#[cfg(test)]
+mod neighbour;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod outer;
+#[cfg(test)]
+mod returned;
+#[cfg(test)]
+mod room;
 #[cfg(test)]
 mod tables;
 #[cfg(test)]

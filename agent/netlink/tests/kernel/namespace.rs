@@ -3,16 +3,12 @@
 use lb_netlink::socket::Wire;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::sched::{CloneFlags, unshare};
-use std::io::Write as _;
 use std::process::Command;
 
 /// Runs `test` on a thread with a namespace of its own, which goes with the thread. Its loopback
 /// is up. Without root there is no test, but in CI there must be.
 pub(crate) fn in_namespace(what: &str, test: impl FnOnce(&mut Wire) + Send + 'static) {
-    if !nix::unistd::geteuid().is_root() {
-        let why = "making a network namespace needs root";
-        assert!(std::env::var_os("CI").is_none(), "{what}: {why}");
-        not_tested(what, why);
+    if !lb_support::rooted(what) {
         return;
     }
     let thread = std::thread::spawn(|| {
@@ -25,8 +21,14 @@ pub(crate) fn in_namespace(what: &str, test: impl FnOnce(&mut Wire) + Send + 'st
     }
 }
 
-pub(crate) fn not_tested(what: &str, why: &str) {
-    writeln!(std::io::stderr(), "NOT TESTED: {what}: {why}").unwrap();
+/// Has `nft`, as others do, change the namespace's rules. False where there is no `nft`, which is said.
+pub(crate) fn nft(script: &str) -> bool {
+    if let Err(error) = Command::new("nft").arg("--version").output() {
+        lb_support::not_tested("rules of others beside ours", &format!("nft: {error}"));
+        return false;
+    }
+    run("nft", &[script]);
+    true
 }
 
 /// What a program prints, in the namespace of the thread that asks.

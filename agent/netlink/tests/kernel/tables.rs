@@ -1,5 +1,6 @@
 use crate::namespace::in_namespace;
 use lb_netlink::nft::*;
+use lb_netlink::socket::Wire;
 use nix::errno::Errno;
 use std::time::Duration;
 
@@ -135,18 +136,28 @@ fn tens_of_thousands_of_elements_go_in_one_batch_and_come_back() {
         batch.extend(sets());
         batch.push(Change::AddElements(SET, (0..MANY).map(number).collect()));
         apply(wire, &batch).unwrap();
-        // While the kernel's hash table grows, a walk over it may miss elements or repeat them.
-        let whole = (0..100).any(|_| {
-            let mut found = numbers(&elements(wire, SET).unwrap().unwrap());
-            found.dedup();
-            let whole = found.into_iter().eq(0..MANY);
-            if !whole {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            whole
-        });
-        assert!(whole);
+        assert!(settles(wire, 0..MANY));
     });
+}
+
+/// Reads the set, and finds nothing in it twice. Some may be missing while the hash table grows.
+fn read_once_each(wire: &mut Wire) -> Vec<u32> {
+    let found = numbers(&elements(wire, SET).unwrap().unwrap());
+    let mut once = found.clone();
+    once.dedup();
+    assert_eq!(found.len(), once.len(), "an element was listed twice");
+    found
+}
+
+/// Is this the content of the set, as soon as its hash table has grown?
+fn settles(wire: &mut Wire, content: std::ops::Range<u32>) -> bool {
+    (0..100).any(|_| {
+        let whole = read_once_each(wire).into_iter().eq(content.clone());
+        if !whole {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        whole
+    })
 }
 
 #[test]
@@ -161,7 +172,7 @@ fn what_is_read_is_whole_while_others_change_it() {
             // In the same namespace: threads have that of whoever makes them.
             scope.spawn(|| {
                 let netlink = netlink_sys::protocols::NETLINK_NETFILTER;
-                let mut wire = lb_netlink::socket::Wire::open(netlink).unwrap();
+                let mut wire = Wire::open(netlink).unwrap();
                 for round in 1..50 {
                     let changes = [
                         Change::Flush(SET),
@@ -184,7 +195,6 @@ fn what_is_read_is_whole_while_others_change_it() {
                 }
             }
         });
-        let found = numbers(&elements(wire, SET).unwrap().unwrap());
-        assert!(found.into_iter().eq(49_000..50_000));
+        assert!(settles(wire, 49_000..50_000));
     });
 }

@@ -76,7 +76,7 @@ pub(crate) fn attach(hook: Hook, program: BorrowedFd<'_>) -> Result<(), Refusal>
     put.map_err(failed)
 }
 
-/// Where filters of ours are attached, as the kernel tells.
+/// Attach points of swarmlb's filters, as the kernel reports them.
 pub(crate) fn attached() -> Result<BTreeSet<Hook>, Refusal> {
     let mut hooks = BTreeSet::new();
     let mut wire = clsact::open().map_err(refused("look for filters", 0))?;
@@ -93,7 +93,7 @@ pub(crate) fn detach(hook: Hook) -> Result<(), Refusal> {
     remove(hook.link, |filter| self::hook(filter) == Some(hook))
 }
 
-/// Removes all filters of ours in this network namespace, of whatever version.
+/// Removes all of swarmlb's filters in this network namespace, of any version.
 pub(crate) fn clean() -> Result<(), Refusal> {
     links()
         .into_iter()
@@ -132,7 +132,7 @@ fn remove(link: u32, which: impl Fn(&Filter) -> bool) -> Result<(), Refusal> {
     }
 }
 
-/// The filters of ours on a device; none on one that is gone.
+/// swarmlb's filters on a device; none if the device is gone.
 fn on(wire: &mut Wire, link: u32) -> Result<Vec<Filter>, Error> {
     let mut found = Vec::new();
     for way in Way::ALL {

@@ -7,9 +7,10 @@ use super::maps::{Flows, Networks, One, Table, pinned};
 use crate::kernel::clock::nanoseconds;
 use aya::maps::Map;
 use lb_abi::Be32;
-use lb_abi::flow::{Caller, Reply, Tuple, ticks};
-use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot, Source};
+use lb_abi::flow::{RevNat, SnatEntry, Tuple, ticks};
+use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::tunnel::TokenKeys;
 use lb_datapath::model::Memory;
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
@@ -23,19 +24,20 @@ pub(super) struct Dump {
     settings: One<Settings>,
     uplinks: Table<u32, Uplink>,
     addresses: Table<Be32, u32>,
-    peers: Table<Be32, u32>,
+    peers: Table<Be32, TokenKeys>,
     frontends: Table<Port, Frontend>,
     turns: Table<Port, u64>,
     slots: Table<Slot, u64>,
     backends: Table<u64, Backend>,
     lease: One<u64>,
     allowed: Networks,
-    kept: Table<Client, Kept>,
+    kept: Table<AffinityKey, AffinityValue>,
+    keeping: Table<AffinityKey, AffinityValue>,
     loads: Table<u64, u64>,
     flows: Flows,
-    answering: Table<Tuple, Reply>,
-    replies: Table<Tuple, Reply>,
-    callers: Table<Tuple, Caller>,
+    answering: Table<Tuple, RevNat>,
+    replies: Table<Tuple, RevNat>,
+    callers: Table<Tuple, SnatEntry>,
 }
 
 impl Dump {
@@ -45,21 +47,22 @@ impl Dump {
         let (hash, lru) = (Map::HashMap, Map::LruHashMap);
         Ok(Self {
             settings: One::new("LB_SETTINGS", map("LB_SETTINGS", Map::Array)?)?,
-            uplinks: Table::new("LB_UPLINKS", map("LB_UPLINKS", hash)?)?,
-            addresses: Table::new("LB_ADDRESSES", map("LB_ADDRESSES", hash)?)?,
-            peers: Table::new("LB_PEERS", map("LB_PEERS", hash)?)?,
-            frontends: Table::new("LB_FRONTENDS", map("LB_FRONTENDS", hash)?)?,
-            turns: Table::new("LB_TURNS", map("LB_TURNS", hash)?)?,
-            slots: Table::new("LB_SLOTS", map("LB_SLOTS", hash)?)?,
-            backends: Table::new("LB_BACKENDS", map("LB_BACKENDS", hash)?)?,
+            uplinks: Table::pinned(directory, "LB_UPLINKS", hash)?,
+            addresses: Table::pinned(directory, "LB_VIPS", hash)?,
+            peers: Table::pinned(directory, "LB_PEERS", hash)?,
+            frontends: Table::pinned(directory, "LB_FRONTENDS", hash)?,
+            turns: Table::pinned(directory, "LB_RR", hash)?,
+            slots: Table::pinned(directory, "LB_SLOTS", hash)?,
+            backends: Table::pinned(directory, "LB_BACKENDS", hash)?,
             lease: One::new("LB_LEASE", map("LB_LEASE", Map::Array)?)?,
             allowed: Networks::new("LB_ALLOWED", map("LB_ALLOWED", Map::LpmTrie)?)?,
-            kept: Table::new("LB_KEPT", map("LB_KEPT", lru)?)?,
-            loads: Table::new("LB_LOADS", map("LB_LOADS", hash)?)?,
+            kept: Table::pinned(directory, "LB_AFFINITY", lru)?,
+            keeping: Table::pinned(directory, "LB_AFFINITY_EMB", lru)?,
+            loads: Table::pinned(directory, "LB_CONNS", hash)?,
             flows: Flows::open(directory)?,
-            answering: Table::new("LB_ANSWERING", map("LB_ANSWERING", lru)?)?,
-            replies: Table::new("LB_REPLIES", map("LB_REPLIES", lru)?)?,
-            callers: Table::new("LB_CALLERS", map("LB_CALLERS", lru)?)?,
+            answering: Table::pinned(directory, "LB_REV_NAT_EMB", lru)?,
+            replies: Table::pinned(directory, "LB_REV_NAT", lru)?,
+            callers: Table::pinned(directory, "LB_HAIRPIN_SNAT", lru)?,
         })
     }
 
@@ -79,10 +82,10 @@ impl Dump {
     fn read_once(&self, client: Ipv4Addr, port: &Port) -> Result<Memory, Failure> {
         let client = Be32::new(client.into());
         let settings = self.settings.get()?;
-        let addresses = |table: &Table<Be32, u32>| -> Result<_, Failure> {
-            let addresses = table.walk(|_| true)?;
-            Ok(addresses.into_keys().map(Be32::get).collect())
-        };
+        let addresses = self.addresses.walk(|_| true)?.into_keys();
+        let peers = self.peers.walk(|_| true)?.into_keys();
+        let mut kept = self.keeping.walk(|kept| kept.address == client)?;
+        kept.extend(self.kept.walk(|kept| kept.address == client)?);
         let mut replies = self.answering.walk(|tuple| tuple.destination == client)?;
         replies.extend(self.replies.walk(|tuple| tuple.destination == client)?);
         let allowed = self.allowed.entries()?.into_iter().map(|(port, network)| {
@@ -99,12 +102,15 @@ impl Dump {
             turns: RefCell::new(self.turns.walk(|_| true)?),
             slots: self.slots.walk(|slot| slot.port == *port)?,
             backends: self.backends.walk(|_| true)?,
-            addresses: addresses(&self.addresses)?,
-            peers: addresses(&self.peers)?,
+            addresses: addresses.map(Be32::get).collect(),
+            // No decision about a client's packet depends on keys, and copies are shown.
+            peers: peers
+                .map(|peer| (peer.get(), TokenKeys::default()))
+                .collect(),
             flows: RefCell::new(self.flows.walk(|tuple| tuple.source == client)?),
             replies: RefCell::new(replies),
             allowed: allowed.collect(),
-            kept: RefCell::new(self.kept.walk(|kept| kept.address == client)?),
+            kept: RefCell::new(kept),
             loads: RefCell::new(self.loads.walk(|_| true)?),
             expired: lease != 0 && lease <= nanoseconds,
             callers: RefCell::new(self.callers.walk(|_| true)?),

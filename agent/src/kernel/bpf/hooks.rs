@@ -65,6 +65,7 @@ pub(crate) const fn program(kind: HookKind) -> &'static str {
         HookKind::HostConnect4 => "lb_connect4",
         HookKind::HostConnect6 => "lb_connect6",
         HookKind::HostSend4 => "lb_sendmsg4",
+        HookKind::HostSend6 => "lb_sendmsg6",
         HookKind::HostReceive4 => "lb_recvmsg4",
         HookKind::HostReceive6 => "lb_recvmsg6",
         HookKind::HostPeer4 => "lb_getpeername4",

@@ -2,7 +2,7 @@
 
 use super::hooks::{Hooks, Tc, program};
 use super::maps::{Flows, Maps, Networks, One, PerCpu, Table};
-use super::{Failure, clsact};
+use super::{Failure, clsact, pins};
 use aya::maps::Map;
 use aya::programs::{CgroupSockAddr, SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
@@ -11,17 +11,15 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The object, as the build script made it.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
-
-/// Below a BPF file system's root: everything in it is ours.
-const OURS: &str = "swarmlb";
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
 
 /// The kernel or the host can't do what the eBPF path needs.
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The directory is not on a BPF file system.
     #[error(
-        "{path} is not a BPF file system: mount one (`mount -t bpf bpf {path}`), or bind the host's {path} into the agent's container"
+        "{path} is not a BPF file system: mount one (`mount -t bpf -o mode=700 bpf {path}`), or bind the host's {path} into the agent's container"
     )]
     NoBpffs {
         /// Where it was looked for.
@@ -29,7 +27,7 @@ pub enum LoadError {
     },
     /// Not allowed.
     #[error(
-        "the kernel refuses BPF ({what}): give the agent the capabilities NET_ADMIN and SYS_ADMIN (or NET_ADMIN, BPF and PERFMON)"
+        "the kernel refuses BPF ({what}): give the agent the capabilities NET_ADMIN, BPF and PERFMON (with an engine older than 23.0: NET_ADMIN and SYS_ADMIN)"
     )]
     NotAllowed {
         /// What was tried.
@@ -47,6 +45,18 @@ pub enum LoadError {
     /// Filters could not be removed.
     #[error("filters of swarmlb on devices could not be removed")]
     Filters(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Somebody else could change the pins.
+    #[error(
+        "{path} {flaw}: others could take swarmlb's maps and programs away or replace them; remove it, and mount the BPF file system for root alone (`mount -t bpf -o mode=700 bpf {root}`)"
+    )]
+    NotOurs {
+        /// The directory.
+        path: String,
+        /// What is wrong with it.
+        flaw: String,
+        /// The BPF file system.
+        root: String,
+    },
     /// The pins are in a state that they should not be in.
     #[error("{path} could not be used")]
     Directory {
@@ -58,6 +68,13 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// The work beside the steps could not be begun.
+    pub(super) fn chores(failure: Failure) -> Self {
+        refused("the maps", failure)
+    }
+}
+
 /// Loads the programs with maps pinned below `root`/swarmlb. Where that fails, nothing is left of
 /// it but what an earlier agent had pinned.
 pub(crate) fn load(root: &Path) -> Result<(Ebpf, PathBuf), LoadError> {
@@ -66,19 +83,16 @@ pub(crate) fn load(root: &Path) -> Result<(Ebpf, PathBuf), LoadError> {
             path: root.display().to_string(),
         });
     }
-    let directory = directory(root);
-    let adopted = directory.exists();
+    let adopted = pins::directory(root).exists();
+    let directory = pins::make(root)?;
     let loaded = load_into(&directory);
     if loaded.is_err() && !adopted {
-        // The first error is the one that matters; the parent stays if it is not empty.
-        let _ = remove(&directory);
-        let _ = std::fs::remove_dir(root.join(OURS));
+        pins::undo(root);
     }
     loaded.map(|ebpf| (ebpf, directory))
 }
 
 fn load_into(directory: &Path) -> Result<Ebpf, LoadError> {
-    std::fs::create_dir_all(directory).map_err(failed(directory))?;
     let mut ebpf = EbpfLoader::new()
         .default_map_pin_directory(directory)
         .load(OBJECT)
@@ -123,49 +137,11 @@ pub(crate) fn split(
     Ok((hooks, maps))
 }
 
-/// Removes every filter of ours in this network namespace, and every pin below `root`, of any
+/// Removes every filter of swarmlb's in this network namespace, and every pin below `root`, of any
 /// version: links and filters first, so that nothing runs on maps that are going.
 pub(crate) fn clean(root: &Path) -> Result<(), LoadError> {
     let filters = clsact::clean().map_err(|error| LoadError::Filters(error.into()));
-    clean_pins(root).and(filters)
-}
-
-fn clean_pins(root: &Path) -> Result<(), LoadError> {
-    let ours = root.join(OURS);
-    let versions = match std::fs::read_dir(&ours) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(failed(&ours))?,
-    };
-    for version in versions {
-        remove(&version.map_err(failed(&ours))?.path())?;
-    }
-    std::fs::remove_dir(&ours).map_err(failed(&ours))
-}
-
-/// Removes the pins of one version.
-fn remove(version: &Path) -> Result<(), LoadError> {
-    let mut pins = Vec::new();
-    for pin in std::fs::read_dir(version).map_err(failed(version))? {
-        pins.push(pin.map_err(failed(version))?.path());
-    }
-    // `LB_…` are maps, the rest are links.
-    pins.sort_by_key(|pin| {
-        pin.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("LB_"))
-    });
-    for pin in pins {
-        std::fs::remove_file(&pin).map_err(failed(&pin))?;
-    }
-    std::fs::remove_dir(version).map_err(failed(version))
-}
-
-fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> LoadError + use<> {
-    let path = path.display().to_string();
-    move |source| LoadError::Directory { path, source }
-}
-
-fn directory(root: &Path) -> PathBuf {
-    root.join(OURS).join(format!("v{}", lb_abi::VERSION))
+    pins::clean(root).and(filters)
 }
 
 fn on_bpffs(path: &Path) -> bool {
@@ -192,32 +168,33 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
     Ok(Maps {
         settings: make(take("LB_SETTINGS")?, One::new)?,
         uplinks: make(take("LB_UPLINKS")?, Table::new)?,
-        addresses: make(take("LB_ADDRESSES")?, Table::new)?,
+        addresses: make(take("LB_VIPS")?, Table::new)?,
+        token_keys: make(take("LB_TOKEN_KEYS")?, One::new)?,
+        endpoints: make(take("LB_ENDPOINTS")?, Table::new)?,
         peers: make(take("LB_PEERS")?, Table::new)?,
         frontends: make(take("LB_FRONTENDS")?, Table::new)?,
-        turns: make(take("LB_TURNS")?, Table::new)?,
+        turns: make(take("LB_RR")?, Table::new)?,
         slots: make(take("LB_SLOTS")?, Table::new)?,
         backends: make(take("LB_BACKENDS")?, Table::new)?,
         counters: make(take("LB_COUNTERS")?, PerCpu::new)?,
         retired: make(take("LB_RETIRED")?, Table::new)?,
         lease: make(take("LB_LEASE")?, One::new)?,
         allowed: make(take("LB_ALLOWED")?, Networks::new)?,
-        kept: make(take("LB_KEPT")?, Table::new)?,
-        loads: make(take("LB_LOADS")?, Table::new)?,
+        loads: make(take("LB_CONNS")?, Table::new)?,
         flows: Flows {
             settled: make(take("LB_FLOWS")?, Table::new)?,
-            opening: make(take("LB_OPENING")?, Table::new)?,
+            opening: make(take("LB_EMBRYONIC")?, Table::new)?,
         },
-        answering: make(take("LB_ANSWERING")?, Table::new)?,
-        replies: make(take("LB_REPLIES")?, Table::new)?,
+        answering: make(take("LB_REV_NAT_EMB")?, Table::new)?,
+        replies: make(take("LB_REV_NAT")?, Table::new)?,
         fragments: make(take("LB_FRAGMENTS")?, Table::new)?,
-        calls: make(take("LB_CALLS")?, Table::new)?,
-        callers: make(take("LB_CALLERS")?, Table::new)?,
+        calls: make(take("LB_SOCK_REV_NAT")?, Table::new)?,
+        callers: make(take("LB_HAIRPIN_SNAT")?, Table::new)?,
         orphans: true,
     })
 }
 
-/// EPERM means capabilities, whatever was tried (the verifier says EACCES); the rest is the kernel's age or a fault of ours.
+/// EPERM means capabilities, whatever was tried (the verifier says EACCES); anything else is the kernel's age or a bug of swarmlb's.
 fn refused(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> LoadError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(current) = cause {

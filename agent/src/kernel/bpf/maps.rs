@@ -1,34 +1,38 @@
 //! Typed handles to the maps, and the state that they hold together.
 
 mod flows;
+mod gc;
 mod networks;
-mod sweep;
 mod walk;
 
 pub(crate) use flows::Flows;
+pub(crate) use gc::Gc;
 pub(crate) use networks::Networks;
 
 use super::Failure;
-use super::wire::Wire;
+use super::pod::Pod;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuHashMap};
 use lb_abi::Be32;
-use lb_abi::call::{Call, Called};
 use lb_abi::counters::Counters;
-use lb_abi::flow::{Caller, Fragments, Ports, Reply, Tuple};
-use lb_abi::service::{Backend, Client, Frontend, Kept, Port, Slot};
+use lb_abi::flow::{FirstPiece, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
+use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
-use lb_core::shared::Set;
+use lb_core::persistent::PersistentSet;
 use lb_core::state::{Hook, State};
+use lb_core::token::{TokenKey as OwnKey, TokenKeys as OwnKeys};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// `BPF_NOEXIST` of include/uapi/linux/bpf.h: create, never replace.
+/// `BPF_NOEXIST` and `BPF_EXIST` of include/uapi/linux/bpf.h: create, never replace; and the reverse.
 const NOEXIST: u64 = 1;
+const EXIST: u64 = 2;
 
 /// How often and how long to wait for the kernel's memory.
 const TRIES: u32 = 10;
@@ -43,7 +47,9 @@ pub(crate) struct Maps {
     pub(crate) settings: One<Settings>,
     pub(crate) uplinks: Table<u32, Uplink>,
     pub(crate) addresses: Table<Be32, u32>,
-    pub(crate) peers: Table<Be32, u32>,
+    pub(crate) endpoints: Table<Be32, u32>,
+    pub(crate) token_keys: One<TokenKeys>,
+    pub(crate) peers: Table<Be32, TokenKeys>,
     pub(crate) frontends: Table<Port, Frontend>,
     pub(crate) turns: Table<Port, u64>,
     pub(crate) slots: Table<Slot, u64>,
@@ -52,29 +58,25 @@ pub(crate) struct Maps {
     pub(crate) retired: Table<u64, Counters>,
     pub(crate) lease: One<u64>,
     pub(crate) allowed: Networks,
-    pub(crate) kept: Table<Client, Kept>,
     pub(crate) loads: Table<u64, u64>,
     pub(crate) flows: Flows,
-    pub(crate) answering: Table<Tuple, Reply>,
-    pub(crate) replies: Table<Tuple, Reply>,
-    pub(crate) fragments: Table<Fragments, Ports>,
-    pub(crate) calls: Table<Call, Called>,
-    pub(crate) callers: Table<Tuple, Caller>,
+    pub(crate) answering: Table<Tuple, RevNat>,
+    pub(crate) replies: Table<Tuple, RevNat>,
+    pub(crate) fragments: Table<Fragments, FirstPiece>,
+    pub(crate) calls: Table<SockRevNatKey, SockRevNatValue>,
+    pub(crate) callers: Table<Tuple, SnatEntry>,
     /// There may be counters that no task has: an agent ended, or a step failed, halfway.
     pub(crate) orphans: bool,
 }
 
 /// An array of one.
-pub(crate) struct One<V: Plain>(&'static str, Array<MapData, Wire<V>>);
+pub(crate) struct One<V: Plain>(&'static str, Array<MapData, Pod<V>>);
 
 /// A hash map.
-pub(crate) struct Table<K: Plain, V: Plain>(&'static str, HashMap<MapData, Wire<K>, Wire<V>>);
+pub(crate) struct Table<K: Plain, V: Plain>(&'static str, HashMap<MapData, Pod<K>, Pod<V>>);
 
 /// A hash map with a value per CPU.
-pub(crate) struct PerCpu<K: Plain, V: Plain>(
-    &'static str,
-    PerCpuHashMap<MapData, Wire<K>, Wire<V>>,
-);
+pub(crate) struct PerCpu<K: Plain, V: Plain>(&'static str, PerCpuHashMap<MapData, Pod<K>, Pod<V>>);
 
 impl<V: Plain> One<V> {
     pub(crate) fn new(name: &'static str, map: Map) -> Result<Self, Failure> {
@@ -91,11 +93,20 @@ impl<V: Plain> One<V> {
     }
 
     pub(crate) fn set(&mut self, index: u32, value: V) -> Result<(), Failure> {
-        self.1.set(index, Wire(value), 0).map_err(failed(self.0))
+        self.1.set(index, Pod(value), 0).map_err(failed(self.0))
     }
 }
 
 impl<K: Plain, V: Plain> Table<K, V> {
+    /// A handle to the map that is pinned as `name` in `directory`; `kind` is the variant of its type.
+    pub(crate) fn pinned(
+        directory: &Path,
+        name: &'static str,
+        kind: fn(MapData) -> Map,
+    ) -> Result<Self, Failure> {
+        Self::new(name, pinned(directory, name, kind)?)
+    }
+
     pub(crate) fn new(name: &'static str, map: Map) -> Result<Self, Failure> {
         HashMap::try_from(map)
             .map(|map| Self(name, map))
@@ -103,50 +114,34 @@ impl<K: Plain, V: Plain> Table<K, V> {
     }
 
     pub(crate) fn get(&self, key: &K) -> Result<Option<V>, Failure> {
-        absent(self.1.get(&Wire(*key), 0))
+        absent(self.1.get(&Pod(*key), 0))
             .map(|value| value.map(|value| value.0))
             .map_err(failed(self.0))
     }
 
     pub(crate) fn insert(&mut self, key: K, value: V) -> Result<(), Failure> {
         self.1
-            .insert(Wire(key), Wire(value), 0)
+            .insert(Pod(key), Pod(value), 0)
             .map_err(failed(self.0))
     }
 
     /// Inserts unless the key is there.
     pub(crate) fn insert_new(&mut self, key: K, value: V) -> Result<(), Failure> {
-        there(self.1.insert(Wire(key), Wire(value), NOEXIST)).map_err(failed(self.0))
+        there(self.1.insert(Pod(key), Pod(value), NOEXIST)).map_err(failed(self.0))
     }
 
-    /// Removes the key, if it is there.
-    pub(crate) fn remove(&mut self, key: &K) -> Result<(), Failure> {
-        absent(self.1.remove(&Wire(*key)))
+    /// Gives the key another value, if it is there.
+    pub(crate) fn replace(&mut self, key: K, value: V) -> Result<(), Failure> {
+        absent(self.1.insert(Pod(key), Pod(value), EXIST))
             .map(|_| ())
             .map_err(failed(self.0))
     }
 
-    /// Removes what is not to be `kept`.
-    pub(crate) fn retain(&mut self, kept: impl Fn(&V) -> bool) -> Result<(), Failure> {
-        for (key, value) in self.entries()? {
-            if !kept(&value) {
-                self.remove(&key)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// All entries. Ones that come or go meanwhile may be missing or not.
-    pub(crate) fn entries(&self) -> Result<Vec<(K, V)>, Failure> {
-        let mut entries = Vec::new();
-        for entry in self.1.iter() {
-            match entry {
-                Ok((key, value)) => entries.push((key.0, value.0)),
-                Err(MapError::KeyNotFound) => {}
-                Err(error) => return Err(failed(self.0)(error)),
-            }
-        }
-        Ok(entries)
+    /// Removes the key, if it is there.
+    pub(crate) fn remove(&mut self, key: &K) -> Result<(), Failure> {
+        absent(self.1.remove(&Pod(*key)))
+            .map(|_| ())
+            .map_err(failed(self.0))
     }
 }
 
@@ -159,11 +154,11 @@ impl PerCpu<u64, Counters> {
 
     /// The sum over all CPUs.
     pub(crate) fn sum(&self, key: u64) -> Result<Option<Counters>, Failure> {
-        let values = absent(self.1.get(&Wire(key), 0)).map_err(failed(self.0))?;
+        let values = absent(self.1.get(&Pod(key), 0)).map_err(failed(self.0))?;
         Ok(values.map(|values| {
             values
                 .iter()
-                .fold(Counters::default(), |sum, Wire(one)| sum.plus(one))
+                .fold(Counters::default(), |sum, Pod(one)| sum.plus(one))
         }))
     }
 
@@ -171,6 +166,7 @@ impl PerCpu<u64, Counters> {
     pub(crate) fn keys(&self) -> Result<Vec<u64>, Failure> {
         self.1
             .keys()
+            .take(walk::STEPS)
             .map(|key| key.map(|key| key.0).map_err(failed(self.0)))
             .collect()
     }
@@ -182,7 +178,7 @@ impl PerCpu<u64, Counters> {
                 map: self.0,
                 source: MapError::IoError(error),
             })?;
-            aya::maps::PerCpuValues::try_from(vec![Wire(Counters::default()); cpus]).map_err(
+            aya::maps::PerCpuValues::try_from(vec![Pod(Counters::default()); cpus]).map_err(
                 |error| Failure::Map {
                     map: self.0,
                     source: MapError::IoError(error),
@@ -193,7 +189,7 @@ impl PerCpu<u64, Counters> {
         // many thousand tasks at once are faster than that.
         let mut tries = 0;
         loop {
-            let inserted = there(self.1.insert(Wire(key), zero()?, NOEXIST));
+            let inserted = there(self.1.insert(Pod(key), zero()?, NOEXIST));
             match inserted {
                 Err(MapError::SyscallError(error))
                     if tries < TRIES
@@ -208,7 +204,7 @@ impl PerCpu<u64, Counters> {
     }
 
     pub(crate) fn remove(&mut self, key: u64) -> Result<(), Failure> {
-        absent(self.1.remove(&Wire(key)))
+        absent(self.1.remove(&Pod(key)))
             .map(|_| ())
             .map_err(failed(self.0))
     }
@@ -218,13 +214,8 @@ impl Maps {
     /// The state that the maps hold, with `hooks` beside it.
     pub(crate) fn observe(&self, hooks: BTreeSet<Hook>) -> Result<State, Failure> {
         let settings = self.settings.get()?;
-        let addresses = |map: &Table<Be32, u32>| -> Result<BTreeSet<Ipv4Addr>, Failure> {
-            Ok(map
-                .entries()?
-                .into_iter()
-                .map(|(address, _)| Ipv4Addr::from(address.get()))
-                .collect())
-        };
+        let address = |address: Be32| Ipv4Addr::from(address.get());
+        let token_keys = self.token_keys.get()?;
         let mut tables: BTreeMap<(Port, u32), BTreeMap<u32, Key>> = BTreeMap::new();
         for (slot, task) in self.slots.entries()? {
             tables
@@ -236,14 +227,21 @@ impl Maps {
             settings: (settings.uplink != 0).then_some(settings),
             uplinks: self.uplinks.entries()?.into_iter().collect(),
             hooks,
-            addresses: addresses(&self.addresses)?,
-            peers: addresses(&self.peers)?,
-            services: self
-                .retired
+            addresses: self.addresses.entries()?.into_keys().map(address).collect(),
+            endpoints: self
+                .endpoints
                 .entries()?
                 .into_iter()
-                .map(|(key, _)| Key(key))
+                .map(|(task, port)| (address(task), port))
                 .collect(),
+            token_keys: (token_keys != TokenKeys::default()).then_some(token_keys),
+            peers: self
+                .peers
+                .entries()?
+                .into_iter()
+                .map(|(peer, keys)| (address(peer), keys))
+                .collect(),
+            services: self.retired.entries()?.into_keys().map(Key).collect(),
             backends: self
                 .backends
                 .entries()?
@@ -251,7 +249,8 @@ impl Maps {
                 .map(|(key, backend)| (Key(key), backend))
                 .collect(),
             // No program asks.
-            tracked: Set::default(),
+            tracked: PersistentSet::default(),
+            barred: PersistentSet::default(),
             tables: tables
                 .into_iter()
                 .map(|(key, slots)| (key, slots.into_values().collect()))
@@ -259,6 +258,19 @@ impl Maps {
             allowed: self.allowed.entries()?,
             frontends: self.frontends.entries()?.into_iter().collect(),
         })
+    }
+
+    /// The keys of what this node puts into the tunnel, with the epoch that the settings name.
+    pub(crate) fn own_keys(&self) -> Result<Option<OwnKeys>, Failure> {
+        let keys = self.token_keys.get()?;
+        let epoch = self.settings.get()?.epoch;
+        let (current, next) = (keys.of(epoch), keys.of(epoch.wrapping_add(1)));
+        let key = |key: &TokenKey| OwnKey::new(key.bytes());
+        Ok((current.there() && next.there()).then(|| OwnKeys {
+            epoch,
+            current: key(current),
+            next: key(next),
+        }))
     }
 
     pub(crate) fn put_table(

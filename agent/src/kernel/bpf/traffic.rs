@@ -1,4 +1,4 @@
-//! What clients did through this node: counters of tasks, and flows that are open now.
+//! Counters of this node's tasks, and the number of their open flows.
 
 use super::Failure;
 use super::drops::Drops;
@@ -13,14 +13,14 @@ use lb_abi::service::Port;
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
 use lb_core::report;
-use lb_core::tell::{FlowTable, QUIET_TICKS, idle_ticks};
+use lb_core::report::build::{FlowTable, QUIET_TICKS, idle_ticks};
 use lb_datapath::model::Memory;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-/// Reads what the programs count and remember.
-pub struct Meter {
+/// Reads counters and flows from the maps.
+pub struct BpfStats {
     drops: Drops,
     dump: Dump,
     counters: PerCpu<u64, Counters>,
@@ -28,7 +28,7 @@ pub struct Meter {
     flows: Flows,
 }
 
-impl Meter {
+impl BpfStats {
     /// Opens the maps pinned in `directory`.
     pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
         Ok(Self {
@@ -65,7 +65,7 @@ impl Meter {
     }
 }
 
-impl kernel::Meter for Meter {
+impl kernel::StatsReader for BpfStats {
     fn read(&self) -> Result<Traffic, ObserveError> {
         self.all().map_err(observe_error)
     }
@@ -76,7 +76,7 @@ impl kernel::Meter for Meter {
         Ok(FlowTable { now, flows })
     }
 
-    fn memory(&self, client: Ipv4Addr, port: &Port) -> Result<Option<Memory>, ObserveError> {
+    fn map_snapshot(&self, client: Ipv4Addr, port: &Port) -> Result<Option<Memory>, ObserveError> {
         let copy = self.dump.read(client, port);
         copy.map(Some).map_err(observe_error)
     }
@@ -86,22 +86,22 @@ impl kernel::Meter for Meter {
     }
 }
 
-/// Counts the flows of every task anew, for the programs to count on from.
-pub(crate) fn weigh(maps: &mut Maps) -> Result<(), Failure> {
+/// Counts the open flows of every task in `loads`.
+pub(super) fn recount_loads(
+    flows: &Flows,
+    loads: &Table<u64, u64>,
+) -> Result<BTreeMap<u64, u64>, Failure> {
     let now = now();
-    let tasks = maps.loads.walk(|_| true)?.into_keys();
-    let mut loads: BTreeMap<u64, u64> = tasks.map(|task| (task, 0)).collect();
-    for (tuple, flow) in maps.flows.walk(|_| true)? {
+    let tasks = loads.entries()?.into_keys();
+    let mut counts: BTreeMap<u64, u64> = tasks.map(|task| (task, 0)).collect();
+    for (tuple, flow) in flows.walk(|_| true)? {
         if open(&tuple, &flow, now)
-            && let Some(load) = loads.get_mut(&flow.task)
+            && let Some(count) = counts.get_mut(&flow.task)
         {
-            *load += 1;
+            *count += 1;
         }
     }
-    for (task, load) in loads {
-        maps.loads.insert(task, load)?;
-    }
-    Ok(())
+    Ok(counts)
 }
 
 /// Adds a task's counters to its service's, then forgets the task's.
@@ -135,5 +135,5 @@ fn open(tuple: &Tuple, flow: &Flow, now: u32) -> bool {
     } else {
         !quiet
     };
-    lives && flow.peer.get() == 0
+    lives && flow.came_here()
 }

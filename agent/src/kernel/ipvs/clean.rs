@@ -1,4 +1,4 @@
-//! Removing everything of ours from this network namespace.
+//! Removes all of swarmlb's objects from this network namespace.
 
 use super::elements::owned;
 use super::servers::id;
@@ -14,7 +14,7 @@ use nix::errno::Errno;
 /// Claims first, so that new connections go elsewhere at once; the record of what is ours last but
 /// one, so that a run that failed can be repeated; then what only packets in the tunnel need.
 pub(super) fn clean() -> Result<(), IpvsError> {
-    // Without nf_tables there is nothing of ours.
+    // A kernel without nf_tables has no object of swarmlb's.
     if let Ok(mut rules) = Wire::open(NETLINK_NETFILTER)
         && nft::comment(&mut rules, claim::TABLE)?.is_some()
     {

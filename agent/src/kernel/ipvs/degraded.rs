@@ -1,4 +1,4 @@
-//! What IPVS's settings have to be in this network namespace, and what is lost where they can't be.
+//! Settings of IPVS that this network namespace needs, and the limits where they cannot be set.
 
 use super::switches;
 use lb_core::report::Problem;
@@ -23,7 +23,7 @@ pub(super) fn prepare(ipvs: &mut Ipvs) -> Vec<Problem> {
     if lengthened < TCP_S {
         problems.push(Problem {
             object: "IPVS timeout of TCP".to_owned(),
-            sentence: format!(
+            message: format!(
                 "it is {lengthened} s: connections that are idle for longer are forgotten; `ipvsadm --set {TCP_S} 0 0` sets it for all virtual servers of this node"
             ),
         });

@@ -4,7 +4,8 @@ use lb_abi::Be16;
 use lb_abi::service::Port;
 use lb_abi::{TCP, UDP};
 use lb_core::ipvs::{Element, Server};
-use lb_netlink::claim::{self, Allowed, Elements, Protocol, Service, Tag};
+use lb_core::token::{TokenKey, TokenKeys};
+use lb_netlink::claim::{self, Allowed, Cookie, Elements, Endpoint, Keys, Protocol, Service, Tag};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -28,6 +29,14 @@ pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) 
                 }
             }
         }
+        Element::CookieFrom(peer, bits) => put(&mut elements.cookies, Cookie { peer, bits }, there),
+        Element::CookieTo(peer, bits) => {
+            if there {
+                elements.sent.insert(peer, bits);
+            } else {
+                elements.sent.remove(&peer);
+            }
+        }
         Element::Tag(id, at, mark) => {
             let tag = Tag { id, port: port(at) };
             if there {
@@ -44,6 +53,12 @@ pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) 
         Element::Direct(at) => put(&mut elements.direct, port(at), there),
         Element::Published(at) => put(&mut elements.published, port(at), there),
         Element::Answer(address, at) => put(&mut elements.answers, service(address, at), there),
+        Element::TrackedAnswer(address, at) => {
+            put(&mut elements.tracked, service(address, at), there);
+        }
+        Element::Endpoint(address, port) => {
+            put(&mut elements.endpoints, Endpoint { address, port }, there);
+        }
         Element::Claim(address, at) => put(&mut elements.claims, service(address, at), there),
     }
 }
@@ -55,6 +70,10 @@ pub(super) fn from_kernel(elements: &Elements) -> BTreeSet<Element> {
     let peers = elements.peers.iter();
     let peers = peers.filter(|(node, alias)| elements.origins.get(node) == Some(alias));
     all.extend(peers.map(|(node, alias)| Element::Peer(*node, *alias)));
+    let cookies = elements.cookies.iter();
+    all.extend(cookies.map(|it| Element::CookieFrom(it.peer, it.bits)));
+    let sent = elements.sent.iter();
+    all.extend(sent.map(|(peer, bits)| Element::CookieTo(*peer, *bits)));
     let tags = elements.tags.iter();
     all.extend(tags.map(|(tag, mark)| Element::Tag(tag.id, of(tag.port), *mark)));
     let allowed = elements.allowed.iter();
@@ -67,9 +86,30 @@ pub(super) fn from_kernel(elements: &Elements) -> BTreeSet<Element> {
     all.extend(ports(&elements.published, Element::Published));
     let answers = elements.answers.iter();
     all.extend(answers.map(|it| Element::Answer(it.address, of(it.port))));
+    let tracked = elements.tracked.iter();
+    all.extend(tracked.map(|it| Element::TrackedAnswer(it.address, of(it.port))));
+    let endpoints = elements.endpoints.iter();
+    all.extend(endpoints.map(|it| Element::Endpoint(it.address, it.port)));
     let claims = elements.claims.iter();
     all.extend(claims.map(|it| Element::Claim(it.address, of(it.port))));
     all
+}
+
+/// Keys, as the rules' tables keep them.
+pub(super) fn keys_to_kernel(keys: TokenKeys) -> Keys {
+    Keys {
+        epoch: keys.epoch,
+        keys: [keys.current, keys.next].map(TokenKey::bytes),
+    }
+}
+
+pub(super) fn keys_from_kernel(keys: Keys) -> TokenKeys {
+    let [current, next] = keys.keys.map(TokenKey::new);
+    TokenKeys {
+        epoch: keys.epoch,
+        current,
+        next,
+    }
 }
 
 /// Notes whose a virtual server is.
@@ -136,12 +176,17 @@ mod tests {
         let all = [
             Element::Bridge(3),
             Element::Peer(node, Ipv4Addr::new(241, 0, 0, 1)),
+            Element::CookieFrom(node, [1, 2, 3]),
+            Element::CookieFrom(node, [4, 5, 6]),
+            Element::CookieTo(node, [7, 8, 9]),
             Element::Tag(77, at, 0x5100_0001),
             Element::Allowed(at, "192.0.2.0/24".parse().unwrap()),
             Element::Restricted(at),
             Element::Direct(Port::new(Be16::new(53), UDP)),
             Element::Published(at),
             Element::Answer(Ipv4Addr::new(172, 18, 0, 3), at),
+            Element::TrackedAnswer(Ipv4Addr::new(172, 18, 0, 4), at),
+            Element::Endpoint(Ipv4Addr::new(172, 18, 0, 3), 12),
             Element::Claim(node, at),
         ];
         let mut kernel = Elements::default();

@@ -1,4 +1,4 @@
-//! What clients did through this node: IPVS's own counters and its table of connections.
+//! Traffic through this node: IPVS's own counters and its table of connections.
 
 use super::servers::server;
 use super::{IpvsError, observe};
@@ -12,7 +12,7 @@ use lb_core::ids::Key;
 use lb_core::ipvs::{Lowered, Server};
 use lb_core::kernel::ObserveError;
 use lb_core::report::Counters;
-use lb_core::tell::FlowTable;
+use lb_core::report::build::FlowTable;
 use lb_datapath::model::Memory;
 use lb_netlink::claim;
 use lb_netlink::ipvs::{Connection, DestNow, Ipvs, Protocol, Stats, Timeouts, connections};
@@ -22,14 +22,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Whose servers are, as the last turn knew.
+/// Whose servers are, as of the last reconcile pass.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// By a real server's address.
     tasks: BTreeMap<Ipv4Addr, Key>,
     /// By port.
     services: BTreeMap<Port, Key>,
-    /// Virtual servers of ours.
+    /// swarmlb's virtual servers.
     servers: BTreeSet<Server>,
 }
 
@@ -102,7 +102,7 @@ impl Meter {
     }
 }
 
-impl kernel::Meter for Meter {
+impl kernel::StatsReader for Meter {
     fn read(&self) -> Result<Traffic, ObserveError> {
         self.traffic().map_err(|error| observe("counters", error))
     }
@@ -111,7 +111,11 @@ impl kernel::Meter for Meter {
         self.table().map_err(|error| observe("connections", error))
     }
 
-    fn memory(&self, _client: Ipv4Addr, _port: &Port) -> Result<Option<Memory>, ObserveError> {
+    fn map_snapshot(
+        &self,
+        _client: Ipv4Addr,
+        _port: &Port,
+    ) -> Result<Option<Memory>, ObserveError> {
         Ok(None)
     }
 
@@ -122,16 +126,21 @@ impl kernel::Meter for Meter {
         let counts = claim::counts(&mut rules).map_err(|error| failed(error.into()))?;
         let drops = [
             (Reason::NotAllowed, "refused"),
+            (Reason::BadToken, "bad token"),
             (Reason::BadTunnel, "stranger"),
+            (Reason::BadTunnel, "forged"),
+            (Reason::BadTunnel, "unasked"),
             (Reason::UnknownTask, "unknown task"),
+            (Reason::Spoofed, "spoofed"),
         ];
-        let counted = drops.into_iter().filter_map(|(reason, rule)| {
-            let count = counts.get(rule).copied();
-            count
-                .filter(|count| *count != 0)
-                .map(|count| (reason, count))
-        });
-        Ok(counted.collect())
+        let mut all = BTreeMap::new();
+        for (reason, rule) in drops {
+            let count = counts.get(rule).copied().unwrap_or(0);
+            if count != 0 {
+                *all.entry(reason).or_default() += count;
+            }
+        }
+        Ok(all)
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) fn turn_on() -> Vec<Problem> {
     let place = PLACES.iter().map(Path::new).find(|place| place.exists());
     let missing = |(name, lost): (&str, &str)| Problem {
         object: format!("net.ipv4.vs.{name}"),
-        sentence: format!(
-            "it is 0 and can't be set: {lost}; bind the host's /proc/sys/net to /host/proc/sys/net in the agent's container, or set it on the host"
+        message: format!(
+            "it is 0 and can't be set: {lost}; bind the host's /proc/sys/net/ipv4 to /host/proc/sys/net/ipv4 in the agent's container, or set it on the host"
         ),
     };
     SWITCHES

@@ -1,12 +1,12 @@
-//! Which datapath serves on this node: the one that was asked for, or the first that can.
+//! Selects this node's datapath: the one that was asked for, or the first that the kernel supports.
 
 use super::Datapath;
 use super::ebpf::Ebpf;
 use super::ipvs::Ipvs;
 use crate::cli::{self, Choice};
+use crate::error_chain::error_chain;
 use crate::kernel::bpf::{BpfKernel, LoadError};
 use crate::kernel::ipvs::{IpvsError, IpvsKernel};
-use crate::sentence::causes;
 use std::path::Path;
 
 /// No datapath can serve here.
@@ -44,11 +44,11 @@ pub(in crate::run) fn choose(settings: &cli::Run) -> Result<Box<dyn Datapath>, C
 /// IPVS, because eBPF failed.
 fn instead(error: &LoadError) -> Result<Box<dyn Datapath>, ChooseError> {
     let served = ipvs().map_err(|other| ChooseError::Neither {
-        ebpf: causes(error),
-        ipvs: causes(&other),
+        ebpf: error_chain(error),
+        ipvs: error_chain(&other),
     })?;
     tracing::warn!(
-        error = causes(error),
+        error = error_chain(error),
         "the eBPF path can't serve here: IPVS does"
     );
     Ok(served)
@@ -56,7 +56,7 @@ fn instead(error: &LoadError) -> Result<Box<dyn Datapath>, ChooseError> {
 
 fn ebpf(settings: &cli::Run) -> Result<Box<dyn Datapath>, LoadError> {
     let kernel = BpfKernel::load(&settings.bpffs.bpffs, settings.cgroup.clone())?;
-    Ok(Box::new(Ebpf(kernel)))
+    Ok(Box::new(Ebpf::new(kernel)))
 }
 
 fn ipvs() -> Result<Box<dyn Datapath>, IpvsError> {

@@ -1,20 +1,34 @@
-//! The eBPF path under the turns.
+//! The eBPF datapath.
 
-use super::{Datapath, Reached};
-use crate::kernel::Meter;
+use super::{Applied, Datapath};
+use crate::error_chain::error_chain;
+use crate::kernel::StatsReader;
 use crate::kernel::bpf::BpfKernel;
-use crate::sentence::causes;
-use lb_abi::service::PICK_LEAST;
+use lb_abi::service::SCHED_LC;
+use lb_core::kernel::sparing::{Refused, Sparing};
 use lb_core::kernel::{Kernel as _, ObserveError, apply_all};
 use lb_core::node::Node;
 use lb_core::op::Op;
-use lb_core::plan::{Gate, plan};
+use lb_core::plan::{Prune, plan};
 use lb_core::report::Problem;
 use lb_core::state::{HookKind, State};
+use lb_core::token::TokenKeys;
 use std::time::Duration;
 
-/// Programs, links and maps.
-pub(super) struct Ebpf(pub(super) BpfKernel);
+/// Programs, links and maps, with the operations that the kernel refused.
+pub(super) struct Ebpf {
+    kernel: BpfKernel,
+    refused: Refused,
+}
+
+impl Ebpf {
+    pub(super) fn new(kernel: BpfKernel) -> Self {
+        Self {
+            kernel,
+            refused: Refused::default(),
+        }
+    }
+}
 
 impl Datapath for Ebpf {
     fn name(&self) -> &'static str {
@@ -22,25 +36,35 @@ impl Datapath for Ebpf {
     }
 
     fn tc(&self) -> &'static str {
-        self.0.tc().as_str()
+        self.kernel.tc().as_str()
     }
 
-    fn look(&mut self) -> Result<State, ObserveError> {
-        self.0.observe()
+    fn observe(&mut self) -> Result<State, ObserveError> {
+        self.kernel.observe()
     }
 
-    fn reach(
+    fn retry_refused(&mut self) {
+        self.refused.forget();
+    }
+
+    fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError> {
+        self.kernel.token_keys()
+    }
+
+    fn apply(
         &mut self,
         want: &State,
         mut have: State,
         _node: &Node,
-        gate: Gate,
-    ) -> Result<Reached, ObserveError> {
-        let ops = plan(want, &have, gate);
+        prune: Prune,
+    ) -> Result<Applied, ObserveError> {
+        let ops = plan(want, &have, prune);
         for op in &ops {
             tracing::debug!(step = %op, "step");
         }
-        let errors = apply_all(&mut self.0, &ops);
+        let mut kernel = Sparing::new(&mut self.kernel, &mut self.refused);
+        let errors = apply_all(&mut kernel, &ops);
+        let (done, refused_anew) = (kernel.done, kernel.refused_anew);
         if !ops.is_empty() {
             tracing::info!(
                 steps = ops.len(),
@@ -54,28 +78,29 @@ impl Datapath for Ebpf {
         let in_sync = errors.iter().all(|error| optional(&error.op));
         let mut host = false;
         for error in &errors {
-            // Those on the root cgroup fail for one reason, which is told once.
+            // Those on the root cgroup fail for one reason, which is reported once.
             if on_host(&error.op) && std::mem::replace(&mut host, true) {
                 continue;
             }
             problems.push(Problem {
                 object: error.op.to_string(),
-                sentence: causes(error),
+                message: error_chain(error),
             });
         }
         if in_sync {
-            for op in ops
-                .iter()
-                .filter(|op| !errors.iter().any(|error| error.op == **op))
-            {
+            // Optional operations are tried in each pass.
+            self.refused.forget();
+        }
+        if in_sync || !refused_anew {
+            for op in &done {
                 op.apply_to(&mut have);
             }
-            have.share(want);
+            have.reuse_from(want);
         } else {
-            // What stands now is the kernel's to say, at the next turn.
-            have = self.0.observe()?;
+            // Only the kernel knows what the failed operation left.
+            have = self.kernel.observe()?;
         }
-        Ok(Reached {
+        Ok(Applied {
             hooks: have.hooks.clone(),
             have,
             problems,
@@ -83,31 +108,36 @@ impl Datapath for Ebpf {
         })
     }
 
-    fn beat(
+    fn tick(
         &mut self,
-        lasts: Option<Duration>,
+        lease: Option<Duration>,
         state: Option<&State>,
     ) -> Result<bool, ObserveError> {
-        self.0.lease(lasts)?;
-        let least = |state: &State| state.frontends.values().any(|port| port.pick == PICK_LEAST);
+        self.kernel.lease(lease)?;
+        let least = |state: &State| {
+            state
+                .frontends
+                .values()
+                .any(|port| port.scheduler == SCHED_LC)
+        };
         if state.is_some_and(least) {
-            self.0.weigh()?;
+            self.kernel.recount_loads();
         }
-        // Links and maps are pinned: nobody changes them by the way.
+        // Links and maps are pinned: other programs don't change them by accident.
         Ok(false)
     }
 
-    fn meter(&self) -> Result<Box<dyn Meter>, ObserveError> {
-        Ok(Box::new(self.0.meter()?))
+    fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError> {
+        Ok(Box::new(self.kernel.stats_reader()?))
     }
 }
 
-/// Steps without which everything is still served.
+/// Operations without which every service is still served.
 fn optional(op: &Op) -> bool {
     matches!(op, Op::Attach(hook) if hook.kind == HookKind::UplinkXdp) || on_host(op)
 }
 
-/// A step that serves processes on the node itself.
+/// Operations that serve only processes on the node itself.
 fn on_host(op: &Op) -> bool {
     matches!(op, Op::Attach(hook) if hook.kind.on_host())
 }

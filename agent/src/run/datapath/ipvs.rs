@@ -1,32 +1,34 @@
-//! The IPVS path under the turns.
+//! The IPVS datapath.
 
-use super::{Datapath, Reached};
-use crate::kernel::Meter;
+use super::{Applied, Datapath};
+use crate::error_chain::error_chain;
+use crate::kernel::StatsReader;
 use crate::kernel::ipvs::IpvsKernel;
-use crate::sentence::causes;
 use lb_core::ipvs::{self, lower};
+use lb_core::kernel::sparing::{Refused, Sparing};
 use lb_core::kernel::{Kernel as _, ObserveError};
 use lb_core::node::Node;
-use lb_core::plan::Gate;
+use lb_core::plan::Prune;
 use lb_core::report::Problem;
 use lb_core::state::State;
+use lb_core::token::TokenKeys;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// Rules are flushed and servers cleared by the way, by whoever restarts a firewall. Where there are signs of
-/// that, everything is looked at. That takes longer the more there is: at most one part in so many of the
-/// agent's time.
-const SHARE: u32 = 3;
+/// Restarting a firewall flushes rules and virtual servers. When there are signs of that, the whole state is
+/// observed, which takes longer the larger it is: full observations may take at most 1/DUTY_DIVISOR of the agent's time.
+const DUTY_DIVISOR: u32 = 3;
 
-/// Virtual servers, rules and ways.
+/// Virtual servers, rules and routes.
 pub(super) struct Ipvs {
     kernel: IpvsKernel,
-    /// What the kernel holds of it; none: look first.
+    /// Last known state of the kernel; `None`: observe first.
     have: Option<ipvs::State>,
-    /// What it was last brought to serve.
+    /// The desired state that was applied last.
     served: State,
-    /// Not to look whether that still stands before then.
-    watch: Instant,
+    refused: Refused,
+    /// Earliest time of the next look for drift.
+    drift_check_at: Instant,
 }
 
 impl Ipvs {
@@ -35,7 +37,8 @@ impl Ipvs {
             kernel,
             have: None,
             served: State::default(),
-            watch: Instant::now(),
+            refused: Refused::default(),
+            drift_check_at: Instant::now(),
         }
     }
 }
@@ -45,29 +48,40 @@ impl Datapath for Ipvs {
         "ipvs"
     }
 
-    fn look(&mut self) -> Result<State, ObserveError> {
+    fn observe(&mut self) -> Result<State, ObserveError> {
         self.have = Some(self.kernel.observe()?);
         Ok(self.served.clone())
     }
 
-    fn reach(
+    fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError> {
+        self.kernel.token_keys()
+    }
+
+    fn retry_refused(&mut self) {
+        self.refused.forget();
+    }
+
+    fn apply(
         &mut self,
         want: &State,
         _have: State,
         node: &Node,
-        gate: Gate,
-    ) -> Result<Reached, ObserveError> {
+        prune: Prune,
+    ) -> Result<Applied, ObserveError> {
         let mut have = match self.have.take() {
             Some(have) => have,
             None => self.kernel.observe()?,
         };
-        let wanted = lower(want, node);
+        let mut wanted = lower(want, node);
+        wanted.state.keep_cookies(&have);
         self.kernel.name(&wanted);
-        let ops = ipvs::plan(&wanted.state, &have, gate);
+        let ops = ipvs::plan(&wanted.state, &have, prune);
         for op in &ops {
             tracing::debug!(step = %op, "step");
         }
-        let errors = ipvs::apply_all(&mut self.kernel, &ops);
+        let mut kernel = Sparing::new(&mut self.kernel, &mut self.refused);
+        let errors = ipvs::apply_all(&mut kernel, &ops);
+        let (done, refused_anew) = (kernel.done, kernel.refused_anew);
         if !ops.is_empty() {
             tracing::info!(
                 steps = ops.len(),
@@ -80,17 +94,18 @@ impl Datapath for Ipvs {
         let mut problems: Vec<Problem> = self.kernel.degraded();
         problems.extend(errors.iter().map(|error| Problem {
             object: error.op.to_string(),
-            sentence: causes(error),
+            message: error_chain(error),
         }));
         let in_sync = errors.is_empty();
-        if in_sync {
-            for op in &ops {
+        // Only the kernel knows what the failed operation left.
+        if !refused_anew {
+            for op in &done {
                 op.apply_to(&mut have);
             }
             self.have = Some(have);
         }
         self.served = want.clone();
-        Ok(Reached {
+        Ok(Applied {
             have: want.clone(),
             hooks: BTreeSet::new(),
             problems,
@@ -98,29 +113,32 @@ impl Datapath for Ipvs {
         })
     }
 
-    fn beat(
+    fn tick(
         &mut self,
-        lasts: Option<Duration>,
+        lease: Option<Duration>,
         _state: Option<&State>,
     ) -> Result<bool, ObserveError> {
-        // The lease is among the rules: where it is not to be renewed, those are gone.
-        if let Err(error) = self.kernel.lease(lasts) {
-            tracing::warn!(error = causes(&error), "the lease could not be renewed");
+        // The lease is among the rules: if it can't be renewed, the rules are gone.
+        if let Err(error) = self.kernel.lease(lease) {
+            tracing::warn!(
+                error = error_chain(&error),
+                "the lease could not be renewed"
+            );
             return Ok(true);
         }
         let begin = Instant::now();
-        let Some(have) = self.have.as_ref().filter(|_| begin >= self.watch) else {
+        let Some(have) = self.have.as_ref().filter(|_| begin >= self.drift_check_at) else {
             return Ok(false);
         };
         if self.kernel.seems_unchanged()? {
             return Ok(false);
         }
         let same = self.kernel.observe()? == *have;
-        self.watch = Instant::now() + begin.elapsed() * SHARE;
+        self.drift_check_at = Instant::now() + begin.elapsed() * DUTY_DIVISOR;
         Ok(!same)
     }
 
-    fn meter(&self) -> Result<Box<dyn Meter>, ObserveError> {
+    fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError> {
         Ok(Box::new(self.kernel.meter()))
     }
 }

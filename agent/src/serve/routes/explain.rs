@@ -1,7 +1,7 @@
 //! `GET /v1/explain?client=ADDRESS[:PORT]&frontend=NODE:PORT[/tcp|udp]`.
 
 use super::{Shared, answer, refuse};
-use crate::serve::Unanswered;
+use crate::serve::ApiError;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -20,11 +20,11 @@ pub(super) async fn explain(
     let asked = match asked {
         Ok(Query(asked)) => asked,
         Err(reason) => {
-            let sentence = format!(
+            let message = format!(
                 "the query cannot be read ({}): use client=ADDRESS:PORT and frontend=NODE:PORT",
                 reason.body_text()
             );
-            return refuse(StatusCode::BAD_REQUEST, sentence);
+            return refuse(StatusCode::BAD_REQUEST, message);
         }
     };
     let parsed = asked
@@ -33,6 +33,6 @@ pub(super) async fn explain(
         .and_then(|client| Ok((client, asked.frontend.parse()?)));
     match parsed {
         Ok((client, frontend)) => answer(source.explain(client, frontend).await),
-        Err(error) => Unanswered::from(error).into_response(),
+        Err(error) => ApiError::from(error).into_response(),
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::{Query, State, rejection::QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use lb_core::report::DEFAULT_FLOWS;
-use lb_core::tell::FlowsAsked;
+use lb_core::report::build::FlowFilter;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -22,11 +22,11 @@ pub(super) async fn flows(
     let asked = match asked {
         Ok(Query(asked)) => asked,
         Err(reason) => {
-            let sentence = format!(
+            let message = format!(
                 "the query cannot be read ({}): use service=NAME and limit=NUMBER",
                 reason.body_text()
             );
-            return refuse(StatusCode::BAD_REQUEST, sentence);
+            return refuse(StatusCode::BAD_REQUEST, message);
         }
     };
     let service = match asked.service {
@@ -45,7 +45,7 @@ pub(super) async fn flows(
             }
         }
     };
-    let asked = FlowsAsked {
+    let asked = FlowFilter {
         service,
         limit: asked.limit.unwrap_or(DEFAULT_FLOWS),
     };

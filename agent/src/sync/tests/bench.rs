@@ -1,24 +1,25 @@
 //! Agents on loopback addresses.
 
 mod agent;
-mod knock;
+mod connect;
 
 pub(super) use agent::Agent;
 
 use crate::certs::testing::{Authority, Role};
-use crate::certs::{self, Standing};
-use crate::sync::feed::{Sources, assemble, listen};
+use crate::certs::{self, CertificateState};
+use crate::sync::cluster_view::{Sources, assemble};
 use crate::watch::info::Info;
 use lb_core::ids::NodeId;
 use lb_core::overlay::{EventKind, LocalEvent};
 use lb_core::report::{Counters, ServiceStats, Stats};
 use lb_core::snapshot::{
-    DesiredState, NodeState, Service, Sign, Snapshot, SwarmNode, Task, TaskState,
+    DesiredState, LocalHealth, NodeState, Service, Snapshot, SwarmNode, Task, TaskState,
 };
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
@@ -57,6 +58,7 @@ pub(super) fn view(tasks: &[&str]) -> Snapshot {
             manager: MANAGERS.contains(&id),
             draining: false,
             datapath: None,
+            token_keys: None,
         };
         snapshot.nodes.insert(id.into(), node);
     }
@@ -69,7 +71,7 @@ pub(super) fn view(tasks: &[&str]) -> Snapshot {
             desired: DesiredState::Running,
             container: None,
             host_ports: Vec::new(),
-            sign: Sign::Fine,
+            health: LocalHealth::Ok,
         };
         snapshot.tasks.insert((*id).into(), task);
     }
@@ -116,8 +118,19 @@ impl Bench {
         self.start(id, role, manager, self.address(id)).await
     }
 
+    /// An agent with the certificate of `id`, which `authority` gave, at the address of `place`.
+    pub(super) async fn impostor(&self, authority: &Authority, id: &str, place: &str) -> Agent {
+        let address = self.address(place);
+        let home = authority.node(id, Role::Manager);
+        self.start_with(home, id, true, address).await
+    }
+
     async fn start(&self, id: &str, role: Role, manager: bool, address: Ipv4Addr) -> Agent {
         let home = self.authority.node(id, role);
+        self.start_with(home, id, manager, address).await
+    }
+
+    async fn start_with(&self, home: TempDir, id: &str, manager: bool, address: Ipv4Addr) -> Agent {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let info = Info {
             id: id.into(),
@@ -130,37 +143,45 @@ impl Bench {
                 .filter(|other| **other != id)
                 .map(|other| (NodeId::from(*other), self.address(other).to_string()))
                 .collect(),
-            sentence: None,
+            message: None,
         };
         let (info, info_in) = watch::channel(Arc::new(info));
         let (engine, engine_in) = mpsc::channel(4);
         let (local, local_in) = mpsc::channel(4);
-        let (standing_out, mut standing) = watch::channel(Standing::default());
+        let (certificate_out, mut certificate) = watch::channel(CertificateState::default());
         let mut tasks = JoinSet::new();
         let every = Duration::from_millis(20);
-        tasks.spawn(certs::follow(home.path().to_owned(), every, standing_out));
-        let read = standing.wait_for(|standing| standing.identity.is_some());
+        tasks.spawn(certs::follow(
+            home.path().to_owned(),
+            every,
+            certificate_out,
+        ));
+        let read = certificate.wait_for(|certificate| certificate.identity.is_some());
         read.await.unwrap();
         let sources = Sources {
             info: info_in,
             engine: engine_in,
             local: local_in,
-            standing,
-            nudge: Arc::new(Notify::new()),
+            certificate,
+            resync: Arc::new(Notify::new()),
         };
-        let listener = listen(address.into(), self.port).await.unwrap();
         let stats = Arc::new(move || -> futures_util::future::BoxFuture<'static, Stats> {
             Box::pin(async move { traffic(number) })
         });
-        Agent {
-            feed: assemble(sources, listener, self.port, stats, tasks),
+        let agent = Agent {
+            cluster: assemble(sources, address.into(), self.port, stats, tasks),
             address,
             home,
             id: id.to_owned(),
             engine,
             local,
             info,
+        };
+        // Its acceptor opens by itself, a moment later.
+        while manager && TcpStream::connect((address, self.port)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        agent
     }
 
     pub(super) async fn frozen_agent(&self, id: &str) -> Frozen {

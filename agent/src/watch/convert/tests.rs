@@ -97,6 +97,25 @@ fn history_is_left_out() {
 }
 
 #[test]
+fn a_jobs_task_shall_run_until_it_is_through() {
+    // Swarm wants the tasks of a job complete, from the beginning on.
+    let task = |state| {
+        one_task(&format!(
+            r#"{{"ID":"t","ServiceID":"s","Status":{{"State":"{state}"}},"DesiredState":"complete",
+            "JobIteration":{{"Index":1}}}}"#
+        ))
+    };
+    for (word, state) in [
+        ("preparing", TaskState::Pending),
+        ("starting", TaskState::Starting),
+        ("running", TaskState::Running),
+    ] {
+        let task = task(word);
+        assert_eq!((task.state, task.desired), (state, DesiredState::Running));
+    }
+}
+
+#[test]
 fn a_new_word_concludes_nothing() {
     let task = one_task(r#"{"ID":"t","Status":{"State":"hovering"},"DesiredState":"levitating"}"#);
     assert_eq!(task.state, TaskState::Unknown);
@@ -220,4 +239,23 @@ fn node_states() {
 #[test]
 fn an_empty_swarm_is_a_complete_view() {
     assert!(snapshot(Vec::new(), Vec::new(), Vec::new()).complete);
+}
+
+#[test]
+fn services_are_as_old_as_their_engine_says() {
+    // The engine leaves zeros at the end out, so that such times are in no order as words.
+    let created =
+        |time: &str| one_service(&format!(r#"{{"ID":"s","CreatedAt":"{time}"}}"#)).created;
+    let times = [
+        "2024-05-06T07:08:09Z",
+        "2024-05-06T07:08:09.1Z",
+        "2024-05-06T07:08:09.123456789Z",
+        "2024-05-06T07:08:09.13Z",
+    ];
+    assert!(times.map(created).is_sorted());
+    assert_eq!(created(times[2]), 1_714_979_289_123_456_789);
+    for none in ["", "yesterday", "0001-01-01T00:00:00Z"] {
+        assert_eq!(created(none), 0, "{none}");
+    }
+    assert_eq!(one_service(r#"{"ID":"s"}"#).created, 0);
 }

@@ -2,10 +2,10 @@ use super::*;
 
 fn containers() -> Vec<model::Container> {
     serde_json::from_str(
-        r#"[{"Id":"c1","Labels":{"com.docker.swarm.task":"","com.docker.swarm.task.id":"t1"},"Status":"Up 3 seconds (healthy)"},
-            {"Id":"c2","Labels":{"com.docker.swarm.task.id":"t2"},"Status":"Up 3 seconds (unhealthy)"},
-            {"Id":"c3","Labels":{"com.docker.swarm.task.id":"t3"},"Status":"Up 1 second (health: starting)"},
-            {"Id":"c4","Labels":null,"Status":"Up 1 second"}]"#,
+        r#"[{"Id":"c1","Names":["/vote.1.t1"],"Labels":{"com.docker.swarm.task":"","com.docker.swarm.task.id":"t1"},"Status":"Up 3 seconds (healthy)"},
+            {"Id":"c2","Names":["/vote.2.t2"],"Labels":{"com.docker.swarm.task.id":"t2"},"Status":"Up 3 seconds (unhealthy)"},
+            {"Id":"c3","Names":["/vote.3.t3"],"Labels":{"com.docker.swarm.task.id":"t3"},"Status":"Up 1 second (health: starting)"},
+            {"Id":"c4","Names":null,"Labels":null,"Status":"Up 1 second"}]"#,
     )
     .unwrap()
 }
@@ -52,30 +52,47 @@ fn addresses_come_from_the_bridges_and_health_from_the_list() {
 }
 
 #[test]
+fn a_container_of_an_image_with_a_tasks_label_neither_has_its_place_nor_ends_it() {
+    let own = running(&containers(), &gateway(), &default());
+    let mut with = containers();
+    // Wherever in the list it stands.
+    for (at, id) in [(0, "t2"), (with.len(), "t2"), (0, "t9")] {
+        let mut other = with[0].clone();
+        other.id = "c1".into();
+        other.names = vec!["/bold_curie".into()];
+        other.labels = [("com.docker.swarm.task.id".to_owned(), id.to_owned())].into();
+        with.insert(at, other);
+    }
+    let beside = running(&with, &gateway(), &default());
+    assert_eq!(beside, own);
+    assert_eq!(missed(&beside, &own).count(), 0);
+}
+
+#[test]
 fn who_started_is_up_once_it_is_ready_and_the_kernel_brings_connections_to_it() {
     let mut own = Own::default();
     let held = |tasks: &[&str]| tasks.iter().copied().map(TaskId::from).collect();
     let up = |own: &mut Own, tasks: &[&str]| -> Vec<String> {
-        let updates = own.up(&held(tasks)).into_iter();
+        let updates = own.newly_ready(&held(tasks)).into_iter();
         let named = updates.filter_map(|update| match update {
-            LocalUpdate::Event(event) if event.kind == EventKind::Up => Some(event.task.0),
+            LocalUpdate::Event(event) if event.kind == EventKind::Ready => Some(event.task.0),
             _ => None,
         });
         named.collect()
     };
     let heard = |own: &mut Own, task: &str, kind| {
         let task = task.into();
-        own.heard(&LocalEvent { task, kind })
+        own.note_event(&LocalEvent { task, kind })
     };
     let first = running(&containers(), &gateway(), &default());
     let all = ["t1", "t2", "t3"];
-    own.saw(first.clone());
+    own.note_reading(first.clone());
     assert!(up(&mut own, &all).is_empty(), "nobody started just now");
 
     for task in all {
         assert!(heard(&mut own, task, EventKind::Start), "a reason to look");
     }
-    own.saw(first.clone());
+    own.note_reading(first.clone());
     assert!(up(&mut own, &[]).is_empty(), "the kernel has none of them");
     let (unhealthy_or_waits, ready) = (["t2", "t3"], "t1");
     assert!(up(&mut own, &unhealthy_or_waits).is_empty());
@@ -85,12 +102,12 @@ fn who_started_is_up_once_it_is_ready_and_the_kernel_brings_connections_to_it() 
     let mut later = containers();
     later[2].status = "Up 4 seconds (healthy)".into();
     assert!(heard(&mut own, "t3", EventKind::Healthy));
-    own.saw(running(&later, &gateway(), &default()));
+    own.note_reading(running(&later, &gateway(), &default()));
     assert_eq!(up(&mut own, &all), ["t3"]);
 
     assert!(heard(&mut own, "t2", EventKind::Die));
     later[1].status = "Up 5 seconds (healthy)".into();
-    own.saw(running(&later, &gateway(), &default()));
+    own.note_reading(running(&later, &gateway(), &default()));
     assert!(up(&mut own, &all).is_empty(), "it ended meanwhile");
 }
 
@@ -98,13 +115,16 @@ fn who_started_is_up_once_it_is_ready_and_the_kernel_brings_connections_to_it() 
 fn a_look_tells_what_is_new_only() {
     let mut own = Own::default();
     let look = || running(&containers(), &gateway(), &default());
-    assert_eq!(own.saw(BTreeMap::new()), [LocalUpdate::Tasks([].into())]);
+    assert_eq!(
+        own.note_reading(BTreeMap::new()),
+        [LocalUpdate::Tasks([].into())]
+    );
     assert!(
-        own.saw(look())
+        own.note_reading(look())
             .iter()
             .any(|update| matches!(update, LocalUpdate::Tasks(tasks) if tasks.len() == 2))
     );
-    assert_eq!(own.saw(look()), []);
+    assert_eq!(own.note_reading(look()), []);
 }
 
 #[test]
@@ -128,8 +148,8 @@ fn what_the_stream_missed_is_made_up_for() {
 }
 
 #[test]
-fn calm_comes_back() {
-    assert_eq!(pause(true, Duration::ZERO), AGAIN);
-    assert_eq!(pause(false, AGAIN), BRISK);
-    assert_eq!(pause(false, BRISK_FOR), CALM);
+fn the_idle_interval_comes_back() {
+    assert_eq!(pause(true, Duration::ZERO), SETTLE_INTERVAL);
+    assert_eq!(pause(false, SETTLE_INTERVAL), FAST_INTERVAL);
+    assert_eq!(pause(false, FAST_FOR), IDLE_INTERVAL);
 }

@@ -1,8 +1,8 @@
 //! Frames in ordinary memory, with what a hook sees beside their bytes.
 
 use crate::checksum;
-use crate::oversize::ROOM;
 use crate::packet::{Change, ETHERNET, Packet};
+use crate::pmtu::ROOM;
 use crate::tunnel::OVERHEAD;
 use lb_abi::Be32;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -14,6 +14,8 @@ pub struct Frame<const DELIVERS: bool> {
     pub bytes: Vec<u8>,
     /// Whether the hook knows a way out.
     pub routed: bool,
+    /// Whether the way to whoever sent it begins at the device that it came in on.
+    pub leads: bool,
     /// Payload per segment of a merged packet.
     pub segment_size: u32,
     /// Packets on the wire.
@@ -33,6 +35,7 @@ impl<const DELIVERS: bool> Frame<DELIVERS> {
         Self {
             bytes,
             routed: true,
+            leads: true,
             segment_size: 0,
             segments: 1,
             socket: 0,
@@ -126,6 +129,10 @@ impl<const DELIVERS: bool> Packet for Frame<DELIVERS> {
 
     fn route(&mut self, _source: Be32, _destination: Be32) -> bool {
         self.routed
+    }
+
+    fn leads(&mut self, _source: Be32, _destination: Be32) -> bool {
+        self.leads
     }
 
     fn segment_size(&self) -> u32 {

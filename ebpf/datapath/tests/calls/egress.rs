@@ -1,13 +1,14 @@
 //! What the host itself sends to another node's published port.
 
-use crate::node::{HERE, THERE, be, memory, socket};
+use crate::node::{HERE, KEYS, THERE, be, memory, socket};
 use etherparse::{PacketBuilder, SlicedPacket, TransportSlice};
+use lb_abi::flow::{ANSWERED, AWAY, EMBRYONIC, FIN_IN, FIN_OUT, Flow};
 use lb_abi::{Be16, TCP, UDP};
 use lb_datapath::Verdict;
 use lb_datapath::egress::egress;
-use lb_datapath::host::{connect, mapped};
 use lb_datapath::model::{Frame, Memory};
-use lb_datapath::tunnel::{INNER, OVERHEAD, Way, open};
+use lb_datapath::socket_lb::{connect, mapped};
+use lb_datapath::tunnel::{Direction, INNER, OVERHEAD, Read, open};
 use std::net::Ipv4Addr;
 
 /// The socket whose calls are task 2's.
@@ -75,10 +76,12 @@ fn a_connection_to_a_task_elsewhere_goes_through_the_tunnel_from_its_syn_on() {
         assert_eq!(verdict, Verdict::Pass);
         assert_eq!(after.len(), frame.len() + OVERHEAD);
         assert_eq!(after[..ETHERNET], frame[..ETHERNET], "the next hop");
-        let opened = open(&Frame::<true>::new(after.clone())).unwrap();
+        let Read::Opened(opened) = open(&Frame::<true>::new(after.clone()), &KEYS) else {
+            panic!("not to be opened")
+        };
         assert_eq!(
             (opened.sender, opened.way, opened.task),
-            (be(HERE), Way::ToTask, 2)
+            (be(HERE), Direction::ToTask, 2)
         );
         let outer = SlicedPacket::from_ethernet(&after).unwrap();
         let Some(TransportSlice::Udp(udp)) = outer.transport else {
@@ -107,7 +110,7 @@ fn the_syn_announces_what_the_tunnel_can_carry() {
     let Some(TransportSlice::Tcp(tcp)) = inner.transport else {
         panic!("no TCP inside")
     };
-    assert_eq!(tcp.options(), [2, 4, 0x05, 0x84]); // 1500 less 48 and 40
+    assert_eq!(tcp.options(), [2, 4, 0x05, 0x7c]); // 1500 less 56 and 40
     let right = tcp
         .calc_checksum_ipv4(HERE.octets(), THERE.octets())
         .unwrap();
@@ -142,6 +145,39 @@ fn a_new_connection_on_the_same_ports_is_not_the_old_one() {
 }
 
 #[test]
+fn a_socket_on_an_old_ones_ports_calls_its_own_task() {
+    // Sockets 5 and 6 were pointed at tasks 2 and 3 of the same node, and have one port after another.
+    let mut memory = pointed(TCP);
+    let second = memory.backends[&2];
+    memory.backends.insert(3, second);
+    memory.slots.values_mut().for_each(|task| *task = 3);
+    let localhost = mapped(be(Ipv4Addr::LOCALHOST));
+    connect(&memory, &socket(6, TCP), localhost, Be16::new(8080)).unwrap();
+    let syn = tcp((HERE, 40_000), (THERE, 8080), true, false, 0);
+    let flow = |memory: &Memory| *memory.flows.borrow().values().next().unwrap();
+    for (socket, task) in [(SOCKET, 2), (6, 3), (SOCKET, 2)] {
+        let (_, after) = sent(&memory, &syn, socket);
+        let Read::Opened(opened) = open(&Frame::<true>::new(after), &KEYS) else {
+            panic!("not to be opened")
+        };
+        // Both what the packet says and what answers are compared with.
+        assert_eq!((opened.task, flow(&memory).task), (task, task));
+    }
+    // Of the same task, too: nothing of the connection before is left.
+    memory.flows.get_mut().values_mut().next().unwrap().state = FIN_IN | FIN_OUT | ANSWERED;
+    sent(&memory, &syn, SOCKET);
+    assert_eq!(flow(&memory).state, EMBRYONIC | AWAY);
+}
+
+#[test]
+fn a_node_whose_keys_are_not_known_gets_calls_as_anybody_sends_them() {
+    let mut memory = pointed(TCP);
+    memory.peers.clear();
+    let syn = tcp((HERE, 40_000), (THERE, 8080), true, false, 0);
+    untouched(&memory, &syn, SOCKET);
+}
+
+#[test]
 fn what_does_not_fit_the_tunnel_goes_as_it_is() {
     let memory = pointed(TCP);
     let (from, to) = ((HERE, 40_000), (THERE, 8080));
@@ -163,16 +199,24 @@ fn datagram(from: u16) -> Vec<u8> {
 
 #[test]
 fn datagrams_are_a_flow_from_the_first_that_leaves() {
-    let memory = pointed(UDP);
-    let counted = || {
+    let mut memory = pointed(UDP);
+    let counted = |memory: &Memory| {
         let counted = memory.counters.borrow()[&2];
         (counted.new, counted.packets_in)
     };
-    assert_eq!(counted(), (0, 0), "connected, and nothing sent");
+    assert_eq!(counted(&memory), (0, 0), "connected, and nothing sent");
     for packets in 1..=3 {
         sent(&memory, &datagram(40_000), SOCKET);
-        assert_eq!(counted(), (1, packets));
+        assert_eq!(counted(&memory), (1, packets));
     }
+    // Any process may open as many as it likes: until something answers, they take nobody's room.
+    let opening = |flow: &Flow| flow.state & EMBRYONIC != 0;
+    assert!(memory.flows.borrow().values().all(opening));
+    for flow in memory.flows.get_mut().values_mut() {
+        flow.state |= ANSWERED;
+    }
+    sent(&memory, &datagram(40_000), SOCKET);
+    assert!(!memory.flows.borrow().values().any(opening));
 }
 
 #[test]

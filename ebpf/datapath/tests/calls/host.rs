@@ -2,8 +2,8 @@
 
 use crate::node::{HERE, HOST, TASK, THERE, be, memory, socket};
 use lb_abi::{Be16, Be32, TCP, UDP};
-use lb_datapath::host::{Address, Socket, asked, connect, mapped, send};
 use lb_datapath::model::Memory;
+use lb_datapath::socket_lb::{Address, Socket, asked, connect, mapped, send};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const PORT: Be16 = Be16::new(8080);
@@ -33,6 +33,23 @@ fn each_connection_goes_to_the_next_task_in_turn_and_is_counted() {
         assert_eq!(second, Some((THERE, 8080)), "elsewhere: its node");
     }
     assert!(memory.counters.borrow().values().all(|task| task.new == 2));
+}
+
+#[test]
+fn without_a_lease_no_call_is_pointed_anywhere_and_a_socket_keeps_its_task() {
+    for proto in [TCP, UDP] {
+        let mut memory = memory(proto);
+        let address = v4(HERE);
+        let first = socket(1, proto);
+        assert!(send(&memory, &first, address, PORT).is_some());
+        memory.expired = true;
+        assert!(send(&memory, &first, address, PORT).is_some(), "its own");
+        let second = socket(2, proto);
+        assert_eq!(send(&memory, &second, address, PORT), None);
+        assert_eq!(connect(&memory, &second, address, PORT), None);
+        let pointed = memory.calls.borrow();
+        assert!(pointed.keys().all(|call| call.socket == 1));
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Processes on the node itself that call published ports: from the system call to the wire.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "helpers of tests fail the test that calls them"
 )]
 
+mod containers;
 mod egress;
 mod host;
 mod node;

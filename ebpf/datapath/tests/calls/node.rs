@@ -3,9 +3,10 @@
 use lb_abi::counters::Counters;
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
-use lb_datapath::host::Socket;
 use lb_datapath::model::Memory;
+use lb_datapath::socket_lb::Socket;
 use std::net::Ipv4Addr;
 
 /// The network namespace of the host.
@@ -17,6 +18,10 @@ pub(crate) const THERE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// Task 1, on its node's bridge.
 pub(crate) const TASK: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 3);
 
+/// The keys of both nodes.
+pub(crate) const KEYS: TokenKeys =
+    TokenKeys::new(1, TokenKey::new([1; 16]), TokenKey::new([2; 16]));
+
 /// 8080 to port 80 of tasks 1 and 2, the second on the other node.
 pub(crate) fn memory(proto: u8) -> Memory {
     let port = Port::new(Be16::new(8080), proto);
@@ -24,7 +29,9 @@ pub(crate) fn memory(proto: u8) -> Memory {
         settings: Some(Settings {
             node: be(HERE),
             tunnel_port: Be16::new(6081),
-            zero: [0; 6],
+            mac: [2; 6],
+            zero: [0; 4],
+            epoch: 1,
             uplink: 2,
             mtu: 1500,
             bridge: 3,
@@ -48,7 +55,8 @@ pub(crate) fn memory(proto: u8) -> Memory {
     memory.frontends.insert(port, frontend);
     memory.turns.get_mut().insert(port, 0);
     memory.addresses.insert(HERE.into());
-    memory.peers.insert(THERE.into());
+    memory.peers.insert(THERE.into(), KEYS);
+    memory.token_keys = KEYS;
     memory
 }
 

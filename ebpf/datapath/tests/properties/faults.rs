@@ -1,210 +1,24 @@
-//! Maps that refuse, tables that change between two look-ups, frames that can't grow:
-//! what no kernel does on demand.
+//! Maps that refuse, tables that change between two look-ups, frames that can't grow.
 
 use std::cell::Cell;
 
-use lb_abi::Be32;
-use lb_abi::call::{Call, Called};
 use lb_abi::counters::Reason;
-use lb_abi::flow::{Caller, Flow, Fragments, Ports, Reply, Tuple};
-use lb_abi::service::{Backend, Client, Frontend, Kept, LOCAL, Port, REMOTE, Slot, Source};
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::service::{Frontend, LOCAL, REMOTE, Slot};
+use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
-use lb_datapath::packet::Change;
 use lb_datapath::uplink::uplink;
-use lb_datapath::{Packet, Tables, Verdict};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::faulty::{Faulty, Stiff};
 use crate::nodes::{FRONTEND, HOME, INGRESS, key, pair, serving, task};
 use crate::packets::{Body, Transport};
 
-/// Tables with one fault.
-#[derive(Default)]
-struct Faulty {
-    memory: Memory,
-    no_turn: bool,
-    no_flow: bool,
-    no_reply: bool,
-    /// So many look-ups of a slot find the old table gone.
-    gone: Cell<u32>,
-    /// The frontend from its second look-up on.
-    then: Option<Option<Frontend>>,
-    asked: Cell<bool>,
-}
-
-impl Tables for Faulty {
-    fn peek(&self, tuple: &Tuple) -> Option<Flow> {
-        self.memory.peek(tuple)
-    }
-
-    fn now(&self) -> u32 {
-        self.memory.now()
-    }
-
-    fn leased(&self) -> bool {
-        self.memory.leased()
-    }
-
-    fn allowed(&self, source: &Source) -> bool {
-        self.memory.allowed(source)
-    }
-
-    fn kept(&self, client: &Client) -> Option<Kept> {
-        self.memory.kept(client)
-    }
-
-    fn keep(&self, client: &Client, kept: &Kept) {
-        self.memory.keep(client, kept);
-    }
-
-    fn load(&self, task: u64) -> u64 {
-        self.memory.load(task)
-    }
-
-    fn add_load(&self, task: u64) {
-        self.memory.add_load(task);
-    }
-
-    fn settings(&self) -> Option<&Settings> {
-        self.memory.settings()
-    }
-    fn uplink(&self, link: u32) -> Option<Uplink> {
-        self.memory.uplink(link)
-    }
-    fn fragments(&self, key: &Fragments) -> Option<Ports> {
-        self.memory.fragments(key)
-    }
-    fn remember_fragments(&self, key: &Fragments, ports: &Ports) {
-        self.memory.remember_fragments(key, ports);
-    }
-    fn dropped(&self, reason: Reason) {
-        self.memory.dropped(reason);
-    }
-    fn frontend(&self, port: &Port) -> Option<Frontend> {
-        match self.then {
-            Some(then) if self.asked.replace(true) => then,
-            _ => self.memory.frontend(port),
-        }
-    }
-    fn turn(&self, port: &Port) -> Option<u64> {
-        self.memory.turn(port).filter(|_| !self.no_turn)
-    }
-    fn slot(&self, slot: &Slot) -> Option<u64> {
-        if self.gone.get() == 0 {
-            return self.memory.slot(slot);
-        }
-        self.gone.set(self.gone.get() - 1);
-        None
-    }
-    fn backend(&self, task: u64) -> Option<Backend> {
-        self.memory.backend(task)
-    }
-    fn answers(&self, address: Be32) -> bool {
-        self.memory.answers(address)
-    }
-    fn peer(&self, address: Be32) -> bool {
-        self.memory.peer(address)
-    }
-    fn flow(&self, tuple: &Tuple, state: u32) -> Option<Flow> {
-        self.memory.flow(tuple, state)
-    }
-    fn remember(&self, tuple: &Tuple, flow: &Flow) -> bool {
-        !self.no_flow && self.memory.remember(tuple, flow)
-    }
-    fn reply(&self, tuple: &Tuple) -> Option<Reply> {
-        self.memory.reply(tuple)
-    }
-    fn remember_reply(&self, tuple: &Tuple, reply: &Reply) -> bool {
-        !self.no_reply && self.memory.remember_reply(tuple, reply)
-    }
-    fn caller(&self, tuple: &Tuple) -> Option<Caller> {
-        self.memory.caller(tuple)
-    }
-    fn remember_caller(&self, tuple: &Tuple, caller: &Caller) -> bool {
-        self.memory.remember_caller(tuple, caller)
-    }
-    fn call(&self, call: &Call) -> Option<Called> {
-        self.memory.call(call)
-    }
-    fn remember_call(&self, call: &Call, called: &Called) -> bool {
-        self.memory.remember_call(call, called)
-    }
-    fn count_new(&self, task: u64) {
-        self.memory.count_new(task);
-    }
-    fn count_in(&self, task: u64, packets: u64, bytes: u64) {
-        self.memory.count_in(task, packets, bytes);
-    }
-    fn count_out(&self, task: u64, packets: u64, bytes: u64) {
-        self.memory.count_out(task, packets, bytes);
-    }
-}
-
-/// A frame that can't be changed.
-struct Stiff<const DELIVERS: bool>(Frame<DELIVERS>);
-
-impl<const DELIVERS: bool> Packet for Stiff<DELIVERS> {
-    const DELIVERS: bool = DELIVERS;
-    fn length(&self) -> usize {
-        self.0.length()
-    }
-    fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
-        self.0.load(offset)
-    }
-    fn store<T: IntoBytes + Immutable>(&mut self, _: usize, _: &T) -> bool {
-        false
-    }
-    fn grow(&mut self, _: bool) -> bool {
-        false
-    }
-    fn shrink(&mut self) -> bool {
-        false
-    }
-    fn quote(&mut self, _: usize) -> bool {
-        false
-    }
-    fn patch_header(&mut self, _: usize, _: [u8; 4], _: [u8; 4]) -> bool {
-        false
-    }
-    fn patch_transport(&mut self, _: usize, _: Change) -> bool {
-        false
-    }
-    fn route(&mut self, source: Be32, destination: Be32) -> bool {
-        self.0.route(source, destination)
-    }
-    fn segment_size(&self) -> u32 {
-        0
-    }
-    fn segments(&self) -> u32 {
-        1
-    }
-    fn link(&self) -> u32 {
-        0
-    }
-    fn tagged(&self) -> bool {
-        self.0.tagged()
-    }
-    fn socket(&self) -> u64 {
-        0
-    }
-}
-
-fn client() -> std::net::SocketAddrV4 {
-    "203.0.113.7:40000".parse().unwrap()
-}
-
 fn syn() -> Body {
-    Body {
-        transport: Transport::Tcp(0x02, vec![2, 4, 5, 0xb4], 1),
-        tos: 0,
-        ip_options: Vec::new(),
-        payload: Vec::new(),
-    }
+    Body::bare(Transport::Tcp(0x02, vec![2, 4, 5, 0xb4], 1))
 }
 
 fn sent(tables: &Faulty) -> Verdict {
-    let frame = syn().frame(client(), FRONTEND);
+    let frame = syn().frame("203.0.113.7:40000".parse().unwrap(), FRONTEND);
     uplink(&mut Frame::<true>::new(frame), tables)
 }
 
@@ -253,6 +67,23 @@ fn a_table_replaced_between_two_look_ups_is_read_again() {
 }
 
 #[test]
+fn the_table_that_was_put_in_place_of_another_is_the_one_that_is_read() {
+    // The old table is gone, and the new one has another number and other tasks.
+    let mut tables = local();
+    let frontend = *tables.memory.frontends.values().next().unwrap();
+    let new = |(slot, _): (Slot, u64)| (Slot { table: 2, ..slot }, key(1));
+    let slots = std::mem::take(&mut tables.memory.slots);
+    tables.memory.slots = slots.into_iter().map(new).collect();
+    tables.then = Some(Some(Frontend {
+        table: 2,
+        ..frontend
+    }));
+    assert_eq!(sent(&tables), Verdict::Bridge);
+    let flows = tables.memory.flows.borrow();
+    assert_eq!(flows.values().next().unwrap().task, key(1));
+}
+
+#[test]
 fn a_slot_of_a_task_that_is_gone_leads_nowhere() {
     let mut tables = local();
     tables.memory.backends.clear();
@@ -277,7 +108,7 @@ fn what_cannot_be_remembered_is_dropped_and_counted() {
     };
     assert_eq!(sent(&reply), Verdict::Drop(Reason::FlowTable));
     let (ingress, home) = pair();
-    let mut frame = Frame::<true>::new(syn().frame(client(), FRONTEND));
+    let mut frame = Frame::<true>::new(syn().frame("203.0.113.7:40000".parse().unwrap(), FRONTEND));
     uplink(&mut frame, &ingress);
     let home = Faulty {
         no_flow: true,
@@ -288,7 +119,7 @@ fn what_cannot_be_remembered_is_dropped_and_counted() {
 
 #[test]
 fn a_frame_that_cannot_be_changed_is_dropped_and_counted() {
-    let frame = || syn().frame(client(), FRONTEND);
+    let frame = || syn().frame("203.0.113.7:40000".parse().unwrap(), FRONTEND);
     let no_room = Verdict::Drop(Reason::NoRoom);
     let tc = |bytes: &[u8], memory: &Memory| {
         uplink(&mut Stiff(Frame::<true>::new(bytes.to_vec())), memory)
@@ -313,7 +144,10 @@ fn a_frame_that_cannot_be_changed_is_dropped_and_counted() {
     );
     // The clamp comes first there.
     assert_eq!(
-        tc(&syn().frame(client(), FRONTEND), &home),
+        tc(
+            &syn().frame("203.0.113.7:40000".parse().unwrap(), FRONTEND),
+            &home
+        ),
         no_room,
         "after XDP opened it"
     );
@@ -322,7 +156,7 @@ fn a_frame_that_cannot_be_changed_is_dropped_and_counted() {
         transport: Transport::Tcp(0x12, Vec::new(), 1),
         ..syn()
     };
-    let answer = answer.frame(task(0), client());
+    let answer = answer.frame(task(0), "203.0.113.7:40000".parse().unwrap());
     let stiff = bridge(&mut Stiff(Frame::<true>::new(answer.clone())), &home);
     assert_eq!(stiff, no_room, "a task's answer");
     let mut answer = Frame::<true>::new(answer);

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use lb_abi::flow::{Flow, OPENING};
-use lb_abi::service::{LOCAL, PICK_FLOW, PICK_SOURCE, PICK_TURN, REMOTE};
+use lb_abi::flow::{EMBRYONIC, Flow};
+use lb_abi::service::{Backend, LOCAL, REMOTE, SCHED_MAGLEV, SCHED_RR, SCHED_SH};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32, TCP};
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::parse::outer;
-use lb_datapath::tunnel::{Way, enter};
+use lb_datapath::tunnel::{Direction, enter};
 use lb_datapath::uplink::uplink;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -23,18 +23,9 @@ fn client(port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), port)
 }
 
-fn bare(transport: Transport) -> Body {
-    Body {
-        transport,
-        tos: 0,
-        ip_options: Vec::new(),
-        payload: Vec::new(),
-    }
-}
-
 /// Sends a packet under tc and says whose its flow is now.
 fn send(memory: &Memory, port: u16, transport: Transport) -> Option<u64> {
-    let frame = bare(transport).frame(client(port), FRONTEND);
+    let frame = Body::bare(transport).frame(client(port), FRONTEND);
     let verdict = uplink(&mut Frame::<true>::new(frame), memory);
     let flows = memory.flows.borrow();
     let mut flows = flows.iter();
@@ -93,7 +84,7 @@ fn a_syn_that_comes_again_goes_to_who_takes_it_now() {
     assert_eq!(send(&memory, 1, syn()), Some(first), "while it takes flows");
     let other = [key(0), key(1)].into_iter().find(|task| *task != first);
     let other = other.unwrap();
-    memory.backends.get_mut(&first).unwrap().takes = 0;
+    memory.backends.get_mut(&first).unwrap().flags = 0;
     memory.slots.values_mut().for_each(|task| *task = other);
     assert_eq!(send(&memory, 1, ack()), Some(first), "not a SYN");
     assert_eq!(send(&memory, 1, syn()), Some(other));
@@ -101,23 +92,23 @@ fn a_syn_that_comes_again_goes_to_who_takes_it_now() {
     let mut memory = serving(INGRESS, REMOTE, 1);
     let task = send(&memory, 1, syn()).unwrap();
     let settled = memory.flows.get_mut().values_mut().next().unwrap();
-    settled.state &= !OPENING;
-    memory.backends.get_mut(&task).unwrap().takes = 0;
+    settled.state &= !EMBRYONIC;
+    memory.backends.get_mut(&task).unwrap().flags = 0;
     assert_eq!(send(&memory, 1, syn()), Some(task), "its client was there");
-    memory.flows.get_mut().values_mut().next().unwrap().state |= OPENING;
+    memory.flows.get_mut().values_mut().next().unwrap().state |= EMBRYONIC;
     for frontend in memory.frontends.values_mut() {
         frontend.count = 0;
     }
     assert_eq!(send(&memory, 1, syn()), Some(task), "nobody else takes it");
 }
 
-/// The same table with another way into it.
-fn picking(pick: u16, count: u32) -> Memory {
+/// An ingress node with local tasks, which it picks as `scheduler` says.
+fn picking(scheduler: u16, count: u32) -> Memory {
     let mut memory = serving(INGRESS, LOCAL, count);
     memory
         .frontends
         .values_mut()
-        .for_each(|frontend| frontend.pick = pick);
+        .for_each(|frontend| frontend.scheduler = scheduler);
     memory
 }
 
@@ -128,16 +119,16 @@ fn ack() -> Transport {
 proptest! {
     #[test]
     fn by_hash_every_node_sends_a_client_to_the_same_task(count in 1u32..80, port in 1000u16..) {
-        for pick in [PICK_SOURCE, PICK_FLOW] {
-            let first = send(&picking(pick, count), port, syn());
+        for scheduler in [SCHED_SH, SCHED_MAGLEV] {
+            let first = send(&picking(scheduler, count), port, syn());
             prop_assert!(first.is_some());
             // Another node, which sees the connection's middle first: a node went away.
-            let other = picking(pick, count);
+            let other = picking(scheduler, count);
             prop_assert_eq!(send(&other, port, ack()), first);
             let counted: u64 = other.counters.borrow().values().map(|task| task.new).sum();
             prop_assert_eq!(counted, 0, "it is no new connection");
             // And another connection of the same client.
-            if pick == PICK_SOURCE {
+            if scheduler == SCHED_SH {
                 prop_assert_eq!(send(&other, port ^ 1, syn()), first);
             }
         }
@@ -146,7 +137,7 @@ proptest! {
 
 #[test]
 fn by_the_hash_of_ports_a_clients_connections_reach_all_tasks() {
-    let memory = picking(PICK_FLOW, 6);
+    let memory = picking(SCHED_MAGLEV, 6);
     let tasks: BTreeSet<_> = (0..100)
         .map(|n| send(&memory, 2000 + n, syn()).unwrap())
         .collect();
@@ -156,13 +147,9 @@ fn by_the_hash_of_ports_a_clients_connections_reach_all_tasks() {
 #[test]
 fn in_turn_the_middle_of_a_connection_is_nobodys_and_a_reset_opens_nothing() {
     let reset = || Transport::Tcp(0x04, Vec::new(), 7);
-    for (pick, transport) in [
-        (PICK_TURN, ack()),
-        (PICK_TURN, reset()),
-        (PICK_SOURCE, reset()),
-    ] {
-        let memory = picking(pick, 6);
-        let frame = bare(transport).frame(client(1000), FRONTEND);
+    for (scheduler, transport) in [(SCHED_RR, ack()), (SCHED_RR, reset()), (SCHED_SH, reset())] {
+        let memory = picking(scheduler, 6);
+        let frame = Body::bare(transport).frame(client(1000), FRONTEND);
         let verdict = uplink(&mut Frame::<true>::new(frame), &memory);
         assert_eq!(verdict, Verdict::Pass);
         assert!(memory.flows.borrow().is_empty());
@@ -176,7 +163,7 @@ fn a_task_on_another_bridge_is_handed_to_that_bridge() {
         .backends
         .values_mut()
         .for_each(|backend| backend.link = 44);
-    let frame = bare(syn()).frame(client(1000), FRONTEND);
+    let frame = Body::bare(syn()).frame(client(1000), FRONTEND);
     let verdict = uplink(&mut Frame::<true>::new(frame), &memory);
     assert_eq!(verdict, Verdict::Container(44));
 }
@@ -190,7 +177,7 @@ fn while_there_is_no_bridge_to_the_task_a_containers_call_is_untouched() {
     });
     for transport in [syn(), Transport::Udp(true)] {
         let caller = SocketAddrV4::new(Ipv4Addr::new(172, 19, 0, 9), 1000);
-        let frame = bare(transport).frame(caller, FRONTEND);
+        let frame = Body::bare(transport).frame(caller, FRONTEND);
         let mut packet = Frame::<true>::new(frame.clone());
         assert_eq!(bridge(&mut packet, &memory), Verdict::Pass);
         assert_eq!(packet.bytes, frame);
@@ -200,10 +187,12 @@ fn while_there_is_no_bridge_to_the_task_a_containers_call_is_untouched() {
 #[test]
 fn an_answer_to_a_process_here_is_the_kernels_whatever_port_the_process_has() {
     // It called from a port that is published here, and its task is elsewhere.
-    let memory = serving(INGRESS, LOCAL, 1);
+    let mut memory = serving(INGRESS, LOCAL, 1);
+    let there = Backend::new(Be32::new(HOME.into()), REMOTE, 1);
+    memory.backends.insert(key(9), there);
     let process = FRONTEND;
     let called = SocketAddrV4::new(HOME, FRONTEND.port());
-    let answer = bare(Transport::Udp(true)).frame(called, process);
+    let answer = Body::bare(Transport::Udp(true)).frame(called, process);
     let mut frame = Frame::<false>::new(answer.clone());
     let segment = outer(&frame, &memory).unwrap();
     let flow = Flow::new(key(9), Be32::new(0));
@@ -218,13 +207,15 @@ fn an_answer_to_a_process_here_is_the_kernels_whatever_port_the_process_has() {
     let here = Be32::new(INGRESS.into());
     assert!(enter(
         &mut frame,
+        &memory,
         &segment,
         &there,
         here,
-        Way::ToClient,
+        Direction::ToClient,
         key(9)
     ));
-    // XDP leaves it to tc, which opens it on its way to the kernel.
+    // XDP leaves it to tc, which opens it on its way to the kernel: no way leads to the node itself.
+    frame.routed = false;
     let tunnelled = frame.bytes.clone();
     assert_eq!(uplink(&mut frame, &memory), Verdict::Pass);
     assert_eq!(frame.bytes, tunnelled);
@@ -246,7 +237,7 @@ fn what_nobody_can_answer_opens_no_flow() {
         for transport in [syn(), Transport::Udp(true)] {
             let memory = serving(INGRESS, LOCAL, 2);
             let before = memory.clone();
-            let frame = bare(transport).frame(SocketAddrV4::new(source, 1000), FRONTEND);
+            let frame = Body::bare(transport).frame(SocketAddrV4::new(source, 1000), FRONTEND);
             let mut packet = Frame::<true>::new(frame.clone());
             assert_eq!(uplink(&mut packet, &memory), Verdict::Pass, "{source}");
             assert_eq!(packet.bytes, frame, "{source}");

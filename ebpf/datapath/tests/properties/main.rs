@@ -7,12 +7,19 @@
     reason = "helpers of tests fail the test that calls them"
 )]
 
+mod faulty;
 mod nodes;
 mod packets;
 
+mod admission;
+mod alias;
 mod checksum;
 mod faults;
 mod flows;
+mod ingress;
+mod later_pieces;
 mod mss;
 mod parse;
 mod paths;
+mod proof;
+mod schedulers;

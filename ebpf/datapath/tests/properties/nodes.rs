@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
 
@@ -15,6 +16,9 @@ pub(crate) const INGRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 pub(crate) const HOME: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 /// What clients speak to.
 pub(crate) const FRONTEND: SocketAddrV4 = SocketAddrV4::new(INGRESS, 80);
+
+/// The keys of every node.
+const KEYS: TokenKeys = TokenKeys::new(1, TokenKey::new([1; 16]), TokenKey::new([2; 16]));
 
 /// Where task `n` is: its address on `docker_gwbridge`, and the target port.
 pub(crate) fn task(n: u32) -> SocketAddrV4 {
@@ -32,7 +36,9 @@ pub(crate) fn node(address: Ipv4Addr) -> Memory {
         settings: Some(Settings {
             node: Be32::new(address.into()),
             tunnel_port: Be16::new(6790),
-            zero: [0; 6],
+            mac: MAC,
+            zero: [0; 4],
+            epoch: 1,
             uplink: 2,
             mtu: 1500,
             bridge: 3,
@@ -40,7 +46,8 @@ pub(crate) fn node(address: Ipv4Addr) -> Memory {
         }),
         uplinks: [(0, Uplink::new(MAC))].into(),
         addresses: [address.into()].into(),
-        peers: [INGRESS.into(), HOME.into()].into(),
+        peers: [INGRESS, HOME].map(|peer| (peer.into(), KEYS)).into(),
+        token_keys: KEYS,
         ..Memory::default()
     }
 }

@@ -28,6 +28,23 @@ pub(crate) struct Body {
     pub(crate) payload: Vec<u8>,
 }
 
+impl Body {
+    /// Without options and payload.
+    pub(crate) fn bare(transport: Transport) -> Self {
+        Self {
+            transport,
+            tos: 0,
+            ip_options: Vec::new(),
+            payload: Vec::new(),
+        }
+    }
+}
+
+/// A TCP segment with these flags, and nothing else to it.
+pub(crate) fn segment(flags: u8) -> Body {
+    Body::bare(Transport::Tcp(flags, Vec::new(), 7))
+}
+
 /// Whole words of options.
 fn options() -> impl Strategy<Value = Vec<u8>> {
     (0usize..=10).prop_flat_map(|words| vec(any::<u8>(), words * 4))

@@ -7,7 +7,7 @@ use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
-use lb_datapath::parse::{Piece, outer};
+use lb_datapath::parse::{Fragment, outer};
 use lb_datapath::tunnel::OVERHEAD;
 use lb_datapath::uplink::uplink;
 use proptest::collection::vec;
@@ -129,7 +129,7 @@ proptest! {
         }
         let ipv4 = frame.get(12..14) == Some(&[0x08, 0x00]);
         let ours = outer(&Frame::<true>::new(frame.clone()), &Memory::default()).filter(|_| ipv4);
-        if ours.is_some_and(|segment| segment.piece == Piece::First) {
+        if ours.is_some_and(|segment| segment.piece == Fragment::First) {
             // A first fragment has the ports; the others read them where it says it is all.
             prop_assert_eq!(frame[FRAGMENT] & MORE, MORE);
             frame[FRAGMENT] ^= MORE;

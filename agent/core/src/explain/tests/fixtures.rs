@@ -1,13 +1,14 @@
 //! A node with two tasks, and questions to it.
 
-use crate::explain::{FrontendAsked, explain};
+use crate::explain::{FrontendQuery, explain};
 use crate::ids::{Key, TaskId};
 use crate::node::Node;
 use crate::report::Explanation;
-use crate::tell::tests::{swarm, this};
+use crate::report::build::tests::{swarm, this};
 use lb_abi::flow::{Flow, Tuple};
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
 use lb_abi::settings::{Settings, Uplink};
+use lb_abi::tunnel::TokenKeys;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
 use std::net::Ipv4Addr;
@@ -27,11 +28,12 @@ pub(super) fn memory() -> Memory {
     settings.node = be(1);
     settings.tunnel_port = Be16::new(6081);
     (settings.uplink, settings.mtu, settings.bridge) = (2, 1500, 3);
+    settings.mac = [2, 0, 0, 0, 0, 9];
     let mut memory = Memory {
         settings: Some(settings),
         uplinks: [(2, Uplink::new([2, 0, 0, 0, 0, 9]))].into(),
         addresses: [be(1).get()].into(),
-        peers: [be(2).get()].into(),
+        peers: [(be(2).get(), TokenKeys::default())].into(),
         now: 1_000,
         ..Memory::default()
     };
@@ -82,7 +84,7 @@ pub(super) fn ask(memory: &Memory, client: &str, frontend: &str) -> Explanation 
         ..this()
     };
     let before = memory.clone();
-    let frontend: FrontendAsked = frontend.parse().unwrap();
+    let frontend: FrontendQuery = frontend.parse().unwrap();
     let question = frontend
         .resolve(client.parse().unwrap(), &swarm(), &this)
         .unwrap();

@@ -1,8 +1,9 @@
 use super::*;
 use crate::node::Link;
-use lb_abi::service::{PICK_TURN, REMOTE};
+use lb_abi::service::{REMOTE, SCHED_RR};
 use lb_abi::settings::Settings;
-use lb_abi::{Be16, Be32, TCP};
+use lb_abi::tunnel::TokenKeys;
+use lb_abi::{Be16, Be32, TCP, UDP};
 
 const NODE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -35,14 +36,16 @@ fn want() -> state::State {
         settings: Some(Settings {
             node: Be32::new(NODE.into()),
             tunnel_port: Be16::new(7788),
-            zero: [0; 6],
+            mac: [2; 6],
+            zero: [0; 4],
+            epoch: 0,
             uplink: 2,
             mtu: 1500,
             bridge: 3,
             network: 1,
         }),
         addresses: [NODE].into(),
-        peers: [OTHER].into(),
+        peers: [(OTHER, TokenKeys::default())].into(),
         ..state::State::default()
     };
     let here = Be32::new(Ipv4Addr::new(172, 18, 0, 5).into());
@@ -118,30 +121,32 @@ fn a_task_that_takes_no_new_flows_keeps_its_own() {
 
 #[test]
 fn an_address_that_a_new_task_has_takes_new_flows() {
-    let mut want = want();
-    let old = Key(1);
-    let address = want.backends.get(&HERE).unwrap().address;
-    want.backends
-        .insert(old, Backend::new(address, LOCAL, SERVICE));
-    let lowered = lower(&want, &node());
-    let here = (Ipv4Addr::new(172, 18, 0, 5), 80);
-    assert_eq!(server(&lowered).reals[&here].weight, 1);
-    assert_eq!(lowered.tasks[&here.0], HERE);
+    // Whichever of the two comes first.
+    for old in [Key(1), Key(u64::MAX)] {
+        let mut want = want();
+        let address = want.backends.get(&HERE).unwrap().address;
+        want.backends
+            .insert(old, Backend::new(address, LOCAL, SERVICE));
+        let lowered = lower(&want, &node());
+        let here = (Ipv4Addr::new(172, 18, 0, 5), 80);
+        assert_eq!(server(&lowered).reals[&here].weight, 1, "{old}");
+        assert_eq!(lowered.tasks[&here.0], HERE, "{old}");
+    }
 }
 
 #[test]
-fn wishes_become_schedulers_persistence_and_sets() {
+fn options_become_schedulers_persistence_and_sets() {
     for (pick, scheduler) in [
-        (PICK_TURN, Scheduler::RoundRobin),
-        (PICK_LEAST, Scheduler::LeastConnections),
-        (PICK_SOURCE, Scheduler::SourceHash),
-        (PICK_FLOW, Scheduler::Maglev),
+        (SCHED_RR, Scheduler::RoundRobin),
+        (SCHED_LC, Scheduler::LeastConnections),
+        (SCHED_SH, Scheduler::SourceHash),
+        (SCHED_MAGLEV, Scheduler::Maglev),
     ] {
         let mut want = want();
         let mut frontend = *want.frontends.get(&port()).unwrap();
-        frontend.pick = pick;
+        frontend.scheduler = pick;
         frontend.flags = DIRECT | RESTRICTED;
-        frontend.keep = 56;
+        frontend.affinity_ticks = 56;
         want.frontends.insert(port(), frontend);
         let lowered = lower(&want, &node());
         assert_eq!(server(&lowered).scheduler, scheduler);
@@ -161,6 +166,42 @@ fn networks_within_others_are_not_told_twice() {
     let lowered = lower(&want, &node());
     let allowed = |element: &&Element| matches!(element, Element::Allowed(..));
     assert_eq!(lowered.state.elements.iter().filter(allowed).count(), 2);
+}
+
+#[test]
+fn a_restriction_holds_for_datagrams_as_for_connections() {
+    let mut want = want();
+    let datagrams = Port::new(Be16::new(8080), UDP);
+    want.tables.insert((datagrams, 1), vec![HERE, THERE]);
+    let frontend = Frontend {
+        flags: RESTRICTED,
+        ..Frontend::new(Be16::new(80), 2, 1, SERVICE)
+    };
+    want.frontends.insert(datagrams, frontend);
+    let network = "192.0.2.0/24".parse().unwrap();
+    want.allowed.insert((datagrams, network));
+    let elements = lower(&want, &node()).state.elements;
+    assert!(elements.contains(&Element::Restricted(datagrams)));
+    assert!(elements.contains(&Element::Allowed(datagrams, network)));
+    assert!(
+        !elements.contains(&Element::Restricted(port())),
+        "another one"
+    );
+}
+
+#[test]
+fn a_port_of_the_hosts_own_is_not_claimed_and_its_tasks_are_reached_by_the_tunnel() {
+    let mut want = want();
+    want.barred.insert(port());
+    let lowered = lower(&want, &node());
+    let elements = &lowered.state.elements;
+    let claims =
+        |element: &&Element| matches!(element, Element::Claim(..) | Element::Published(..));
+    assert_eq!(elements.iter().find(claims), None);
+    let servers: Vec<&Server> = lowered.state.servers.keys().collect();
+    assert!(matches!(servers[..], [Server::Mark(_)]), "{servers:?}");
+    let tags = |element: &&Element| matches!(element, Element::Tag(..));
+    assert_eq!(elements.iter().filter(tags).count(), 1);
 }
 
 #[test]
@@ -191,9 +232,15 @@ fn nothing_is_kept_on_a_node_without_a_way_out() {
 
 #[test]
 fn answers_of_a_task_are_not_tracked_unless_docker_publishes_its_service_too() {
-    let answer = Element::Answer(Ipv4Addr::new(172, 18, 0, 5), Port::new(Be16::new(80), TCP));
+    let from = Ipv4Addr::new(172, 18, 0, 5);
+    let at = Port::new(Be16::new(80), TCP);
+    let both = [Element::Answer(from, at), Element::TrackedAnswer(from, at)];
+    let there = |want: &state::State| {
+        let elements = lower(want, &node()).state.elements;
+        both.map(|one| elements.contains(&one))
+    };
     let mut want = want();
-    assert!(lower(&want, &node()).state.elements.contains(&answer));
+    assert_eq!(there(&want), [true, false]);
     want.tracked.insert(Key(SERVICE));
-    assert!(!lower(&want, &node()).state.elements.contains(&answer));
+    assert_eq!(there(&want), [false, true]);
 }

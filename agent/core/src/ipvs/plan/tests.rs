@@ -7,6 +7,7 @@ use crate::node::Node;
 use crate::state;
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE};
 use lb_abi::settings::Settings;
+use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32, TCP};
 use proptest::collection::{btree_map, btree_set};
 use proptest::prelude::*;
@@ -19,6 +20,15 @@ fn fake(state: State, faults: BTreeSet<usize>) -> FakeKernel<State, Op> {
     kernel
 }
 
+/// Keys of an epoch and the next one; of nobody for 0.
+fn keys(epoch: u32) -> TokenKeys {
+    let key = |epoch: u32| TokenKey::new([epoch.try_into().unwrap(); 16]);
+    match epoch {
+        0 => TokenKeys::default(),
+        epoch => TokenKeys::new(epoch, key(epoch), key(epoch + 1)),
+    }
+}
+
 /// What services ask for: ports with tasks here and elsewhere, some of which take no new flows.
 fn lowered() -> impl Strategy<Value = Lowered> {
     let backends = btree_map(
@@ -27,20 +37,27 @@ fn lowered() -> impl Strategy<Value = Lowered> {
         0..12,
     );
     let ports = btree_map(1u16..9, (1u16..5, 1u64..4), 0..5);
-    (backends, ports, btree_set(1u32..6, 0..4), 0u32..3).prop_map(
-        |(backends, ports, peers, bridge)| {
+    let peers = btree_map(1u32..6, 0u8..4, 0..4);
+    (backends, ports, peers, (0u32..3, 0u32..4)).prop_map(
+        |(backends, ports, peers, (bridge, epoch))| {
             let mut want = state::State {
                 settings: Some(Settings {
                     node: Be32::new(0x0a00_0001),
                     tunnel_port: Be16::new(7),
-                    zero: [0; 6],
+                    mac: [2; 6],
+                    zero: [0; 4],
+                    epoch,
                     uplink: 2,
                     mtu: 1500,
                     bridge,
                     network: 1,
                 }),
                 addresses: [1u32, 2].map(Into::into).into(),
-                peers: peers.into_iter().map(Into::into).collect(),
+                token_keys: Some(keys(epoch)),
+                peers: peers
+                    .into_iter()
+                    .map(|(peer, epoch)| (peer.into(), keys(epoch.into())))
+                    .collect(),
                 ..state::State::default()
             };
             for (key, (address, local, service, _)) in &backends {
@@ -93,18 +110,18 @@ proptest! {
         have in lowered(), want in lowered(),
     ) {
         let mut state = have.state;
-        for op in plan(&want.state, &state.clone(), Gate::Open) {
+        for op in plan(&want.state, &state.clone(), Prune::Allowed) {
             op.apply_to(&mut state);
             prop_assert_eq!(consistent(&state), Ok(()), "after {}", op);
         }
         prop_assert_eq!(&state, &want.state);
-        prop_assert_eq!(plan(&want.state, &state, Gate::Open), vec![]);
+        prop_assert_eq!(plan(&want.state, &state, Prune::Allowed), vec![]);
     }
 
     #[test]
     fn with_a_view_that_is_not_complete_nothing_goes(have in lowered(), want in lowered()) {
         let mut state = have.state.clone();
-        for op in plan(&want.state, &have.state, Gate::AddOnly) {
+        for op in plan(&want.state, &have.state, Prune::Withheld) {
             op.apply_to(&mut state);
         }
         for server in have.state.servers.keys() {
@@ -120,14 +137,33 @@ proptest! {
         have in lowered(), want in lowered(), faults in btree_set(0usize..40, 0..6),
     ) {
         let mut kernel = fake(have.state.clone(), faults);
-        let ops = plan(&want.state, &have.state, Gate::Open);
+        let ops = plan(&want.state, &have.state, Prune::Allowed);
         let _ = apply_all(&mut kernel, &ops);
         prop_assert_eq!(consistent(&kernel.observe().unwrap()), Ok(()));
         kernel.faults.clear();
-        let ops = plan(&want.state, &kernel.observe().unwrap(), Gate::Open);
+        let ops = plan(&want.state, &kernel.observe().unwrap(), Prune::Allowed);
         prop_assert!(apply_all(&mut kernel, &ops).is_empty());
         prop_assert_eq!(kernel.observe().unwrap(), want.state);
     }
+}
+
+/// Also with a view in which nothing goes else: whoever had a key two epochs ago is believed no more.
+#[test]
+fn a_nodes_old_cookies_go_with_its_new_ones() {
+    let peer = Ipv4Addr::new(10, 0, 0, 2);
+    let cookies = |all: [u8; 2]| State {
+        elements: all.map(|of| Element::CookieFrom(peer, [of; 3])).into(),
+        ..State::default()
+    };
+    let mut state = cookies([1, 2]);
+    let other = Element::CookieFrom(Ipv4Addr::new(10, 0, 0, 3), [1; 3]);
+    state.elements.insert(other);
+    for op in plan(&cookies([2, 3]), &state.clone(), Prune::Withheld) {
+        op.apply_to(&mut state);
+    }
+    let mut expected = cookies([2, 3]);
+    expected.elements.insert(other);
+    assert_eq!(state, expected);
 }
 
 #[test]
@@ -146,7 +182,7 @@ fn a_refused_server_is_not_claimed() {
         ..State::default()
     };
     let mut kernel = fake(State::default(), [0].into());
-    let errors = apply_all(&mut kernel, &plan(&want, &State::default(), Gate::Open));
+    let errors = apply_all(&mut kernel, &plan(&want, &State::default(), Prune::Allowed));
     assert_eq!(errors.len(), 1);
     assert_eq!(kernel.observe().unwrap(), State::default());
 }

@@ -142,7 +142,7 @@ fn lifetimes_ports_and_jumps_are_sent_as_nft_does() {
                 value: None,
                 time: Some(Duration::from_secs(130)),
             },
-            Expression::SetPort(transport(2, 2), 16, Register::W0),
+            Expression::SetSummed(transport(2, 2), 16, Register::W0),
             Expression::Verdict(Verdict::Return),
             Expression::Verdict(Verdict::Jump("j")),
         ],
@@ -156,12 +156,29 @@ fn lifetimes_ports_and_jumps_are_sent_as_nft_does() {
     );
 }
 
+/// `@th,72,16 set ip daddr map @m`: no checksum covers it.
+#[test]
+fn bytes_behind_headers_are_sent_as_nft_does() {
+    is_sent_as(
+        &[
+            Expression::Payload(DESTINATION, Register::W0),
+            Expression::Lookup(set("m"), Register::W0, Found::Value(Register::W0)),
+            Expression::Set(transport(9, 2), Register::W0),
+        ],
+        &[
+            "340001800c0001007061796c6f616400240002800800010000000001080002000000000108000300000000100800040000000004",
+            "2c0001800b0001006c6f6f6b757000001c00028008000200000000010800030000000001060001006d000000",
+            "340001800c0001007061796c6f616400240002800800050000000001080002000000000208000300000000090800040000000002",
+        ],
+    );
+}
+
 /// `fib daddr type local dup to ip daddr`, `snat to 240.0.0.2:61000-65535`
 #[test]
 fn routes_copies_and_nat_are_sent_as_nft_does() {
     is_sent_as(
         &[
-            Expression::DestinationType(Register::W0),
+            Expression::AddressType(Address::Destination, Register::W0),
             Expression::Compare(
                 Register::W0,
                 Comparison::Equal,

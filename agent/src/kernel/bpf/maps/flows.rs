@@ -1,4 +1,4 @@
-//! The two tables of flows as one: those whose clients are known to be there, and the rest.
+//! The two tables of flows as one: established flows, and flows whose handshake is not complete.
 
 use super::{Failure, Table, pinned};
 use aya::maps::Map;
@@ -13,12 +13,12 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    /// By handles of their own.
+    /// Opens handles of their own.
     pub(crate) fn open(directory: &Path) -> Result<Self, Failure> {
         let open = |name| Table::new(name, pinned(directory, name, Map::LruHashMap)?);
         Ok(Self {
             settled: open("LB_FLOWS")?,
-            opening: open("LB_OPENING")?,
+            opening: open("LB_EMBRYONIC")?,
         })
     }
 
@@ -29,7 +29,7 @@ impl Flows {
         })
     }
 
-    /// Those whose tuples are `wanted`, as programs would find them.
+    /// The flows whose tuples are `wanted`; an established one hides an opening one, as for programs.
     pub(crate) fn walk(
         &self,
         wanted: impl Fn(&Tuple) -> bool,
@@ -39,9 +39,8 @@ impl Flows {
         Ok(flows)
     }
 
-    /// Removes what is not to be `kept`.
-    pub(crate) fn retain(&mut self, kept: impl Fn(&Flow) -> bool) -> Result<(), Failure> {
-        self.settled.retain(&kept)?;
-        self.opening.retain(&kept)
+    /// Removes flows that are not to be `kept`. Returns whether the walk came to the end of both maps.
+    pub(crate) fn retain(&mut self, kept: impl Fn(&Flow) -> bool) -> Result<bool, Failure> {
+        Ok(self.settled.retain(&kept)? & self.opening.retain(&kept)?)
     }
 }

@@ -1,7 +1,7 @@
 //! Networks of clients, in a map that finds the longest prefix.
 
-use super::{Failure, absent, failed};
-use crate::kernel::bpf::wire::Wire;
+use super::{Failure, absent, failed, walk};
+use crate::kernel::bpf::pod::Pod;
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Map, MapData};
 use ipnet::Ipv4Net;
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 /// Which clients may use which restricted port.
-pub(crate) struct Networks(&'static str, LpmTrie<MapData, Wire<Source>, u32>);
+pub(crate) struct Networks(&'static str, LpmTrie<MapData, Pod<Source>, u32>);
 
 impl Networks {
     pub(crate) fn new(name: &'static str, map: Map) -> Result<Self, Failure> {
@@ -32,9 +32,9 @@ impl Networks {
 
     pub(crate) fn entries(&self) -> Result<BTreeSet<(Port, Ipv4Net)>, Failure> {
         let mut entries = BTreeSet::new();
-        for key in self.1.keys() {
+        for key in self.1.keys().take(walk::STEPS) {
             let key = key.map_err(failed(self.0))?;
-            let Wire(source) = key.data();
+            let Pod(source) = key.data();
             let bits = key.prefix_len().saturating_sub(Source::PORT_BITS);
             let address = Ipv4Addr::from(source.address.get());
             // Longer than 32 bits it can't be: the map has no such keys.
@@ -47,13 +47,13 @@ impl Networks {
     }
 }
 
-fn key(port: Port, network: Ipv4Net) -> Key<Wire<Source>> {
+fn key(port: Port, network: Ipv4Net) -> Key<Pod<Source>> {
     let source = Source {
         port,
         address: Be32::new(network.network().into()),
     };
     Key::new(
         Source::PORT_BITS + u32::from(network.prefix_len()),
-        Wire(source),
+        Pod(source),
     )
 }

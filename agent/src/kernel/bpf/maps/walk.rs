@@ -1,27 +1,72 @@
 //! Reading maps that programs write at the same time.
+//!
+//! The kernel begins a walk anew when the key that it stands at was removed. A flood of new flows
+//! removes keys as fast as anybody can read them, so that a walk might never end and see the
+//! same keys over and over: every walk here has an end, and what it keeps has a size.
 
-use super::{Plain, Table, absent, failed};
-use crate::kernel::bpf::Failure;
+use super::{Failure, Plain, Table, absent, failed};
 use std::collections::BTreeMap;
 
-/// The kernel begins anew when the key that a walk stands at is removed. Twice the
-/// largest map is enough for every walk that gets on at all.
-const STEPS: usize = 2 * lb_abi::limits::FLOWS as usize;
+/// Twice the largest map is enough for every walk that gets on at all.
+pub(super) const STEPS: usize = 2 * lb_abi::limits::FLOWS as usize;
 
-impl<K: Plain + Ord, V: Plain> Table<K, V> {
-    /// The entries whose keys are `wanted`, each once. Ones that come or go meanwhile
-    /// may be missing or not; the walk always ends.
-    pub(crate) fn walk(&self, wanted: impl Fn(&K) -> bool) -> Result<BTreeMap<K, V>, Failure> {
-        let mut found = BTreeMap::new();
+impl<K: Plain, V: Plain> Table<K, V> {
+    /// Shows each entry to `visit`. Ones that come or go meanwhile may be missed, or be seen twice.
+    /// Returns whether the walk came to the end of the map.
+    pub(crate) fn visit(&self, visit: impl FnMut(K, V)) -> Result<bool, Failure> {
+        self.visit_keys(|_| true, visit)
+    }
+
+    fn visit_keys(
+        &self,
+        wanted: impl Fn(&K) -> bool,
+        mut visit: impl FnMut(K, V),
+    ) -> Result<bool, Failure> {
+        let mut steps = 0;
         for key in self.1.keys().take(STEPS) {
+            steps += 1;
             let key = key.map_err(failed(self.0))?;
             if !wanted(&key.0) {
                 continue;
             }
             if let Some(value) = absent(self.1.get(&key, 0)).map_err(failed(self.0))? {
-                found.insert(key.0, value.0);
+                visit(key.0, value.0);
             }
         }
+        Ok(steps < STEPS)
+    }
+
+    /// Removes entries that are not to be `kept`. Returns whether the walk came to the end of the map.
+    pub(crate) fn retain(&mut self, kept: impl Fn(&V) -> bool) -> Result<bool, Failure> {
+        let mut gone = Vec::new();
+        let whole = self.visit(|key, value| {
+            if !kept(&value) {
+                gone.push(key);
+            }
+        })?;
+        for key in gone {
+            // The key may have a new value by now.
+            if self.get(&key)?.is_some_and(|value| !kept(&value)) {
+                self.remove(&key)?;
+            }
+        }
+        Ok(whole)
+    }
+}
+
+impl<K: Plain + Ord, V: Plain> Table<K, V> {
+    /// All entries, each once. Ones that come or go meanwhile may be missing or not.
+    pub(crate) fn entries(&self) -> Result<BTreeMap<K, V>, Failure> {
+        self.walk(|_| true)
+    }
+
+    /// The entries whose keys are `wanted`, each once. Ones that come or go meanwhile
+    /// may be missing or not.
+    pub(crate) fn walk(&self, wanted: impl Fn(&K) -> bool) -> Result<BTreeMap<K, V>, Failure> {
+        let mut found = BTreeMap::new();
+        self.visit_keys(wanted, |key, value| {
+            found.insert(key, value);
+        })?;
         Ok(found)
     }
 }

@@ -1,11 +1,11 @@
 //! A running agent, fed by hand.
 
 use crate::certs::testing::{Authority, Role};
-use crate::sync::feed::Feed;
+use crate::sync::cluster_view::ClusterView;
 use crate::watch::info::Info;
 use crate::watch::{EngineUpdate, LocalUpdate};
 use lb_core::overlay::LocalEvent;
-use lb_core::snapshot::{Sign, Snapshot};
+use lb_core::snapshot::{LocalHealth, Snapshot};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// A running agent, and the hands that feed it.
+/// A running agent, and the hands that cluster it.
 pub(in crate::sync::tests) struct Agent {
-    pub(in crate::sync::tests) feed: Feed,
+    pub(in crate::sync::tests) cluster: ClusterView,
     pub(in crate::sync::tests) address: Ipv4Addr,
     pub(super) home: TempDir,
-    pub(super) id: String,
+    pub(in crate::sync::tests) id: String,
     pub(super) engine: mpsc::Sender<EngineUpdate>,
     pub(super) local: mpsc::Sender<LocalUpdate>,
     pub(super) info: watch::Sender<Arc<Info>>,
@@ -42,39 +42,39 @@ impl Agent {
     }
 
     pub(in crate::sync::tests) async fn until(&mut self, holds: impl Fn(&Snapshot) -> bool) {
-        let seen = self.feed.snapshot.wait_for(|snapshot| holds(snapshot));
+        let seen = self.cluster.snapshot.wait_for(|snapshot| holds(snapshot));
         timeout(SOON, seen).await.expect("in time").unwrap();
     }
 
-    pub(in crate::sync::tests) async fn sees(&mut self, task: &str, sign: Sign) {
+    pub(in crate::sync::tests) async fn sees(&mut self, task: &str, health: LocalHealth) {
         let task = task.into();
-        self.until(|s| s.tasks.get(&task).is_some_and(|task| task.sign == sign))
+        self.until(|s| s.tasks.get(&task).is_some_and(|task| task.health == health))
             .await;
     }
 
     pub(in crate::sync::tests) async fn has_agents(&self, count: usize) {
-        let mut agents = self.feed.agents.clone();
+        let mut agents = self.cluster.agents.clone();
         let seen = agents.wait_for(|agents| agents.len() == count);
         timeout(SOON, seen).await.expect("in time").unwrap();
     }
 
     pub(in crate::sync::tests) async fn connected(&self) {
-        let mut source = self.feed.source.clone();
+        let mut source = self.cluster.source.clone();
         let seen = source.wait_for(|source| source.connected);
         timeout(SOON, seen).await.expect("in time").unwrap();
     }
 
     pub(in crate::sync::tests) async fn source_is(&self, address: Ipv4Addr) {
-        let mut source = self.feed.source.clone();
+        let mut source = self.cluster.source.clone();
         let name = format!("{address}:");
         let seen = source.wait_for(|s| s.connected && s.name.starts_with(&name));
         timeout(SOON, seen).await.expect("in time").unwrap();
     }
 
     pub(in crate::sync::tests) async fn has_trouble(&self, words: &str) {
-        let mut source = self.feed.source.clone();
-        let says = |sentence: &String| sentence.contains(words);
-        let seen = source.wait_for(|s| s.sentence.as_ref().is_some_and(says));
+        let mut source = self.cluster.source.clone();
+        let says = |message: &String| message.contains(words);
+        let seen = source.wait_for(|s| s.message.as_ref().is_some_and(says));
         timeout(SOON, seen).await.expect("in time").unwrap();
     }
 

@@ -1,0 +1,195 @@
+//! The incremental desired state: it keeps the inputs from which it was computed. If only tasks have
+//! changed since, [`Desired::update`] computes the services concerned, and no others.
+
+use super::ports::{Asked, Number, by_swarm, port_owners};
+use super::service::{ServiceContext, serve, withdraw};
+use super::{endpoint, node_state};
+use crate::config::Config;
+use crate::ids::{ServiceId, TaskId};
+use crate::node::Node;
+use crate::persistent::PersistentMap;
+use crate::report::Problem;
+use crate::snapshot::{Proto, Snapshot};
+use crate::state::State;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The desired state, and the inputs from which it was computed.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// The desired state of the kernel.
+    pub want: State,
+    snapshot: Snapshot,
+    node: Node,
+    config: Config,
+    asked: BTreeMap<ServiceId, Asked>,
+    port_owners: BTreeMap<Number, ServiceId>,
+    by_swarm: BTreeSet<Number>,
+    members: PersistentMap<ServiceId, BTreeSet<TaskId>>,
+    problems: BTreeMap<ServiceId, Vec<Problem>>,
+}
+
+impl Desired {
+    /// Computes the desired state from the whole snapshot, as [`super::desired`] does.
+    #[must_use]
+    pub fn full(snapshot: &Snapshot, node: &Node, config: &Config, have: &State) -> Self {
+        let node_state = node_state(snapshot, node, config, have);
+        let possible = node_state.is_some();
+        let mut members: BTreeMap<ServiceId, BTreeSet<TaskId>> = BTreeMap::new();
+        for (id, task) in &snapshot.tasks {
+            let service = task.service.clone();
+            members.entry(service).or_default().insert(id.clone());
+        }
+        let services = snapshot.services.iter();
+        let asked = services.map(|(id, service)| (id.clone(), Asked::of(service, config)));
+        let asked = asked.collect();
+        let mut desired = Self {
+            want: node_state.unwrap_or_default(),
+            snapshot: snapshot.clone(),
+            node: node.clone(),
+            config: config.clone(),
+            port_owners: port_owners(snapshot, &asked, have),
+            by_swarm: by_swarm(snapshot),
+            asked,
+            members: members.into_iter().collect(),
+            problems: BTreeMap::new(),
+        };
+        if possible {
+            for (id, _) in &snapshot.services {
+                desired.serve(id, have);
+            }
+        }
+        desired
+    }
+
+    /// Computes the desired state for another view: equal to [`Self::full`], provided that `have` is this
+    /// one's `want`; faster if little has changed.
+    #[must_use]
+    pub fn update(self, snapshot: &Snapshot, node: &Node, config: &Config, have: &State) -> Self {
+        let Some(services) = self.concerned(snapshot, node, config) else {
+            return Self::full(snapshot, node, config, have);
+        };
+        let mut next = self;
+        for id in &services {
+            next.withdraw(id);
+        }
+        for change in snapshot.tasks.changes(&next.snapshot.tasks) {
+            if let Some(before) = change.before()
+                && let Some(members) = next.members.get_mut(&before.service)
+            {
+                members.remove(change.key());
+            }
+            if let Some(now) = change.now() {
+                if !next.members.contains_key(&now.service) {
+                    next.members.insert(now.service.clone(), BTreeSet::new());
+                }
+                if let Some(members) = next.members.get_mut(&now.service) {
+                    members.insert(change.key().clone());
+                }
+            }
+        }
+        next.snapshot = snapshot.clone();
+        next.node = node.clone();
+        next.want.endpoints = endpoint::known(node);
+        for id in &services {
+            next.serve(id, have);
+        }
+        next
+    }
+
+    /// What can't be served.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = self.problems.values().flatten().cloned().collect();
+        problems.extend(endpoint::shared(&self.node));
+        problems
+    }
+
+    /// The services of the tasks that have changed; none if more than tasks has.
+    fn concerned(
+        &self,
+        snapshot: &Snapshot,
+        node: &Node,
+        config: &Config,
+    ) -> Option<BTreeSet<ServiceId>> {
+        let others = Node {
+            tasks: self.node.tasks.clone(),
+            listening: self.node.listening.clone(),
+            ..node.clone()
+        };
+        let same = others == self.node
+            && *config == self.config
+            && snapshot.nodes == self.snapshot.nodes
+            && snapshot.services == self.snapshot.services;
+        if !same || self.want.settings.is_none() {
+            return None;
+        }
+        let mut services = BTreeSet::new();
+        for change in snapshot.tasks.changes(&self.snapshot.tasks) {
+            let tasks = change.now().into_iter().chain(change.before());
+            services.extend(tasks.map(|task| task.service.clone()));
+        }
+        // Tasks of this node whose addresses have changed.
+        let moved = |a: &Node, b: &Node| -> Vec<TaskId> {
+            let differs = a
+                .tasks
+                .iter()
+                .filter(|(id, at)| b.tasks.get(id) != Some(at));
+            differs.map(|(id, _)| id.clone()).collect()
+        };
+        for id in [moved(node, &self.node), moved(&self.node, node)].concat() {
+            let task = snapshot.tasks.get(&id);
+            services.extend(task.map(|task| task.service.clone()));
+        }
+        services.extend(self.heard(node));
+        Some(services)
+    }
+
+    /// The services that have ports on which other processes of the host listen now, or none does
+    /// any more.
+    fn heard<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = ServiceId> + 'a {
+        let (now, before) = (&node.listening, &self.node.listening);
+        let ports = now.keys().chain(before.keys());
+        let changed = ports.filter(|port| now.get(port) != before.get(port));
+        changed.filter_map(|port| self.port_owners.get(port).cloned())
+    }
+
+    /// Does it matter whether processes of the host listen on `port`?
+    #[must_use]
+    pub fn publishes(&self, port: &(u16, Proto)) -> bool {
+        self.port_owners.contains_key(port)
+    }
+
+    fn serve(&mut self, id: &ServiceId, have: &State) {
+        let Some(service) = self.snapshot.services.get(id) else {
+            return;
+        };
+        let Some(asked) = self.asked.get(id) else {
+            return;
+        };
+        let world = ServiceContext {
+            snapshot: &self.snapshot,
+            node: &self.node,
+            have,
+            port_owners: &self.port_owners,
+            by_swarm: &self.by_swarm,
+        };
+        let tasks = self.members.get(id).into_iter().flatten();
+        let tasks = tasks.filter_map(|id| Some((id, self.snapshot.tasks.get(id)?)));
+        let problems = serve(&world, id, service, asked, tasks, &mut self.want);
+        if !problems.is_empty() {
+            self.problems.insert(id.clone(), problems);
+        }
+    }
+
+    fn withdraw(&mut self, id: &ServiceId) {
+        let Some(asked) = self.asked.get(id) else {
+            return;
+        };
+        let tasks = self.members.get(id).into_iter().flatten();
+        withdraw(id, asked, tasks, &mut self.want);
+        self.problems.remove(id);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+use super::*;
+use crate::desired::desired;
+use crate::node::{Link, Listener, TaskAddress};
+use crate::plan::{Prune, plan};
+use crate::snapshot::{
+    DesiredState, LocalHealth, NodeState, PublishMode, PublishedPort, Service, SwarmNode, Task,
+    TaskState,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::net::Ipv4Addr;
+
+/// What may happen between two views.
+#[derive(Clone, Debug)]
+enum Step {
+    Task(u8, Task),
+    TaskGone(u8),
+    /// Where an own task is, or that it is nowhere.
+    Address(u8, Option<u8>),
+    Service(u8, Service),
+    ServiceGone(u8),
+    Node(u8, NodeState),
+    Bridge(bool),
+    /// Somebody listens on a port of the host, or nobody does any more.
+    Listens(u16, Option<(bool, bool)>),
+}
+
+fn task() -> impl Strategy<Value = Task> {
+    let state = prop_oneof![
+        4 => Just(TaskState::Running),
+        1 => Just(TaskState::Starting),
+        1 => Just(TaskState::Ended),
+    ];
+    let desired = prop_oneof![4 => Just(DesiredState::Running), 1 => Just(DesiredState::Ended)];
+    let health = prop_oneof![
+        4 => Just(LocalHealth::Ok),
+        1 => Just(LocalHealth::Stopping),
+        1 => Just(LocalHealth::Dead),
+    ];
+    (0u8..4, 0u8..4, state, desired, health).prop_map(|(service, node, state, desired, health)| {
+        Task {
+            service: id("service", service).as_str().into(),
+            node: id("node", node).as_str().into(),
+            slot: 1,
+            state,
+            desired,
+            container: None,
+            host_ports: Vec::new(),
+            health,
+        }
+    })
+}
+
+fn service() -> impl Strategy<Value = Service> {
+    // Few ports, so that services get into each other's way.
+    let port = (0u16..4, any::<bool>()).prop_map(|(port, udp)| PublishedPort {
+        proto: if udp { Proto::Udp } else { Proto::Tcp },
+        published: 8080 + port,
+        target: 80,
+        mode: PublishMode::Ingress,
+    });
+    let label = prop_oneof![
+        Just(None),
+        Just(Some(("swarmlb.policy", "maglev"))),
+        Just(Some(("swarmlb.allow", "10.0.0.0/8"))),
+        Just(Some(("swarmlb.local", "prefer"))),
+        Just(Some(("swarmlb.publish", "8080:80,8082:81/udp"))),
+        Just(Some(("swarmlb.publish", "80:80,8081:80,2377:80"))),
+        Just(Some(("swarmlb.policy", "no such thing"))),
+    ];
+    (vec(port, 0..3), label, any::<bool>(), 0u64..3).prop_map(|(ports, label, removed, created)| {
+        Service {
+            name: "name".to_owned(),
+            labels: label
+                .map(|(label, value)| (label.to_owned(), value.to_owned()))
+                .into_iter()
+                .collect(),
+            ports,
+            removed,
+            created,
+        }
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0u8..20, task()).prop_map(|(n, task)| Step::Task(n, task)),
+        3 => (0u8..20).prop_map(Step::TaskGone),
+        3 => (0u8..20, any::<Option<u8>>()).prop_map(|(n, at)| Step::Address(n, at)),
+        1 => (0u8..4, service()).prop_map(|(n, service)| Step::Service(n, service)),
+        1 => (0u8..4).prop_map(Step::ServiceGone),
+        1 => (0u8..4, prop_oneof![Just(NodeState::Ready), Just(NodeState::Down)])
+            .prop_map(|(n, state)| Step::Node(n, state)),
+        1 => any::<bool>().prop_map(Step::Bridge),
+        3 => (8080u16..8084, any::<Option<(bool, bool)>>())
+            .prop_map(|(port, who)| Step::Listens(port, who)),
+    ]
+}
+
+fn id(kind: &str, n: u8) -> String {
+    format!("{kind}{n}")
+}
+
+fn take(step: Step, snapshot: &mut Snapshot, node: &mut Node) {
+    match step {
+        Step::Task(n, task) => {
+            snapshot.tasks.insert(id("task", n).as_str().into(), task);
+        }
+        Step::TaskGone(n) => {
+            snapshot.tasks.remove(&id("task", n).as_str().into());
+        }
+        Step::Address(n, at) => {
+            let task = TaskId::from(id("task", n).as_str());
+            match at {
+                Some(at) => {
+                    let at = TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, at));
+                    node.tasks.insert(task, at);
+                }
+                None => {
+                    node.tasks.remove(&task);
+                }
+            }
+        }
+        Step::Service(n, service) => {
+            snapshot
+                .services
+                .insert(id("service", n).as_str().into(), service);
+        }
+        Step::ServiceGone(n) => {
+            snapshot.services.remove(&id("service", n).as_str().into());
+        }
+        Step::Node(n, state) => {
+            let member = SwarmNode {
+                hostname: String::new(),
+                address: Some(Ipv4Addr::new(10, 0, 0, n)),
+                state,
+                manager: false,
+                draining: false,
+                datapath: None,
+                token_keys: None,
+            };
+            snapshot.nodes.insert(id("node", n).as_str().into(), member);
+        }
+        Step::Listens(port, None) => {
+            node.listening.remove(&(port, Proto::Tcp));
+        }
+        Step::Listens(port, Some((engine, passing))) => {
+            let listener = Listener {
+                address: Ipv4Addr::UNSPECIFIED.into(),
+                engine,
+                passing,
+            };
+            node.listening.insert((port, Proto::Tcp), listener);
+        }
+        Step::Bridge(there) => node.bridge = there.then(|| link("docker_gwbridge", 3)),
+    }
+}
+
+fn link(name: &str, index: u32) -> Link {
+    Link {
+        name: name.to_owned(),
+        index,
+        mtu: 1500,
+        mac: [2; 6],
+        xdp: true,
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_follows_from_the_last_view_is_what_follows_from_the_whole_one(
+        begin in vec(step(), 0..40),
+        services in vec(service(), 4),
+        steps in vec(vec(step(), 0..4), 1..12),
+    ) {
+        let mut node = Node {
+            id: "node0".into(),
+            address: Some(Ipv4Addr::new(10, 0, 0, 1)),
+            uplink: Some(link("eth0", 2)),
+            ..Node::default()
+        };
+        let mut snapshot = Snapshot::default();
+        for (n, service) in (0..).zip(services) {
+            snapshot.services.insert(id("service", n).as_str().into(), service);
+        }
+        for step in begin {
+            take(step, &mut snapshot, &mut node);
+        }
+        let config = Config::default();
+        let mut stepwise = Desired::full(&snapshot, &node, &config, &State::default());
+        for step in steps {
+            let have = stepwise.want.clone();
+            for step in step {
+                take(step, &mut snapshot, &mut node);
+            }
+            stepwise = stepwise.update(&snapshot, &node, &config, &have);
+            let (want, problems) = desired(&snapshot, &node, &config, &have);
+            prop_assert_eq!(&stepwise.want, &want);
+            prop_assert_eq!(stepwise.problems(), problems);
+            // And a plan does not mind that they share.
+            let mut got = have.clone();
+            for op in plan(&stepwise.want, &have, Prune::Allowed) {
+                op.apply_to(&mut got);
+            }
+            // Which ports are barred is in no map, and not read back.
+            got.barred.clone_from(&want.barred);
+            got.reuse_from(&want);
+            prop_assert_eq!(got, want);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a tunnel packet bears to show that it comes from the node whose address it has: as much of a keyed hash of both
+//! nodes' addresses as the tunnel's header has room for.
+//!
+//! The keys are those of the tokens of the eBPF path, with their epochs ([`crate::token`]): a node sends by its current
+//! one, and takes what follows from either of the sender's.
+
+use super::state::{Cookie, Element, State};
+use crate::state;
+use crate::token;
+use lb_abi::settings::Settings;
+use lb_abi::tunnel::{TokenKey, TokenKeys};
+use siphasher::sip::SipHasher13;
+use std::collections::BTreeSet;
+use std::hash::Hasher as _;
+use std::net::Ipv4Addr;
+
+/// The cookie of packets from `sender` to `receiver`: `SipHash`-1-3 of both addresses. No token of the eBPF path is over
+/// so few bytes: neither tells anything of the other.
+fn cookie(key: &TokenKey, sender: Ipv4Addr, receiver: Ipv4Addr) -> Cookie {
+    let mut hash = SipHasher13::new_with_key(&key.bytes());
+    hash.write(&sender.octets());
+    hash.write(&receiver.octets());
+    let [first, second, third, ..] = hash.finish().to_le_bytes();
+    match [first, second, third] {
+        [0, 0, 0] => [0, 0, 1],
+        cookie => cookie,
+    }
+}
+
+/// What packets of `peer` bear, and what is sent there. From a peer whose keys are not known, nothing is taken.
+pub(super) fn of_peer(
+    want: &state::State,
+    settings: &Settings,
+    peer: Ipv4Addr,
+    keys: &TokenKeys,
+) -> impl Iterator<Item = Element> {
+    let node = settings.node.get().into();
+    let theirs = keys.keys.into_iter().filter(TokenKey::there);
+    let from = theirs.map(move |key| Element::CookieFrom(peer, cookie(&key, peer, node)));
+    let own = want.token_keys.map(|keys| *keys.of(settings.epoch));
+    let to = own.map(|key| Element::CookieTo(peer, cookie(&key, node, peer)));
+    from.chain(to)
+}
+
+/// The node's own keys, to be kept for the next agent.
+pub(super) fn own_keys(want: &state::State, settings: &Settings) -> Option<token::TokenKeys> {
+    let key = |keys: &TokenKeys, epoch| token::TokenKey::new(keys.of(epoch).bytes());
+    want.token_keys.map(|keys| token::TokenKeys {
+        epoch: settings.epoch,
+        current: key(&keys, settings.epoch),
+        next: key(&keys, settings.epoch.wrapping_add(1)),
+    })
+}
+
+impl State {
+    /// Lets cookies stay of nodes whose keys are not known now, as an agent that has just started has not heard of
+    /// all: whose cookies they are is known by the kernel alone.
+    pub fn keep_cookies(&mut self, have: &Self) {
+        let known: BTreeSet<Ipv4Addr> = self.elements.iter().filter_map(from_whom).collect();
+        let silent = |element: &&Element| match element {
+            Element::CookieFrom(peer, _) => !known.contains(peer) && self.has_peer(*peer),
+            _ => false,
+        };
+        let kept: Vec<Element> = have.elements.iter().filter(silent).copied().collect();
+        self.elements.extend(kept);
+    }
+
+    fn has_peer(&self, peer: Ipv4Addr) -> bool {
+        let any =
+            Element::Peer(peer, Ipv4Addr::UNSPECIFIED)..=Element::Peer(peer, Ipv4Addr::BROADCAST);
+        self.elements.range(any).next().is_some()
+    }
+}
+
+fn from_whom(element: &Element) -> Option<Ipv4Addr> {
+    match element {
+        Element::CookieFrom(peer, _) => Some(*peer),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+use super::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// What may be done to a map.
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(u16, u8),
+    Remove(u16),
+    Change(u16, u8),
+    Retain(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = || 0u16..400;
+    prop_oneof![
+        4 => (key(), any::<u8>()).prop_map(|(key, value)| Step::Insert(key, value)),
+        3 => key().prop_map(Step::Remove),
+        2 => (key(), any::<u8>()).prop_map(|(key, value)| Step::Change(key, value)),
+        1 => (2u8..20).prop_map(Step::Retain),
+    ]
+}
+
+fn entries() -> impl Strategy<Value = Vec<(u16, u8)>> {
+    vec((0u16..400, any::<u8>()), 0..500)
+}
+
+fn take(step: &Step, map: &mut PersistentMap<u16, u8>, model: &mut BTreeMap<u16, u8>) {
+    match *step {
+        Step::Insert(key, value) => assert_eq!(map.insert(key, value), model.insert(key, value)),
+        Step::Remove(key) => assert_eq!(map.remove(&key), model.remove(&key)),
+        Step::Change(key, value) => {
+            assert_eq!(map.get_mut(&key).is_some(), model.contains_key(&key));
+            if let (Some(ours), Some(theirs)) = (map.get_mut(&key), model.get_mut(&key)) {
+                (*ours, *theirs) = (value, value);
+            }
+        }
+        Step::Retain(every) => {
+            map.retain(|key, _| !key.is_multiple_of(every.into()));
+            model.retain(|key, _| !key.is_multiple_of(every.into()));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn it_does_what_a_btreemap_does(entries in entries(), steps in vec(step(), 0..80), from: u16, to: u16) {
+        let mut map: PersistentMap<u16, u8> = entries.iter().copied().collect();
+        let mut model: BTreeMap<u16, u8> = entries.into_iter().collect();
+        let copy = map.clone();
+        let before = model.clone();
+        for step in &steps {
+            take(step, &mut map, &mut model);
+            prop_assert_eq!(map.len(), model.len());
+        }
+        prop_assert!(map.iter().eq(&model));
+        prop_assert!(copy.iter().eq(&before), "a copy does not change");
+        prop_assert!(map.chunks.iter().all(|chunk| (1..=MOST).contains(&chunk.len())));
+        let (from, to) = (from.min(to) % 400, from.max(to) % 400);
+        if from <= to {
+            prop_assert!(map.range(from..=to).eq(model.range(from..=to)));
+            prop_assert!(map.range(from..to).eq(model.range(from..to)));
+        }
+        prop_assert!(map.clone().into_iter().eq(model.clone()));
+        for (_, value) in &mut map {
+            *value = value.wrapping_add(1);
+        }
+        model.values_mut().for_each(|value| *value = value.wrapping_add(1));
+        prop_assert!(map.iter().eq(&model));
+    }
+
+    #[test]
+    fn changes_are_those_of_the_entries(entries in entries(), steps in vec(step(), 0..30), anew: bool) {
+        let before: PersistentMap<u16, u8> = entries.into_iter().collect();
+        let mut model = before.iter().map(|(key, value)| (*key, *value)).collect();
+        let mut now = before.clone();
+        for step in &steps {
+            take(step, &mut now, &mut model);
+        }
+        // With nothing in common, the same comes out.
+        if anew {
+            now = model.iter().map(|(key, value)| (*key, *value)).collect();
+        }
+        let mut made = before.iter().map(|(key, value)| (*key, *value)).collect::<BTreeMap<_, _>>();
+        for change in now.changes(&before) {
+            prop_assert_eq!(change.before(), before.get(change.key()));
+            prop_assert_ne!(change.now(), change.before());
+            match change.now() {
+                Some(value) => made.insert(*change.key(), *value),
+                None => made.remove(change.key()),
+            };
+        }
+        prop_assert_eq!(&made, &model);
+        prop_assert_eq!(now == before, now.iter().eq(before.iter()));
+        let heir = now.clone().reusing(&before);
+        prop_assert_eq!(&heir, &now);
+        let mut same = before.clone();
+        same.reuse_from(&now);
+        prop_assert_eq!(same, before);
+    }
+}
+
+#[test]
+fn what_two_maps_share_is_not_read_to_compare_them() {
+    /// Equal to nothing that it is compared with.
+    #[derive(Clone, Debug)]
+    struct Unread;
+    impl PartialEq for Unread {
+        fn eq(&self, _: &Self) -> bool {
+            panic!("read")
+        }
+    }
+    let map: PersistentMap<u32, Unread> = (0..1_000).map(|key| (key, Unread)).collect();
+    let mut other = map.clone();
+    assert!(other == map);
+    other.remove(&0);
+    other.remove(&1);
+    let anew: PersistentMap<u32, u32> = (0..1_000).map(|key| (key, key)).collect();
+    let mut before = anew.clone();
+    before.insert(500, 0);
+    let heir = anew.reusing(&before);
+    let changed = heir.chunks.iter().zip(&before.chunks);
+    assert_eq!(changed.filter(|(a, b)| !Arc::ptr_eq(a, b)).count(), 1);
+    let changed = map.chunks.iter().zip(&other.chunks);
+    assert_eq!(changed.filter(|(a, b)| !Arc::ptr_eq(a, b)).count(), 1);
+}

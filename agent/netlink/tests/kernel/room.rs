@@ -1,0 +1,118 @@
+//! Where sets are full, and what fills them.
+
+use crate::alias::{CALLED, PORTS, call, serve};
+use crate::claim::{count, device, params, tcp};
+use crate::namespace::{in_namespace, run};
+use crate::neighbour::{index, neighbour};
+use lb_netlink::claim::*;
+use lb_netlink::nft::{self, SetName};
+use lb_netlink::socket::Wire;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// The longest time that an element of a set still lasts, and how many there are.
+fn lasts(wire: &mut Wire, name: &'static str) -> (Duration, usize) {
+    let table = TABLE;
+    let elements = nft::elements(wire, SetName { table, name }).unwrap();
+    let left = elements.iter().flatten().filter_map(|element| element.left);
+    let all: Vec<Duration> = left.collect();
+    (all.iter().max().copied().unwrap_or_default(), all.len())
+}
+
+#[test]
+fn where_there_is_no_room_for_more_clients_keep_their_own_port() {
+    in_namespace("full sets", |wire| {
+        device();
+        run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
+        let (ready, waits) = channel();
+        let addresses = &["10.9.0.1/24", "10.9.0.2/24"];
+        let task = neighbour("inside0", addresses, "10.9.0.254", move || serve(&ready, 1));
+        let services: [Service; 4] = CALLED.map(|(address, port)| Service {
+            address: address.into(),
+            port: tcp(port),
+        });
+        let elements = Elements {
+            claims: services.into(),
+            answers: services.into(),
+            bridges: [index("inside0")].into(),
+            ..Elements::default()
+        };
+        let params = Params {
+            connections: 3,
+            ..params()
+        };
+        let kept = volatile(wire).unwrap();
+        nft::apply(wire, &replace(&params, &elements, kept)).unwrap();
+        nft::apply(wire, &lease(Duration::from_secs(60))).unwrap();
+        let client = neighbour("outside0", &["10.8.0.2/24"], "10.8.0.1", move || {
+            call(&waits, &PORTS[..1]);
+        });
+        // Each connection is answered, many times.
+        client.join().unwrap();
+        let seen = task.join().unwrap();
+        let mut ports: Vec<u16> = seen.iter().map(SocketAddr::port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        // Some were told apart while there was room.
+        assert!((2..=4).contains(&ports.len()), "{seen:?}");
+        assert!(count(wire, "no room") > 0);
+    });
+}
+
+#[test]
+fn what_only_opens_a_connection_is_soon_forgotten() {
+    in_namespace("SYNs and nothing else", |wire| {
+        const SOON: Duration = Duration::from_secs(10);
+        device();
+        run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
+        let port = tcp(8080);
+        let address = params().node;
+        let elements = Elements {
+            claims: [Service { address, port }].into(),
+            ..Elements::default()
+        };
+        run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
+        crate::claim::put(wire, &elements);
+        nft::apply(wire, &lease(Duration::from_secs(60))).unwrap();
+        let at = SocketAddr::from((address, 8080));
+        let (next, waits) = channel::<()>();
+        let (tell, told) = channel();
+        let client = neighbour("outside0", &["10.8.0.2/24"], "10.8.0.1", move || {
+            // Refused, or with somebody there, taken.
+            let connect = || TcpStream::connect_timeout(&at, Duration::from_millis(500)).ok();
+            let one = connect();
+            tell.send(one.is_some()).unwrap();
+            waits.recv().unwrap();
+            let other = connect();
+            tell.send(other.is_some()).unwrap();
+            waits.recv().unwrap();
+            drop(other);
+            tell.send(true).unwrap();
+        });
+        assert!(!told.recv().unwrap());
+        for set in ["calls", "callers", "opening"] {
+            let (time, many) = lasts(wire, set);
+            assert!(time <= SOON && many == 1, "{set}: {time:?} {many}");
+        }
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
+        next.send(()).unwrap();
+        assert!(told.recv().unwrap());
+        let taken = listener.accept().unwrap();
+        for set in ["calls", "callers"] {
+            let (time, _) = lasts(wire, set);
+            assert!(time > Duration::from_secs(3600), "{set}: {time:?}");
+        }
+        // It has gone on, and is none of those any more.
+        assert_eq!(lasts(wire, "opening").1, 1);
+        next.send(()).unwrap();
+        assert!(told.recv().unwrap());
+        drop(taken);
+        client.join().unwrap();
+        for set in ["calls", "callers"] {
+            let (time, _) = lasts(wire, set);
+            assert!(time <= Duration::from_secs(130), "{set}: {time:?}");
+        }
+        assert_eq!(count(wire, "no room"), 0);
+    });
+}

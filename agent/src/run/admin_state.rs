@@ -1,0 +1,266 @@
+//! State of the admin API: the result of the last reconcile pass, and handles for queries. Read by
+//! the admin socket and, for counters, by other agents.
+
+mod queries;
+
+use super::datapath::Datapath;
+use super::reconcile::ReconcileReport;
+use crate::kernel::StatsReader;
+use crate::serve::{ApiError, Source};
+use crate::sync::{ClusterView, SourceState};
+use crate::watch::LocalFacts;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use lb_core::explain::{ClientQuery, FrontendQuery};
+use lb_core::ids::NodeId;
+use lb_core::kernel::ObserveError;
+use lb_core::node::Node;
+use lb_core::report::build::{self, FlowFilter};
+use lb_core::report::{
+    Check, Drops, Explanation, Flows, HookReport, Nodes, Problem, Scope, Services, Stats, Status,
+};
+use lb_core::snapshot::Snapshot;
+use lb_core::state::HookKind;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// Written by the main loop, read by the handlers of the admin API.
+pub(super) struct AdminState {
+    started: Instant,
+    live: OnceLock<Live>,
+    last: Mutex<Last>,
+}
+
+/// Sources that are read at each query; there once the datapath has started.
+struct Live {
+    /// Name of the datapath.
+    datapath: &'static str,
+    /// How its programs are attached to tc.
+    tc: &'static str,
+    stats_reader: Arc<dyn StatsReader>,
+    local: watch::Receiver<Arc<LocalFacts>>,
+    source: watch::Receiver<SourceState>,
+    agents: watch::Receiver<BTreeSet<NodeId>>,
+    between_agents: watch::Receiver<BTreeSet<Problem>>,
+    cluster: crate::sync::ClusterStats,
+}
+
+/// Inputs and result of the last reconcile pass.
+#[derive(Default)]
+struct Last {
+    snapshot: Arc<Snapshot>,
+    node: Node,
+    report: ReconcileReport,
+}
+
+impl AdminState {
+    pub(super) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            live: OnceLock::new(),
+            last: Mutex::default(),
+        }
+    }
+
+    /// The datapath has started: queries are answered from now on.
+    ///
+    /// # Errors
+    /// When the datapath's counters can't be reached.
+    pub(super) fn datapath_started(
+        &self,
+        cluster: &ClusterView,
+        datapath: &dyn Datapath,
+    ) -> Result<(), ObserveError> {
+        let live = Live {
+            datapath: datapath.name(),
+            tc: datapath.tc(),
+            stats_reader: Arc::from(datapath.stats_reader()?),
+            local: cluster.local.clone(),
+            source: cluster.source.clone(),
+            agents: cluster.agents.clone(),
+            between_agents: cluster.problems.clone(),
+            cluster: cluster.cluster_stats.clone(),
+        };
+        // Set once, before anything is served.
+        let _ = self.live.set(live);
+        Ok(())
+    }
+
+    /// Publishes the inputs and the result of a reconcile pass.
+    pub(super) fn publish(&self, snapshot: Arc<Snapshot>, node: Node, report: ReconcileReport) {
+        *self.last() = Last {
+            snapshot,
+            node,
+            report,
+        };
+    }
+
+    /// A reconcile pass failed: the last result stays, with this problem added.
+    pub(super) fn record_failure(&self, problem: Problem) {
+        let mut last = self.last();
+        last.report.in_sync = false;
+        last.report
+            .problems
+            .retain(|known| known.object != problem.object);
+        last.report.problems.push(problem);
+    }
+
+    /// A panic ends the process, so a poisoned lock is ignored.
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last snapshot, if it is complete.
+    fn complete_snapshot(&self) -> Result<Arc<Snapshot>, ApiError> {
+        let snapshot = Arc::clone(&self.last().snapshot);
+        if snapshot.complete {
+            return Ok(snapshot);
+        }
+        let why = self
+            .live
+            .get()
+            .and_then(|live| live.source.borrow().message.clone());
+        Err(ApiError::NothingKnown {
+            why: why.unwrap_or_else(|| "no manager has answered yet".to_owned()),
+        })
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = self.last().report.problems.clone();
+        if let Some(live) = self.live.get() {
+            problems.extend(live.between_agents.borrow().iter().cloned());
+            let source = live.source.borrow();
+            if let Some(message) = source.message.clone() {
+                problems.push(Problem {
+                    object: "source".to_owned(),
+                    message,
+                });
+            }
+        }
+        problems.sort();
+        problems.dedup();
+        problems
+    }
+
+    fn hooks(&self) -> Vec<HookReport> {
+        let last = self.last();
+        let named = |index| {
+            let known = [&last.node.uplink, &last.node.bridge];
+            known
+                .into_iter()
+                .flatten()
+                .chain(&last.node.extra_uplinks)
+                .chain(&last.node.bridges)
+                .find(|link| link.index == index)
+                .map_or_else(|| format!("device {index}"), |link| link.name.clone())
+        };
+        let tc = self.live.get().map_or("", |live| live.tc);
+        let mut hooks: Vec<HookReport> = Vec::new();
+        for hook in &last.report.hooks {
+            let (link, place, mode) = match hook.kind {
+                HookKind::UplinkXdp => (named(hook.link), "xdp", "native"),
+                HookKind::UplinkTc | HookKind::BridgeTc => (named(hook.link), "tc-ingress", tc),
+                // One for each container: not listed.
+                HookKind::PortTc => continue,
+                HookKind::UplinkEgress => (named(hook.link), "tc-egress", tc),
+                // Seven programs for one purpose: connections of processes on the node.
+                _ => ("root cgroup".to_owned(), "sockets", "cgroup"),
+            };
+            let report = HookReport {
+                link,
+                hook: place.to_owned(),
+                mode: mode.to_owned(),
+            };
+            if hooks.last() != Some(&report) {
+                hooks.push(report);
+            }
+        }
+        hooks
+    }
+}
+
+impl Source for AdminState {
+    fn status(&self) -> Status {
+        let facts = self
+            .live
+            .get()
+            .map(|live| Arc::clone(&live.local.borrow()))
+            .unwrap_or_default();
+        let source = self
+            .live
+            .get()
+            .map(|live| live.source.borrow().clone())
+            .unwrap_or_default();
+        let problems = self.problems().len();
+        let hooks = self.hooks();
+        let last = self.last();
+        let tally = build::tally(&last.snapshot);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            datapath: self.live.get().map_or("", |live| live.datapath).to_owned(),
+            node: facts.id.clone(),
+            hostname: facts.hostname.clone(),
+            address: last.node.address,
+            hooks,
+            source: source.name,
+            connected: source.connected,
+            in_sync: last.report.in_sync && last.snapshot.complete,
+            services: tally.services,
+            tasks: tally.tasks,
+            problems,
+            uptime_s: self.started.elapsed().as_secs(),
+        }
+    }
+
+    fn services(&self) -> Result<Services, ApiError> {
+        let snapshot = self.complete_snapshot()?;
+        Ok(build::services(&snapshot))
+    }
+
+    fn nodes(&self) -> Result<Nodes, ApiError> {
+        let snapshot = self.complete_snapshot()?;
+        let live = self.live.get();
+        let facts = live
+            .map(|live| Arc::clone(&live.local.borrow()))
+            .unwrap_or_default();
+        let agents = live
+            .filter(|_| facts.manager)
+            .map(|live| live.agents.borrow().clone());
+        Ok(build::nodes(&snapshot, &facts.id, agents.as_ref()))
+    }
+
+    fn check(&self) -> Result<Check, ApiError> {
+        Ok(Check {
+            problems: self.problems(),
+        })
+    }
+
+    fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, ApiError>> {
+        async move {
+            self.complete_snapshot()?;
+            match (scope, self.live.get()) {
+                (Scope::Cluster, Some(live)) => Ok(live.cluster.collect().await),
+                _ => self.node_stats().await,
+            }
+        }
+        .boxed()
+    }
+
+    fn drops(&self) -> BoxFuture<'_, Result<Drops, ApiError>> {
+        self.query_drops().boxed()
+    }
+
+    fn flows(&self, asked: FlowFilter) -> BoxFuture<'_, Result<Flows, ApiError>> {
+        self.query_flows(asked).boxed()
+    }
+
+    fn explain(
+        &self,
+        client: ClientQuery,
+        frontend: FrontendQuery,
+    ) -> BoxFuture<'_, Result<Explanation, ApiError>> {
+        self.run_explain(client, frontend).boxed()
+    }
+}

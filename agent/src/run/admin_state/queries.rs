@@ -1,0 +1,99 @@
+//! Queries that read the kernel's maps. Each runs on a thread of its own, so that it holds up
+//! neither the main loop nor other queries.
+
+use super::AdminState;
+use crate::error_chain::error_chain;
+use crate::kernel::{StatsReader, Traffic};
+use crate::serve::ApiError;
+use crate::sync::LocalStats;
+use futures_util::FutureExt;
+use lb_core::explain::{ClientQuery, FrontendQuery, explain};
+use lb_core::kernel::ObserveError;
+use lb_core::report::build::{self, FlowFilter};
+use lb_core::report::{Drops, Explanation, Flows, Scope, Stats};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl AdminState {
+    /// A function that reads this node's counters, for other agents.
+    pub(in crate::run) fn local_stats(admin_state: &Arc<Self>) -> LocalStats {
+        let admin_state = Arc::clone(admin_state);
+        Arc::new(move || {
+            let admin_state = Arc::clone(&admin_state);
+            async move {
+                admin_state.node_stats().await.unwrap_or_else(|error| {
+                    tracing::warn!(error = error_chain(&error), "counters can't be read");
+                    Stats::default()
+                })
+            }
+            .boxed()
+        })
+    }
+
+    pub(super) async fn node_stats(&self) -> Result<Stats, ApiError> {
+        let traffic = match self.live.get() {
+            Some(live) => {
+                let stats = Arc::clone(&live.stats_reader);
+                let read = tokio::task::spawn_blocking(move || stats.read()).await;
+                read.map_err(|error| ApiError::Counters(error.into()))?
+                    .map_err(|error| ApiError::Counters(error.into()))?
+            }
+            None => Traffic::default(),
+        };
+        let last = self.last();
+        let missing = BTreeSet::new();
+        Ok(build::stats(
+            &last.snapshot,
+            &last.node,
+            Scope::Node,
+            &traffic.tasks,
+            &traffic.retired,
+            &missing,
+        ))
+    }
+
+    pub(super) async fn query_drops(&self) -> Result<Drops, ApiError> {
+        let counted = self.query(|stats| stats.drops()).await?;
+        Ok(build::drops(&counted))
+    }
+
+    pub(super) async fn query_flows(&self, asked: FlowFilter) -> Result<Flows, ApiError> {
+        let snapshot = self.complete_snapshot()?;
+        let node = self.last().node.clone();
+        // Sorting a full table takes time too.
+        self.query(move |stats| Ok(build::flows(&snapshot, &node, &stats.flows()?, &asked)))
+            .await
+    }
+
+    pub(super) async fn run_explain(
+        &self,
+        client: ClientQuery,
+        frontend: FrontendQuery,
+    ) -> Result<Explanation, ApiError> {
+        let snapshot = self.complete_snapshot()?;
+        let node = self.last().node.clone();
+        let question = frontend.resolve(client, &snapshot, &node)?;
+        let explanation = self
+            .query(move |stats| {
+                let memory = stats.map_snapshot(client.address, &question.port())?;
+                Ok(memory.map(|memory| explain(&snapshot, &node, &memory, &question)))
+            })
+            .await?;
+        explanation.ok_or(ApiError::KernelDecides)
+    }
+
+    /// Runs `read` on a thread that may block.
+    async fn query<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn StatsReader) -> Result<T, ObserveError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let live = self.live.get().ok_or_else(|| ApiError::NothingKnown {
+            why: "the datapath is being loaded".to_owned(),
+        })?;
+        let stats = Arc::clone(&live.stats_reader);
+        tokio::task::spawn_blocking(move || read(&*stats))
+            .await
+            .map_err(|error| ApiError::Maps(error.into()))?
+            .map_err(|error| ApiError::Maps(error.into()))
+    }
+}

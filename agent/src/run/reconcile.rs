@@ -1,0 +1,146 @@
+//! One reconcile pass: compute the desired state, compare it with the kernel, apply the difference.
+
+use super::datapath::{Applied, Datapath};
+use super::lease::duration;
+use crate::cli::Lease;
+use lb_core::config::Config;
+use lb_core::datapath_mismatch::datapath_mismatch;
+use lb_core::desired::Desired;
+use lb_core::ids::{Key, TaskId};
+use lb_core::kernel::ObserveError;
+use lb_core::node::Node;
+use lb_core::plan::Prune;
+use lb_core::report::Problem;
+use lb_core::snapshot::{Proto, Snapshot};
+use lb_core::state::{Hook, State};
+use std::collections::BTreeSet;
+
+/// The datapath, and the state that it is known to hold.
+pub(super) struct Reconciler {
+    datapath: Box<dyn Datapath>,
+    /// `None`: the next pass observes the kernel.
+    last: Option<Known>,
+    /// Problems that have been logged.
+    known: BTreeSet<Problem>,
+}
+
+/// Result of the last pass.
+struct Known {
+    have: State,
+    wanted: Desired,
+}
+
+/// Result of a reconcile pass, for the admin API.
+#[derive(Debug, Default)]
+pub(super) struct ReconcileReport {
+    /// Services that can't be served, and operations that the kernel refused.
+    pub problems: Vec<Problem>,
+    /// Hooks with a program attached.
+    pub hooks: BTreeSet<Hook>,
+    /// The kernel holds the whole desired state.
+    pub in_sync: bool,
+    /// This node's tasks that are backends in the desired state.
+    pub held: BTreeSet<TaskId>,
+}
+
+impl Reconciler {
+    pub(super) fn new(datapath: Box<dyn Datapath>) -> Self {
+        Self {
+            datapath,
+            last: None,
+            known: BTreeSet::new(),
+        }
+    }
+
+    /// Makes the next pass observe the kernel instead of trusting the last known state.
+    pub(super) fn observe_again(&mut self) {
+        self.retry_refused();
+        self.last = None;
+    }
+
+    /// Makes the next pass retry operations that the kernel refused.
+    pub(super) fn retry_refused(&mut self) {
+        self.datapath.retry_refused();
+    }
+
+    /// Does a service publish one of these ports of the host? True while no state is known.
+    pub(super) fn publishes_any(&self, ports: &BTreeSet<(u16, Proto)>) -> bool {
+        let mut ports = ports.iter();
+        let last = self.last.as_ref();
+        ports.any(|port| last.is_none_or(|last| last.wanted.publishes(port)))
+    }
+
+    /// Renews the lease and looks for drift. Returns whether a reconcile pass is needed.
+    pub(super) fn tick(&mut self, lease: Lease) -> Result<bool, ObserveError> {
+        let have = self.last.as_ref().map(|last| &last.have);
+        let changed = self.datapath.tick(duration(lease), have)?;
+        if changed {
+            tracing::warn!(
+                "another program changed swarmlb's objects in the kernel: putting them right"
+            );
+            self.observe_again();
+        }
+        Ok(changed)
+    }
+
+    /// Logs problems that are new and problems that are over, once each.
+    fn report(&mut self, problems: &[Problem]) {
+        let now: BTreeSet<Problem> = problems.iter().cloned().collect();
+        for problem in now.difference(&self.known) {
+            tracing::warn!(object = problem.object, error = problem.message, "problem");
+        }
+        for problem in self.known.difference(&now) {
+            tracing::info!(object = problem.object, "problem is over");
+        }
+        self.known = now;
+    }
+
+    /// Brings the kernel to the state that `snapshot` asks for on `node`.
+    pub(super) fn reconcile(
+        &mut self,
+        snapshot: &Snapshot,
+        node: &Node,
+        config: &Config,
+    ) -> Result<ReconcileReport, ObserveError> {
+        let (have, desired) = match self.last.take() {
+            Some(Known { have, wanted }) => {
+                let next = wanted.update(snapshot, node, config, &have);
+                (have, next)
+            }
+            None => {
+                let have = self.datapath.observe()?;
+                let desired = Desired::full(snapshot, node, config, &have);
+                (have, desired)
+            }
+        };
+        let prune = if snapshot.complete {
+            Prune::Allowed
+        } else {
+            Prune::Withheld
+        };
+        let Applied {
+            have,
+            hooks,
+            problems: refused,
+            in_sync,
+        } = self.datapath.apply(&desired.want, have, node, prune)?;
+        let mut problems = desired.problems();
+        problems.extend(refused);
+        problems.extend(datapath_mismatch(snapshot, &node.id, self.datapath.name()));
+        self.report(&problems);
+        let backends = &desired.want.backends;
+        let held = node.tasks.keys();
+        let held = held.filter(|task| backends.contains_key(&Key::from(*task)));
+        let held = held.cloned().collect();
+        self.last = Some(Known {
+            have,
+            wanted: desired,
+        });
+        Ok(ReconcileReport {
+            problems,
+            hooks,
+            in_sync,
+            held,
+        })
+    }
+}

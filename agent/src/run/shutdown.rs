@@ -1,0 +1,87 @@
+//! Shutdown on a signal: the Swarm's reason for it decides what is left in the kernel.
+//!
+//! Service removed: nothing. Node drained, which stops the agent along with all other tasks: the
+//! agent goes on for its grace period, so that this node learns where its tasks moved. Otherwise
+//! another agent follows: the datapath goes on meanwhile, and is adopted.
+
+use super::Agent;
+use super::datapath;
+use crate::error_chain::error_chain;
+use crate::links::Changes;
+use crate::sync::ClusterView;
+use lb_core::ids::ServiceId;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// Grace period on a drained node: less than `stop_grace_period` in deploy/stack.yml.
+const DRAIN_GRACE: Duration = Duration::from_secs(25);
+/// Grace period until the reason is known: the view may come later than the signal, and machines
+/// are busy when nodes are drained.
+const REASON_GRACE: Duration = Duration::from_secs(2);
+
+impl Agent {
+    /// Goes on reconciling until the reason of the shutdown is known, and on a drained node for
+    /// the longer grace period.
+    pub(super) async fn grace_period(&mut self, cluster: &mut ClusterView, changes: &mut Changes) {
+        let told = Instant::now();
+        let mut said = false;
+        while self.reconciler.is_some() {
+            let draining = draining(cluster);
+            if draining && !said {
+                tracing::info!("this node is being drained: going on for a while");
+                said = true;
+            }
+            let end = told + if draining { DRAIN_GRACE } else { REASON_GRACE };
+            tokio::select! {
+                wake = self.wait(cluster, changes) => self.handle(wake, cluster).await,
+                () = sleep_until(end) => return,
+            }
+        }
+    }
+
+    /// Was the agent's own service removed? The view says so seconds before the signal comes.
+    pub(super) fn removed(&self, cluster: &ClusterView) -> bool {
+        let Some(id) = self.settings.service.as_deref().filter(|id| !id.is_empty()) else {
+            return false;
+        };
+        let snapshot = cluster.snapshot.borrow();
+        snapshot.complete
+            && snapshot
+                .services
+                .get(&ServiceId::from(id))
+                .is_none_or(|service| service.removed)
+    }
+
+    /// Removes every object of swarmlb from the kernel, once.
+    pub(super) fn clean(&mut self) {
+        if self.reconciler.take().is_none() {
+            return;
+        }
+        match datapath::clean(&self.settings.bpffs.bpffs, None) {
+            Ok(()) => tracing::info!(
+                "swarmlb was removed from the Swarm: nothing of it is left in the kernel"
+            ),
+            Err(error) => tracing::error!(
+                error = error_chain(&error),
+                "clean-up failed; run `swarmlb clean`"
+            ),
+        }
+    }
+
+    /// The last step before the agent ends: the datapath stays, unless the service was removed.
+    pub(super) fn shut_down(&mut self, cluster: &ClusterView) {
+        if self.removed(cluster) {
+            self.clean();
+        }
+        if self.reconciler.is_some() {
+            tracing::info!("stopping; the datapath goes on serving what it knows");
+        }
+    }
+}
+
+/// Is this node drained, so that it runs no tasks and no agent either?
+fn draining(cluster: &ClusterView) -> bool {
+    let snapshot = cluster.snapshot.borrow();
+    let own = snapshot.nodes.get(&cluster.local.borrow().id);
+    own.is_some_and(|node| node.draining)
+}

@@ -1,0 +1,201 @@
+//! Accepts connections of other agents: which may begin a TLS handshake, and which connections stay.
+//!
+//! The port is open only while this node is a manager, and only at its address in the Swarm. Strangers
+//! share a few handshakes; a node of the Swarm never waits for them. Each node has one connection, which
+//! is closed while it is not used.
+
+mod connections;
+mod handshakes;
+mod stream;
+
+pub(super) use connections::Caller;
+pub(super) use stream::ClosableStream;
+
+use super::context::Context;
+use connections::Connections;
+use handshakes::Handshakes;
+use lb_core::snapshot::Snapshot;
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+/// Time limit of a TLS handshake.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
+/// Pause before a port that is taken is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+type Out = mpsc::Sender<io::Result<ClosableStream>>;
+
+/// Accepts connections into `out` until that is closed: at this node's address in the Swarm, or at `listen` if
+/// that address is unknown or not one of this host's.
+pub(super) async fn run(context: Context, listen: IpAddr, out: Out) {
+    let connections = Arc::new(Connections::default());
+    let opens = opens(context, listen, &connections, &out);
+    let closes = async {
+        let mut tick = interval(super::HEARTBEAT_INTERVAL);
+        loop {
+            tick.tick().await;
+            connections.close_unused(Instant::now());
+        }
+    };
+    tokio::select! {
+        () = opens => {}
+        () = closes => {}
+        () = out.closed() => {}
+    }
+}
+
+/// Opens and closes the port as this node's role and address change.
+async fn opens(context: Context, listen: IpAddr, connections: &Arc<Connections>, out: &Out) {
+    let mut news = context.info.clone();
+    loop {
+        let info = news.borrow_and_update().clone();
+        let place = info
+            .manager
+            .then(|| info.address.map_or(listen, IpAddr::V4));
+        let watched = async {
+            // Other changes of the facts are no reason to close the port.
+            loop {
+                if news.changed().await.is_err() {
+                    return false;
+                }
+                let next = news.borrow().clone();
+                if (next.manager, next.address) != (info.manager, info.address) {
+                    return true;
+                }
+            }
+        };
+        let open = async {
+            match place {
+                Some(place) => stands_open(context.clone(), place, listen, connections, out).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            goes_on = watched => if !goes_on { return },
+            () = open => {}
+        }
+    }
+}
+
+async fn stands_open(
+    context: Context,
+    place: IpAddr,
+    listen: IpAddr,
+    connections: &Arc<Connections>,
+    out: &Out,
+) {
+    const OBJECT: &str = "port of the agents";
+    let listener = loop {
+        match bind(place, listen, context.port).await {
+            Ok(listener) => break listener,
+            Err(error) => {
+                let port = context.port;
+                let message = format!(
+                    "cannot listen on {place}:{port} for other agents: {error}; free the port, or choose another one with --port on all nodes"
+                );
+                context.problems.set(OBJECT, Some(message));
+                sleep(RETRY).await;
+            }
+        }
+    };
+    context.problems.set(OBJECT, None);
+    accept(context, listener, connections, out).await;
+}
+
+async fn bind(place: IpAddr, listen: IpAddr, port: u16) -> io::Result<TcpListener> {
+    match TcpListener::bind((place, port)).await {
+        // Behind address translation, the node's address in the Swarm is not on this host.
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            TcpListener::bind((listen, port)).await
+        }
+        bound => bound,
+    }
+}
+
+async fn accept(
+    mut context: Context,
+    listener: TcpListener,
+    connections: &Arc<Connections>,
+    out: &Out,
+) {
+    let mut handshakes = Handshakes::new();
+    let mut known = BTreeSet::new();
+    context.views.mark_changed();
+    loop {
+        let (tcp, from) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Mostly too many open files, which passes.
+                    tracing::warn!(%error, "agent's connection not accepted");
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            () = handshakes.done() => continue,
+            Ok(()) = context.views.changed() => {
+                known = addresses(&context.views.borrow_and_update().snapshot);
+                continue;
+            }
+        };
+        let Some(identity) = context.certificate.borrow().identity.clone() else {
+            continue;
+        };
+        let source = Some(from.ip()).filter(|address| known.contains(address));
+        let (context, connections, out) = (context.clone(), connections.clone(), out.clone());
+        let acceptor = TlsAcceptor::from(identity.server());
+        handshakes.take(source, async move {
+            if let Some(wire) = shake(acceptor, tcp, from, &context, &connections).await {
+                let _ = out.send(Ok(wire)).await;
+            }
+        });
+    }
+}
+
+/// Addresses of the Swarm's nodes. A node whose address is unknown shares the strangers' handshakes.
+fn addresses(view: &Snapshot) -> BTreeSet<IpAddr> {
+    let nodes = view.nodes.values();
+    nodes
+        .filter_map(|node| node.address.map(IpAddr::V4))
+        .collect()
+}
+
+async fn shake(
+    acceptor: TlsAcceptor,
+    tcp: TcpStream,
+    from: SocketAddr,
+    context: &Context,
+    connections: &Connections,
+) -> Option<ClosableStream> {
+    let _ = tcp.set_nodelay(true);
+    let stream = match timeout(HANDSHAKE_WITHIN, acceptor.accept(tcp)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%from, %error, "handshake failed");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!(%from, "handshake took too long");
+            return None;
+        }
+    };
+    let (_, tls) = stream.get_ref();
+    let caller = Caller::of(from.ip(), tls.peer_certificates()?)?;
+    let own = context.certificate.borrow().identity.clone()?;
+    let member = caller.subject.cluster == own.subject().cluster
+        && context
+            .views
+            .borrow()
+            .snapshot
+            .nodes
+            .contains_key(&caller.subject.node);
+    let ended = connections.enter(&caller, member)?;
+    Some(ClosableStream::new(stream, caller, ended))
+}

@@ -1,0 +1,116 @@
+//! The view store: takes inputs from the engine, the node's containers and other agents, one at a
+//! time, and publishes the view that follows from them.
+
+mod state;
+mod view;
+
+pub(super) use state::Input;
+pub(super) use view::PublishedView;
+
+use super::context::{Context, OwnHealth};
+use crate::watch::LocalFacts;
+use lb_core::ids::NodeId;
+use lb_core::overlay::LocalEvent;
+use lb_core::rate::Bucket;
+use lb_core::snapshot::Snapshot;
+use state::State;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+/// Source of the view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceState {
+    /// `docker`, or the address of a manager's agent; empty while there is none.
+    pub name: String,
+    /// Whether it answers; if not, the last view stays in force.
+    pub connected: bool,
+    /// What is wrong, and what to do.
+    pub message: Option<String>,
+}
+
+/// Channels to which the store publishes.
+pub(super) struct Outputs {
+    pub(super) views: watch::Sender<Arc<PublishedView>>,
+    pub(super) snapshot: watch::Sender<Arc<Snapshot>>,
+    pub(super) facts: watch::Sender<Arc<LocalFacts>>,
+    pub(super) source: watch::Sender<SourceState>,
+    pub(super) own_health: watch::Sender<OwnHealth>,
+    pub(super) events: broadcast::Sender<LocalEvent>,
+}
+
+/// Rate of new views, for this node's datapath and for all workers. A change takes effect at once; only
+/// under an unending stream of changes are they put together, so that a node which invents changes delays
+/// the others by 50 ms and no more.
+const VIEWS: Bucket = Bucket::new(40, Duration::from_millis(50));
+
+/// Runs until all senders are gone.
+pub(super) async fn run(
+    mut context: Context,
+    mut inputs: mpsc::Receiver<Input>,
+    mut chosen: watch::Receiver<Option<NodeId>>,
+    outputs: Outputs,
+) {
+    let epoch = Instant::now();
+    let mut state = State::default();
+    let mut batch = Vec::new();
+    let mut peers = context.peers.table();
+    let mut pace = VIEWS;
+    let mut waits = false;
+    let mut tick = tokio::time::interval(super::HEARTBEAT_INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            // Waiting inputs are handled together and give one view.
+            count = inputs.recv_many(&mut batch, 256) => if count == 0 { return },
+            _ = tick.tick() => {}
+            changed = context.info.changed() => if changed.is_err() { return },
+            changed = chosen.changed() => if changed.is_err() { return },
+            changed = peers.changed() => if changed.is_err() { return },
+            _ = context.certificate.changed() => {}
+            changed = context.own_datapath.changed() => if changed.is_err() { return },
+            // A view that was held back.
+            () = sleep_until(epoch + pace.ready()), if waits => {}
+        }
+        let now = epoch.elapsed();
+        state.info(context.info.borrow_and_update().clone());
+        state.follow(chosen.borrow_and_update().clone());
+        state.own_datapath(*context.own_datapath.borrow_and_update());
+        for input in batch.drain(..) {
+            if let Some(event) = state.take(input, now) {
+                // The tasks' health first: a session that misses the event finds its effect there.
+                outputs.own_health.send_replace(state.own_health());
+                // Without a session there is no receiver.
+                let _ = outputs.events.send(event);
+            }
+            if state.take_resync() {
+                context.resync.notify_one();
+            }
+        }
+        waits = !state.is_urgent() && pace.ready() > now;
+        if !waits && let Some(view) = state.view(now) {
+            pace.spend(1, now);
+            outputs.snapshot.send_replace(view.snapshot.clone());
+            outputs.views.send_replace(view);
+        }
+        publish(&outputs.facts, Arc::new(state.facts()));
+        let source = {
+            let peers = peers.borrow_and_update();
+            let certificate = context.certificate.borrow_and_update();
+            state.source(&peers, context.port, certificate.problem.as_deref())
+        };
+        publish(&outputs.source, source);
+    }
+}
+
+/// Sends `next` if it differs from the current value.
+pub(super) fn publish<T: PartialEq>(out: &watch::Sender<T>, next: T) {
+    out.send_if_modified(|current| {
+        let news = *current != next;
+        if news {
+            *current = next;
+        }
+        news
+    });
+}

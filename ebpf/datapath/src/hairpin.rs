@@ -1,0 +1,213 @@
+//! Containers of this node that call a published port on their own node.
+//!
+//! They are presented under this node's address and a port of our choosing, to tasks
+//! here and elsewhere alike, also when the answering task is the caller itself.
+
+use crate::choose::{Choice, choose};
+use crate::deliver::deliver;
+use crate::fragments;
+use crate::packet::{Packet, Tables};
+use crate::parse::L4Packet;
+use crate::port_remap::{LINGERS, SILENCE};
+use crate::rewrite::{End, rewrite};
+use crate::snat_port;
+use crate::tunnel::{self, Direction};
+use crate::verdict::Verdict;
+use lb_abi::counters::Reason;
+use lb_abi::flow::{EMBRYONIC, Flow, SnatEntry, Tuple};
+use lb_abi::service::{LOCAL, Port};
+use lb_abi::settings::Settings;
+use lb_abi::{Be16, UDP};
+
+/// Decides about a packet of a container that is no reply.
+#[inline(always)]
+pub fn from_container<P: Packet, T: Tables>(
+    packet: &mut P,
+    tables: &T,
+    settings: &Settings,
+    segment: &L4Packet,
+) -> Verdict {
+    let port = Port::new(segment.tuple.destination_port, segment.tuple.proto);
+    let Some(frontend) = tables.frontend(&port) else {
+        return Verdict::Pass;
+    };
+    // A container's own packets only: what the node forwards is none of its flows.
+    if !tables.is_vip(segment.tuple.destination) {
+        return Verdict::Pass;
+    }
+    fragments::begin(tables, segment);
+    let (backend, mut flow) = match choose(tables, segment, &port, &frontend) {
+        Choice::Task(backend, flow) => (backend, flow),
+        Choice::None(verdict) => return verdict,
+    };
+    // There is no way to the task, and the packet is still as it came.
+    if backend.locality == LOCAL && (settings.bridge | backend.link) == 0 {
+        return Verdict::Pass;
+    }
+    if flow.port.get() == 0 {
+        flow = match present(packet.link(), tables, settings, segment, &flow) {
+            Some(flow) => flow,
+            None => return Verdict::Drop(Reason::NoPort),
+        };
+    }
+    let presented = L4Packet {
+        tuple: under(settings, &segment.tuple, flow.port),
+        ..*segment
+    };
+    if backend.locality != LOCAL && !tunnel::fits(packet, segment, settings) {
+        return Verdict::TooBig(settings.node.get());
+    }
+    let shown = (presented.tuple.source, presented.tuple.source_port);
+    let to = segment.tuple.destination_port;
+    if !rewrite(packet, segment, End::Source, shown, to) {
+        return Verdict::Drop(Reason::NoRoom);
+    }
+    if backend.locality == LOCAL {
+        return deliver(
+            packet,
+            tables,
+            settings,
+            &presented,
+            &frontend,
+            (&backend, &mut flow),
+            Some(&segment.tuple),
+        );
+    }
+    let segments = packet.segments();
+    tables.count_in(flow.task, u64::from(segments), segment.bytes(segments));
+    tunnel::send(
+        packet,
+        tables,
+        &presented,
+        settings,
+        backend.address,
+        Direction::ToTask,
+        flow.task,
+    )
+}
+
+/// Hands a reply to the container that called. `segment` bears the frontend as its
+/// source already, and the address that the caller is presented under as destination.
+#[inline(always)]
+pub fn to_container<P: Packet, T: Tables>(
+    packet: &mut P,
+    tables: &T,
+    segment: &L4Packet,
+    task: u64,
+) -> Verdict {
+    let Some(caller) = tables.hairpin_snat(&segment.tuple.reversed()) else {
+        return Verdict::Drop(Reason::UnknownTask);
+    };
+    let mut own = segment.tuple.reversed();
+    own.source = caller.address;
+    own.source_port = caller.port;
+    let its_own = |flow: &Flow| flow.task == task;
+    match tables.flow_if(&own, segment.state_out(), its_own) {
+        Some(flow) if its_own(&flow) => {}
+        _ => return Verdict::Drop(Reason::UnknownTask),
+    }
+    let segments = packet.segments();
+    tables.count_out(task, u64::from(segments), segment.bytes(segments));
+    let own = (caller.address, caller.port);
+    if rewrite(
+        packet,
+        segment,
+        End::Destination,
+        own,
+        segment.tuple.source_port,
+    ) {
+        Verdict::Container(caller.link)
+    } else {
+        Verdict::Drop(Reason::NoRoom)
+    }
+}
+
+/// Finds a port to present the caller under, and remembers both.
+#[inline(always)]
+fn present<T: Tables>(
+    link: u32,
+    tables: &T,
+    settings: &Settings,
+    segment: &L4Packet,
+    flow: &Flow,
+) -> Option<Flow> {
+    let caller = SnatEntry {
+        address: segment.tuple.source,
+        port: segment.tuple.source_port,
+        zero: 0,
+        link,
+    };
+    let mut own = snat_port::Ports::of(caller.address, caller.port);
+    for attempt in 0..snat_port::TRIES {
+        let port = own.next();
+        let tuple = under(settings, &segment.tuple, port);
+        // The task's kernel takes a new connection for an old one's that ended just now, most of the
+        // time: better than none.
+        let lingers = if attempt < LINGERING { LINGERS } else { 0 };
+        if taken(tables, &tuple, &caller, lingers) {
+            continue;
+        }
+        let mut flow = Flow { port, ..*flow };
+        let done = tables.remember_hairpin_snat(&tuple, &caller)
+            && tables.remember(&segment.tuple, &mut flow);
+        return done.then_some(flow);
+    }
+    None
+}
+
+/// At so many tries, a port whose last connection ended just now is taken.
+const LINGERING: u16 = 5;
+
+/// Is another caller's connection, not yet over for `lingers` ticks, presented under `tuple`?
+///
+/// A function of its own: of what it went through nothing is left for the verifier to tell apart, try by try.
+#[inline(never)]
+fn taken<T: Tables>(tables: &T, tuple: &Tuple, caller: &SnatEntry, lingers: u32) -> bool {
+    let Some(holder) = tables.hairpin_snat(tuple) else {
+        return false;
+    };
+    if holder == *caller {
+        return false;
+    }
+    let own = Tuple {
+        source: holder.address,
+        source_port: holder.port,
+        ..*tuple
+    };
+    let Some(flow) = tables.peek(&own) else {
+        return false;
+    };
+    let quiet = tables.now().wrapping_sub(flow.seen);
+    flow.port == tuple.source_port && quiet < rests(&flow, tuple.proto, lingers)
+}
+
+/// For so many ticks after its last packet, the port of a flow is not given to another one. A connection
+/// of TCP has it until it ends. What is no more than a question and its answer is over soon.
+#[inline(always)]
+const fn rests(flow: &Flow, proto: u8, lingers: u32) -> u32 {
+    if proto == UDP {
+        if flow.state & EMBRYONIC == 0 {
+            SILENCE
+        } else {
+            EXCHANGE
+        }
+    } else if Flow::closed(flow.state) {
+        lingers
+    } else {
+        u32::MAX
+    }
+}
+
+/// A question in a datagram is answered within so many ticks, 30 s, or not at all: so long Linux'
+/// connection tracking waits as well (`nf_conntrack_udp_timeout`).
+const EXCHANGE: u32 = 28;
+
+/// A caller's tuple as others see it.
+#[inline(always)]
+fn under(settings: &Settings, tuple: &Tuple, port: Be16) -> Tuple {
+    Tuple {
+        source: settings.node,
+        source_port: port,
+        ..*tuple
+    }
+}

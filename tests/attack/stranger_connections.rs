@@ -1,0 +1,89 @@
+//! Somebody opens connections to a manager's agent, and says nothing on them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use harness::swarm::Swarm;
+use harness::{shell, slow};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::session::Fallen;
+use crate::tunnel::PORT;
+use crate::views::{Memory, Viewed};
+use crate::{alone, messages};
+
+/// All of them, always: they cost little where they are.
+const CONNECTIONS: u32 = 5000;
+/// After less than that, a session without a heartbeat is over.
+const SILENCE: Duration = Duration::from_secs(4);
+/// What others' views may come later meanwhile.
+const LATER: Duration = Duration::from_millis(100);
+/// Megabytes.
+const MEMORY: u64 = 100;
+
+#[test]
+fn idle_connections_of_a_stranger_keep_no_worker_out() {
+    let Some(swarm) = alone() else { return };
+    let pid = std::process::id();
+    // Connections are files. A guest's system begins with a hard limit of 4,096, and lets root have more.
+    let files = CONNECTIONS + 1000;
+    let limit = |hard: &str| shell::run(&format!("prlimit --pid {pid} --nofile={files}:{hard}"));
+    limit("").or_else(|_| limit(&files.to_string())).unwrap();
+    let worker = swarm.node("node2").unwrap();
+    let mut viewed = Viewed::from(&swarm, worker, [8490, 8491]);
+    let usual = viewed.delay().unwrap();
+    let manager = swarm.manager().unwrap();
+    let memory = Memory::of(manager.agent_pid().unwrap()).unwrap();
+
+    let crowd = crowd(&swarm, (manager.addr, PORT).into()).unwrap();
+    println!("{} connections", crowd.len());
+    std::thread::sleep(slow::longer(SILENCE));
+    for node in &swarm.nodes {
+        let status = node.lbctl(&["status", "--quiet"]).unwrap();
+        assert!(
+            status.status.success(),
+            "{}: {}",
+            node.name,
+            node.agent_log()
+        );
+    }
+    let attacked = viewed.delay().unwrap();
+    println!("a view took {usual:?}, then {attacked:?}");
+    assert!(
+        attacked <= usual + slow::longer(LATER),
+        "a view takes {attacked:?}, and {usual:?} without the crowd"
+    );
+    // A worker comes in, as its agent would after a restart.
+    let newcomer = Fallen::node(&swarm, swarm.node("node3").unwrap()).unwrap();
+    let session = async {
+        let mut session = newcomer.enters().await?;
+        session.says(messages::hello(&newcomer.id, "ebpf")).await?;
+        session.hears().await
+    };
+    newcomer.block_on(session).unwrap();
+    let grown = memory.grown().unwrap();
+    println!("the manager's agent took {grown} MB more");
+    assert!(grown < MEMORY, "{grown} MB more");
+    drop(crowd);
+    swarm.wait_for_agents().unwrap();
+}
+
+/// Connections of the client to `peer`; fewer, where they are not accepted.
+fn crowd(swarm: &Swarm, peer: SocketAddr) -> Result<Vec<std::net::TcpStream>> {
+    swarm.client.block_on(async move {
+        let patience = slow::longer(Duration::from_secs(2));
+        let mut connecting = JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            connecting.spawn(tokio::time::timeout(patience, TcpStream::connect(peer)));
+        }
+        let mut held = Vec::new();
+        while let Some(done) = connecting.join_next().await {
+            if let Ok(Ok(stream)) = done? {
+                held.push(stream.into_std()?);
+            }
+        }
+        Ok(held)
+    })
+}

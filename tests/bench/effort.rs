@@ -1,0 +1,43 @@
+//! How much `cargo xtask bench` measures: rounds, packets, bytes and times, in full or in short.
+
+use std::time::Duration;
+
+/// Rounds and times of one run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// Rounds through each program that count, after one that does not.
+    pub(crate) packet_rounds: usize,
+    /// Packets of a round through a program, at most.
+    pub(crate) packets: u32,
+    /// Rounds of traffic that count, after one that does not.
+    pub(crate) traffic_rounds: usize,
+    /// Bytes of one download.
+    pub(crate) bytes: u64,
+    /// What has just happened shall be over before agents are watched: they ask engines more often
+    /// for 30 s after it.
+    pub(crate) settle: Duration,
+    /// For so long memory and CPU time of agents are watched while nothing happens.
+    pub(crate) idle: Duration,
+}
+
+impl Effort {
+    /// For figures.
+    pub(crate) const FULL: Self = Self {
+        packet_rounds: 9,
+        // A tenth of a second or so.
+        packets: 1 << 20,
+        traffic_rounds: 7,
+        bytes: 256 << 20,
+        settle: Duration::from_secs(40),
+        idle: Duration::from_secs(30),
+    };
+    /// To see that everything works.
+    pub(crate) const QUICK: Self = Self {
+        packet_rounds: 1,
+        packets: 1 << 12,
+        traffic_rounds: 1,
+        bytes: 16 << 20,
+        settle: Duration::ZERO,
+        idle: Duration::from_secs(1),
+    };
+}

@@ -1,0 +1,108 @@
+//! The rule for doc comments: each says what its item is. A reader comes from anywhere, and tools show each by itself.
+
+use super::Complaint;
+use super::source::Source;
+
+/// How a comment begins that only refers to another one.
+const REFERS: [&str; 6] = [
+    "The same",
+    "See above",
+    "How",
+    "Which one",
+    "Which",
+    "Whose",
+];
+/// After these, words that follow make a sentence of it: `How many …`.
+const MAY_GO_ON: [&str; 4] = ["How", "Which one", "Which", "Whose"];
+
+pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
+    let checked = files.iter().filter(|file| file.is_rust());
+    checked.flat_map(references).collect()
+}
+
+fn references(file: &Source) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    let mut before = None;
+    for (line, at) in file.text.lines().zip(1..) {
+        let now = doc(line);
+        // A section, as `# Errors`, begins anew.
+        let first = now.filter(|_| before.is_none_or(|before: &str| before.starts_with("# ")));
+        if let Some(words) = first.and_then(refers) {
+            let what = format!("`{words}` says nothing of the item by itself: name what it is");
+            complaints.push(Complaint::new(&file.path, at, what));
+        }
+        before = now;
+    }
+    complaints
+}
+
+/// What a line of a doc comment says.
+fn doc(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let said = line
+        .strip_prefix("///")
+        .or_else(|| line.strip_prefix("//!"))?;
+    Some(said.trim())
+}
+
+/// The words by which the comment that begins so only refers.
+fn refers(said: &str) -> Option<&'static str> {
+    REFERS.into_iter().find(|words| {
+        said.strip_prefix(words).is_some_and(|rest| {
+            let ends = rest.is_empty() || rest.starts_with(['.', ',', ';', ':']);
+            ends || !MAY_GO_ON.contains(words) && rest.starts_with(' ')
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, text: &str) -> Vec<usize> {
+        let files = [Source::new(path.to_owned(), text.to_owned())];
+        complaints(&files).iter().map(|found| found.line).collect()
+    }
+
+    #[test]
+    fn a_doc_comment_that_only_refers_is_refused() {
+        for comment in [
+            "/// The same.",
+            "    /// The same, of those that are opening.",
+            "/// The same for IPv6.",
+            "//! The same, in a module",
+            "/// See above.",
+            "/// How.",
+            "    /// Which one.",
+            "/// Whose.",
+            "/// Whose, and when.",
+            "/// Which.",
+        ] {
+            assert_eq!(
+                check("a.rs", &format!("x\n{comment}\nfn f() {{}}\n")),
+                [2],
+                "{comment}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_doc_comment_may_use_these_words_in_sentences() {
+        for comment in [
+            "/// How many there are.",
+            "/// Which one of two is older.",
+            "/// Whose turn it is.",
+            "/// Two numbers.\n/// The same, in words.",
+            "/// # Errors\n/// When it fails.\n/// The same holds for others.",
+            "// The same, by the way.",
+            "/// Thereby",
+        ] {
+            assert!(check("a.rs", comment).is_empty(), "{comment}");
+        }
+        assert!(check("README.md", "/// The same.").is_empty());
+        assert_eq!(
+            check("a.rs", "/// Reads.\n///\n/// # Errors\n/// See above."),
+            [4]
+        );
+    }
+}
