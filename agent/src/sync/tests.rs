@@ -1,5 +1,7 @@
 //! Agents talking to each other over real sockets and real TLS, fed by hand instead of by an
-//! engine. Each agent has a loopback address of its own and all have one port, as on real nodes.
+//! engine. Each agent has a loopback address of its own and all have one port, as on real nodes. Bounds of time are
+//! such that a busy machine keeps them, and that what is only tried again later does not; how long things take is
+//! measured by the Swarm suites.
 
 mod bench;
 mod hostile;
@@ -22,7 +24,7 @@ async fn a_worker_gets_the_view_and_every_change() {
     let changed = Instant::now();
     manager.engine(view(&["t1", "t2"])).await;
     worker.until(|s| s.tasks.len() == 2).await;
-    assert!(changed.elapsed() < Duration::from_millis(200));
+    assert!(changed.elapsed() < Duration::from_secs(1));
     let source = worker.cluster.source.borrow().clone();
     assert!(source.connected, "{source:?}");
     assert_eq!(source.name, format!("{}:{}", manager.address, bench.port));
@@ -60,7 +62,7 @@ async fn a_local_event_reaches_all_managers_and_through_them_all_workers() {
         agent.sees("t1", LocalHealth::Stopping).await;
     }
     assert!(
-        told.elapsed() < Duration::from_millis(200),
+        told.elapsed() < Duration::from_secs(1),
         "{:?}",
         told.elapsed()
     );
@@ -102,7 +104,7 @@ async fn a_dead_source_is_replaced_and_nothing_is_lost_meanwhile() {
     managers[0].engine(view(&["t1", "t2", "t3"])).await;
     worker.until(|s| s.tasks.len() == 3).await;
     assert!(
-        died.elapsed() < Duration::from_secs(4),
+        died.elapsed() < Duration::from_secs(8),
         "{:?}",
         died.elapsed()
     );
@@ -129,7 +131,7 @@ async fn a_silent_source_is_replaced_too() {
     let froze = Instant::now();
     worker.until(|s| s.tasks.len() == 2).await;
     assert!(
-        froze.elapsed() < Duration::from_secs(4),
+        froze.elapsed() < Duration::from_secs(8),
         "{:?}",
         froze.elapsed()
     );

@@ -1,3 +1,4 @@
+use crate::arrival::{PATIENCE, assert_count, connects, connects_not, hears_nothing, receive};
 use crate::namespace::{in_namespace, nft, run};
 use crate::tunnel::{COOKIE, encapsulated, peer};
 use lb_netlink::claim::*;
@@ -5,7 +6,7 @@ use lb_netlink::nft;
 use lb_netlink::socket::Wire;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 pub(crate) fn params() -> Params {
@@ -87,10 +88,6 @@ pub(crate) fn elements() -> Elements {
 pub(crate) fn put(wire: &mut Wire, elements: &Elements) {
     let kept = volatile(wire).unwrap();
     nft::apply(wire, &replace(&params(), elements, kept)).unwrap();
-}
-
-pub(crate) fn count(wire: &mut Wire, what: &str) -> u64 {
-    counts(wire).unwrap()[what]
 }
 
 #[test]
@@ -213,24 +210,23 @@ fn tunnel_packets_of_strangers_are_dropped_and_counted() {
         put(wire, &elements);
         run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
         let tunnel = UdpSocket::bind("0.0.0.0:7790").unwrap();
-        tunnel.set_nonblocking(true).unwrap();
         let sender = UdpSocket::bind("127.0.0.5:0").unwrap();
-        let mut buffer = [0; 16];
         let packet = encapsulated(7, b"x");
         sender.send_to(&packet, "10.9.0.1:7790").unwrap();
-        assert!(tunnel.recv(&mut buffer).is_err());
-        assert_eq!(count(wire, "stranger"), 1);
+        assert!(hears_nothing(&tunnel));
+        assert_count(wire, "stranger", 1);
         let known = peer(Ipv4Addr::new(127, 0, 0, 5));
         elements.peers.extend(known.peers);
         elements.cookies.extend(known.cookies);
         put(wire, &elements);
         sender.send_to(&packet, "10.9.0.1:7790").unwrap();
-        assert_eq!(tunnel.recv(&mut buffer).unwrap(), packet.len());
-        assert_eq!(count(wire, "stranger"), 0);
+        let (_, heard) = receive(&tunnel, PATIENCE).unwrap();
+        assert_eq!(heard.len(), packet.len());
+        assert_count(wire, "stranger", 0);
         // To another address of this node, no node sends any.
         sender.send_to(&packet, "127.0.0.1:7790").unwrap();
-        assert!(tunnel.recv(&mut buffer).is_err());
-        assert_eq!(count(wire, "stranger"), 1);
+        assert!(hears_nothing(&tunnel));
+        assert_count(wire, "stranger", 1);
     });
 }
 
@@ -249,10 +245,6 @@ pub(crate) fn claimed() -> (TcpListener, SocketAddr, Elements) {
     (listener, at, elements)
 }
 
-fn call(to: &SocketAddr) -> bool {
-    TcpStream::connect_timeout(to, Duration::from_millis(300)).is_ok()
-}
-
 #[test]
 fn without_a_lease_new_connections_are_left_to_the_kernel_and_remembered() {
     in_namespace("released connections", |wire| {
@@ -260,11 +252,11 @@ fn without_a_lease_new_connections_are_left_to_the_kernel_and_remembered() {
         let (_listener, at, elements) = claimed();
         put(wire, &elements);
         nft::apply(wire, &lease(Duration::from_secs(100))).unwrap();
-        assert!(call(&at));
-        assert_eq!(count(wire, "released"), 0);
+        assert!(connects(&at));
+        assert_count(wire, "released", 0);
         nft::apply(wire, &[nft::Change::Flush(LEASE)]).unwrap();
-        assert!(call(&at));
-        assert_eq!(count(wire, "released"), 1);
+        assert!(connects(&at));
+        assert_count(wire, "released", 1);
         let [one] = &nft::elements(wire, RELEASED).unwrap().unwrap()[..] else {
             panic!("one connection was released")
         };
@@ -286,13 +278,13 @@ fn who_may_not_call_is_dropped_and_counted() {
         elements.restricted = [port].into();
         put(wire, &elements);
         nft::apply(wire, &lease(Duration::from_secs(100))).unwrap();
-        assert!(!call(&at));
-        assert!(count(wire, "refused") >= 1);
+        assert!(connects_not(&at));
+        assert!(counts(wire).unwrap()["refused"] >= 1);
         let network = "127.0.0.0/8".parse().unwrap();
         elements.allowed = [Allowed { port, network }].into();
         put(wire, &elements);
-        assert!(call(&at));
-        assert_eq!(count(wire, "refused"), 0);
+        assert!(connects(&at));
+        assert_count(wire, "refused", 0);
     });
 }
 

@@ -1,7 +1,8 @@
 //! The cookie of tunnel packets: what does not bear its sender's gets nowhere, and what does gets through the kernel's
 //! own VXLAN from one node to another.
 
-use crate::claim::{count, device, params, put};
+use crate::arrival::{PATIENCE, assert_count, hears, hears_nothing, receive};
+use crate::claim::{device, params, put};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::neighbour;
 use crate::tunnel::{CALLED, COOKIE, TAG, datagram, neighbour_node, peer, with_cookie};
@@ -14,18 +15,15 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, 
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
 fn udp(port: u16) -> Port {
     let protocol = Protocol::Udp;
     Port { protocol, port }
 }
 
-/// A socket at a port of this namespace, and what it has within a moment.
+/// A socket of this namespace, and its port.
 fn task() -> (UdpSocket, u16) {
     let task = UdpSocket::bind("0.0.0.0:0").unwrap();
-    let limit = Duration::from_millis(300);
-    task.set_read_timeout(Some(limit)).unwrap();
     let port = task.local_addr().unwrap().port();
     (task, port)
 }
@@ -50,7 +48,6 @@ fn what_does_not_bear_its_senders_cookie_reaches_no_task() {
         ]);
         put(wire, &elements);
         let packet = datagram(CALLED, port);
-        let mut buffer = [0; 4];
         let [a, b, c] = COOKIE;
         let bad = [
             [0; 3],
@@ -64,18 +61,18 @@ fn what_does_not_bear_its_senders_cookie_reaches_no_task() {
         for (number, cookie) in bad.into_iter().enumerate() {
             let packet = with_cookie(cookie, TAG, &packet);
             neighbour.send(&packet).unwrap();
-            assert!(task.recv(&mut buffer).is_err(), "{cookie:x?}");
-            assert_eq!(count(wire, "bad token"), number as u64 + 1);
+            assert!(hears_nothing(&task), "{cookie:x?}");
+            assert_count(wire, "bad token", number as u64 + 1);
         }
         // Of both epochs.
         for good in [COOKIE, next] {
             neighbour.send(&with_cookie(good, TAG, &packet)).unwrap();
-            assert_eq!(task.recv(&mut buffer).unwrap(), 1, "{good:x?}");
+            assert!(hears(&task), "{good:x?}");
         }
         // Nor what ends before it.
         neighbour.send(&with_cookie(COOKIE, TAG, &[])[..7]).unwrap();
-        assert_eq!(count(wire, "bad token"), bad.len() as u64 + 1);
-        assert_eq!(count(wire, "stranger"), 0);
+        assert_count(wire, "bad token", bad.len() as u64 + 1);
+        assert_count(wire, "stranger", 0);
     });
 }
 
@@ -106,15 +103,14 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
             };
             let mut wire = Wire::open(NETLINK_NETFILTER).unwrap();
             node(&mut wire, THERE, &elements);
-            let limit = Duration::from_secs(2);
-            task.set_read_timeout(Some(limit)).unwrap();
-            let mut buffer = [0; 2000];
-            let mut heard = Vec::new();
-            for _ in 0..3 {
+            ready.send(port).unwrap();
+            let (_, heard) = receive(&task, PATIENCE).unwrap();
+            for bad in 1..=2 {
                 ready.send(port).unwrap();
-                heard.push(task.recv(&mut buffer).ok());
+                assert_count(&mut wire, "bad token", bad);
+                assert!(hears_nothing(&task));
             }
-            (heard, counts(&mut wire).unwrap())
+            heard
         });
         let port = waits.recv().unwrap();
         let with = peer(THERE);
@@ -152,11 +148,10 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
             have = elements.clone();
             go.send(()).unwrap();
         }
-        let (heard, bad) = there.join().unwrap();
+        let heard = there.join().unwrap();
         drop(go);
         client.join().unwrap();
-        assert_eq!(heard, [Some(said.len()), None, None], "{bad:?}");
-        assert_eq!(bad["bad token"], 2);
+        assert_eq!(heard, said);
     });
 }
 
@@ -169,8 +164,6 @@ fn what_is_cleared_leaves_the_sum_of_the_packet_as_it_was() {
         put(wire, &peer(THERE));
         let port = params().tunnel_port;
         let tunnel = UdpSocket::bind((params().node, port)).unwrap();
-        let limit = Duration::from_secs(2);
-        tunnel.set_read_timeout(Some(limit)).unwrap();
         let (over, done) = channel::<()>();
         let there = neighbour("outside0", &["10.7.0.2/24"], "10.7.0.1", move || {
             let raw = socket(
@@ -192,10 +185,9 @@ fn what_is_cleared_leaves_the_sum_of_the_packet_as_it_was() {
             // The packets are on their way, and go with their namespace.
             let _ = done.recv();
         });
-        let mut buffer = [0; 16];
         for id in [7, 0x00ff_ffff] {
-            let (length, from) = tunnel.recv_from(&mut buffer).unwrap();
-            assert_eq!(buffer[..length], with_cookie([0; 3], id, b"x"));
+            let (from, heard) = receive(&tunnel, PATIENCE).unwrap();
+            assert_eq!(heard, with_cookie([0; 3], id, b"x"));
             let [a, b, c] = COOKIE;
             let words = [[0, a], [b, 0], [0, c]].map(u16::from_be_bytes);
             // One's complement.

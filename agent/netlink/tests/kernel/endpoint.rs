@@ -1,6 +1,7 @@
 //! Containers that send under the address of another one, at ports of a bridge.
 
-use crate::claim::{count, device, put};
+use crate::arrival::{MOMENT, PATIENCE, assert_count, becomes, receive};
+use crate::claim::{device, put};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
 use lb_netlink::claim::*;
@@ -50,18 +51,12 @@ fn a_container_sends_nothing_under_the_address_of_a_task_behind_another_port() {
         run("ip", &["address", "add", "10.9.0.254/24", "dev", "bridge0"]);
         run("ip", &["link", "set", "bridge0", "up"]);
         let socket = UdpSocket::bind((Ipv4Addr::from(HOST), 4000)).unwrap();
-        let arrives = |from: [u8; 4], patience: u64| {
+        let arrives = |from: [u8; 4], patience: Duration| {
             order.send(Order::Send(from)).unwrap();
             waits.recv().unwrap();
-            let patience = Duration::from_millis(patience);
-            socket.set_read_timeout(Some(patience)).unwrap();
-            match socket.recv_from(&mut [0]) {
-                Ok((_, sender)) => {
-                    assert_eq!(sender.ip(), Ipv4Addr::from(from));
-                    true
-                }
-                Err(_) => false,
-            }
+            receive(&socket, patience)
+                .inspect(|(sender, _)| assert_eq!(sender.ip(), Ipv4Addr::from(from)))
+                .is_some()
         };
         let behind = |port| Elements {
             endpoints: [Endpoint {
@@ -74,23 +69,24 @@ fn a_container_sends_nothing_under_the_address_of_a_task_behind_another_port() {
         let lease = || lease(Duration::from_secs(60));
         put(wire, &Elements::default());
         nft::apply(wire, &lease()).unwrap();
-        assert!(arrives(TASK, 5000), "nothing is known of the task");
+        assert!(arrives(TASK, PATIENCE), "nothing is known of the task");
         put(wire, &behind(index("port0")));
-        assert!(arrives(TASK, 5000), "it is behind this port");
+        assert!(arrives(TASK, PATIENCE), "it is behind this port");
 
         put(wire, &behind(index("port0") + 1));
-        assert!(!arrives(TASK, 300), "it is behind another port");
-        assert_eq!(count(wire, "spoofed"), 1, "the datagram");
-        assert!(arrives(ANOTHER, 5000), "its own address");
+        assert!(!arrives(TASK, MOMENT), "it is behind another port");
+        assert_count(wire, "spoofed", 1);
+        assert!(arrives(ANOTHER, PATIENCE), "its own address");
         order.send(Order::Forget).unwrap();
         waits.recv().unwrap();
-        assert!(!arrives(TASK, 300));
-        assert!(count(wire, "spoofed") >= 2, "it asks for its neighbour");
-        assert!(arrives(ANOTHER, 5000), "its own address asks, too");
+        assert!(!arrives(TASK, MOMENT));
+        // It asks for its neighbour.
+        becomes(|| counts(wire).unwrap()["spoofed"], |spoofed| *spoofed >= 2);
+        assert!(arrives(ANOTHER, PATIENCE), "its own address asks, too");
 
         let over = nft::Change::Flush(LEASE_BRIDGE);
         nft::apply(wire, &[over]).unwrap();
-        assert!(arrives(TASK, 5000), "nobody knows any more who has it");
+        assert!(arrives(TASK, PATIENCE), "nobody knows any more who has it");
     });
 }
 

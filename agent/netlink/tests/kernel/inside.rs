@@ -1,6 +1,7 @@
 //! Containers that call published ports of their own node.
 
-use crate::claim::{count, device, put, tcp};
+use crate::arrival::{MOMENT, PATIENCE, becomes, receive};
+use crate::claim::{device, put, tcp};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
 use lb_netlink::claim::*;
@@ -20,9 +21,8 @@ fn who_may_not_call_may_not_from_a_container_of_the_node_either() {
         let (order, orders) = channel();
         let (told, tells) = channel();
         neighbour("inside0", &["10.9.0.2/24"], "10.9.0.254", move || {
-            let time = Duration::from_millis(500);
-            for () in orders {
-                let connects = TcpStream::connect_timeout(&at, time).is_ok();
+            for patience in orders {
+                let connects = TcpStream::connect_timeout(&at, patience).is_ok();
                 let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
                 socket.send_to(b"x", at).unwrap();
                 told.send(connects).unwrap();
@@ -31,13 +31,10 @@ fn who_may_not_call_may_not_from_a_container_of_the_node_either() {
         run("ip", &["link", "set", "inside0", "up"]);
         let _listener = TcpListener::bind(at).unwrap();
         let socket = UdpSocket::bind(at).unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_millis(500)))
-            .unwrap();
-        let arrive = || {
-            order.send(()).unwrap();
+        let arrive = |patience| {
+            order.send(patience).unwrap();
             let connects = tells.recv().unwrap();
-            (connects, socket.recv_from(&mut [0]).is_ok())
+            (connects, receive(&socket, patience).is_some())
         };
         let ports = [Protocol::Tcp, Protocol::Udp].map(|protocol| Port {
             protocol,
@@ -50,16 +47,20 @@ fn who_may_not_call_may_not_from_a_container_of_the_node_either() {
         };
         put(wire, &elements);
         nft::apply(wire, &lease(Duration::from_secs(60))).unwrap();
-        assert_eq!(arrive(), (false, false));
-        assert!(count(wire, "refused") >= 2);
+        assert_eq!(arrive(MOMENT), (false, false));
+        becomes(|| counts(wire).unwrap()["refused"], |refused| *refused >= 2);
         let network = "10.9.0.0/24".parse().unwrap();
         let all = ports.map(|port| Allowed { port, network });
         elements.allowed = all.into();
         put(wire, &elements);
-        assert_eq!(arrive(), (true, true));
+        assert_eq!(arrive(PATIENCE), (true, true));
         elements.allowed.clear();
         put(wire, &elements);
         nft::apply(wire, &[nft::Change::Flush(LEASE)]).unwrap();
-        assert_eq!(arrive(), (true, true), "without a lease it is the kernel's");
+        assert_eq!(
+            arrive(PATIENCE),
+            (true, true),
+            "without a lease it is the kernel's"
+        );
     });
 }

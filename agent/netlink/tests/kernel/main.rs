@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod alias;
 #[cfg(test)]
+mod arrival;
+#[cfg(test)]
 mod claim;
 #[cfg(test)]
 mod cookie;

@@ -1,6 +1,7 @@
 //! What depends on which rule, or whose, comes first: behaviour, where the listing of `listed` has text.
 
-use crate::claim::{claimed, count, device, params, put, tcp};
+use crate::arrival::{PATIENCE, assert_count, hears, hears_nothing, receive};
+use crate::claim::{claimed, device, params, put, tcp};
 use crate::namespace::{in_namespace, nft, run};
 use crate::neighbour::{index, neighbour};
 use crate::returned::encap_to;
@@ -11,9 +12,6 @@ use nix::sys::socket::{getsockopt, sockopt::TcpMaxSeg};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-/// Nothing that was sent on this machine takes so long.
-const SOON: Duration = Duration::from_millis(300);
-
 fn udp(port: u16) -> Port {
     let protocol = Protocol::Udp;
     Port { protocol, port }
@@ -22,13 +20,8 @@ fn udp(port: u16) -> Port {
 /// A socket at an address, and its port.
 fn socket(address: impl Into<Ipv4Addr>) -> (UdpSocket, u16) {
     let socket = UdpSocket::bind((address.into(), 0)).unwrap();
-    socket.set_read_timeout(Some(SOON)).unwrap();
     let port = socket.local_addr().unwrap().port();
     (socket, port)
-}
-
-fn hears(socket: &UdpSocket) -> bool {
-    socket.recv(&mut [0; 16]).is_ok()
 }
 
 #[test]
@@ -52,8 +45,8 @@ fn datagrams_of_who_may_not_call_are_dropped_and_counted() {
         let call = || client.send_to(b"x", (Ipv4Addr::LOCALHOST, number)).unwrap();
         for times in 1..=2 {
             call();
-            assert!(!hears(&server));
-            assert_eq!(count(wire, "refused"), times);
+            assert!(hears_nothing(&server));
+            assert_count(wire, "refused", times);
         }
         // The same number by TCP lets nobody in here.
         let network = "127.0.0.0/8".parse().unwrap();
@@ -65,7 +58,7 @@ fn datagrams_of_who_may_not_call_are_dropped_and_counted() {
         .into();
         put(wire, &elements);
         call();
-        assert!(!hears(&server));
+        assert!(hears_nothing(&server));
         elements.allowed = [Allowed { port, network }].into();
         put(wire, &elements);
         call();
@@ -80,7 +73,7 @@ fn a_connections_segments_fit_into_the_tunnel_whoever_its_task_will_be() {
         let (listener, at, elements) = claimed();
         // Of what the server may send: the loopback device alone would let it send 64 kB.
         let mss = || {
-            let client = TcpStream::connect_timeout(&at, SOON).unwrap();
+            let client = TcpStream::connect_timeout(&at, PATIENCE).unwrap();
             let (served, _) = listener.accept().unwrap();
             drop(client);
             getsockopt(&served, TcpMaxSeg).unwrap()
@@ -133,7 +126,6 @@ fn a_containers_call_is_not_a_clients_before_it_has_come_back_as_the_nodes_own()
         // Where the packets end: in reality, behind a pair of devices.
         let (ours, number) = socket(IN);
         let server = UdpSocket::bind((params().node, number)).unwrap();
-        server.set_read_timeout(Some(SOON)).unwrap();
         let port = udp(number);
         let mut elements = Elements {
             claims: [Service {
@@ -151,7 +143,7 @@ fn a_containers_call_is_not_a_clients_before_it_has_come_back_as_the_nodes_own()
         elements.bridges = [index("inside0")].into();
         put(wire, &elements);
         container.calls(number);
-        assert!(!hears(&server));
+        assert!(hears_nothing(&server));
         assert!(hears(&ours));
     });
 }
@@ -189,7 +181,7 @@ fn a_containers_call_for_a_published_port_is_ours_before_it_is_dockers() {
              add rule ip docker prerouting udp dport {number} dnat to 172.18.0.1:{other}"
         ));
         container.calls(number);
-        assert!(!hears(&dockers));
+        assert!(hears_nothing(&dockers));
         assert!(hears(&ours));
     });
 }
@@ -203,11 +195,7 @@ fn a_tasks_answer_goes_back_through_the_tunnel_as_what_ipvs_made_of_it() {
         encap_to(Ipv4Addr::new(10, 7, 0, 2));
         let node = neighbour("outside0", &["10.7.0.2/24"], "10.7.0.1", || {
             let socket = UdpSocket::bind(("10.7.0.2", params().tunnel_port)).unwrap();
-            let limit = Duration::from_secs(5);
-            socket.set_read_timeout(Some(limit)).unwrap();
-            let mut buffer = [0; 100];
-            let length = socket.recv(&mut buffer).unwrap();
-            buffer[..length].to_vec()
+            receive(&socket, PATIENCE).unwrap().1
         });
         let clients = ["route", "add", "203.0.113.0/24", "via", "10.7.0.2"];
         run("ip", &clients);
@@ -243,7 +231,7 @@ fn a_tasks_answer_goes_back_through_the_tunnel_as_what_ipvs_made_of_it() {
             .unwrap();
         tell.send(()).unwrap();
         sent.recv().unwrap();
-        assert_eq!(count(wire, "sent back"), 1);
+        assert_count(wire, "sent back", 1);
         let back = node.join().unwrap();
         assert_eq!(back[20..24], CALLED, "as whom the client called");
     });

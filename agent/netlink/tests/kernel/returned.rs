@@ -1,7 +1,8 @@
 //! What comes out of the tunnel as a reply: it goes on only if its client asked for it here. And what goes back
 //! into the tunnel.
 
-use crate::claim::{count, params, put};
+use crate::arrival::{PATIENCE, assert_count, receive};
+use crate::claim::{params, put};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
 use crate::tunnel::{CALLED, CLIENT, COOKIE, TAG, datagram, encapsulated, neighbour_node};
@@ -63,12 +64,7 @@ fn only_answers_to_flows_that_came_in_here_go_out_in_this_nodes_name() {
             // Nobody answers it: what counts is that it was tried.
             let _ = std::net::TcpStream::connect_timeout(&node.into(), time);
             asked.send(()).unwrap();
-            socket
-                .set_read_timeout(Some(Duration::from_secs(5)))
-                .unwrap();
-            let mut buffer = [0; 16];
-            let (length, from) = socket.recv_from(&mut buffer).unwrap();
-            (buffer[..length].to_vec(), from)
+            receive(&socket, PATIENCE).unwrap()
         });
         waits.recv().unwrap();
         let to_client = (OUTSIDE, CLIENTS_PORT);
@@ -89,20 +85,20 @@ fn only_answers_to_flows_that_came_in_here_go_out_in_this_nodes_name() {
         for packet in never.iter().chain([&good]) {
             unasked += 1;
             neighbour_here.send(packet).unwrap();
-            let counted = (count(wire, "unasked"), count(wire, "returned"));
-            assert_eq!(counted, (unasked, 0), "{packet:02x?}");
+            assert_count(wire, "unasked", unasked);
+            assert_count(wire, "returned", 0);
         }
         go.send(()).unwrap();
         waits.recv().unwrap();
         for packet in &never {
             unasked += 1;
             neighbour_here.send(packet).unwrap();
-            let counted = (count(wire, "unasked"), count(wire, "returned"));
-            assert_eq!(counted, (unasked, 0), "{packet:02x?}");
+            assert_count(wire, "unasked", unasked);
+            assert_count(wire, "returned", 0);
         }
         neighbour_here.send(&good).unwrap();
-        assert_eq!(count(wire, "returned"), 1);
-        let (said, from) = client.join().unwrap();
+        assert_count(wire, "returned", 1);
+        let (from, said) = client.join().unwrap();
         assert_eq!(
             (&said[..], from),
             (&b"reply"[..], (params().node, port).into())
@@ -133,13 +129,8 @@ fn tunnel_packets_lead_replies_of_tasks_back_and_nothing_else() {
         let (ready, waits) = channel();
         let node = neighbour("outside0", &["10.7.0.2/24"], "10.7.0.1", move || {
             let socket = UdpSocket::bind((way.to, params().tunnel_port)).unwrap();
-            socket
-                .set_read_timeout(Some(Duration::from_secs(5)))
-                .unwrap();
             ready.send(()).unwrap();
-            let mut buffer = [0; 100];
-            let length = socket.recv(&mut buffer).unwrap();
-            buffer[..length].to_vec()
+            receive(&socket, PATIENCE).unwrap().1
         });
         waits.recv().unwrap();
         let clients = ["route", "add", "203.0.113.0/24", "via", "10.7.0.2"];
@@ -181,15 +172,15 @@ fn tunnel_packets_lead_replies_of_tasks_back_and_nothing_else() {
             .unwrap();
         says(80, [172, 18, 0, 3]);
         says(port, [172, 18, 0, 3]);
-        assert_eq!(count(wire, "sent back"), 0);
+        assert_count(wire, "sent back", 0);
         // A task, but nobody asked; then somebody does, by this neighbour.
         says(port, CALLED);
-        assert_eq!(count(wire, "sent back"), 0);
+        assert_count(wire, "sent back", 0);
         neighbour_here
             .send(&encapsulated(TAG, &datagram(CALLED, port)))
             .unwrap();
         says(port, CALLED);
-        assert_eq!(count(wire, "sent back"), 1);
+        assert_count(wire, "sent back", 1);
         let back = node.join().unwrap();
         let builder = PacketBuilder::ipv4(CALLED, CLIENT, 63).udp(port, CLIENTS_PORT);
         let mut packet = Vec::new();
@@ -200,10 +191,10 @@ fn tunnel_packets_lead_replies_of_tasks_back_and_nothing_else() {
             (bytes.len(), bytes[..8].to_vec(), bytes[20..34].to_vec())
         });
         assert_eq!(got, expected);
-        assert_eq!(count(wire, "forged"), 0);
+        assert_count(wire, "forged", 0);
         // Another port of the same address is none of the task's.
         says(port + 1, CALLED);
-        assert_eq!(count(wire, "sent back"), 1);
+        assert_count(wire, "sent back", 1);
         drop(send);
         container.join().unwrap();
     });

@@ -1,12 +1,14 @@
 //! Where sets are full, and what fills them.
 
 use crate::alias::{CALLED, PORTS, call, serve};
-use crate::claim::{count, device, params, tcp};
+use crate::arrival::{PATIENCE, assert_count, becomes};
+use crate::claim::{device, params, tcp};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
 use lb_netlink::claim::*;
 use lb_netlink::nft::{self, SetName};
 use lb_netlink::socket::Wire;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -56,7 +58,7 @@ fn where_there_is_no_room_for_more_clients_keep_their_own_port() {
         ports.dedup();
         // Some were told apart while there was room.
         assert!((2..=4).contains(&ports.len()), "{seen:?}");
-        assert!(count(wire, "no room") > 0);
+        assert!(counts(wire).unwrap()["no room"] > 0);
     });
 }
 
@@ -79,18 +81,17 @@ fn what_only_opens_a_connection_is_soon_forgotten() {
         let (next, waits) = channel::<()>();
         let (tell, told) = channel();
         let client = neighbour("outside0", &["10.8.0.2/24"], "10.8.0.1", move || {
-            // Refused, or with somebody there, taken.
-            let connect = || TcpStream::connect_timeout(&at, Duration::from_millis(500)).ok();
-            let one = connect();
-            tell.send(one.is_some()).unwrap();
+            let connect = || TcpStream::connect_timeout(&at, PATIENCE);
+            let nobody = connect().unwrap_err().kind() == ErrorKind::ConnectionRefused;
+            tell.send(nobody).unwrap();
             waits.recv().unwrap();
             let other = connect();
-            tell.send(other.is_some()).unwrap();
+            tell.send(other.is_ok()).unwrap();
             waits.recv().unwrap();
             drop(other);
             tell.send(true).unwrap();
         });
-        assert!(!told.recv().unwrap());
+        assert!(told.recv().unwrap());
         for set in ["calls", "callers", "opening"] {
             let (time, many) = lasts(wire, set);
             assert!(time <= SOON && many == 1, "{set}: {time:?} {many}");
@@ -110,9 +111,11 @@ fn what_only_opens_a_connection_is_soon_forgotten() {
         drop(taken);
         client.join().unwrap();
         for set in ["calls", "callers"] {
-            let (time, _) = lasts(wire, set);
-            assert!(time <= Duration::from_secs(130), "{set}: {time:?}");
+            becomes(
+                || lasts(wire, set),
+                |(time, _)| *time <= Duration::from_secs(130),
+            );
         }
-        assert_eq!(count(wire, "no room"), 0);
+        assert_count(wire, "no room", 0);
     });
 }

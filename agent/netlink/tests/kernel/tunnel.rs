@@ -1,6 +1,7 @@
 //! What comes out of a real tunnel, whose packets a neighbour on loopback makes.
 
-use crate::claim::{count, params, put, tcp};
+use crate::arrival::{assert_count, hears, hears_nothing};
+use crate::claim::{params, put, tcp};
 use crate::namespace::{in_namespace, run};
 use etherparse::{Icmpv4Type, PacketBuilder, icmpv4};
 use lb_netlink::claim::*;
@@ -8,7 +9,6 @@ use lb_netlink::socket::Wire;
 use lb_netlink::ways::{Ground, Tunnel};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::time::Duration;
 
 pub(crate) const TAG: u32 = 77;
 /// Nobody's here, as the node's that the client called.
@@ -78,7 +78,7 @@ fn a_call_for_a_task_that_is_gone_does_not_reach_whatever_listens_here() {
         let neighbour = neighbour_node(wire, tcp(8080));
         for (id, port, unknown) in [(TAG, 8080, 0), (TAG, 8081, 1), (TAG + 1, 8080, 2)] {
             neighbour.send(&encapsulated(id, &syn(port))).unwrap();
-            assert_eq!(count(wire, "unknown task"), unknown, "{id} {port}");
+            assert_count(wire, "unknown task", unknown);
         }
     });
 }
@@ -99,26 +99,23 @@ fn complaint(port: u16) -> Vec<u8> {
 fn what_names_no_task_reaches_no_socket_but_errors_about_flows_that_are_known() {
     in_namespace("a tag that names nobody, and no SYN", |wire| {
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-        let limit = Duration::from_millis(300);
-        socket.set_read_timeout(Some(limit)).unwrap();
         let port = socket.local_addr().unwrap().port();
         let protocol = Protocol::Udp;
         let neighbour = neighbour_node(wire, Port { protocol, port });
-        let mut buffer = [0; 4];
         let unknown = encapsulated(TAG + 1, &datagram(CALLED, port));
         neighbour.send(&unknown).unwrap();
-        assert!(socket.recv(&mut buffer).is_err());
-        assert_eq!(count(wire, "unknown task"), 1);
+        assert!(hears_nothing(&socket));
+        assert_count(wire, "unknown task", 1);
         let error = encapsulated(TAG, &complaint(port));
         neighbour.send(&error).unwrap();
-        assert_eq!(count(wire, "unknown task"), 2);
+        assert_count(wire, "unknown task", 2);
         let known = encapsulated(TAG, &datagram(CALLED, port));
         neighbour.send(&known).unwrap();
-        assert!(socket.recv(&mut buffer).is_ok());
+        assert!(hears(&socket));
         neighbour.send(&error).unwrap();
         let other = encapsulated(TAG, &complaint(port + 1));
         neighbour.send(&other).unwrap();
-        assert_eq!(count(wire, "unknown task"), 3);
+        assert_count(wire, "unknown task", 3);
     });
 }
 
@@ -126,21 +123,18 @@ fn what_names_no_task_reaches_no_socket_but_errors_about_flows_that_are_known() 
 fn the_tunnel_takes_nothing_by_ipv6() {
     in_namespace("a tunnel packet by IPv6", |wire| {
         let task = UdpSocket::bind("0.0.0.0:0").unwrap();
-        let limit = Duration::from_millis(300);
-        task.set_read_timeout(Some(limit)).unwrap();
         let port = task.local_addr().unwrap().port();
         let protocol = Protocol::Udp;
         let by_ipv4 = neighbour_node(wire, Port { protocol, port });
         let by_ipv6 = UdpSocket::bind("[::1]:0").unwrap();
         by_ipv6.connect(("::1", params().tunnel_port)).unwrap();
         let packet = encapsulated(TAG, &datagram(CALLED, port));
-        let mut buffer = [0; 4];
         let bare = with_cookie([0; 3], TAG, &datagram(CALLED, port));
         by_ipv6.send(&bare).unwrap();
-        assert!(task.recv(&mut buffer).is_err());
-        assert_eq!(count(wire, "stranger"), 1);
+        assert!(hears_nothing(&task));
+        assert_count(wire, "stranger", 1);
         by_ipv4.send(&packet).unwrap();
-        assert!(task.recv(&mut buffer).is_ok());
+        assert!(hears(&task));
     });
 }
 
@@ -149,18 +143,15 @@ fn clients_from_anywhere_come_in_where_the_host_checks_sources_strictly() {
     in_namespace("strict checks of sources", |wire| {
         let task = UdpSocket::bind("0.0.0.0:0").unwrap();
         let port = task.local_addr().unwrap().port();
-        let limit = Duration::from_millis(500);
-        task.set_read_timeout(Some(limit)).unwrap();
         let protocol = Protocol::Udp;
         let neighbour = neighbour_node(wire, Port { protocol, port });
         run("sysctl", &["-q", "net.ipv4.conf.all.rp_filter=1"]);
         let packet = encapsulated(TAG, &datagram(CALLED, port));
-        let mut buffer = [0; 4];
         neighbour.send(&packet).unwrap();
-        assert_eq!(task.recv(&mut buffer).unwrap(), 1);
+        assert!(hears(&task));
         // It is the rule that lets it in.
         run("ip", &["rule", "del", "pref", "5001"]);
         neighbour.send(&packet).unwrap();
-        assert!(task.recv(&mut buffer).is_err());
+        assert!(hears_nothing(&task));
     });
 }
