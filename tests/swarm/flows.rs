@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use harness::client::PATIENCE;
 use harness::guards::Service;
 use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
@@ -10,7 +11,7 @@ use harness::traffic::udp::Flow;
 use crate::tools::{served, settled, task};
 use crate::turn;
 
-/// More than a round trip, less than it takes to miss anything.
+/// While answers are missed: more than a round trip, less than it takes to miss anything.
 const ANSWER: Duration = Duration::from_millis(200);
 
 #[test]
@@ -29,9 +30,9 @@ fn datagrams_of_one_socket_stay_with_a_task_and_move_on_when_it_is_killed() {
             .client
             .block_on(async move {
                 let flow = Flow::open(peer).await?;
-                let first = task(&flow.ask(ANSWER).await?);
+                let first = task(&flow.ask(PATIENCE).await?);
                 for _ in 0..50 {
-                    assert_eq!(task(&flow.ask(ANSWER).await?), first);
+                    assert_eq!(task(&flow.ask(PATIENCE).await?), first);
                 }
                 let begin = kill(swarm, service, &first);
                 let second = loop {
@@ -44,7 +45,7 @@ fn datagrams_of_one_socket_stay_with_a_task_and_move_on_when_it_is_killed() {
                 };
                 let silence = begin.elapsed();
                 for _ in 0..50 {
-                    assert_eq!(task(&flow.ask(ANSWER).await?), second);
+                    assert_eq!(task(&flow.ask(PATIENCE).await?), second);
                 }
                 Ok((first, second, silence))
             })
