@@ -147,6 +147,7 @@ fn judge(outcomes: &Outcomes, all: bool, told: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::root;
 
     #[test]
     fn outcomes_are_read_as_cargo_mutants_writes_them() {
@@ -155,6 +156,40 @@ mod tests {
         let outcomes: Outcomes = serde_json::from_str(json).unwrap();
         assert_eq!((outcomes.all(), outcomes.noticed()), (5, 4));
         assert_eq!(outcomes.score(), 80);
+    }
+
+    /// A file or a function that has another name now would leave nothing out, and one of [`SHORT`] change nothing.
+    #[test]
+    fn the_files_and_functions_that_are_named_exist() {
+        let config = fs::read_to_string(root().join(".cargo/mutants.toml")).unwrap();
+        let quoted = |line: &str, quote| line.split(quote).nth(1).map(str::to_owned);
+        let globs: Vec<String> = config
+            .lines()
+            .filter_map(|line| quoted(line, '"').filter(|text| text.contains('/')))
+            .chain(SHORT.map(str::to_owned))
+            .collect();
+        assert!(globs.len() > SHORT.len(), "{globs:?}");
+        for glob in globs {
+            let path = root().join(glob.trim_end_matches("/**"));
+            assert!(path.exists(), "{}", path.display());
+        }
+        let folders = ["agent/core/src", "ebpf/datapath/src"].map(|folder| root().join(folder));
+        let patterns: Vec<String> = config
+            .lines()
+            .filter_map(|line| quoted(line, '\''))
+            .filter(|text| text.contains(" replace "))
+            .collect();
+        assert!(!patterns.is_empty());
+        for pattern in patterns {
+            let (file, change) = pattern.split_once("\\.rs").unwrap();
+            let (_, function) = change.rsplit_once(" in ").unwrap();
+            let function = function.trim_end_matches('$').rsplit("::").next().unwrap();
+            let found = folders
+                .iter()
+                .filter_map(|folder| fs::read_to_string(folder.join(format!("{file}.rs"))).ok())
+                .any(|text| text.contains(&format!("fn {function}")));
+            assert!(found, "{pattern}");
+        }
     }
 
     #[test]

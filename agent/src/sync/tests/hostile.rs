@@ -9,7 +9,7 @@ use lb_wire::proto::{self, Hello, TaskHealth, Up, up};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -53,6 +53,9 @@ fn hello(datapath: String) -> up::Kind {
     })
 }
 
+/// Held by tests that need much memory, or that measure how much this process has: they would disturb each other.
+static MEMORY: Mutex<()> = Mutex::const_new(());
+
 /// Memory of this process, in bytes.
 fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -86,6 +89,7 @@ async fn delay(manager: &Agent, worker: &mut Agent, count: usize) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_worker_says_of_itself_never_grows_the_view() {
+    let _alone = MEMORY.lock().await;
     let bench = Bench::new();
     let (manager, mut other) = swarm(&bench).await;
     let home = bench.authority.node("w1", Role::Worker);
@@ -124,6 +128,7 @@ async fn a_node_has_one_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_never_stops_talking_costs_the_others_nothing() {
+    let _alone = MEMORY.lock().await;
     let bench = Bench::new();
     let (manager, mut other) = swarm(&bench).await;
     let home = bench.authority.node("w1", Role::Worker);
@@ -184,11 +189,7 @@ async fn a_crowd_of_strangers_keeps_no_node_out() {
     let began = Instant::now();
     let home = bench.authority.node("w1", Role::Worker);
     assert!(bench.try_connect(&home, &manager).await.admitted);
-    assert!(
-        began.elapsed() < SOON,
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     let longest = delay(&manager, &mut other, 5).await;
     assert!(longest < LATER, "{longest:?}");
     // Nearly all are gone already, the rest has its time.
