@@ -181,7 +181,7 @@ async fn who_says_nothing_is_shown_out_and_a_crowd_keeps_nobody_out_for_long() {
 }
 
 /// What an agent that is told to stop asks, to learn whether its engine is starting again
-/// (`watch/ending.rs`), it learns through the filter, too.
+/// (`watch/engine_restart.rs`), it learns through the filter, too.
 #[tokio::test]
 async fn an_engine_that_is_away_answers_and_one_that_starts_does_not() {
     let within = Duration::from_millis(300);
