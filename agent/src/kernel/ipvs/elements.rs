@@ -13,13 +13,6 @@ use std::net::Ipv4Addr;
 
 /// Puts an element into its set, or takes it out.
 pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) {
-    fn put<T: Ord>(set: &mut BTreeSet<T>, value: T, there: bool) {
-        if there {
-            set.insert(value);
-        } else {
-            set.remove(&value);
-        }
-    }
     match element {
         Element::Bridge(index) => put(&mut elements.bridges, index, there),
         Element::Peer(node, route_address) => {
@@ -115,17 +108,19 @@ pub(super) fn keys_from_kernel(keys: Keys) -> TokenKeys {
     }
 }
 
-/// Notes whose a virtual service is.
+/// Notes whether a virtual service is swarmlb's.
 pub(super) fn own(elements: &mut Elements, key: ServiceKey, ours: bool) {
-    match (key, ours) {
-        (ServiceKey::Address(address, at), true) => {
-            drop(elements.owned.insert(service(address, at)))
-        }
-        (ServiceKey::Address(address, at), false) => {
-            drop(elements.owned.remove(&service(address, at)))
-        }
-        (ServiceKey::Mark(mark), true) => drop(elements.marks.insert(mark)),
-        (ServiceKey::Mark(mark), false) => drop(elements.marks.remove(&mark)),
+    match key {
+        ServiceKey::Address(address, at) => put(&mut elements.owned, service(address, at), ours),
+        ServiceKey::Mark(mark) => put(&mut elements.marks, mark, ours),
+    }
+}
+
+fn put<T: Ord>(set: &mut BTreeSet<T>, value: T, there: bool) {
+    if there {
+        set.insert(value);
+    } else {
+        set.remove(&value);
     }
 }
 
