@@ -9,6 +9,7 @@ mod fib;
 mod ipv4;
 mod link;
 mod rule;
+mod rules;
 mod table;
 
 pub use error::{Error, Operation, Refused};

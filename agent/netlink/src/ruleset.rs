@@ -16,11 +16,14 @@
 //! The rules follow from a few parameters ([`Params`]); what changes from day to day is in sets
 //! ([`Elements`]). The rules are replaced in one step, with their sets ([`replace`]).
 
+mod access;
 mod cookie;
 mod digest;
 mod elements;
 mod endpoint;
 mod flows;
+mod keys;
+mod line;
 mod matches;
 mod outer;
 mod port_remap;
@@ -28,8 +31,10 @@ mod rules;
 mod set_element;
 mod sets;
 mod statements;
+mod tcp;
 #[cfg(test)]
 mod tests;
+mod timeouts;
 mod tunnel;
 mod volatile;
 

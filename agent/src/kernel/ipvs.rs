@@ -8,10 +8,12 @@ mod capacity;
 mod change_detector;
 mod clean;
 mod elements;
+mod error;
 mod services;
 mod stats;
 mod sysctl;
 
+pub use error::IpvsError;
 pub use stats::IpvsStats;
 
 use change_detector::ChangeDetector;
@@ -25,7 +27,7 @@ use lb_core::token::TokenKeys;
 use lb_netlink::ipvs::Ipvs;
 use lb_netlink::routes::{self, Encap, Hairpin, Tunnel};
 use lb_netlink::ruleset::{self, Elements, Params};
-use lb_netlink::socket::{self, NetlinkSocket};
+use lb_netlink::socket::NetlinkSocket;
 use lb_netlink::{ipvs, nft};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use stats::Owners;
@@ -33,7 +35,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use thiserror::Error;
 
 /// Lifetime of a set's element that is not to expire.
 const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -61,34 +62,6 @@ pub struct IpvsKernel {
     /// Capabilities that this kernel lacks.
     degraded: Vec<Problem>,
     owners: Arc<Mutex<Owners>>,
-}
-
-/// Why the IPVS path can't serve, or a step failed.
-#[derive(Debug, Error)]
-pub enum IpvsError {
-    /// No virtual services.
-    #[error("virtual services")]
-    Servers(#[from] ipvs::Error),
-    /// No rules.
-    #[error("rules of nf_tables")]
-    Rules(#[from] nft::Error),
-    /// No socket for rules.
-    #[error("this kernel has no nf_tables, which steers packets to IPVS")]
-    NoRules(#[source] socket::Error),
-    /// No rules for bridges.
-    #[error("this kernel has no nf_tables for frames of bridges (CONFIG_NF_TABLES_BRIDGE)")]
-    NoBridgeRules(#[source] nft::Error),
-    /// No socket for notifications of changes.
-    #[error("this kernel gives no notifications of changes to devices and routes")]
-    NoMonitor(#[source] socket::Error),
-    /// No devices or routes.
-    #[error("devices and routes")]
-    Routes(#[from] routes::Error),
-    /// Somebody else's.
-    #[error(
-        "another virtual service has this address and port: swarmlb leaves it alone; remove it (ipvsadm -D) or publish another port"
-    )]
-    Foreign,
 }
 
 impl IpvsKernel {

@@ -169,10 +169,10 @@ impl fmt::Display for Element {
             Self::DirectReturn(port) => write!(f, "{} answers directly", port_name(port)),
             Self::Published(port) => write!(f, "{} for callers here", port_name(port)),
             Self::LocalReply(address, port) => {
-                write!(f, "answers of {address} {}", port_name(port))
+                write!(f, "replies of {address} {}", port_name(port))
             }
             Self::TrackedReply(address, port) => {
-                write!(f, "tracked answers of {address} {}", port_name(port))
+                write!(f, "tracked replies of {address} {}", port_name(port))
             }
             Self::Endpoint(address, port) => write!(f, "task {address} behind device {port}"),
             Self::Vip(address, port) => write!(f, "{address} {}", port_name(port)),

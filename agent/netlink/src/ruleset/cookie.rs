@@ -11,8 +11,9 @@
 //! are written behind the device and cleared before it. Nothing is computed for a packet: whose cookie is what follows
 //! from keys, and is in sets.
 
-use super::matches::{Expressions, KEY, KeyField, VALUE, is_in, transport, value_of};
-use super::rules::{Line, line, named};
+use super::keys::{Expressions, KEY, KeyField, VALUE, transport};
+use super::line::{Line, line, named};
+use super::matches::{is_in, value_of};
 use super::sets::{COOKIE_HIGH, COOKIE_LOW, COOKIES, PEERS};
 use super::statements::{self, accept, counted, drop, untracked};
 use crate::nft::{Expression, Payload, SetName};

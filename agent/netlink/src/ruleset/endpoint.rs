@@ -5,13 +5,13 @@
 //! bridge, which only rules of the family `bridge` see.
 
 use super::TABLE_BRIDGE;
-use super::matches::{Expressions, KEY, SOURCE};
-use super::rules::{Line, named};
+use super::keys::{Expressions, KEY, SOURCE};
+use super::line::{Line, named};
 use super::sets::{ENDPOINTS, LEASE_BRIDGE, TASKS};
 use super::statements::{counted, drop};
 use crate::nft::{
     self, Chain, ChainKind, Change, Comparison, Error, Expression, Found, Hook, Layer, Meta,
-    Payload, Register, Table, TableName,
+    PRIO_FILTER, Payload, Register, Table, TableName,
 };
 use crate::socket::NetlinkSocket;
 
@@ -78,7 +78,7 @@ pub fn probe(socket: &mut NetlinkSocket) -> Result<(), Error> {
     let chain = Chain {
         table,
         name: "probe",
-        base: Some((ChainKind::Filter, Hook::Prerouting, 0)),
+        base: Some((ChainKind::Filter, Hook::Prerouting, PRIO_FILTER)),
     };
     let comment = None;
     let changes = [

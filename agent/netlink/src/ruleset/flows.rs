@@ -8,26 +8,19 @@
 //! (`crowded`), and replies of VIPs of this node are let through without: a client must not lose its
 //! connection because others have many.
 
+use super::keys::{CALLER, CONNECTION, Expressions, KeyField, PORT, REPLY, REPLYING};
+use super::line::{Line, line, named};
 use super::matches::{
-    self, Expressions, KeyField, TCP, UDP, about, has_address, in_map, is_in, is_not_in, protocol,
+    TCP, UDP, about, has_address, in_map, is_in, is_not_in, known_connection, protocol,
 };
-use super::port_remap::{self, CALLER, has_remap};
-use super::rules::{ANSWER, CONNECTION, Line, PORT, REPLY, line, named};
+use super::port_remap::{self, has_remap};
 use super::sets::{ANSWERED, CALLERS, CALLS, CROWDED, DATAGRAMS, DIRECT, OPENING, VIPS};
 use super::statements::{
     self, back_to_caller, counted, goto, jump, no_priority, put, put_priority, renew, untracked,
 };
+use super::tcp;
+use super::timeouts::{ENDED, EXCHANGE, OPENING_FOR};
 use crate::nft::SetName;
-use std::time::Duration;
-
-/// What opens a connection is known for so long, until its client goes on: between the first two times that
-/// it sends it again.
-pub(super) const OPENING_FOR: Duration = Duration::from_secs(10);
-/// So long IPVS (`IP_VS_TCP_S_TIME_WAIT`) and hosts know a connection that has ended, and a bit.
-const ENDED: Duration = Duration::from_secs(130);
-
-/// Datagrams that were answered are known for as long as IPVS has it.
-pub(super) const EXCHANGE: Duration = Duration::from_secs(300);
 
 /// Where flows are.
 const FLOWS: [(u8, SetName); 2] = [(TCP, CALLS), (UDP, DATAGRAMS)];
@@ -46,11 +39,6 @@ const COMPLAINT_OF_REPLY: [KeyField; 4] = [
     KeyField::AboutSourcePort,
 ];
 
-/// Is it of a connection that is known?
-pub(super) fn known() -> Expressions {
-    in_map(CALLS, &CONNECTION)
-}
-
 /// A chain for what opens a connection: is its port the client's only one, which flow is it, and on
 /// to IPVS.
 pub(super) fn opens() -> Vec<Line> {
@@ -67,9 +55,9 @@ pub(super) fn note() -> Vec<Line> {
     vec![
         line([put(OPENING, &CONNECTION, None)]),
         no_room(is_not_in(OPENING, &CONNECTION)),
-        line([known(), back_to_caller()]),
+        line([known_connection(), back_to_caller()]),
         line([put_priority(CALLS, &CONNECTION, Some(OPENING_FOR))]),
-        line([known(), goto("note_port")]),
+        line([known_connection(), goto("note_port")]),
         no_room(Vec::new()),
     ]
 }
@@ -89,13 +77,9 @@ pub(super) fn note_port() -> Vec<Line> {
 /// Rules for all other packets of a TCP client, before its port is replaced.
 pub(super) fn goes_on() -> [Line; 3] {
     [
-        line([matches::ends(), jump("ended")]),
-        line([matches::says(), jump("lasts")]),
-        line([
-            matches::goes_on(),
-            is_in(OPENING, &CONNECTION),
-            jump("lasts"),
-        ]),
+        line([tcp::ends(), jump("ended")]),
+        line([tcp::says(), jump("lasts")]),
+        line([tcp::goes_on(), is_in(OPENING, &CONNECTION), jump("lasts")]),
     ]
 }
 
@@ -104,7 +88,7 @@ pub(super) fn lasts() -> Vec<Line> {
     vec![
         line([statements::take(OPENING, &CONNECTION)]),
         line([put_priority(CALLS, &CONNECTION, None)]),
-        line([known(), goto("port_lasts")]),
+        line([known_connection(), goto("port_lasts")]),
         no_room(Vec::new()),
     ]
 }
@@ -124,7 +108,7 @@ pub(super) fn ended() -> Vec<Line> {
         line([renew(CALLS, &CONNECTION, Some(ENDED))]),
         line([has_remap(), back_to_caller()]),
         line([
-            known(),
+            known_connection(),
             is_in(CALLERS, &CALLER),
             put(CALLERS, &CALLER, Some(ENDED)),
         ]),
@@ -157,8 +141,8 @@ fn no_room(for_it: Expressions) -> Line {
 /// Rules for replies of any kind, which go to the chain `then` if their client asked for them here.
 pub(super) fn replies(then: &'static str) -> Vec<Line> {
     let mut all = vec![
-        line([matches::ends(), renew(CALLS, &REPLY, Some(ENDED))]),
-        line([matches::says(), renew(CALLS, &REPLY, None)]),
+        line([tcp::ends(), renew(CALLS, &REPLY, Some(ENDED))]),
+        line([tcp::says(), renew(CALLS, &REPLY, None)]),
     ];
     all.extend(answered());
     all.extend(
@@ -169,7 +153,7 @@ pub(super) fn replies(then: &'static str) -> Vec<Line> {
     );
     all.push(line([
         is_in(CROWDED, &[KeyField::Transport]),
-        is_in(VIPS, &ANSWER),
+        is_in(VIPS, &REPLYING),
         goto(then),
     ]));
     all

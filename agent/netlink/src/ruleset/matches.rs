@@ -1,108 +1,22 @@
-//! Conditions of rules on packets. Each is a few expressions over registers that nothing else relies on,
+//! Matches: conditions of rules on packets. Each is a few expressions over registers that nothing else relies on,
 //! so they can be put one after the other.
 
-use super::sets::LEASE;
-use crate::nft::{Address, Comparison, Expression, Found, Layer, Meta, Payload, Register, SetName};
+use super::keys::{
+    ABOUT_LENGTH, ABOUT_TRANSPORT, CONNECTION, DESTINATION, DESTINATION_PORT, Expressions, KEY,
+    KeyField, SOURCE, VALUE, key,
+};
+use super::sets::{CALLS, LEASE};
+use crate::nft::{Address, Comparison, Expression, Found, Meta, SetName};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
-pub(super) type Expressions = Vec<Expression>;
-
-/// Where keys begin.
-pub(super) const KEY: Register = Register::W0;
 /// `RTN_UNICAST` and `RTN_LOCAL` of `linux/rtnetlink.h`.
 const UNICAST: u32 = 1;
 const LOCAL: u32 = 2;
 
-pub(super) const ICMP: u8 = 1;
+const ICMP: u8 = 1;
 pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
-/// Bits of the flags in a TCP header.
-pub(super) const SYN: u8 = 0x02;
-pub(super) const ACK: u8 = 0x10;
-const FIN: u8 = 0x01;
-const RST: u8 = 0x04;
-const PSH: u8 = 0x08;
-
-const fn network(offset: u8) -> Payload {
-    Payload {
-        layer: Layer::Network,
-        offset,
-        length: 4,
-    }
-}
-
-pub(super) const fn transport(offset: u8, length: u8) -> Payload {
-    Payload {
-        layer: Layer::Transport,
-        offset,
-        length,
-    }
-}
-
-pub(super) const SOURCE: Payload = network(12);
-pub(super) const DESTINATION: Payload = network(16);
-pub(super) const SOURCE_PORT: Payload = transport(0, 2);
-pub(super) const DESTINATION_PORT: Payload = transport(2, 2);
-const TCP_FLAGS: Payload = transport(13, 1);
-/// Behind the header of an ICMP error is the packet that it is about: an IPv4 header without options, and ports.
-const ABOUT_LENGTH: Payload = transport(8, 1);
-const ABOUT_TRANSPORT: Payload = transport(17, 1);
-const ABOUT_SOURCE: Payload = transport(20, 4);
-const ABOUT_DESTINATION: Payload = transport(24, 4);
-const ABOUT_SOURCE_PORT: Payload = transport(28, 2);
-const ABOUT_DESTINATION_PORT: Payload = transport(30, 2);
-
-/// A field of a key.
-#[derive(Clone, Copy)]
-pub(super) enum KeyField {
-    Source,
-    Destination,
-    Transport,
-    SourcePort,
-    DestinationPort,
-    TunnelId,
-    /// These bytes.
-    Field(Payload),
-    /// The source port with these bits turned over.
-    OtherPort(u16),
-    /// Of the packet that an ICMP error is about.
-    AboutTransport,
-    AboutSource,
-    AboutSourcePort,
-    AboutDestination,
-    AboutDestinationPort,
-}
-
-/// Puts the fields of a key into registers, a word each.
-pub(super) fn key(parts: &[KeyField]) -> Expressions {
-    let registers = [KEY, Register::W1, Register::W2, Register::W3];
-    let each = parts.iter().zip(registers);
-    each.flat_map(|(part, to)| load(*part, to)).collect()
-}
-
-/// Puts one field into a register.
-pub(super) fn load(part: KeyField, to: Register) -> Expressions {
-    let field = match part {
-        KeyField::Transport => return vec![Expression::Meta(Meta::Transport, to)],
-        KeyField::TunnelId => return vec![Expression::TunnelId(to)],
-        KeyField::OtherPort(bits) => {
-            let flip = Expression::Flip(to, bits.to_be_bytes().to_vec());
-            return vec![Expression::Payload(SOURCE_PORT, to), flip];
-        }
-        KeyField::Field(field) => field,
-        KeyField::Source => SOURCE,
-        KeyField::Destination => DESTINATION,
-        KeyField::SourcePort => SOURCE_PORT,
-        KeyField::DestinationPort => DESTINATION_PORT,
-        KeyField::AboutTransport => ABOUT_TRANSPORT,
-        KeyField::AboutSource => ABOUT_SOURCE,
-        KeyField::AboutSourcePort => ABOUT_SOURCE_PORT,
-        KeyField::AboutDestination => ABOUT_DESTINATION,
-        KeyField::AboutDestinationPort => ABOUT_DESTINATION_PORT,
-    };
-    vec![Expression::Payload(field, to)]
-}
 
 fn equal(load: Expression, bytes: Vec<u8>) -> Expressions {
     vec![load, Expression::Compare(KEY, Comparison::Equal, bytes)]
@@ -243,51 +157,6 @@ pub(super) fn tunnel_id(id: u32) -> Expressions {
     equal(Expression::TunnelId(KEY), bytes)
 }
 
-/// TCP with exactly `set` of the bits of `looked_at`.
-fn flags(looked_at: u8, set: u8) -> Expressions {
-    compare_flags(looked_at, Comparison::Equal, set)
-}
-
-fn compare_flags(looked_at: u8, how: Comparison, bits: u8) -> Expressions {
-    let mut expressions = protocol(TCP);
-    expressions.extend([
-        Expression::Payload(TCP_FLAGS, KEY),
-        Expression::Mask(KEY, vec![looked_at]),
-        Expression::Compare(KEY, how, vec![bits]),
-    ]);
-    expressions
-}
-
-/// It opens a TCP connection.
-pub(super) fn opens() -> Expressions {
-    flags(FIN | SYN | RST | ACK, SYN)
-}
-
-/// It is TCP, and opens none.
-pub(super) fn opens_not() -> Expressions {
-    compare_flags(FIN | SYN | RST | ACK, Comparison::Unequal, SYN)
-}
-
-/// It is the last of its sender in a TCP connection.
-pub(super) fn ends() -> Expressions {
-    compare_flags(FIN | RST, Comparison::Unequal, 0)
-}
-
-/// It is amid a TCP connection.
-pub(super) fn goes_on() -> Expressions {
-    flags(FIN | SYN | RST, 0)
-}
-
-/// It is that, and has all that its sender had to say: the last acknowledgement of a connection never is.
-pub(super) fn says() -> Expressions {
-    flags(FIN | SYN | RST | PSH, PSH)
-}
-
-/// It answers that.
-pub(super) fn answers() -> Expressions {
-    flags(SYN | ACK, SYN | ACK)
-}
-
 pub(super) fn is_in(set: SetName, parts: &[KeyField]) -> Expressions {
     look(set, parts, Found::Present)
 }
@@ -304,6 +173,11 @@ pub(super) fn value_of(map: SetName, parts: &[KeyField]) -> Expressions {
 /// It is in the map of addresses. Old kernels know no way to ask that but for the value.
 pub(super) fn in_map(map: SetName, parts: &[KeyField]) -> Expressions {
     has_other_than(map, parts, Ipv4Addr::BROADCAST)
+}
+
+/// It is of a TCP connection that is known.
+pub(super) fn known_connection() -> Expressions {
+    in_map(CALLS, &CONNECTION)
 }
 
 /// It is in the map of addresses, with one.
@@ -324,9 +198,6 @@ pub(super) fn has_port(map: SetName, parts: &[KeyField]) -> Expressions {
     expressions.push(Expression::Compare(VALUE, Comparison::Unequal, vec![0; 2]));
     expressions
 }
-
-/// Apart from keys: what is between a look and its use leaves it alone.
-pub(super) const VALUE: Register = Register::W8;
 
 fn look(set: SetName, parts: &[KeyField], found: Found) -> Expressions {
     let mut expressions = key(parts);

@@ -2,8 +2,9 @@
 //! for another node, and only what came from another node comes in.
 
 use super::cookie;
-use super::matches::{self, Expressions, KeyField};
-use super::rules::{Line, line, named};
+use super::keys::{Expressions, KeyField};
+use super::line::{Line, line, named};
+use super::matches;
 use super::sets::{BRIDGES, PEERS};
 use super::statements::{accept, counted, drop, goto, untracked};
 use super::{PEER_ROUTE_ADDRESSES, Params, TASK_ROUTE_ADDRESSES};

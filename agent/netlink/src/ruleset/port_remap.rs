@@ -10,14 +10,16 @@
 //! No packet's port is replaced before there is room for the way there and back: where a set is full,
 //! a client keeps its port.
 
-use super::flows::{OPENING_FOR, known};
-use super::matches::{
-    self, DESTINATION_PORT, Expressions, KeyField, SOURCE_PORT, TCP, VALUE, is_in, is_not_in, load,
-    opens, opens_not, protocol, value_of,
+use super::keys::{
+    CALLER, CONNECTION, DESTINATION_PORT, Expressions, KeyField, PORT, REPLY, SOURCE_PORT, VALUE,
+    key, load,
 };
-use super::rules::{CONNECTION, Line, PORT, REPLY, line};
+use super::line::{Line, line};
+use super::matches::{TCP, has_port, is_in, is_not_in, known_connection, protocol, value_of};
 use super::sets::{CALLERS, DIRECT, ORIGINAL_PORTS, REMAPPED_PORTS};
 use super::statements::{back_to_caller, goto, jump, put, put_value};
+use super::tcp;
+use super::timeouts::{IDLE, OPENING_FOR};
 use crate::nft::{Expression, Payload};
 use std::time::Duration;
 
@@ -29,21 +31,17 @@ const FOUND: [&str; 7] = [
     "remap1", "remap2", "remap3", "remap4", "remap5", "remap6", "remap7",
 ];
 
-/// Without any more packets, a connection under another port is forgotten after so long.
-const IDLE: Duration = Duration::from_secs(3600);
 /// The way back is there for so much longer than the way there: who is led there always comes back.
 const LONGER: Duration = Duration::from_secs(60);
 /// Where the checksum of TCP is in its header.
 const CHECKSUM: u8 = 16;
-
-pub(super) const CALLER: [KeyField; 2] = [KeyField::Source, KeyField::SourcePort];
 
 /// A chain for what opens a connection. Replies of tasks that answer past the node that was called
 /// would bear the wrong port.
 pub(super) fn distinct() -> Vec<Line> {
     let mut all = vec![
         line([is_in(DIRECT, &PORT), back_to_caller()]),
-        line([known(), back_to_caller()]),
+        line([known_connection(), back_to_caller()]),
         line([is_not_in(CALLERS, &CALLER), back_to_caller()]),
     ];
     all.extend(BITS.into_iter().zip(FOUND).map(|(bits, chain)| {
@@ -67,10 +65,10 @@ pub(super) fn found() -> impl Iterator<Item = (&'static str, Vec<Line>)> {
         let time = Some(OPENING_FOR);
         let noted = [
             put(CALLERS, &[KeyField::Source, other], time),
-            matches::key(&there),
+            key(&there),
             load(KeyField::SourcePort, VALUE),
             vec![put_value(ORIGINAL_PORTS, Some(OPENING_FOR + LONGER))],
-            matches::key(&CONNECTION),
+            key(&CONNECTION),
             load(other, VALUE),
             vec![put_value(REMAPPED_PORTS, time)],
         ];
@@ -80,13 +78,13 @@ pub(super) fn found() -> impl Iterator<Item = (&'static str, Vec<Line>)> {
 
 /// Is the connection known by another port?
 pub(super) fn has_remap() -> Expressions {
-    matches::has_port(REMAPPED_PORTS, &CONNECTION)
+    has_port(REMAPPED_PORTS, &CONNECTION)
 }
 
 /// What opens a connection, on its way to IPVS: the client's port is replaced, if it has a replacement.
 pub(super) fn presented_first() -> Line {
     line([
-        opens(),
+        tcp::opens(),
         value_of(REMAPPED_PORTS, &CONNECTION),
         set(SOURCE_PORT),
     ])
@@ -94,14 +92,14 @@ pub(super) fn presented_first() -> Line {
 
 /// All else, likewise, in a chain of its own: few have one.
 pub(super) fn presented() -> Line {
-    line([opens_not(), has_remap(), jump("presented")])
+    line([tcp::opens_not(), has_remap(), jump("presented")])
 }
 
 /// The chain: each packet of the client renews what leads its packets there and its replies back.
 pub(super) fn replaced() -> Vec<Line> {
     let renewed = |map, time, then: Expressions| {
         line([
-            matches::has_port(map, &CONNECTION),
+            has_port(map, &CONNECTION),
             load(KeyField::SourcePort, VALUE),
             vec![put_value(map, Some(time))],
             then,

@@ -3,43 +3,28 @@
 //! A rule whose last expression may fail (a full set, no room for a checksum) ends there, and the next
 //! one decides: what must happen is in a rule of its own.
 
-use super::flows::{self, OPENING_FOR};
-use super::matches::{self, Expressions, KeyField, from, is_in};
+use super::access::refused;
+use super::flows;
+use super::keys::{CONNECTION, Expressions, PORT, SERVICE};
+use super::line::{Line, line, named};
+use super::matches::{self, from, is_in};
 use super::port_remap;
-use super::sets::{self, ALLOWED, BRIDGES, PUBLISHED, PUBLISHED6, RELEASED, RESTRICTED, VIPS};
-use super::statements::{self, accept, counted, drop, untracked};
+use super::sets::{self, BRIDGES, PUBLISHED, PUBLISHED6, RELEASED, VIPS};
+use super::statements::{self, accept, counted, untracked};
+use super::tcp;
+use super::timeouts::OPENING_FOR;
 use super::{
     ANSWER_MARK, HAIRPIN_IN, HAIRPIN_OUT, IN, OUT, Params, TABLE, TABLE_BRIDGE, TABLE_TUNNEL,
     TABLE6, TUNNEL,
 };
 use super::{cookie, endpoint, outer, tunnel};
-use crate::nft::{Chain, ChainKind, Change, Hook, Rule, TableName};
+use crate::nft::{
+    Chain, ChainKind, Change, Hook, PRIO_BRIDGE_DSTNAT, PRIO_DSTNAT, PRIO_FILTER, PRIO_RAW,
+    PRIO_SRCNAT, Rule, TableName,
+};
 
 /// Ports of the node's own calls.
 const CALLERS: (u16, u16) = (61000, 65535);
-
-pub(super) const PORT: [KeyField; 2] = [KeyField::Transport, KeyField::DestinationPort];
-const SERVICE: [KeyField; 3] = [
-    KeyField::Destination,
-    KeyField::Transport,
-    KeyField::DestinationPort,
-];
-pub(super) const ANSWER: [KeyField; 3] =
-    [KeyField::Source, KeyField::Transport, KeyField::SourcePort];
-pub(super) const CONNECTION: [KeyField; 4] = [
-    KeyField::Source,
-    KeyField::SourcePort,
-    KeyField::Destination,
-    KeyField::DestinationPort,
-];
-
-/// Its packets the other way.
-pub(super) const REPLY: [KeyField; 4] = [
-    KeyField::Destination,
-    KeyField::DestinationPort,
-    KeyField::Source,
-    KeyField::SourcePort,
-];
 
 /// Sets, chains and rules, to be added to the empty tables. The device [`TUNNEL`] must be there.
 #[must_use]
@@ -62,7 +47,6 @@ pub fn ruleset(params: &Params) -> Vec<Change> {
     all
 }
 
-pub(super) type Line = (Expressions, Option<&'static str>);
 type Base = Option<(ChainKind, Hook, i32)>;
 
 /// All chains: one that others go to is before them.
@@ -76,19 +60,19 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
         (
             TABLE,
             "tunnel",
-            filter(Hook::Prerouting, -301),
+            filter(Hook::Prerouting, PRIO_RAW - 1),
             outer::incoming(params),
         ),
         (
             TABLE,
             "tunnel_out",
-            filter(Hook::Output, -301),
+            filter(Hook::Output, PRIO_RAW - 1),
             outer::outgoing(params),
         ),
         (
             TABLE,
             "tunnel_through",
-            filter(Hook::Forward, -301),
+            filter(Hook::Forward, PRIO_RAW - 1),
             outer::passing(params),
         ),
         (TABLE, "distinct", None, port_remap::distinct()),
@@ -109,41 +93,63 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
         (TABLE, "open", None, open(params)),
         (TABLE, "steer", None, steer()),
         (TABLE, "own", None, own()),
-        (TABLE, "raw", filter(Hook::Prerouting, -300), raw(params)),
+        (
+            TABLE,
+            "raw",
+            filter(Hook::Prerouting, PRIO_RAW),
+            raw(params),
+        ),
         // Just before Docker's, which would send it into its own mesh.
-        (TABLE, "call_in", nat(Hook::Prerouting, -101), call_in()),
-        (TABLE, "call_out", nat(Hook::Output, -101), call_out()),
-        (TABLE, "call_post", nat(Hook::Postrouting, 99), call_post()),
+        (
+            TABLE,
+            "call_in",
+            nat(Hook::Prerouting, PRIO_DSTNAT - 1),
+            call_in(),
+        ),
+        (
+            TABLE,
+            "call_out",
+            nat(Hook::Output, PRIO_DSTNAT - 1),
+            call_out(),
+        ),
+        (
+            TABLE,
+            "call_post",
+            nat(Hook::Postrouting, PRIO_SRCNAT - 1),
+            call_post(),
+        ),
         (TABLE, "reply", None, tunnel::reply(params)),
         // After IPVS has made the reply the virtual service's, just before source NAT.
-        (TABLE, "back", filter(Hook::Forward, 101), back()),
+        (
+            TABLE,
+            "back",
+            filter(Hook::Forward, PRIO_SRCNAT + 1),
+            back(),
+        ),
         // The same for a client that is this very node, called another and got a task from here:
         // it knows only that other one.
-        (TABLE, "back_here", filter(Hook::Input, 101), back()),
-        (TABLE6, "output", filter(Hook::Output, 0), ipv6()),
+        (
+            TABLE,
+            "back_here",
+            filter(Hook::Input, PRIO_SRCNAT + 1),
+            back(),
+        ),
+        (TABLE6, "output", filter(Hook::Output, PRIO_FILTER), ipv6()),
         // Before bridges learn from frames, and before the filter for bridged packets.
         (
             TABLE_BRIDGE,
             "spoofed",
-            filter(Hook::Prerouting, -301),
+            filter(Hook::Prerouting, PRIO_BRIDGE_DSTNAT - 1),
             endpoint::spoofed(),
         ),
         (
             TABLE_TUNNEL,
             "tunnel",
-            filter(Hook::Ingress(TUNNEL), 0),
+            filter(Hook::Ingress(TUNNEL), PRIO_FILTER),
             tunnel::inner(),
         ),
     ]);
     all
-}
-
-pub(super) fn line<const N: usize>(parts: [Expressions; N]) -> Line {
-    (parts.into_iter().flatten().collect(), None)
-}
-
-pub(super) fn named<const N: usize>(name: &'static str, parts: [Expressions; N]) -> Line {
-    (parts.into_iter().flatten().collect(), Some(name))
 }
 
 /// What there is most of comes first.
@@ -179,7 +185,7 @@ fn own_calls(params: &Params) -> Vec<Line> {
 
 /// Calls of the node itself, once they look like calls from outside.
 fn own() -> Vec<Line> {
-    let mut all = vec![line([matches::opens(), statements::goto("opens")])];
+    let mut all = vec![line([tcp::opens(), statements::goto("opens")])];
     all.extend(flows::goes_on());
     all.push(port_remap::presented());
     all.push(line([
@@ -194,7 +200,7 @@ fn own() -> Vec<Line> {
 fn steer() -> Vec<Line> {
     let udp = || matches::protocol(matches::UDP);
     let mut all = vec![
-        line([matches::opens(), statements::goto("open")]),
+        line([tcp::opens(), statements::goto("open")]),
         line([
             matches::protocol(matches::TCP),
             is_in(RELEASED, &CONNECTION),
@@ -232,37 +238,6 @@ fn open(params: &Params) -> Vec<Line> {
         ]),
         line([statements::goto("opens")]),
     ]
-}
-
-/// Containers of this node call in its own name: whether they may is asked before that.
-pub(super) fn refused_inside() -> [Line; 2] {
-    [matches::opens(), matches::protocol(matches::UDP)].map(|packets| {
-        let called = [matches::to_here(), matches::leased()].concat();
-        refused_where(packets, called)
-    })
-}
-
-fn refused(protocol: Expressions) -> Line {
-    refused_where(protocol, Vec::new())
-}
-
-fn refused_where(packets: Expressions, called: Expressions) -> Line {
-    let caller = [
-        KeyField::Transport,
-        KeyField::DestinationPort,
-        KeyField::Source,
-    ];
-    named(
-        "refused",
-        [
-            packets,
-            is_in(RESTRICTED, &PORT),
-            called,
-            matches::is_not_in(ALLOWED, &caller),
-            counted(),
-            drop(),
-        ],
-    )
 }
 
 fn call_in() -> Vec<Line> {

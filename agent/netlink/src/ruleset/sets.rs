@@ -1,6 +1,6 @@
 //! The sets by name, and what is in them.
 
-use super::flows::{EXCHANGE, OPENING_FOR};
+use super::timeouts::{CALL, EXCHANGE, IDLE, OPENING_FOR, QUESTION};
 use super::{TABLE, TABLE_BRIDGE, TABLE_TUNNEL, TABLE6};
 use crate::nft::{Field, Set, SetKind, SetName, TableName};
 use std::time::Duration;
@@ -74,12 +74,6 @@ pub(super) const ENDPOINTS: SetName = set(TABLE_BRIDGE, "endpoints");
 /// Tunnel ids with a transport protocol and port, with the mark of the task that is meant.
 pub(super) const TAGS: SetName = set(TABLE_TUNNEL, "tags");
 
-/// What packets put into sets lasts so long without any more of them.
-const IDLE: Duration = Duration::from_secs(3600);
-/// A connection as long as IPVS knows it: a day, and a bit.
-const CALL: Duration = Duration::from_secs(90_000);
-/// Datagrams that were not answered yet.
-const QUESTION: Duration = Duration::from_secs(30);
 /// So much of what is rare there is at most.
 const MANY: u32 = 65535;
 /// Transport protocols.

@@ -1,6 +1,7 @@
 //! Statements of rules, made of expressions like the matches of `matches`.
 
-use super::matches::{DESTINATION, Expressions, KEY, KeyField, SOURCE, VALUE, in_map, is_in, key};
+use super::keys::{DESTINATION, Expressions, KEY, KeyField, SOURCE, VALUE, key};
+use super::matches::{in_map, is_in};
 use crate::nft::{Expression, Meta, Nat, Register, SetName, Verdict, Word};
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -32,7 +32,7 @@ fn digest(params: &Params) -> String {
 }
 
 #[test]
-fn other_parameters_have_another_stamp_and_the_same_the_same() {
+fn other_parameters_have_another_digest_and_the_same_the_same() {
     let others = [
         params(),
         Params {

@@ -1,11 +1,13 @@
 //! Rules for what comes out of the tunnel: what it is for, and what goes back through it.
 
-use super::matches::{self, KeyField, is_in, value_of};
-use super::rules::{ANSWER, Line, line, named};
+use super::access;
+use super::keys::{KeyField, REPLYING};
+use super::line::{Line, line, named};
+use super::matches::{self, is_in, value_of};
 use super::sets::{ANSWERS, ORIGINS, TAGS, TRACKED};
 use super::statements::{self, accept, counted, drop, goto, untracked};
 use super::{ANSWER_MARK, OUT, PEERS_BEGIN, Params, RETURN_ID, RETURN_MARK, UNKNOWN_MARK};
-use super::{flows, port_remap};
+use super::{flows, port_remap, tcp};
 
 /// What came out of the tunnel: the mark that says from where becomes the priority; the mark
 /// says to whom. What was not seen to come from a node, on its way in by IPv4, never gets further.
@@ -47,7 +49,7 @@ pub(super) fn arrived() -> Vec<Line> {
         ]),
         // Replies from this node's own addresses are its own, whatever others send.
         line([matches::to_here(), statements::no_priority()]),
-        line([matches::opens(), goto("opens")]),
+        line([tcp::opens(), goto("opens")]),
     ];
     all.extend(flows::goes_on());
     all.push(port_remap::presented());
@@ -104,8 +106,8 @@ pub(super) fn deliver() -> Vec<Line> {
 pub(super) fn of_containers() -> Vec<Line> {
     let answer = || statements::set_mark_to(ANSWER_MARK);
     let mut all = vec![
-        line([is_in(ANSWERS, &ANSWER), answer(), untracked(), accept()]),
-        line([is_in(TRACKED, &ANSWER), answer()]),
+        line([is_in(ANSWERS, &REPLYING), answer(), untracked(), accept()]),
+        line([is_in(TRACKED, &REPLYING), answer()]),
         line([matches::destination(OUT), untracked(), accept()]),
     ];
     let about = [
@@ -118,7 +120,7 @@ pub(super) fn of_containers() -> Vec<Line> {
             all.push(line([matches::about(number), is_in(set, &about), answer()]));
         }
     }
-    all.extend(super::rules::refused_inside());
+    all.extend(access::refused_inside());
     all
 }
 
@@ -129,7 +131,7 @@ pub(super) fn reply(params: &Params) -> Vec<Line> {
     let send = || [counted(), statements::send_copy(), drop()].concat();
     let clamped = |foreign| {
         let clamp = statements::clamp(params.tunnel_mtu);
-        named("sent back", [matches::answers(), foreign, clamp, send()])
+        named("sent back", [tcp::answers(), foreign, clamp, send()])
     };
     let origin = || value_of(ORIGINS, &[KeyField::Source]);
     let mut all = vec![port_remap::restored(), line([direct, accept()])];

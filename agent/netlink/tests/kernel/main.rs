@@ -6,6 +6,8 @@ mod cookie;
 #[cfg(test)]
 mod endpoint;
 #[cfg(test)]
+mod generation;
+#[cfg(test)]
 mod inside;
 #[cfg(test)]
 mod listed;

@@ -3,7 +3,6 @@ use crate::tunnel::{COOKIE, encapsulated, peer};
 use lb_netlink::nft;
 use lb_netlink::ruleset::*;
 use lb_netlink::socket::NetlinkSocket;
-use netlink_sys::protocols::NETLINK_NETFILTER;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -323,33 +322,5 @@ fn what_rules_count_is_told_by_their_names() {
         ];
         let expected: BTreeMap<String, u64> = expected.map(|name| (name.to_owned(), 0)).into();
         assert_eq!(counts(netlink).unwrap(), expected);
-    });
-}
-
-#[test]
-fn every_batch_is_a_generation_and_what_expires_is_none() {
-    in_namespace("generations", |netlink| {
-        device();
-        put(netlink, &elements());
-        let first = nft::generation(netlink).unwrap().unwrap();
-        assert_eq!(nft::generation(netlink).unwrap(), Some(first));
-        nft::apply(netlink, &lease(Duration::from_millis(100))).unwrap();
-        assert_eq!(nft::generation(netlink).unwrap(), Some(first.next()));
-        // Its end is none either.
-        std::thread::sleep(Duration::from_secs(1));
-        assert_eq!(lease_left(netlink).unwrap(), None);
-        assert_eq!(nft::generation(netlink).unwrap(), Some(first.next()));
-        // Others' are told, wherever they change something.
-        let theirs = nft::TableName {
-            family: nft::Family::Ip,
-            name: "theirs",
-        };
-        let mut other = NetlinkSocket::open(NETLINK_NETFILTER).unwrap();
-        let table = nft::Change::AddTable(nft::Table {
-            name: theirs,
-            comment: None,
-        });
-        nft::apply(&mut other, &[table]).unwrap();
-        assert_eq!(nft::generation(netlink).unwrap(), Some(first.next().next()));
     });
 }

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_real_server_is_known_again() {
+    fn a_destination_is_known_again() {
         let at = (Ipv4Addr::new(248, 0, 0, 1), 8080);
         for method in [Method::Nat, Method::Route] {
             let one = Destination { method, weight: 0 };
