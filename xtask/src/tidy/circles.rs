@@ -23,28 +23,6 @@ const KNOWN: &[&[&str]] = &[
         "agent/core/src/explain/sentences.rs",
     ],
     &[
-        "agent/netlink/src/claim/acts.rs",
-        "agent/netlink/src/claim/alias.rs",
-        "agent/netlink/src/claim/cookie.rs",
-        "agent/netlink/src/claim/endpoint.rs",
-        "agent/netlink/src/claim/flows.rs",
-        "agent/netlink/src/claim/outer.rs",
-        "agent/netlink/src/claim/rules.rs",
-        "agent/netlink/src/claim/sets.rs",
-        "agent/netlink/src/claim/steps.rs",
-        "agent/netlink/src/claim/tunnel.rs",
-    ],
-    &[
-        "agent/netlink/src/nft/encode.rs",
-        "agent/netlink/src/nft/expression.rs",
-        "agent/netlink/src/nft/parts.rs",
-        "agent/netlink/src/nft/set.rs",
-    ],
-    &[
-        "agent/netlink/src/route/error.rs",
-        "agent/netlink/src/route/rule.rs",
-    ],
-    &[
         "agent/src/filter/asked.rs",
         "agent/src/filter/engine.rs",
         "agent/src/watch/docker.rs",

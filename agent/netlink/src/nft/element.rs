@@ -2,7 +2,7 @@
 
 use super::attribute::{Attribute, Attributes};
 use super::encode::value;
-use super::expression::{Word, milliseconds};
+use super::expression::Word;
 use super::uapi::*;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -136,9 +136,14 @@ impl Element {
         let mut inner = self.place();
         let bytes = self.value.as_ref();
         inner.extend(bytes.map(|bytes| value(NFTA_SET_ELEM_DATA, bytes)));
-        let time = |kind, time: Duration| Attribute::u64(kind, milliseconds(time));
-        inner.extend(self.timeout.map(|it| time(NFTA_SET_ELEM_TIMEOUT, it)));
-        inner.extend(self.left.map(|it| time(NFTA_SET_ELEM_EXPIRATION, it)));
+        inner.extend(
+            self.timeout
+                .map(|it| Attribute::milliseconds(NFTA_SET_ELEM_TIMEOUT, it)),
+        );
+        inner.extend(
+            self.left
+                .map(|it| Attribute::milliseconds(NFTA_SET_ELEM_EXPIRATION, it)),
+        );
         if !self.userdata.0.is_empty() {
             inner.push(Attribute::bytes(NFTA_SET_ELEM_USERDATA, &self.userdata.0));
         }

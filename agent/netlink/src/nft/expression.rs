@@ -3,7 +3,7 @@
 //! A step that does not hold, or that can't be done with this packet (no ports in a fragment, a
 //! full set), ends the rule and goes on with the next one.
 
-use super::set::SetName;
+use super::names::SetName;
 use std::time::Duration;
 
 /// Registers are 16 words of 4 bytes; what is longer lies in several, one after the other.
@@ -189,9 +189,4 @@ pub enum Expression {
     /// Loads the number of the tunnel that the packet came out of: a number of 32 bits of this
     /// machine.
     TunnelId(Register),
-}
-
-/// How long something lasts, as the kernel counts it.
-pub(super) fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

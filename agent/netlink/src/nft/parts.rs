@@ -4,54 +4,8 @@ use super::attribute::Attribute;
 use super::encode;
 use super::expression::Expression;
 use super::message::Message;
+use super::names::TableName;
 use super::uapi::*;
-use std::fmt;
-
-/// What packets a table sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// IPv4.
-    Ip,
-    /// IPv6.
-    Ip6,
-    /// All that comes in on a device.
-    Netdev,
-    /// Frames that bridges of this host pass on, or hand to it.
-    Bridge,
-}
-
-impl Family {
-    /// `NFPROTO_…`.
-    pub(super) fn number(self) -> u8 {
-        match self {
-            Self::Ip => NFPROTO_IPV4,
-            Self::Ip6 => NFPROTO_IPV6,
-            Self::Netdev => NFPROTO_NETDEV,
-            Self::Bridge => NFPROTO_BRIDGE,
-        }
-    }
-}
-
-/// A table's name: unique in its family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableName {
-    /// Its family.
-    pub family: Family,
-    /// Its name.
-    pub name: &'static str,
-}
-
-impl fmt::Display for TableName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = match self.family {
-            Family::Ip => "ip",
-            Family::Ip6 => "ip6",
-            Family::Netdev => "netdev",
-            Family::Bridge => "bridge",
-        };
-        write!(f, "{family} {}", self.name)
-    }
-}
 
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +62,7 @@ pub struct Rule {
     /// Its chain. The rule comes behind those that are there.
     pub chain: &'static str,
     /// What it does.
-    pub steps: Vec<Expression>,
+    pub expressions: Vec<Expression>,
     /// Its name, which `nft list` shows as its comment: 127 bytes at most.
     pub comment: Option<&'static str>,
 }
@@ -161,8 +115,10 @@ fn place(hook: Hook, priority: i32) -> Attribute {
 impl Rule {
     pub(super) fn message(&self) -> Message {
         let family = self.table.family;
-        let steps = self.steps.iter();
-        let list = steps.map(|step| encode::expression(step, family)).collect();
+        let expressions = self.expressions.iter();
+        let list = expressions
+            .map(|step| encode::expression(step, family))
+            .collect();
         let mut attributes = vec![
             Attribute::text(NFTA_RULE_TABLE, self.table.name),
             Attribute::text(NFTA_RULE_CHAIN, self.chain),

@@ -1,27 +1,10 @@
 //! Sets and maps: keys of one or more fields, with or without a value.
 
 use super::attribute::Attribute;
-use super::expression::milliseconds;
 use super::message::Message;
-use super::parts::TableName;
+use super::names::SetName;
 use super::uapi::*;
-use std::fmt;
 use std::time::Duration;
-
-/// A set's or map's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SetName {
-    /// Its table.
-    pub table: TableName,
-    /// Its name.
-    pub name: &'static str,
-}
-
-impl fmt::Display for SetName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.table, self.name)
-    }
-}
 
 /// A field of a key, or a value. The kernel knows lengths only; the rest is for `nft list`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +108,7 @@ impl Set {
                 swept,
             } => attributes.extend([
                 Attribute::nested(NFTA_SET_DESC, vec![u32(NFTA_SET_DESC_SIZE, size)]),
-                Attribute::u64(NFTA_SET_TIMEOUT, milliseconds(timeout)),
+                Attribute::milliseconds(NFTA_SET_TIMEOUT, timeout),
                 u32(
                     NFTA_SET_GC_INTERVAL,
                     u32::try_from(swept.as_millis()).unwrap_or(u32::MAX),

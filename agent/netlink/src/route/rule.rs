@@ -1,11 +1,9 @@
-//! Our rules: which packets ask which table.
+//! A rule of routing as a value: which packets are routed by which table.
 
-use super::{Deed, Error, Routes};
-use crate::names::PROTOCOL;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use crate::ids::PROTOCOL;
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::RouteProtocol;
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::fmt;
 
 /// A rule of swarmlb's for IPv4: packets that match are routed by a table.
@@ -126,49 +124,4 @@ impl fmt::Display for Selector {
             Self::Mark { value, mask } => write!(f, "fwmark {value:#x}/{mask:#x}"),
         }
     }
-}
-
-impl Routes {
-    /// Our rules, by preference. Those that are not as [`Rule`] can say (we make none) are left out.
-    ///
-    /// # Errors
-    /// When the kernel does not list them.
-    pub fn rules(&mut self) -> Result<Vec<Rule>, Error> {
-        let mut question = RuleMessage::default();
-        question.header.family = AddressFamily::Inet;
-        let told = self.list("rules", &RouteNetlinkMessage::GetRule(question))?;
-        let mut rules: Vec<Rule> = told
-            .iter()
-            .filter_map(|message| match message {
-                RouteNetlinkMessage::NewRule(message) => Rule::read(message),
-                _ => None,
-            })
-            .collect();
-        rules.sort_unstable();
-        Ok(rules)
-    }
-
-    /// Adds a rule.
-    ///
-    /// # Errors
-    /// `EEXIST` if there is the same one, whoever made it.
-    pub fn add_rule(&mut self, rule: &Rule) -> Result<(), Error> {
-        let message = RouteNetlinkMessage::NewRule(rule.message());
-        self.tell(message, NLM_F_CREATE | NLM_F_EXCL)
-            .map_err(failed(rule, Deed::Added))
-    }
-
-    /// Deletes a rule of swarmlb's.
-    ///
-    /// # Errors
-    /// `ENOENT` if there is none.
-    pub fn delete_rule(&mut self, rule: &Rule) -> Result<(), Error> {
-        self.tell(RouteNetlinkMessage::DelRule(rule.message()), 0)
-            .map_err(failed(rule, Deed::Deleted))
-    }
-}
-
-fn failed(rule: &Rule, deed: Deed) -> impl FnOnce(crate::socket::Error) -> Error {
-    let rule = rule.clone();
-    move |source| Error::Rule { rule, deed, source }
 }

@@ -1,8 +1,8 @@
 //! Waiting: long for what must come, so that no test fails because its machine is busy, and shortly for what must
 //! not, which would come at once.
 
-use lb_netlink::claim::counts;
-use lb_netlink::socket::Wire;
+use lb_netlink::ruleset::counts;
+use lb_netlink::socket::NetlinkSocket;
 use std::fmt::Debug;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ pub(crate) fn connects_not(to: &SocketAddr) -> bool {
     TcpStream::connect_timeout(to, MOMENT).is_err()
 }
 
-/// Waits until a value is as expected: packets of another thread can still be on their way.
+/// Waits until a value is as expected: packets of another thread can still be on their encap.
 pub(crate) fn becomes<T: Debug>(mut value: impl FnMut() -> T, expected: impl Fn(&T) -> bool) {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -55,10 +55,10 @@ pub(crate) fn becomes<T: Debug>(mut value: impl FnMut() -> T, expected: impl Fn(
 }
 
 /// The rules count so many packets under a name, now or soon, and no more.
-pub(crate) fn assert_count(wire: &mut Wire, name: &str, expected: u64) {
+pub(crate) fn assert_count(netlink: &mut NetlinkSocket, name: &str, expected: u64) {
     let end = Instant::now() + PATIENCE;
     loop {
-        let count = counts(wire).unwrap()[name];
+        let count = counts(netlink).unwrap()[name];
         if count == expected {
             return;
         }

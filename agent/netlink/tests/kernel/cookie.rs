@@ -2,14 +2,14 @@
 //! own VXLAN from one node to another.
 
 use crate::arrival::{PATIENCE, assert_count, hears, hears_nothing, receive};
-use crate::claim::{device, params, put};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::neighbour;
+use crate::ruleset::{device, params, put};
 use crate::tunnel::{CALLED, COOKIE, TAG, datagram, neighbour_node, peer, with_cookie};
 use etherparse::PacketBuilder;
-use lb_netlink::claim::*;
-use lb_netlink::socket::Wire;
-use lb_netlink::ways::{Ground, Tunnel};
+use lb_netlink::routes::{RouteHandle, Tunnel};
+use lb_netlink::ruleset::*;
+use lb_netlink::socket::NetlinkSocket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, sendto, socket};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -30,12 +30,12 @@ fn task() -> (UdpSocket, u16) {
 
 #[test]
 fn what_does_not_bear_its_senders_cookie_reaches_no_task() {
-    in_namespace("cookies of tunnel packets", |wire| {
+    in_namespace("cookies of tunnel packets", |netlink| {
         let (task, port) = task();
-        let neighbour = neighbour_node(wire, udp(port));
+        let neighbour = neighbour_node(netlink, udp(port));
         let next = [0x11, 0x22, 0x33];
         let others = [0x44, 0x55, 0x66];
-        let mut elements = Elements::read(wire).unwrap();
+        let mut elements = Elements::read(netlink).unwrap();
         elements.cookies.extend([
             Cookie {
                 peer: Ipv4Addr::new(127, 0, 0, 5),
@@ -46,7 +46,7 @@ fn what_does_not_bear_its_senders_cookie_reaches_no_task() {
                 bits: others,
             },
         ]);
-        put(wire, &elements);
+        put(netlink, &elements);
         let packet = datagram(CALLED, port);
         let [a, b, c] = COOKIE;
         let bad = [
@@ -62,7 +62,7 @@ fn what_does_not_bear_its_senders_cookie_reaches_no_task() {
             let packet = with_cookie(cookie, TAG, &packet);
             neighbour.send(&packet).unwrap();
             assert!(hears_nothing(&task), "{cookie:x?}");
-            assert_count(wire, "bad token", number as u64 + 1);
+            assert_count(netlink, "bad token", number as u64 + 1);
         }
         // Of both epochs.
         for good in [COOKIE, next] {
@@ -71,17 +71,17 @@ fn what_does_not_bear_its_senders_cookie_reaches_no_task() {
         }
         // Nor what ends before it.
         neighbour.send(&with_cookie(COOKIE, TAG, &[])[..7]).unwrap();
-        assert_count(wire, "bad token", bad.len() as u64 + 1);
-        assert_count(wire, "stranger", 0);
+        assert_count(netlink, "bad token", bad.len() as u64 + 1);
+        assert_count(netlink, "stranger", 0);
     });
 }
 
 /// What each of two nodes has: a tunnel, and the other one for a peer.
-fn node(wire: &mut Wire, node: Ipv4Addr, elements: &Elements) {
+fn node(netlink: &mut NetlinkSocket, node: Ipv4Addr, elements: &Elements) {
     let tunnel = Tunnel::over(1500, params().tunnel_port);
-    Ground::open().unwrap().make_tunnel(&tunnel).unwrap();
+    RouteHandle::open().unwrap().make_tunnel(&tunnel).unwrap();
     let params = Params { node, ..params() };
-    lb_netlink::nft::apply(wire, &replace(&params, elements, Vec::new())).unwrap();
+    lb_netlink::nft::apply(netlink, &replace(&params, elements, Vec::new())).unwrap();
 }
 
 const HERE: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 1);
@@ -89,7 +89,7 @@ const THERE: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 2);
 
 #[test]
 fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
-    in_namespace("the tunnel from node to node", |wire| {
+    in_namespace("the tunnel from node to node", |netlink| {
         let (ready, waits) = channel();
         let there = neighbour("outside0", &["10.7.0.2/24"], "10.7.0.1", move || {
             let (task, port) = task();
@@ -101,13 +101,13 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
                 tags: [(tag, TUNNEL_MARKS | 0x0100_0001)].into(),
                 ..peer(HERE)
             };
-            let mut wire = Wire::open(NETLINK_NETFILTER).unwrap();
-            node(&mut wire, THERE, &elements);
+            let mut netlink = NetlinkSocket::open(NETLINK_NETFILTER).unwrap();
+            node(&mut netlink, THERE, &elements);
             ready.send(port).unwrap();
             let (_, heard) = receive(&task, PATIENCE).unwrap();
             for bad in 1..=2 {
                 ready.send(port).unwrap();
-                assert_count(&mut wire, "bad token", bad);
+                assert_count(&mut netlink, "bad token", bad);
                 assert!(hears_nothing(&task));
             }
             heard
@@ -118,7 +118,7 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
         without.sent.clear();
         let mut wrong = with.clone();
         wrong.sent.insert(THERE, [1, 2, 3]);
-        node(wire, HERE, &with);
+        node(netlink, HERE, &with);
         let called = Ipv4Addr::from(CALLED);
         let (to, id) = (called.to_string(), TAG.to_string());
         let route = [
@@ -144,7 +144,7 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
             if number > 0 {
                 waits.recv().unwrap();
             }
-            lb_netlink::nft::apply(wire, &elements.changes(&have)).unwrap();
+            lb_netlink::nft::apply(netlink, &elements.changes(&have)).unwrap();
             have = elements.clone();
             go.send(()).unwrap();
         }
@@ -158,10 +158,10 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
 /// From a card that does not compute them, whose sum over all of the packet has to stay right, too.
 #[test]
 fn what_is_cleared_leaves_the_sum_of_the_packet_as_it_was() {
-    in_namespace("checksums of tunnel packets", |wire| {
+    in_namespace("checksums of tunnel packets", |netlink| {
         device();
         run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
-        put(wire, &peer(THERE));
+        put(netlink, &peer(THERE));
         let port = params().tunnel_port;
         let tunnel = UdpSocket::bind((params().node, port)).unwrap();
         let (over, done) = channel::<()>();

@@ -1,11 +1,11 @@
 //! Containers that send under the address of another one, at ports of a bridge.
 
 use crate::arrival::{MOMENT, PATIENCE, assert_count, becomes, receive};
-use crate::claim::{device, put};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
-use lb_netlink::claim::*;
+use crate::ruleset::{device, put};
 use lb_netlink::nft;
+use lb_netlink::ruleset::*;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -24,7 +24,7 @@ enum Order {
 
 #[test]
 fn a_container_sends_nothing_under_the_address_of_a_task_behind_another_port() {
-    in_namespace("containers under others' addresses", |wire| {
+    in_namespace("containers under others' addresses", |netlink| {
         device();
         let (order, orders) = channel();
         let (done, waits) = channel();
@@ -67,33 +67,36 @@ fn a_container_sends_nothing_under_the_address_of_a_task_behind_another_port() {
             ..Elements::default()
         };
         let lease = || lease(Duration::from_secs(60));
-        put(wire, &Elements::default());
-        nft::apply(wire, &lease()).unwrap();
+        put(netlink, &Elements::default());
+        nft::apply(netlink, &lease()).unwrap();
         assert!(arrives(TASK, PATIENCE), "nothing is known of the task");
-        put(wire, &behind(index("port0")));
+        put(netlink, &behind(index("port0")));
         assert!(arrives(TASK, PATIENCE), "it is behind this port");
 
-        put(wire, &behind(index("port0") + 1));
+        put(netlink, &behind(index("port0") + 1));
         assert!(!arrives(TASK, MOMENT), "it is behind another port");
-        assert_count(wire, "spoofed", 1);
+        assert_count(netlink, "spoofed", 1);
         assert!(arrives(ANOTHER, PATIENCE), "its own address");
         order.send(Order::Forget).unwrap();
         waits.recv().unwrap();
         assert!(!arrives(TASK, MOMENT));
         // It asks for its neighbour.
-        becomes(|| counts(wire).unwrap()["spoofed"], |spoofed| *spoofed >= 2);
+        becomes(
+            || counts(netlink).unwrap()["spoofed"],
+            |spoofed| *spoofed >= 2,
+        );
         assert!(arrives(ANOTHER, PATIENCE), "its own address asks, too");
 
         let over = nft::Change::Flush(LEASE_BRIDGE);
-        nft::apply(wire, &[over]).unwrap();
+        nft::apply(netlink, &[over]).unwrap();
         assert!(arrives(TASK, PATIENCE), "nobody knows any more who has it");
     });
 }
 
 #[test]
 fn whether_there_are_rules_for_bridges_is_tried_and_leaves_nothing() {
-    in_namespace("rules for bridges", |wire| {
-        probe(wire).unwrap();
+    in_namespace("rules for bridges", |netlink| {
+        probe(netlink).unwrap();
         assert_eq!(run("nft", &["list", "tables"]), "");
     });
 }

@@ -1,11 +1,11 @@
 //! Containers that call published ports of their own node.
 
 use crate::arrival::{MOMENT, PATIENCE, becomes, receive};
-use crate::claim::{device, put, tcp};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
-use lb_netlink::claim::*;
+use crate::ruleset::{device, put, tcp};
 use lb_netlink::nft;
+use lb_netlink::ruleset::*;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const PORT: u16 = 8080;
 
 #[test]
 fn who_may_not_call_may_not_from_a_container_of_the_node_either() {
-    in_namespace("restricted calls from inside", |wire| {
+    in_namespace("restricted calls from inside", |netlink| {
         device();
         let at = SocketAddr::from((HOST, PORT));
         let (order, orders) = channel();
@@ -45,18 +45,21 @@ fn who_may_not_call_may_not_from_a_container_of_the_node_either() {
             restricted: ports.into(),
             ..Elements::default()
         };
-        put(wire, &elements);
-        nft::apply(wire, &lease(Duration::from_secs(60))).unwrap();
+        put(netlink, &elements);
+        nft::apply(netlink, &lease(Duration::from_secs(60))).unwrap();
         assert_eq!(arrive(MOMENT), (false, false));
-        becomes(|| counts(wire).unwrap()["refused"], |refused| *refused >= 2);
+        becomes(
+            || counts(netlink).unwrap()["refused"],
+            |refused| *refused >= 2,
+        );
         let network = "10.9.0.0/24".parse().unwrap();
         let all = ports.map(|port| Allowed { port, network });
         elements.allowed = all.into();
-        put(wire, &elements);
+        put(netlink, &elements);
         assert_eq!(arrive(PATIENCE), (true, true));
         elements.allowed.clear();
-        put(wire, &elements);
-        nft::apply(wire, &[nft::Change::Flush(LEASE)]).unwrap();
+        put(netlink, &elements);
+        nft::apply(netlink, &[nft::Change::Flush(LEASE)]).unwrap();
         assert_eq!(
             arrive(PATIENCE),
             (true, true),

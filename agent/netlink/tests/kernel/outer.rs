@@ -2,11 +2,11 @@
 //! comes in by a way that no node has.
 
 use crate::arrival::{assert_count, hears, hears_nothing};
-use crate::claim::{device, params, put};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
+use crate::ruleset::{device, params, put};
 use crate::tunnel::{encapsulated, peer};
-use lb_netlink::claim::Elements;
+use lb_netlink::ruleset::Elements;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,10 +16,10 @@ const PEER: Ipv4Addr = Ipv4Addr::new(10, 8, 0, 2);
 
 #[test]
 fn what_a_process_sends_to_another_nodes_tunnel_never_leaves() {
-    in_namespace("forged by a process", |wire| {
+    in_namespace("forged by a process", |netlink| {
         device();
         let peer = Ipv4Addr::new(127, 0, 0, 5);
-        put(wire, &crate::tunnel::peer(peer));
+        put(netlink, &crate::tunnel::peer(peer));
         let port = params().tunnel_port;
         let tunnel = UdpSocket::bind((peer, port)).unwrap();
         let other = UdpSocket::bind((peer, port + 1)).unwrap();
@@ -27,31 +27,35 @@ fn what_a_process_sends_to_another_nodes_tunnel_never_leaves() {
         let refused = process.send_to(b"x", (peer, port)).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
         assert!(hears_nothing(&tunnel));
-        assert_count(wire, "forged", 1);
+        assert_count(netlink, "forged", 1);
         // Nothing else is kept from it, nor from that port elsewhere.
         process.send_to(b"x", (peer, port + 1)).unwrap();
         assert!(hears(&other));
         process.send_to(b"x", ("127.0.0.6", port)).unwrap();
-        assert_count(wire, "forged", 1);
+        assert_count(netlink, "forged", 1);
     });
 }
 
 #[test]
-fn nobody_sends_into_the_tunnel_by_an_alias() {
-    in_namespace("packets to aliases", |wire| {
+fn nobody_sends_into_the_tunnel_by_a_route_address() {
+    in_namespace("packets to route addresses", |netlink| {
         device();
         run("ip", &["link", "set", "lo", "mtu", "1500"]);
         // Somewhere they would go.
         run("ip", &["route", "add", "240.0.0.0/4", "dev", "lo"]);
-        put(wire, &Elements::default());
+        put(netlink, &Elements::default());
         let process = UdpSocket::bind("0.0.0.0:0").unwrap();
-        for (number, alias) in ["248.0.0.1:8080", "251.255.0.1:53", "241.0.0.2:8080"]
+        for (number, route_address) in ["248.0.0.1:8080", "251.255.0.1:53", "241.0.0.2:8080"]
             .into_iter()
             .enumerate()
         {
-            let refused = process.send_to(b"x", alias).unwrap_err();
-            assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{alias}");
-            assert_count(wire, "forged", number as u64 + 1);
+            let refused = process.send_to(b"x", route_address).unwrap_err();
+            assert_eq!(
+                refused.kind(),
+                ErrorKind::PermissionDenied,
+                "{route_address}"
+            );
+            assert_count(netlink, "forged", number as u64 + 1);
         }
     });
 }
@@ -67,7 +71,7 @@ fn sends(from: &'static str, told: Receiver<SocketAddr>, sent: &Sender<()>) {
 
 #[test]
 fn what_a_container_sends_to_another_nodes_tunnel_never_leaves() {
-    in_namespace("forged by a container", |wire| {
+    in_namespace("forged by a container", |netlink| {
         device();
         run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
         let (told, who) = channel();
@@ -91,10 +95,10 @@ fn what_a_container_sends_to_another_nodes_tunnel_never_leaves() {
                 bridges: bridges.into_iter().collect(),
                 ..peer(PEER)
             };
-            put(wire, &elements);
+            put(netlink, &elements);
             told.send((PEER, port).into()).unwrap();
             done.recv().unwrap();
-            assert_count(wire, "forged", 1);
+            assert_count(netlink, "forged", 1);
         }
         told.send((PEER, port + 1).into()).unwrap();
         drop(told);
@@ -107,7 +111,7 @@ fn what_a_container_sends_to_another_nodes_tunnel_never_leaves() {
 
 #[test]
 fn a_container_with_a_nodes_address_is_a_stranger() {
-    in_namespace("a node's address in a container", |wire| {
+    in_namespace("a node's address in a container", |netlink| {
         device();
         let node = params().node;
         run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
@@ -128,18 +132,18 @@ fn a_container_with_a_nodes_address_is_a_stranger() {
             }));
             to_senders.push((told, done));
         }
-        put(wire, &peer(PEER));
+        put(netlink, &peer(PEER));
         let port = params().tunnel_port;
         let tunnel = UdpSocket::bind((node, port)).unwrap();
         for (told, done) in &to_senders {
             told.send((node, port).into()).unwrap();
             done.recv().unwrap();
-            assert_count(wire, "stranger", 1);
+            assert_count(netlink, "stranger", 1);
         }
         // The container's is counted, the node's arrives.
         assert!(hears(&tunnel));
         assert!(hears_nothing(&tunnel));
-        assert_count(wire, "stranger", 1);
+        assert_count(netlink, "stranger", 1);
         drop(to_senders);
         for thread in threads {
             thread.join().unwrap();

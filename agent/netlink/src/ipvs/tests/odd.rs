@@ -18,7 +18,7 @@ fn bytes(attributes: &[Attribute]) -> Vec<u8> {
     Attribute::nest(SERVICE, attributes).value().to_vec()
 }
 
-/// The captured virtual server for 10.1.2.3:81, which saw traffic.
+/// The captured virtual service for 10.1.2.3:81, which saw traffic.
 fn busy() -> Vec<Attribute> {
     let told = listing(&asked(Command::GetService, vec![]));
     attributes(told[2].payload.find(SERVICE).unwrap())
@@ -58,7 +58,7 @@ fn the_counters_of_64_bits_are_taken_whatever_the_others_say() {
 fn unknown_attributes_are_passed_over() {
     let mut more = busy();
     let before = Service::parse(&bytes(&more)).unwrap();
-    more.insert(0, Attribute::text(99, "news"));
+    more.insert(0, Attribute::text(99, "monitor"));
     more.push(Attribute::new(100, vec![]));
     assert_eq!(Service::parse(&bytes(&more)).unwrap(), before);
 }
@@ -90,7 +90,7 @@ fn servers_of_unknown_families_are_left_out() {
 }
 
 #[test]
-fn a_real_server_without_a_family_is_of_that_of_its_virtual_one() {
+fn a_destination_without_a_family_is_of_that_of_its_virtual_one() {
     for (address, family) in [("10.0.0.1", Family::V4), ("2001:db8::1", Family::V6)] {
         let dest = Dest::new(address.parse().unwrap(), 80, Method::Masq, 1);
         let mut old = attributes(dest.attribute().value());
