@@ -45,23 +45,6 @@ const KNOWN: &[&[&str]] = &[
         "agent/netlink/src/route/rule.rs",
     ],
     &[
-        "agent/src/filter/asked.rs",
-        "agent/src/filter/engine.rs",
-        "agent/src/watch/docker.rs",
-    ],
-    &[
-        "agent/src/kernel/bpf/cgroup.rs",
-        "agent/src/kernel/bpf/hooks.rs",
-    ],
-    &[
-        "agent/src/kernel/bpf/load.rs",
-        "agent/src/kernel/bpf/pins.rs",
-    ],
-    &[
-        "agent/src/links/container_addresses.rs",
-        "agent/src/links/dump.rs",
-    ],
-    &[
         "agent/src/sync/context.rs",
         "agent/src/sync/peer.rs",
         "agent/src/sync/peers.rs",
