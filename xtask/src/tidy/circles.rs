@@ -44,13 +44,6 @@ const KNOWN: &[&[&str]] = &[
         "agent/netlink/src/route/error.rs",
         "agent/netlink/src/route/rule.rs",
     ],
-    &[
-        "agent/src/sync/context.rs",
-        "agent/src/sync/peer.rs",
-        "agent/src/sync/peers.rs",
-        "agent/src/sync/view_store/state.rs",
-    ],
-    &["agent/src/sync/server.rs", "agent/src/sync/session.rs"],
     &["ebpf/datapath/src/errors.rs", "ebpf/datapath/src/uplink.rs"],
     &[
         "ebpf/datapath/src/fragments.rs",
