@@ -4,16 +4,15 @@
 
 #![expect(clippy::print_stdout, reason = "speaks to whoever typed the command")]
 
-use agent::sync::{LocalStats, Settings, start};
+use agent::sync::{Settings, start};
 use anyhow::Result;
 use lb_core::config::DEFAULT_PORT;
 use lb_core::ids::TaskId;
-use lb_core::report::Stats;
 use lb_core::snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -28,8 +27,9 @@ async fn main() -> Result<()> {
         listen: Ipv4Addr::UNSPECIFIED.into(),
         port: DEFAULT_PORT,
     };
-    let stats: LocalStats = Arc::new(|| Box::pin(async { Stats::default() }));
-    let mut cluster = start(settings, stats).await?;
+    // Without a datapath there are no counters.
+    let (_local_stats, no_stats) = watch::channel(None);
+    let (mut cluster, _announcer) = start(settings, no_stats).await?;
     let mut seen = BTreeMap::new();
     loop {
         tokio::select! {

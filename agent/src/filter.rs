@@ -9,8 +9,6 @@
 mod asked;
 mod engine;
 
-pub(crate) use engine::NO_ENGINE;
-
 use crate::cli;
 use crate::serve::{BindError, SocketFile, take};
 use asked::Asked;

@@ -10,7 +10,8 @@ mod netns_cookie;
 mod uplink;
 
 pub use changes::{Changes, changes};
-pub use container_addresses::{ContainerAddresses, FarEnd};
+pub use container_addresses::ContainerAddresses;
+pub use dump::FarEnd;
 pub use listening::{Listening, Ports};
 pub use netns_cookie::netns_cookie;
 

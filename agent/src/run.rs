@@ -6,6 +6,7 @@
 
 mod admin_state;
 mod datapath;
+mod error;
 mod host;
 mod lease;
 mod reconcile;
@@ -15,13 +16,13 @@ mod tokens;
 
 use crate::cli;
 use crate::error_chain::error_chain;
-use crate::links::{self, Changes, ContainerAddresses, LinksError, Listening};
-use crate::serve::{self, BindError};
-use crate::sync::{self, ClusterView, StartError};
+use crate::links::{self, Changes, ContainerAddresses, Listening};
+use crate::serve;
+use crate::sync::{self, Announcer, ClusterView};
 use admin_state::AdminState;
 pub use datapath::{ChooseError, clean};
+pub use error::RunError;
 use host::{listening_problem, read_node, wait_for_swarm};
-use lb_core::kernel::ObserveError;
 use lb_core::report::Problem;
 use reconcile::Reconciler;
 use retry::{FIRST_RETRY, Retry};
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokens::Tokens;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// Events of one burst are handled by one reconcile pass.
@@ -39,38 +41,6 @@ const KNOWN: Duration = Duration::from_millis(50);
 /// The kernel's state is observed again at least this often.
 const REFRESH: Duration = Duration::from_secs(30);
 
-/// Why the agent can't run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// Docker, certificates or the peer port could not be opened.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// No datapath can serve on this host.
-    #[error(transparent)]
-    Choose(#[from] ChooseError),
-    /// The admin socket could not be bound.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The host's links could not be read, or none is usable as uplink.
-    #[error(transparent)]
-    Links(#[from] LinksError),
-    /// The kernel's state could not be read.
-    #[error(transparent)]
-    Observe(#[from] ObserveError),
-    /// This host is not in a Swarm.
-    #[error("{0}")]
-    NoSwarm(String),
-    /// The engine did not tell in time which node this host is.
-    #[error("Docker did not say within 30 s who this host is in the Swarm: {0}")]
-    Silent(String),
-    /// No random bytes could be read for token keys.
-    #[error("/dev/urandom can't be read, from which the keys of the tunnel's tokens are drawn")]
-    Random(#[source] std::io::Error),
-    /// Signal handlers could not be installed.
-    #[error("signals can't be received")]
-    Signals(#[source] std::io::Error),
-}
-
 /// Runs the agent until it is told to stop.
 ///
 /// # Errors
@@ -79,15 +49,16 @@ pub enum RunError {
 pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-    let admin_state = Arc::new(AdminState::new());
-    let mut cluster = sync::start(
+    let started = Instant::now();
+    let (local_stats_out, local_stats) = watch::channel(None);
+    let (mut cluster, announcer) = sync::start(
         sync::Settings {
             docker_socket: settings.docker_socket.clone(),
             certificates: settings.certificates.clone(),
             listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             port: settings.port,
         },
-        AdminState::local_stats(&admin_state),
+        local_stats,
     )
     .await?;
     // Nothing is put into the kernel before it is known that it can be of use.
@@ -98,11 +69,13 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let node = read_node(&cluster, &settings, &listening, &mut container_addresses).await?;
     let listener = serve::bind(&settings.socket).await?;
     let datapath = datapath::choose(&settings)?;
-    admin_state.datapath_started(&cluster, &*datapath)?;
+    let admin_state = AdminState::new(started, &cluster, &*datapath, node.clone())?;
+    let admin_state = Arc::new(admin_state);
+    local_stats_out.send_replace(Some(AdminState::local_stats(&admin_state)));
     let known = datapath.token_keys()?;
     let tokens = Tokens::start(known, Instant::now()).map_err(RunError::Random)?;
-    cluster.advertise_token_keys(tokens.keys());
-    cluster.advertise_datapath(datapath.name());
+    announcer.advertise_token_keys(tokens.keys());
+    announcer.advertise_datapath(datapath.name());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         node = %node.id,
@@ -120,6 +93,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     ));
     let mut agent = Agent {
         settings,
+        announcer,
         admin_state,
         cleanup_pending: Some(datapath.name()),
         reconciler: Some(Reconciler::new(datapath)),
@@ -136,7 +110,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
         tokio::select! {
             wake = agent.wait(&mut cluster, &mut changes) => agent.handle(wake, &mut cluster).await,
             _ = terminate.recv() => {
-                cluster.announce_shutdown().await;
+                agent.announcer.announce_shutdown().await;
                 tokio::select! {
                     () = agent.grace_period(&mut cluster, &mut changes) => {}
                     _ = terminate.recv() => {}
@@ -155,6 +129,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
 
 struct Agent {
     settings: cli::Run,
+    announcer: Announcer,
     admin_state: Arc<AdminState>,
     /// Name of the datapath in use, until the leavings of the other one have been removed.
     cleanup_pending: Option<&'static str>,
@@ -189,7 +164,7 @@ impl Agent {
         match wake {
             Wake::Tick => {
                 self.tick();
-                self.advance(cluster);
+                self.advance();
             }
             Wake::Reconcile => self.reconcile(cluster).await,
         }
@@ -214,7 +189,7 @@ impl Agent {
     }
 
     /// Rotates the token keys when their epoch ends.
-    fn advance(&mut self, cluster: &ClusterView) {
+    fn advance(&mut self) {
         match self.tokens.advance(Instant::now()) {
             Ok(false) => {}
             Ok(true) => {
@@ -222,7 +197,7 @@ impl Agent {
                     epoch = self.tokens.keys().epoch,
                     "keys of the tunnel's tokens changed"
                 );
-                cluster.advertise_token_keys(self.tokens.keys());
+                self.announcer.advertise_token_keys(self.tokens.keys());
                 self.reconcile_at = Instant::now();
             }
             Err(error) => {
@@ -287,10 +262,13 @@ impl Agent {
         match reconciler.reconcile(&snapshot, &node, &self.settings.config()) {
             Ok(mut report) => {
                 if report.in_sync {
-                    cluster.advertise_local_tasks(std::mem::take(&mut report.held));
+                    let held = std::mem::take(&mut report.held);
+                    self.announcer.advertise_local_tasks(held);
                     self.reconcile_at = self.observe_at;
                     self.retry.over();
-                    self.remove_other_datapath();
+                    if let Some(serving) = self.cleanup_pending.take() {
+                        datapath::remove_other(&self.settings.bpffs.bpffs, serving);
+                    }
                 } else {
                     self.reconcile_at = self.retry.failed(now).min(self.observe_at);
                 }
@@ -305,22 +283,6 @@ impl Agent {
                     message: error_chain(&error),
                 });
             }
-        }
-    }
-}
-
-impl Agent {
-    /// Removes the kernel objects of the other datapath, which an earlier agent left. Called once
-    /// this datapath serves.
-    fn remove_other_datapath(&mut self) {
-        let Some(serving) = self.cleanup_pending.take() else {
-            return;
-        };
-        if let Err(error) = clean(&self.settings.bpffs.bpffs, Some(serving)) {
-            tracing::warn!(
-                error = error_chain(&error),
-                "what another datapath left can't be removed"
-            );
         }
     }
 }

@@ -15,11 +15,16 @@
 //! ```
 
 mod acceptor;
+mod admission;
+mod announcer;
+mod assemble;
 mod budget;
 mod cluster_view;
 mod codec;
-mod context;
+mod local_stats;
+mod own_report;
 mod peer;
+mod peer_table;
 mod peers;
 mod problems;
 mod role_recheck;
@@ -28,12 +33,15 @@ mod server;
 mod session;
 mod session_registry;
 mod single_flight;
+mod start;
 mod stats;
 mod tls;
 mod view_store;
 
-pub use cluster_view::{ClusterView, Settings, StartError, start};
-pub use context::LocalStats;
+pub use announcer::Announcer;
+pub use cluster_view::ClusterView;
+pub use local_stats::LocalStats;
+pub use start::{Settings, StartError, start};
 pub use stats::ClusterStats;
 pub use view_store::SourceState;
 

@@ -7,6 +7,7 @@
 //! * [`events`]: the one event stream that feeds both.
 //! * `container`: whose task a container is.
 //! * [`engine_restart`]: an engine that starts again, and ends what it finds.
+//! * `engine_api`: constants of the engine's API on which [`docker`] and the engine filter agree.
 //! * [`docker`], [`model`], [`convert`]: the socket, its JSON, and the way into `lb_core`'s words.
 //!
 //! Nothing here knows of other agents (`crate::sync` knows this module, not the other way
@@ -16,6 +17,7 @@
 mod container;
 pub mod convert;
 pub mod docker;
+pub(crate) mod engine_api;
 pub mod engine_restart;
 pub mod events;
 pub mod info;

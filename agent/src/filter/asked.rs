@@ -3,7 +3,7 @@
 //! What is sent to the engine is written here, not passed on: of the agent's own bytes only a
 //! time gets through.
 
-use crate::watch::docker::TASK_CONTAINERS;
+use crate::watch::engine_api::TASK_CONTAINERS;
 use hyper::{Method, Uri};
 use std::borrow::Cow;
 

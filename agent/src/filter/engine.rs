@@ -2,11 +2,12 @@
 
 use super::asked::Asked;
 use super::refusal;
+use crate::watch::engine_api::NO_ENGINE;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::{Request, Response, StatusCode, header};
+use hyper::{Request, Response, header};
 use hyper_util::rt::TokioIo;
 use std::path::Path;
 use std::time::Duration;
@@ -18,9 +19,6 @@ pub(super) type Answer = BoxBody<Bytes, hyper::Error>;
 
 /// Lost quorum makes an engine think for 20 s before it says so.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
-
-/// No answer is to be had. The engine itself never says so.
-pub(crate) const NO_ENGINE: StatusCode = StatusCode::BAD_GATEWAY;
 
 /// The engine's answer.
 pub(super) async fn ask(docker: &Path, asked: &Asked) -> Response<Answer> {

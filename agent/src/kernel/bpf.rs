@@ -7,99 +7,46 @@
 mod cgroup;
 mod chores;
 mod clsact;
-mod contents;
 mod drops;
 mod dump;
+mod failure;
 mod hooks;
 mod load;
+mod load_error;
 mod maps;
 mod pins;
 mod pod;
 #[cfg(test)]
 mod stack;
-mod test_run;
+#[cfg(feature = "test-helpers")]
+mod test_helpers;
 mod traffic;
 
 pub use hooks::Tc;
-pub use load::LoadError;
-pub use test_run::{Action, Arrival, TestRunError, TestRunResult};
+pub use load_error::LoadError;
+#[cfg(feature = "test-helpers")]
+pub use test_helpers::{Action, Arrival, TestRunError, TestRunResult};
 pub use traffic::BpfStats;
 
 use chores::Chores;
+use failure::Failure;
 use hooks::Hooks;
 use lb_abi::counters::Counters;
-use lb_abi::flow::Tuple;
 use lb_core::ids::Key;
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::op::Op;
-use lb_core::state::{Hook, State};
+use lb_core::state::State;
 use lb_core::token::TokenKeys;
 use maps::{Maps, observe_error};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use thiserror::Error;
 
 /// Handles to all kernel objects of the eBPF datapath.
 pub struct BpfKernel {
     hooks: Hooks,
     maps: Maps,
     chores: Chores,
-}
-
-/// Why an observation or an operation failed.
-#[derive(Debug, Error)]
-pub(crate) enum Failure {
-    /// A map refused.
-    #[error("map {map}")]
-    Map {
-        /// Its name.
-        map: &'static str,
-        /// Why.
-        #[source]
-        source: aya::maps::MapError,
-    },
-    /// A program could not be attached, or a link not be updated.
-    #[error("{hook} could not be attached")]
-    Attach {
-        /// Where.
-        hook: Hook,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// Another program is attached there, and stays.
-    #[error("another XDP program is attached to {link}: swarmlb leaves it alone and uses tc only")]
-    Foreign {
-        /// Name of the device.
-        link: String,
-    },
-    /// The root cgroup was not found, to which the socket programs are attached.
-    #[error(
-        "published ports are not answered to processes on this node itself: {tried} is not the host's root cgroup (version 2); bind the host's /sys/fs/cgroup into the agent's container, or name it with --cgroup"
-    )]
-    NoCgroup {
-        /// Where it was looked for.
-        tried: String,
-    },
-    /// A filter could not be found or removed.
-    #[error(transparent)]
-    Filter(clsact::Refusal),
-    /// No thread could be started.
-    #[error("a thread could not be started")]
-    Thread(#[source] std::io::Error),
-    /// The device is gone.
-    #[error("no device has index {0}")]
-    NoDevice(u32),
-    /// A pin could not be read or removed.
-    #[error("{path}")]
-    Pin {
-        /// The file.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 impl BpfKernel {
@@ -109,16 +56,13 @@ impl BpfKernel {
     /// # Errors
     /// When the kernel or the file system can't do what is needed; nothing is attached then.
     pub fn load(directory: &Path, cgroup: Option<PathBuf>) -> Result<Self, LoadError> {
-        Self::load_by(directory, cgroup, Tc::of_kernel())
+        Self::open(directory, cgroup, Tc::of_kernel())
     }
 
-    /// Loads the programs as [`Self::load`] does, but attaches those under tc as `tc` says.
-    ///
-    /// # Errors
-    /// As for [`Self::load`]; a kernel that does not support `tc` refuses only at the first attachment.
-    pub fn load_by(directory: &Path, cgroup: Option<PathBuf>, tc: Tc) -> Result<Self, LoadError> {
+    fn open(directory: &Path, cgroup: Option<PathBuf>, tc: Tc) -> Result<Self, LoadError> {
         let (ebpf, directory) = load::load(directory)?;
-        let chores = Chores::start(&directory).map_err(LoadError::chores)?;
+        let chores =
+            Chores::start(&directory).map_err(|error| LoadError::refused("the maps", error))?;
         let (hooks, maps) = load::split(ebpf, directory, cgroup, tc)?;
         Ok(Self {
             hooks,
@@ -156,22 +100,6 @@ impl BpfKernel {
     /// Starts a recount of the flows of every task, for services with the scheduler `least-conn`.
     pub fn recount_loads(&self) {
         self.chores.recount_loads();
-    }
-
-    /// Waits until the background work is done: recounts and garbage collection.
-    pub fn finish(&self) {
-        self.chores.finish();
-    }
-
-    /// Walks over the opening flows as garbage collection does. Returns whether it came to the end of the map.
-    ///
-    /// # Errors
-    /// When the map could not be read.
-    pub fn visit_opening(&self, mut visit: impl FnMut(Tuple)) -> Result<bool, ObserveError> {
-        let opening = &self.maps.flows.opening;
-        opening
-            .visit(|tuple, _| visit(tuple))
-            .map_err(observe_error)
     }
 
     /// A reader of counters and flows with handles of its own.

@@ -5,6 +5,7 @@
 //! `CAP_NET_RAW` in a container can send frames from any address, but cannot change these.
 
 use super::LinksError;
+use super::dump::{FarEnd, own};
 use futures_util::TryStreamExt;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
@@ -15,15 +16,6 @@ use std::time::Duration;
 
 /// The kernel answers in microseconds; the agent must not hang on a lost answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The other end of a veth device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FarEnd {
-    /// The number of its network namespace in this one.
-    pub namespace: i32,
-    /// The device's index there.
-    pub index: u32,
-}
 
 /// The addresses read so far. An address that was read once stays with its port: another container that is
 /// given the address later does not take it over.
@@ -84,7 +76,7 @@ async fn ask(
         question.attributes.push(namespace);
         match get.execute().try_collect::<Vec<AddressMessage>>().await {
             Ok(told) => {
-                let has: BTreeSet<_> = told.iter().filter_map(super::dump::own).collect();
+                let has: BTreeSet<_> = told.iter().filter_map(own).collect();
                 if !has.is_empty() {
                     found.push((*port, (*end, has)));
                 }

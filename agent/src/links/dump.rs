@@ -1,6 +1,6 @@
 //! Links and IPv4 addresses of this network namespace, as plain values.
 
-use super::{FarEnd, LinksError};
+use super::LinksError;
 use futures_util::TryStreamExt;
 use lb_core::node::Link;
 use netlink_packet_route::AddressFamily;
@@ -12,6 +12,15 @@ use std::time::Duration;
 
 /// The kernel answers in milliseconds; the agent must not hang on a lost answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The other end of a veth device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FarEnd {
+    /// The number of its network namespace in this one.
+    pub namespace: i32,
+    /// The device's index there.
+    pub index: u32,
+}
 
 /// A device with what matters for choosing the uplink.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::datapath::Datapath;
 use super::reconcile::ReconcileReport;
 use crate::kernel::StatsReader;
 use crate::serve::{ApiError, Source};
-use crate::sync::{ClusterView, SourceState};
+use crate::sync::{ClusterStats, ClusterView, SourceState};
 use crate::watch::LocalFacts;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -22,33 +22,27 @@ use lb_core::report::{
 use lb_core::snapshot::Snapshot;
 use lb_core::state::HookKind;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Written by the main loop, read by the handlers of the admin API.
 pub(super) struct AdminState {
     started: Instant,
-    live: OnceLock<Live>,
-    last: Mutex<Last>,
-}
-
-/// Sources that are read at each query; there once the datapath has started.
-struct Live {
     /// Name of the datapath.
     datapath: &'static str,
-    /// How its programs are attached to tc.
+    /// How its programs are attached to tc; empty if it has none there.
     tc: &'static str,
     stats_reader: Arc<dyn StatsReader>,
     local: watch::Receiver<Arc<LocalFacts>>,
     source: watch::Receiver<SourceState>,
     agents: watch::Receiver<BTreeSet<NodeId>>,
     between_agents: watch::Receiver<BTreeSet<Problem>>,
-    cluster: crate::sync::ClusterStats,
+    cluster_stats: ClusterStats,
+    last: Mutex<Last>,
 }
 
 /// Inputs and result of the last reconcile pass.
-#[derive(Default)]
 struct Last {
     snapshot: Arc<Snapshot>,
     node: Node,
@@ -56,24 +50,24 @@ struct Last {
 }
 
 impl AdminState {
-    pub(super) fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            live: OnceLock::new(),
-            last: Mutex::default(),
-        }
-    }
-
-    /// The datapath has started: queries are answered from now on.
+    /// State before the first reconcile pass of an agent that `started` then and runs on `node`: no snapshot is
+    /// known, and nothing is in sync.
     ///
     /// # Errors
     /// When the datapath's counters can't be reached.
-    pub(super) fn datapath_started(
-        &self,
+    pub(super) fn new(
+        started: Instant,
         cluster: &ClusterView,
         datapath: &dyn Datapath,
-    ) -> Result<(), ObserveError> {
-        let live = Live {
+        node: Node,
+    ) -> Result<Self, ObserveError> {
+        let last = Last {
+            snapshot: Arc::default(),
+            node,
+            report: ReconcileReport::default(),
+        };
+        Ok(Self {
+            started,
             datapath: datapath.name(),
             tc: datapath.tc(),
             stats_reader: Arc::from(datapath.stats_reader()?),
@@ -81,11 +75,9 @@ impl AdminState {
             source: cluster.source.clone(),
             agents: cluster.agents.clone(),
             between_agents: cluster.problems.clone(),
-            cluster: cluster.cluster_stats.clone(),
-        };
-        // Set once, before anything is served.
-        let _ = self.live.set(live);
-        Ok(())
+            cluster_stats: cluster.cluster_stats.clone(),
+            last: Mutex::new(last),
+        })
     }
 
     /// Publishes the inputs and the result of a reconcile pass.
@@ -118,10 +110,7 @@ impl AdminState {
         if snapshot.complete {
             return Ok(snapshot);
         }
-        let why = self
-            .live
-            .get()
-            .and_then(|live| live.source.borrow().message.clone());
+        let why = self.source.borrow().message.clone();
         Err(ApiError::NothingKnown {
             why: why.unwrap_or_else(|| "no manager has answered yet".to_owned()),
         })
@@ -129,15 +118,12 @@ impl AdminState {
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.last().report.problems.clone();
-        if let Some(live) = self.live.get() {
-            problems.extend(live.between_agents.borrow().iter().cloned());
-            let source = live.source.borrow();
-            if let Some(message) = source.message.clone() {
-                problems.push(Problem {
-                    object: "source".to_owned(),
-                    message,
-                });
-            }
+        problems.extend(self.between_agents.borrow().iter().cloned());
+        if let Some(message) = self.source.borrow().message.clone() {
+            problems.push(Problem {
+                object: "source".to_owned(),
+                message,
+            });
         }
         problems.sort();
         problems.dedup();
@@ -156,15 +142,16 @@ impl AdminState {
                 .find(|link| link.index == index)
                 .map_or_else(|| format!("device {index}"), |link| link.name.clone())
         };
-        let tc = self.live.get().map_or("", |live| live.tc);
         let mut hooks: Vec<HookReport> = Vec::new();
         for hook in &last.report.hooks {
             let (link, place, mode) = match hook.kind {
                 HookKind::UplinkXdp => (named(hook.link), "xdp", "native"),
-                HookKind::UplinkTc | HookKind::BridgeTc => (named(hook.link), "tc-ingress", tc),
+                HookKind::UplinkTc | HookKind::BridgeTc => {
+                    (named(hook.link), "tc-ingress", self.tc)
+                }
                 // One for each container: not listed.
                 HookKind::PortTc => continue,
-                HookKind::UplinkEgress => (named(hook.link), "tc-egress", tc),
+                HookKind::UplinkEgress => (named(hook.link), "tc-egress", self.tc),
                 // Seven programs for one purpose: connections of processes on the node.
                 _ => ("root cgroup".to_owned(), "sockets", "cgroup"),
             };
@@ -183,23 +170,15 @@ impl AdminState {
 
 impl Source for AdminState {
     fn status(&self) -> Status {
-        let facts = self
-            .live
-            .get()
-            .map(|live| Arc::clone(&live.local.borrow()))
-            .unwrap_or_default();
-        let source = self
-            .live
-            .get()
-            .map(|live| live.source.borrow().clone())
-            .unwrap_or_default();
+        let facts = Arc::clone(&self.local.borrow());
+        let source = self.source.borrow().clone();
         let problems = self.problems().len();
         let hooks = self.hooks();
         let last = self.last();
         let tally = build::tally(&last.snapshot);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            datapath: self.live.get().map_or("", |live| live.datapath).to_owned(),
+            datapath: self.datapath.to_owned(),
             node: facts.id.clone(),
             hostname: facts.hostname.clone(),
             address: last.node.address,
@@ -221,13 +200,8 @@ impl Source for AdminState {
 
     fn nodes(&self) -> Result<Nodes, ApiError> {
         let snapshot = self.complete_snapshot()?;
-        let live = self.live.get();
-        let facts = live
-            .map(|live| Arc::clone(&live.local.borrow()))
-            .unwrap_or_default();
-        let agents = live
-            .filter(|_| facts.manager)
-            .map(|live| live.agents.borrow().clone());
+        let facts = Arc::clone(&self.local.borrow());
+        let agents = facts.manager.then(|| self.agents.borrow().clone());
         Ok(build::nodes(&snapshot, &facts.id, agents.as_ref()))
     }
 
@@ -240,9 +214,9 @@ impl Source for AdminState {
     fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, ApiError>> {
         async move {
             self.complete_snapshot()?;
-            match (scope, self.live.get()) {
-                (Scope::Cluster, Some(live)) => Ok(live.cluster.collect().await),
-                _ => self.node_stats().await,
+            match scope {
+                Scope::Cluster => Ok(self.cluster_stats.collect().await),
+                Scope::Node => self.node_stats().await,
             }
         }
         .boxed()

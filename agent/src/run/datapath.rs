@@ -4,8 +4,8 @@ mod choose;
 mod ebpf;
 mod ipvs;
 
-pub(super) use choose::choose;
 pub use choose::{ChooseError, clean};
+pub(super) use choose::{choose, remove_other};
 
 use crate::kernel::StatsReader;
 use lb_core::kernel::ObserveError;

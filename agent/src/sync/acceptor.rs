@@ -11,7 +11,8 @@ mod stream;
 pub(super) use connections::Caller;
 pub(super) use stream::ClosableStream;
 
-use super::context::Context;
+use super::admission::Admission;
+use super::problems::Problems;
 use connections::Connections;
 use handshakes::Handshakes;
 use lb_core::snapshot::Snapshot;
@@ -32,130 +33,135 @@ const RETRY: Duration = Duration::from_secs(1);
 
 type Out = mpsc::Sender<io::Result<ClosableStream>>;
 
-/// Accepts connections into `out` until that is closed: at this node's address in the Swarm, or at `listen` if
-/// that address is unknown or not one of this host's.
-pub(super) async fn run(context: Context, listen: IpAddr, out: Out) {
-    let connections = Arc::new(Connections::default());
-    let opens = opens(context, listen, &connections, &out);
-    let closes = async {
-        let mut tick = interval(super::HEARTBEAT_INTERVAL);
-        loop {
-            tick.tick().await;
-            connections.close_unused(Instant::now());
-        }
-    };
-    tokio::select! {
-        () = opens => {}
-        () = closes => {}
-        () = out.closed() => {}
-    }
+/// Accepts connections while this node is a manager.
+pub(super) struct Acceptor {
+    /// Address to listen on where this node's own one in the Swarm is unknown, or not one of this host's.
+    pub(super) listen: IpAddr,
+    /// TCP port of all agents.
+    pub(super) port: u16,
+    /// Knows this node's role, address and certificate, and the Swarm's nodes.
+    pub(super) admission: Admission,
+    /// Problems with the port, for operators.
+    pub(super) problems: Problems,
 }
 
-/// Opens and closes the port as this node's role and address change.
-async fn opens(context: Context, listen: IpAddr, connections: &Arc<Connections>, out: &Out) {
-    let mut news = context.info.clone();
-    loop {
-        let info = news.borrow_and_update().clone();
-        let place = info
-            .manager
-            .then(|| info.address.map_or(listen, IpAddr::V4));
-        let watched = async {
-            // Other changes of the facts are no reason to close the port.
+impl Acceptor {
+    /// Accepts connections into `out` until that is closed.
+    pub(super) async fn run(self, out: Out) {
+        let connections = Arc::new(Connections::default());
+        let opens = self.opens(&connections, &out);
+        let closes = async {
+            let mut tick = interval(super::HEARTBEAT_INTERVAL);
             loop {
-                if news.changed().await.is_err() {
-                    return false;
-                }
-                let next = news.borrow().clone();
-                if (next.manager, next.address) != (info.manager, info.address) {
-                    return true;
-                }
-            }
-        };
-        let open = async {
-            match place {
-                Some(place) => stands_open(context.clone(), place, listen, connections, out).await,
-                None => std::future::pending().await,
+                tick.tick().await;
+                connections.close_unused(Instant::now());
             }
         };
         tokio::select! {
-            goes_on = watched => if !goes_on { return },
-            () = open => {}
+            () = opens => {}
+            () = closes => {}
+            () = out.closed() => {}
         }
     }
-}
 
-async fn stands_open(
-    context: Context,
-    place: IpAddr,
-    listen: IpAddr,
-    connections: &Arc<Connections>,
-    out: &Out,
-) {
-    const OBJECT: &str = "port of the agents";
-    let listener = loop {
-        match bind(place, listen, context.port).await {
-            Ok(listener) => break listener,
-            Err(error) => {
-                let port = context.port;
-                let message = format!(
-                    "cannot listen on {place}:{port} for other agents: {error}; free the port, or choose another one with --port on all nodes"
-                );
-                context.problems.set(OBJECT, Some(message));
-                sleep(RETRY).await;
+    /// Opens and closes the port as this node's role and address change.
+    async fn opens(&self, connections: &Arc<Connections>, out: &Out) {
+        let mut news = self.admission.info.clone();
+        loop {
+            let info = news.borrow_and_update().clone();
+            let place = info
+                .manager
+                .then(|| info.address.map_or(self.listen, IpAddr::V4));
+            let watched = async {
+                // Other changes of the facts are no reason to close the port.
+                loop {
+                    if news.changed().await.is_err() {
+                        return false;
+                    }
+                    let next = news.borrow().clone();
+                    if (next.manager, next.address) != (info.manager, info.address) {
+                        return true;
+                    }
+                }
+            };
+            let open = async {
+                match place {
+                    Some(place) => self.stands_open(place, connections, out).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                goes_on = watched => if !goes_on { return },
+                () = open => {}
             }
         }
-    };
-    context.problems.set(OBJECT, None);
-    accept(context, listener, connections, out).await;
-}
-
-async fn bind(place: IpAddr, listen: IpAddr, port: u16) -> io::Result<TcpListener> {
-    match TcpListener::bind((place, port)).await {
-        // Behind address translation, the node's address in the Swarm is not on this host.
-        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
-            TcpListener::bind((listen, port)).await
-        }
-        bound => bound,
     }
-}
 
-async fn accept(
-    mut context: Context,
-    listener: TcpListener,
-    connections: &Arc<Connections>,
-    out: &Out,
-) {
-    let mut handshakes = Handshakes::new();
-    let mut known = BTreeSet::new();
-    context.views.mark_changed();
-    loop {
-        let (tcp, from) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
+    /// Keeps the port open at `place`, and accepts.
+    async fn stands_open(&self, place: IpAddr, connections: &Arc<Connections>, out: &Out) {
+        const OBJECT: &str = "port of the agents";
+        let port = self.port;
+        let listener = loop {
+            match self.bind(place).await {
+                Ok(listener) => break listener,
                 Err(error) => {
-                    // Mostly too many open files, which passes.
-                    tracing::warn!(%error, "agent's connection not accepted");
-                    sleep(Duration::from_millis(100)).await;
+                    let message = format!(
+                        "cannot listen on {place}:{port} for other agents: {error}; free the port, or choose another one with --port on all nodes"
+                    );
+                    self.problems.set(OBJECT, Some(message));
+                    sleep(RETRY).await;
+                }
+            }
+        };
+        self.problems.set(OBJECT, None);
+        self.accept(listener, connections, out).await;
+    }
+
+    async fn bind(&self, place: IpAddr) -> io::Result<TcpListener> {
+        match TcpListener::bind((place, self.port)).await {
+            // Behind address translation, the node's address in the Swarm is not on this host.
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                TcpListener::bind((self.listen, self.port)).await
+            }
+            bound => bound,
+        }
+    }
+
+    async fn accept(&self, listener: TcpListener, connections: &Arc<Connections>, out: &Out) {
+        let mut handshakes = Handshakes::new();
+        let mut known = BTreeSet::new();
+        let mut views = self.admission.views.clone();
+        views.mark_changed();
+        loop {
+            let (tcp, from) = tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        // Mostly too many open files, which passes.
+                        tracing::warn!(%error, "agent's connection not accepted");
+                        sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                },
+                () = handshakes.done() => continue,
+                Ok(()) = views.changed() => {
+                    known = addresses(&views.borrow_and_update().snapshot);
                     continue;
                 }
-            },
-            () = handshakes.done() => continue,
-            Ok(()) = context.views.changed() => {
-                known = addresses(&context.views.borrow_and_update().snapshot);
+            };
+            let Some(identity) = self.admission.identity() else {
                 continue;
-            }
-        };
-        let Some(identity) = context.certificate.borrow().identity.clone() else {
-            continue;
-        };
-        let source = Some(from.ip()).filter(|address| known.contains(address));
-        let (context, connections, out) = (context.clone(), connections.clone(), out.clone());
-        let acceptor = TlsAcceptor::from(identity.server());
-        handshakes.take(source, async move {
-            if let Some(wire) = shake(acceptor, tcp, from, &context, &connections).await {
-                let _ = out.send(Ok(wire)).await;
-            }
-        });
+            };
+            let source = Some(from.ip()).filter(|address| known.contains(address));
+            let (admission, connections, out) =
+                (self.admission.clone(), connections.clone(), out.clone());
+            let tls = TlsAcceptor::from(identity.server());
+            handshakes.take(source, async move {
+                if let Some(stream) = shake(tls, tcp, from, &admission, &connections).await {
+                    let _ = out.send(Ok(stream)).await;
+                }
+            });
+        }
     }
 }
 
@@ -171,7 +177,7 @@ async fn shake(
     acceptor: TlsAcceptor,
     tcp: TcpStream,
     from: SocketAddr,
-    context: &Context,
+    admission: &Admission,
     connections: &Connections,
 ) -> Option<ClosableStream> {
     let _ = tcp.set_nodelay(true);
@@ -188,14 +194,7 @@ async fn shake(
     };
     let (_, tls) = stream.get_ref();
     let caller = Caller::of(from.ip(), tls.peer_certificates()?)?;
-    let own = context.certificate.borrow().identity.clone()?;
-    let member = caller.subject.cluster == own.subject().cluster
-        && context
-            .views
-            .borrow()
-            .snapshot
-            .nodes
-            .contains_key(&caller.subject.node);
+    let member = admission.is_member(&caller.subject)?;
     let ended = connections.enter(&caller, member)?;
     Some(ClosableStream::new(stream, caller, ended))
 }

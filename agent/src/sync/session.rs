@@ -1,16 +1,18 @@
 //! One session, on the manager's side.
 
 use super::acceptor::Caller;
-use super::context::Context;
-use super::session_registry::Ask;
+use super::admission::Admission;
+use super::budget::{self, Budget};
+use super::session_registry::{Ask, SessionRegistry};
 use super::view_store::{Input, PublishedView};
-use super::{HEARTBEAT_INTERVAL, PEER_TIMEOUT, budget, server};
+use super::{HEARTBEAT_INTERVAL, PEER_TIMEOUT};
 use lb_core::ids::NodeId;
 use lb_wire::proto::{AskStats, Down, DownAlive, Hello, SnapshotUpdate, Up, down, up};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval, sleep_until};
 use tonic::{Status, Streaming};
 
@@ -20,18 +22,32 @@ const OPEN_QUESTIONS: usize = 8;
 /// How long a peer may take to read a message: a whole view, over a slow link.
 const TAKES_WITHIN: Duration = Duration::from_secs(10);
 
-/// Serves the session of `caller` until either side ends it.
+/// Sources and destinations of all sessions.
+#[derive(Clone)]
+pub(super) struct Channels {
+    /// Distinguishes this run of the agent from others.
+    pub(super) epoch: u64,
+    /// The view, for agents that subscribe to it.
+    pub(super) views: watch::Receiver<Arc<PublishedView>>,
+    /// Store of the agents' events and reports.
+    pub(super) view_store: mpsc::Sender<Input>,
+    /// Agents with a session.
+    pub(super) registry: Arc<SessionRegistry>,
+}
+
+/// Serves the session of `caller` until either side ends it, or `admission` refuses the caller.
 pub(super) async fn serve(
-    context: Context,
+    channels: Channels,
+    admission: Admission,
     caller: Caller,
+    budget: Budget,
     mut up: Streaming<Up>,
     down: mpsc::Sender<Result<Down, Status>>,
 ) {
     let subject = &caller.subject;
     let _call = caller.begins();
     let (asks, mut questions) = mpsc::channel(OPEN_QUESTIONS);
-    let (_guard, mut replaced) = context.sessions.register(&subject.node, asks);
-    let budget = context.budgets.of(&subject.node);
+    let (_guard, mut replaced) = channels.registry.register(&subject.node, asks);
     tracing::info!(node = %subject.node, "agent connected");
     let mut session = Session {
         node: subject.node.clone(),
@@ -42,7 +58,7 @@ pub(super) async fn serve(
         open: BTreeMap::new(),
         next_request: 0,
     };
-    let mut views = context.views.clone();
+    let mut views = channels.views.clone();
     views.mark_changed();
     let mut alive = interval(HEARTBEAT_INTERVAL);
     let mut heard = Instant::now();
@@ -64,7 +80,7 @@ pub(super) async fn serve(
                     heard = Instant::now();
                     budget.spend(session.cost(&message));
                     if let Some(input) = session.take(message)
-                        && context.view_store.send(input).await.is_err()
+                        && channels.view_store.send(input).await.is_err()
                     {
                         break None;
                     }
@@ -77,7 +93,7 @@ pub(super) async fn serve(
                 let (Ok(room), Some(due)) = (room, due) else { break None };
                 took = Instant::now();
                 heartbeat_due &= !matches!(due, Due::Heartbeat);
-                let kind = session.say(&due, &context, &view);
+                let kind = session.say(&due, channels.epoch, &view);
                 room.send(Ok(Down { kind: Some(kind) }));
             }
             changed = views.changed() => match changed {
@@ -88,7 +104,7 @@ pub(super) async fn serve(
             Some(question) = questions.recv() => session.questions.push_back(question),
             _ = alive.tick() => {
                 heartbeat_due = true;
-                if let Err(status) = server::admit(&context, &caller) {
+                if let Err(status) = admission.admit(&caller) {
                     break Some(status);
                 }
             }
@@ -188,7 +204,7 @@ impl Session {
         }
     }
 
-    fn say(&mut self, due: &Due, context: &Context, view: &PublishedView) -> down::Kind {
+    fn say(&mut self, due: &Due, epoch: u64, view: &PublishedView) -> down::Kind {
         match due {
             Due::Question => {
                 self.open.retain(|_, waiting| !waiting.is_closed());
@@ -203,7 +219,7 @@ impl Session {
             Due::View => {
                 self.sent_revision = Some(view.revision);
                 down::Kind::Snapshot(SnapshotUpdate {
-                    epoch: context.epoch,
+                    epoch,
                     revision: view.revision,
                     snapshot: view.encoded(),
                 })

@@ -1,6 +1,11 @@
 //! Counters of the whole cluster, from any node.
 
-use super::context::Context;
+use super::local_stats::OwnStats;
+use super::peer_table::PeerStates;
+use super::session_registry::SessionRegistry;
+use super::single_flight::SingleFlight;
+use super::view_store::PublishedView;
+use crate::watch::info::Info;
 use futures_util::FutureExt;
 use lb_core::aggregate::{Answer, aggregate};
 use lb_core::ids::NodeId;
@@ -8,8 +13,9 @@ use lb_core::report::Stats;
 use lb_wire::proto::ClusterStatsRequest;
 use prost::bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Time limit for an agent to answer its manager's agent.
@@ -19,17 +25,26 @@ const FORWARD_WITHIN: Duration = Duration::from_secs(3);
 
 /// Queries all agents for their counters.
 #[derive(Clone)]
-pub struct ClusterStats(Context);
+pub struct ClusterStats {
+    /// This host's place in the Swarm.
+    pub(super) info: watch::Receiver<Arc<Info>>,
+    /// The view, with the Swarm's nodes.
+    pub(super) views: watch::Receiver<Arc<PublishedView>>,
+    /// Sessions to managers' agents, which are asked on a worker.
+    pub(super) peers: watch::Receiver<PeerStates>,
+    /// Sessions of other agents, which are asked on a manager.
+    pub(super) registry: Arc<SessionRegistry>,
+    /// This node's counters.
+    pub(super) own_stats: OwnStats,
+    /// Answers for other agents.
+    pub(super) answers: Arc<SingleFlight<Bytes>>,
+}
 
 impl ClusterStats {
-    pub(super) fn new(context: Context) -> Self {
-        Self(context)
-    }
-
     /// The sum over all nodes; those that did not answer in time are named in
     /// [`Stats::missing`]. Takes at most some 4 s.
     pub async fn collect(&self) -> Stats {
-        if self.0.info.borrow().manager {
+        if self.info.borrow().manager {
             return self.ask_agents().await;
         }
         match self.ask_manager().await {
@@ -48,16 +63,16 @@ impl ClusterStats {
             };
             answer.map(Bytes::from).boxed()
         };
-        self.0.cluster_stats.ask(work).await
+        self.answers.ask(work).await
     }
 
     /// On a manager: everyone is connected here.
     async fn ask_agents(&self) -> Stats {
-        self.sum(self.0.sessions.ask_all(), ANSWER_WITHIN).await
+        self.sum(self.registry.ask_all(), ANSWER_WITHIN).await
     }
 
     async fn ask_manager(&self) -> Option<Stats> {
-        let table = self.0.peers.table().borrow().clone();
+        let table = self.peers.borrow().clone();
         for mut client in table.into_values().filter_map(|peer| peer.client) {
             let call = client.cluster_stats(ClusterStatsRequest {});
             match timeout(FORWARD_WITHIN, call).await {
@@ -78,15 +93,15 @@ impl ClusterStats {
 
     async fn sum(&self, asked: Vec<(NodeId, oneshot::Receiver<Stats>)>, within: Duration) -> Stats {
         let deadline = Instant::now() + within;
-        let view = self.0.views.borrow().snapshot.clone();
-        let info = self.0.info.borrow().clone();
+        let view = self.views.borrow().snapshot.clone();
+        let info = self.info.borrow().clone();
         let mut silent: BTreeMap<NodeId, String> = view
             .nodes
             .iter()
             .map(|(id, node)| (id.clone(), node.hostname.clone()))
             .collect();
         let mut answers = Vec::new();
-        if let Ok(stats) = timeout_at(deadline, (self.0.local_stats)()).await {
+        if let Ok(Some(stats)) = timeout_at(deadline, self.own_stats.read()).await {
             silent.remove(&info.id);
             answers.push(Answer {
                 hostname: info.hostname.clone(),

@@ -276,6 +276,27 @@ async fn the_clusters_traffic_is_the_sum_from_any_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_a_datapath_has_no_counters_and_is_named() {
+    let bench = Bench::new();
+    let manager = bench.agent("m1", Role::Manager).await;
+    let mut worker = bench.agent("w1", Role::Worker).await;
+    manager.engine(view(&["t1"])).await;
+    manager.has_agents(1).await;
+    worker.until(|s| s.complete).await;
+    worker.connected().await;
+    worker.has_no_datapath();
+    for agent in [&manager, &worker] {
+        let stats = agent.cluster.cluster_stats.collect().await;
+        assert_eq!(stats.services[0].total.new, 1);
+        assert_eq!(stats.missing, ["host-m2", "host-w1", "host-w2"]);
+    }
+    manager.has_no_datapath();
+    let stats = manager.cluster.cluster_stats.collect().await;
+    assert_eq!(stats.services, []);
+    assert_eq!(stats.missing, ["host-m1", "host-m2", "host-w1", "host-w2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_node_learns_by_what_keys_every_other_one_sends() {
     let bench = Bench::new();
     let mut manager = bench.agent("m1", Role::Manager).await;
@@ -288,11 +309,11 @@ async fn every_node_learns_by_what_keys_every_other_one_sends() {
         next: TokenKey::new([byte + 1; 16]),
     };
     for (agent, byte) in [(&manager, 1), (&one, 3), (&other, 5)] {
-        agent.cluster.advertise_token_keys(keys(byte));
-        agent.cluster.advertise_datapath("ebpf");
+        agent.announcer.advertise_token_keys(keys(byte));
+        agent.announcer.advertise_datapath("ebpf");
     }
     for byte in [3, 7] {
-        one.cluster.advertise_token_keys(keys(byte));
+        one.announcer.advertise_token_keys(keys(byte));
         for agent in [&mut manager, &mut one, &mut other] {
             let wanted = [("m1", 1), ("w1", byte), ("w2", 5)];
             let all = |s: &Snapshot| {
@@ -311,7 +332,7 @@ async fn every_node_learns_by_what_keys_every_other_one_sends() {
 async fn a_taken_port_is_one_sentence() {
     let bench = Bench::new();
     let agent: Agent = bench.agent("m1", Role::Manager).await;
-    let error = super::cluster_view::listen(agent.address.into(), bench.port)
+    let error = super::start::listen(agent.address.into(), bench.port)
         .await
         .unwrap_err();
     assert!(error.to_string().contains("--port"), "{error}");

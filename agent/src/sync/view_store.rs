@@ -7,8 +7,11 @@ mod view;
 pub(super) use state::Input;
 pub(super) use view::PublishedView;
 
-use super::context::{Context, OwnHealth};
+use super::own_report::{OwnDatapath, OwnHealth};
+use super::peer_table::PeerStates;
+use crate::certs::CertificateState;
 use crate::watch::LocalFacts;
+use crate::watch::info::Info;
 use lb_core::ids::NodeId;
 use lb_core::overlay::LocalEvent;
 use lb_core::rate::Bucket;
@@ -16,7 +19,7 @@ use lb_core::snapshot::Snapshot;
 use state::State;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// Source of the view.
@@ -30,6 +33,22 @@ pub struct SourceState {
     pub message: Option<String>,
 }
 
+/// Channels from which the store takes its inputs.
+pub(super) struct Inputs {
+    /// From the engine, this node's containers and other agents.
+    pub(super) messages: mpsc::Receiver<Input>,
+    /// This host's place in the Swarm.
+    pub(super) info: watch::Receiver<Arc<Info>>,
+    /// The manager from which this node gets its view.
+    pub(super) chosen: watch::Receiver<Option<NodeId>>,
+    /// States of the sessions to managers' agents.
+    pub(super) peers: watch::Receiver<PeerStates>,
+    /// This node's certificate.
+    pub(super) certificate: watch::Receiver<CertificateState>,
+    /// This node's datapath and token keys.
+    pub(super) own_datapath: watch::Receiver<OwnDatapath>,
+}
+
 /// Channels to which the store publishes.
 pub(super) struct Outputs {
     pub(super) views: watch::Sender<Arc<PublishedView>>,
@@ -38,6 +57,8 @@ pub(super) struct Outputs {
     pub(super) source: watch::Sender<SourceState>,
     pub(super) own_health: watch::Sender<OwnHealth>,
     pub(super) events: broadcast::Sender<LocalEvent>,
+    /// Asks for the Swarm's lists to be read again.
+    pub(super) resync: Arc<Notify>,
 }
 
 /// Rate of new views, for this node's datapath and for all workers. A change takes effect at once; only
@@ -45,17 +66,19 @@ pub(super) struct Outputs {
 /// the others by 50 ms and no more.
 const VIEWS: Bucket = Bucket::new(40, Duration::from_millis(50));
 
-/// Runs until all senders are gone.
-pub(super) async fn run(
-    mut context: Context,
-    mut inputs: mpsc::Receiver<Input>,
-    mut chosen: watch::Receiver<Option<NodeId>>,
-    outputs: Outputs,
-) {
+/// Runs until all senders of messages are gone. `port` is the TCP port of all agents.
+pub(super) async fn run(port: u16, inputs: Inputs, outputs: Outputs) {
+    let Inputs {
+        mut messages,
+        mut info,
+        mut chosen,
+        mut peers,
+        mut certificate,
+        mut own_datapath,
+    } = inputs;
     let epoch = Instant::now();
     let mut state = State::default();
     let mut batch = Vec::new();
-    let mut peers = context.peers.table();
     let mut pace = VIEWS;
     let mut waits = false;
     let mut tick = tokio::time::interval(super::HEARTBEAT_INTERVAL);
@@ -63,20 +86,20 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             // Waiting inputs are handled together and give one view.
-            count = inputs.recv_many(&mut batch, 256) => if count == 0 { return },
+            count = messages.recv_many(&mut batch, 256) => if count == 0 { return },
             _ = tick.tick() => {}
-            changed = context.info.changed() => if changed.is_err() { return },
+            changed = info.changed() => if changed.is_err() { return },
             changed = chosen.changed() => if changed.is_err() { return },
             changed = peers.changed() => if changed.is_err() { return },
-            _ = context.certificate.changed() => {}
-            changed = context.own_datapath.changed() => if changed.is_err() { return },
+            _ = certificate.changed() => {}
+            Ok(()) = own_datapath.changed() => {}
             // A view that was held back.
             () = sleep_until(epoch + pace.ready()), if waits => {}
         }
         let now = epoch.elapsed();
-        state.info(context.info.borrow_and_update().clone());
+        state.info(info.borrow_and_update().clone());
         state.follow(chosen.borrow_and_update().clone());
-        state.own_datapath(*context.own_datapath.borrow_and_update());
+        state.own_datapath(*own_datapath.borrow_and_update());
         for input in batch.drain(..) {
             if let Some(event) = state.take(input, now) {
                 // The tasks' health first: a session that misses the event finds its effect there.
@@ -85,7 +108,7 @@ pub(super) async fn run(
                 let _ = outputs.events.send(event);
             }
             if state.take_resync() {
-                context.resync.notify_one();
+                outputs.resync.notify_one();
             }
         }
         waits = !state.is_urgent() && pace.ready() > now;
@@ -97,8 +120,8 @@ pub(super) async fn run(
         publish(&outputs.facts, Arc::new(state.facts()));
         let source = {
             let peers = peers.borrow_and_update();
-            let certificate = context.certificate.borrow_and_update();
-            state.source(&peers, context.port, certificate.problem.as_deref())
+            let certificate = certificate.borrow_and_update();
+            state.source(&peers, port, certificate.problem.as_deref())
         };
         publish(&outputs.source, source);
     }

@@ -4,8 +4,8 @@
 //! so one new word would fail a whole list, and its task model lacks fields. Requests bear
 //! no version: engines 29.0 to 29.2 refuse the one that engine 20.10 speaks at most.
 
+use super::engine_api::{NO_ENGINE, TASK_CONTAINERS};
 use super::model;
-use crate::filter::NO_ENGINE;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptions;
 use futures_util::Stream;
@@ -25,10 +25,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Docker's limit on one answer is none; ours keeps a confused peer from eating the host.
 const MAX_ANSWER_BYTES: usize = 1 << 30;
-
-/// Running containers of tasks: `{"label":["com.docker.swarm.task.id"]}`.
-pub(crate) const TASK_CONTAINERS: &str =
-    "/containers/json?filters=%7B%22label%22%3A%5B%22com.docker.swarm.task.id%22%5D%7D";
 
 /// Where sockets are made, this one may be about to be.
 const MADE_WITHIN: Duration = Duration::from_secs(10);

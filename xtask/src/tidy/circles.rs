@@ -22,30 +22,6 @@ const KNOWN: &[&[&str]] = &[
         "agent/core/src/explain/result.rs",
         "agent/core/src/explain/sentences.rs",
     ],
-    &[
-        "agent/src/filter/asked.rs",
-        "agent/src/filter/engine.rs",
-        "agent/src/watch/docker.rs",
-    ],
-    &[
-        "agent/src/kernel/bpf/cgroup.rs",
-        "agent/src/kernel/bpf/hooks.rs",
-    ],
-    &[
-        "agent/src/kernel/bpf/load.rs",
-        "agent/src/kernel/bpf/pins.rs",
-    ],
-    &[
-        "agent/src/links/container_addresses.rs",
-        "agent/src/links/dump.rs",
-    ],
-    &[
-        "agent/src/sync/context.rs",
-        "agent/src/sync/peer.rs",
-        "agent/src/sync/peers.rs",
-        "agent/src/sync/view_store/state.rs",
-    ],
-    &["agent/src/sync/server.rs", "agent/src/sync/session.rs"],
     &["ebpf/datapath/src/errors.rs", "ebpf/datapath/src/uplink.rs"],
     &[
         "ebpf/datapath/src/fragments.rs",

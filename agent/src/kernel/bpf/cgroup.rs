@@ -5,7 +5,6 @@
 //! programs tell them apart by network namespace.
 
 use super::Failure;
-use super::hooks::attach_error;
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, CgroupSockAddr};
 use lb_core::state::Hook;
@@ -26,11 +25,12 @@ pub(crate) fn link(
     // A link never ousts another program, whatever the mode; the kernel wants none given.
     let id = program
         .attach(cgroup, CgroupAttachMode::default())
-        .map_err(|error| attach_error(hook, error))?;
+        .map_err(|error| Failure::attach(hook, error))?;
     let link = program
         .take_link(id)
-        .map_err(|error| attach_error(hook, error))?;
-    link.try_into().map_err(|error| attach_error(hook, error))
+        .map_err(|error| Failure::attach(hook, error))?;
+    link.try_into()
+        .map_err(|error| Failure::attach(hook, error))
 }
 
 fn root(named: Option<&Path>) -> Result<File, Failure> {

@@ -114,7 +114,7 @@ impl Hooks {
         let _ = std::fs::remove_file(&path);
         link.pin(&path)
             .map(drop)
-            .map_err(|error| attach_error(hook, error))
+            .map_err(|error| Failure::attach(hook, error))
     }
 
     /// Detaches: without pin and handle the kernel drops the link.
@@ -158,7 +158,7 @@ impl Hooks {
         let program: &mut CgroupSockAddr = self
             .program(hook.kind)
             .and_then(|program| Ok(program.try_into()?))
-            .map_err(|source| Failure::Attach { hook, source })?;
+            .map_err(|error| Failure::attach(hook, error))?;
         cgroup::link(program, hook, cgroup.as_deref())
     }
 
@@ -167,18 +167,19 @@ impl Hooks {
         let xdp: &mut Xdp = self
             .program(hook.kind)
             .and_then(|program| Ok(program.try_into()?))
-            .map_err(|source| Failure::Attach { hook, source })?;
+            .map_err(|error| Failure::attach(hook, error))?;
         // Native only: generic XDP runs after packets were merged, where tc does better.
         let id =
             xdp.attach_to_if_index(hook.link, XdpMode::Driver)
                 .map_err(|error| match occupied(&error) {
                     true => Failure::Foreign { link: name.clone() },
-                    false => attach_error(hook, error),
+                    false => Failure::attach(hook, error),
                 })?;
         let link = xdp
             .take_link(id)
-            .map_err(|error| attach_error(hook, error))?;
-        link.try_into().map_err(|error| attach_error(hook, error))
+            .map_err(|error| Failure::attach(hook, error))?;
+        link.try_into()
+            .map_err(|error| Failure::attach(hook, error))
     }
 
     fn link_tc(&mut self, hook: Hook, way: TcAttachType) -> Result<FdLink, Failure> {
@@ -186,15 +187,16 @@ impl Hooks {
         let tc: &mut SchedClassifier = self
             .program(hook.kind)
             .and_then(|program| Ok(program.try_into()?))
-            .map_err(|source| Failure::Attach { hook, source })?;
+            .map_err(|error| Failure::attach(hook, error))?;
         let options = TcAttachOptions::TcxOrder(LinkOrder::default());
         let id = tc
             .attach_with_options(&name, way, options)
-            .map_err(|error| attach_error(hook, error))?;
+            .map_err(|error| Failure::attach(hook, error))?;
         let link = tc
             .take_link(id)
-            .map_err(|error| attach_error(hook, error))?;
-        link.try_into().map_err(|error| attach_error(hook, error))
+            .map_err(|error| Failure::attach(hook, error))?;
+        link.try_into()
+            .map_err(|error| Failure::attach(hook, error))
     }
 
     /// Is the program of a hook a filter, or would be, and has no pin?
@@ -213,9 +215,9 @@ impl Hooks {
     fn put_filter(&mut self, hook: Hook) -> Result<(), Failure> {
         let program = self
             .program(hook.kind)
-            .map_err(|source| Failure::Attach { hook, source })?;
-        let program = program.fd().map_err(|error| attach_error(hook, error))?;
-        clsact::attach(hook, program.as_fd()).map_err(|error| attach_error(hook, error))
+            .map_err(|error| Failure::attach(hook, error))?;
+        let program = program.fd().map_err(|error| Failure::attach(hook, error))?;
+        clsact::attach(hook, program.as_fd()).map_err(|error| Failure::attach(hook, error))
     }
 
     fn program(
@@ -267,13 +269,6 @@ fn exists(hook: Hook) -> bool {
 /// Name of the device with an index.
 fn device(index: u32) -> Result<String, Failure> {
     device_name(index).ok_or(Failure::NoDevice(index))
-}
-
-pub(super) fn attach_error(hook: Hook, source: impl Error + Send + Sync + 'static) -> Failure {
-    Failure::Attach {
-        hook,
-        source: source.into(),
-    }
 }
 
 /// Does the error say that another program holds the place?

@@ -1,79 +1,18 @@
 //! Bringing the programs and maps into the kernel, or finding them there.
 
 use super::hooks::{Hooks, Tc, program};
-use super::maps::{Flows, Maps, Networks, One, PerCpu, Table};
+use super::load_error::LoadError;
+use super::maps::{Maps, Networks, One, PerCpu, Table};
 use super::{Failure, clsact, pins};
 use aya::maps::Map;
 use aya::programs::{CgroupSockAddr, SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use lb_core::state::HookKind;
 use std::path::{Path, PathBuf};
-use thiserror::Error;
 
 /// The object, as the build script made it.
 pub(super) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
-
-/// The kernel or the host can't do what the eBPF path needs.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    /// The directory is not on a BPF file system.
-    #[error(
-        "{path} is not a BPF file system: mount one (`mount -t bpf -o mode=700 bpf {path}`), or bind the host's {path} into the agent's container"
-    )]
-    NoBpffs {
-        /// Where it was looked for.
-        path: String,
-    },
-    /// Not allowed.
-    #[error(
-        "the kernel refuses BPF ({what}): give the agent the capabilities NET_ADMIN, BPF and PERFMON (with an engine older than 23.0: NET_ADMIN and SYS_ADMIN)"
-    )]
-    NotAllowed {
-        /// What was tried.
-        what: String,
-    },
-    /// The kernel has no such thing, or the verifier said no.
-    #[error("this kernel can't run the eBPF path: {what}; Linux 6.1 or later is needed")]
-    Unsupported {
-        /// What was tried.
-        what: String,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// Filters could not be removed.
-    #[error("filters of swarmlb on devices could not be removed")]
-    Filters(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Somebody else could change the pins.
-    #[error(
-        "{path} {flaw}: others could take swarmlb's maps and programs away or replace them; remove it, and mount the BPF file system for root alone (`mount -t bpf -o mode=700 bpf {root}`)"
-    )]
-    NotOurs {
-        /// The directory.
-        path: String,
-        /// What is wrong with it.
-        flaw: String,
-        /// The BPF file system.
-        root: String,
-    },
-    /// The pins are in a state that they should not be in.
-    #[error("{path} could not be used")]
-    Directory {
-        /// File or directory.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl LoadError {
-    /// The work beside the steps could not be begun.
-    pub(super) fn chores(failure: Failure) -> Self {
-        refused("the maps", failure)
-    }
-}
 
 /// Loads the programs with maps pinned below `root`/swarmlb. Where that fails, nothing is left of
 /// it but what an earlier agent had pinned.
@@ -96,7 +35,7 @@ fn load_into(directory: &Path) -> Result<Ebpf, LoadError> {
     let mut ebpf = EbpfLoader::new()
         .default_map_pin_directory(directory)
         .load(OBJECT)
-        .map_err(|error| refused("the maps", error))?;
+        .map_err(|error| LoadError::refused("the maps", error))?;
     for kind in HookKind::ALL {
         let name = program(kind);
         let missing = || LoadError::Unsupported {
@@ -111,7 +50,7 @@ fn load_into(directory: &Path) -> Result<Ebpf, LoadError> {
             }
             _ => <&mut SchedClassifier>::try_from(program).and_then(SchedClassifier::load),
         }
-        .map_err(|error| refused(name, error))?;
+        .map_err(|error| LoadError::refused(name, error))?;
     }
     Ok(ebpf)
 }
@@ -124,7 +63,7 @@ pub(crate) fn split(
     cgroup: Option<PathBuf>,
     tc: Tc,
 ) -> Result<(Hooks, Maps), LoadError> {
-    let maps = open_maps(&mut ebpf).map_err(|error| refused("the maps", error))?;
+    let maps = open_maps(&mut ebpf).map_err(|error| LoadError::refused("the maps", error))?;
     let mut hooks = Hooks {
         ebpf,
         directory,
@@ -133,7 +72,7 @@ pub(crate) fn split(
     };
     hooks
         .adopt()
-        .map_err(|error| refused("adopting what is attached", error))?;
+        .map_err(|error| LoadError::refused("adopting what is attached", error))?;
     Ok((hooks, maps))
 }
 
@@ -181,35 +120,6 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
         lease: make(take("LB_LEASE")?, One::new)?,
         allowed: make(take("LB_ALLOWED")?, Networks::new)?,
         loads: make(take("LB_CONNS")?, Table::new)?,
-        flows: Flows {
-            settled: make(take("LB_FLOWS")?, Table::new)?,
-            opening: make(take("LB_EMBRYONIC")?, Table::new)?,
-        },
-        answering: make(take("LB_REV_NAT_EMB")?, Table::new)?,
-        replies: make(take("LB_REV_NAT")?, Table::new)?,
-        fragments: make(take("LB_FRAGMENTS")?, Table::new)?,
-        calls: make(take("LB_SOCK_REV_NAT")?, Table::new)?,
-        callers: make(take("LB_HAIRPIN_SNAT")?, Table::new)?,
         orphans: true,
     })
-}
-
-/// EPERM means capabilities, whatever was tried (the verifier says EACCES); anything else is the kernel's age or a bug of swarmlb's.
-fn refused(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> LoadError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(current) = cause {
-        let os = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::raw_os_error);
-        if matches!(os, Some(nix::libc::EPERM)) {
-            return LoadError::NotAllowed {
-                what: what.to_owned(),
-            };
-        }
-        cause = current.source();
-    }
-    LoadError::Unsupported {
-        what: what.to_owned(),
-        source: error.into(),
-    }
 }

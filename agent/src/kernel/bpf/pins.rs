@@ -4,7 +4,7 @@
 //! other maps in their place. A BPF file system may be open to everybody (`mount -t bpf` makes its
 //! root a directory like /tmp), so that others can make our directory before we do.
 
-use super::load::LoadError;
+use super::load_error::LoadError;
 use nix::libc::S_ISVTX;
 use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder, Metadata, Permissions};

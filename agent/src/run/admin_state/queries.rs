@@ -3,7 +3,7 @@
 
 use super::AdminState;
 use crate::error_chain::error_chain;
-use crate::kernel::{StatsReader, Traffic};
+use crate::kernel::StatsReader;
 use crate::serve::ApiError;
 use crate::sync::LocalStats;
 use futures_util::FutureExt;
@@ -21,25 +21,23 @@ impl AdminState {
         Arc::new(move || {
             let admin_state = Arc::clone(&admin_state);
             async move {
-                admin_state.node_stats().await.unwrap_or_else(|error| {
-                    tracing::warn!(error = error_chain(&error), "counters can't be read");
-                    Stats::default()
-                })
+                let stats = admin_state.node_stats().await;
+                stats
+                    .inspect_err(|error| {
+                        tracing::warn!(error = error_chain(error), "counters can't be read");
+                    })
+                    .ok()
             }
             .boxed()
         })
     }
 
     pub(super) async fn node_stats(&self) -> Result<Stats, ApiError> {
-        let traffic = match self.live.get() {
-            Some(live) => {
-                let stats = Arc::clone(&live.stats_reader);
-                let read = tokio::task::spawn_blocking(move || stats.read()).await;
-                read.map_err(|error| ApiError::Counters(error.into()))?
-                    .map_err(|error| ApiError::Counters(error.into()))?
-            }
-            None => Traffic::default(),
-        };
+        let stats = Arc::clone(&self.stats_reader);
+        let traffic = tokio::task::spawn_blocking(move || stats.read())
+            .await
+            .map_err(|error| ApiError::Counters(error.into()))?
+            .map_err(|error| ApiError::Counters(error.into()))?;
         let last = self.last();
         let missing = BTreeSet::new();
         Ok(build::stats(
@@ -87,10 +85,7 @@ impl AdminState {
         &self,
         read: impl FnOnce(&dyn StatsReader) -> Result<T, ObserveError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let live = self.live.get().ok_or_else(|| ApiError::NothingKnown {
-            why: "the datapath is being loaded".to_owned(),
-        })?;
-        let stats = Arc::clone(&live.stats_reader);
+        let stats = Arc::clone(&self.stats_reader);
         tokio::task::spawn_blocking(move || read(&*stats))
             .await
             .map_err(|error| ApiError::Maps(error.into()))?

@@ -75,3 +75,13 @@ pub fn clean(bpffs: &Path, serving: Option<&str>) -> Result<(), ChooseError> {
     }
     Ok(ebpf?)
 }
+
+/// Removes what the datapath other than `serving` left on this node; logs what can't be removed.
+pub(in crate::run) fn remove_other(bpffs: &Path, serving: &str) {
+    if let Err(error) = clean(bpffs, Some(serving)) {
+        tracing::warn!(
+            error = error_chain(&error),
+            "what another datapath left can't be removed"
+        );
+    }
+}

@@ -7,7 +7,13 @@ pub(super) use agent::Agent;
 
 use crate::certs::testing::{Authority, Role};
 use crate::certs::{self, CertificateState};
-use crate::sync::cluster_view::{Sources, assemble};
+use crate::sync::LocalStats;
+use crate::sync::announcer::Announcer;
+use crate::sync::assemble::{Sources, assemble};
+use crate::sync::own_report::OwnDatapath;
+use crate::watch::LocalUpdate;
+use crate::watch::docker::Docker;
+use crate::watch::engine_restart::EngineRestart;
 use crate::watch::info::Info;
 use lb_core::ids::NodeId;
 use lb_core::overlay::{EventKind, LocalEvent};
@@ -21,7 +27,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -158,24 +164,35 @@ impl Bench {
         ));
         let read = certificate.wait_for(|certificate| certificate.identity.is_some());
         read.await.unwrap();
+        let counters: LocalStats = Arc::new(move || Box::pin(async move { Some(traffic(number)) }));
+        let (local_stats, local_stats_in) = watch::channel(Some(counters));
+        let (own_datapath, own_datapath_in) = watch::channel(OwnDatapath::default());
         let sources = Sources {
             info: info_in,
             engine: engine_in,
             local: local_in,
             certificate,
-            resync: Arc::new(Notify::new()),
+            own_datapath: own_datapath_in,
+            local_stats: local_stats_in,
         };
-        let stats = Arc::new(move || -> futures_util::future::BoxFuture<'static, Stats> {
-            Box::pin(async move { traffic(number) })
-        });
+        let resync = Arc::new(Notify::new());
+        let cluster = assemble(sources, resync, address.into(), self.port, tasks);
+        let announcer = Announcer {
+            own_datapath,
+            held: watch::Sender::default(),
+            engine_restart: engine_restart(&home, local.clone()).await,
+            local: cluster.local.clone(),
+        };
         let agent = Agent {
-            cluster: assemble(sources, address.into(), self.port, stats, tasks),
+            cluster,
+            announcer,
             address,
             home,
             id: id.to_owned(),
             engine,
             local,
             info,
+            local_stats,
         };
         // Its acceptor opens by itself, a moment later.
         while manager && TcpStream::connect((address, self.port)).await.is_err() {
@@ -213,6 +230,17 @@ impl Bench {
             cut,
             _wire: wire,
         }
+    }
+}
+
+/// Of an engine that has a socket in `home`, and whose events have not broken off.
+async fn engine_restart(home: &TempDir, local: mpsc::Sender<LocalUpdate>) -> EngineRestart {
+    let socket = home.path().join("docker.sock");
+    drop(UnixListener::bind(&socket).unwrap());
+    EngineRestart {
+        docker: Docker::open(&socket).await.unwrap(),
+        lost: watch::channel(false).1,
+        local,
     }
 }
 

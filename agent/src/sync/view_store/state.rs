@@ -1,8 +1,8 @@
 //! State of the view store, and the view that follows from it. No I/O, no clock.
 
 use super::{PublishedView, SourceState};
-use crate::sync::context::{OwnDatapath, OwnHealth};
-use crate::sync::peers::PeerState;
+use crate::sync::own_report::{OwnDatapath, OwnHealth};
+use crate::sync::peer_table::PeerStates;
 use crate::watch::info::Info;
 use crate::watch::{EngineUpdate, LocalFacts, LocalUpdate};
 use lb_core::ids::{NodeId, TaskId};
@@ -255,7 +255,7 @@ impl State {
     /// Source of the view; `identity` is the problem with this node's certificate, if any.
     pub(super) fn source(
         &self,
-        peers: &BTreeMap<NodeId, PeerState>,
+        peers: &PeerStates,
         port: u16,
         identity: Option<&str>,
     ) -> SourceState {

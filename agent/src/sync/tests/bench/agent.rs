@@ -1,7 +1,7 @@
 //! A running agent, fed by hand.
 
 use crate::certs::testing::{Authority, Role};
-use crate::sync::cluster_view::ClusterView;
+use crate::sync::{Announcer, ClusterView, LocalStats};
 use crate::watch::info::Info;
 use crate::watch::{EngineUpdate, LocalUpdate};
 use lb_core::overlay::LocalEvent;
@@ -19,12 +19,14 @@ const SOON: Duration = Duration::from_secs(10);
 /// A running agent, and the hands that cluster it.
 pub(in crate::sync::tests) struct Agent {
     pub(in crate::sync::tests) cluster: ClusterView,
+    pub(in crate::sync::tests) announcer: Announcer,
     pub(in crate::sync::tests) address: Ipv4Addr,
     pub(super) home: TempDir,
     pub(in crate::sync::tests) id: String,
     pub(super) engine: mpsc::Sender<EngineUpdate>,
     pub(super) local: mpsc::Sender<LocalUpdate>,
     pub(super) info: watch::Sender<Arc<Info>>,
+    pub(super) local_stats: watch::Sender<Option<LocalStats>>,
 }
 
 impl Agent {
@@ -76,6 +78,11 @@ impl Agent {
         let says = |message: &String| message.contains(words);
         let seen = source.wait_for(|s| s.message.as_ref().is_some_and(says));
         timeout(SOON, seen).await.expect("in time").unwrap();
+    }
+
+    /// From now on it has no datapath, and no counters.
+    pub(in crate::sync::tests) fn has_no_datapath(&self) {
+        self.local_stats.send_replace(None);
     }
 
     /// As the engine does it: a new certificate, and `/info` says so.

@@ -1,0 +1,83 @@
+//! Errors of loading the programs and opening the pins.
+
+use thiserror::Error;
+
+/// The kernel or the host can't do what the eBPF path needs.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The directory is not on a BPF file system.
+    #[error(
+        "{path} is not a BPF file system: mount one (`mount -t bpf -o mode=700 bpf {path}`), or bind the host's {path} into the agent's container"
+    )]
+    NoBpffs {
+        /// Where it was looked for.
+        path: String,
+    },
+    /// Not allowed.
+    #[error(
+        "the kernel refuses BPF ({what}): give the agent the capabilities NET_ADMIN, BPF and PERFMON (with an engine older than 23.0: NET_ADMIN and SYS_ADMIN)"
+    )]
+    NotAllowed {
+        /// What was tried.
+        what: String,
+    },
+    /// The kernel has no such thing, or the verifier said no.
+    #[error("this kernel can't run the eBPF path: {what}; Linux 6.1 or later is needed")]
+    Unsupported {
+        /// What was tried.
+        what: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Filters could not be removed.
+    #[error("filters of swarmlb on devices could not be removed")]
+    Filters(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Somebody else could change the pins.
+    #[error(
+        "{path} {flaw}: others could take swarmlb's maps and programs away or replace them; remove it, and mount the BPF file system for root alone (`mount -t bpf -o mode=700 bpf {root}`)"
+    )]
+    NotOurs {
+        /// The directory.
+        path: String,
+        /// What is wrong with it.
+        flaw: String,
+        /// The BPF file system.
+        root: String,
+    },
+    /// The pins are in a state that they should not be in.
+    #[error("{path} could not be used")]
+    Directory {
+        /// File or directory.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl LoadError {
+    /// The kernel failed at `what`. EPERM means missing capabilities, whatever was tried (the verifier says
+    /// EACCES); any other error means a kernel that is too old, or a bug of swarmlb.
+    pub(super) fn refused(
+        what: &str,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+        while let Some(current) = cause {
+            let os = current
+                .downcast_ref::<std::io::Error>()
+                .and_then(std::io::Error::raw_os_error);
+            if matches!(os, Some(nix::libc::EPERM)) {
+                return Self::NotAllowed {
+                    what: what.to_owned(),
+                };
+            }
+            cause = current.source();
+        }
+        Self::Unsupported {
+            what: what.to_owned(),
+            source: error.into(),
+        }
+    }
+}
