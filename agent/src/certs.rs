@@ -64,10 +64,11 @@ pub struct CertificateState {
     pub problem: Option<String>,
 }
 
-/// Reads the certificates in `directory` once.
+/// Reads the certificates in `directory` once, for tests.
 ///
 /// # Errors
 /// All of [`CertsError`].
+#[cfg(any(test, feature = "test-helpers"))]
 pub fn load(directory: &Path) -> Result<Identity, CertsError> {
     parse(directory, &read(directory)?)
 }

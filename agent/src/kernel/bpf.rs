@@ -7,7 +7,6 @@
 mod cgroup;
 mod chores;
 mod clsact;
-mod contents;
 mod drops;
 mod dump;
 mod failure;
@@ -19,19 +18,20 @@ mod pins;
 mod pod;
 #[cfg(test)]
 mod stack;
-mod test_run;
+#[cfg(feature = "test-helpers")]
+mod test_helpers;
 mod traffic;
 
 pub use hooks::Tc;
 pub use load_error::LoadError;
-pub use test_run::{Action, Arrival, TestRunError, TestRunResult};
+#[cfg(feature = "test-helpers")]
+pub use test_helpers::{Action, Arrival, TestRunError, TestRunResult};
 pub use traffic::BpfStats;
 
 use chores::Chores;
 use failure::Failure;
 use hooks::Hooks;
 use lb_abi::counters::Counters;
-use lb_abi::flow::Tuple;
 use lb_core::ids::Key;
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::op::Op;
@@ -56,16 +56,13 @@ impl BpfKernel {
     /// # Errors
     /// When the kernel or the file system can't do what is needed; nothing is attached then.
     pub fn load(directory: &Path, cgroup: Option<PathBuf>) -> Result<Self, LoadError> {
-        Self::load_by(directory, cgroup, Tc::of_kernel())
+        Self::open(directory, cgroup, Tc::of_kernel())
     }
 
-    /// Loads the programs as [`Self::load`] does, but attaches those under tc as `tc` says.
-    ///
-    /// # Errors
-    /// As for [`Self::load`]; a kernel that does not support `tc` refuses only at the first attachment.
-    pub fn load_by(directory: &Path, cgroup: Option<PathBuf>, tc: Tc) -> Result<Self, LoadError> {
+    fn open(directory: &Path, cgroup: Option<PathBuf>, tc: Tc) -> Result<Self, LoadError> {
         let (ebpf, directory) = load::load(directory)?;
-        let chores = Chores::start(&directory).map_err(|error| LoadError::refused("the maps", error))?;
+        let chores =
+            Chores::start(&directory).map_err(|error| LoadError::refused("the maps", error))?;
         let (hooks, maps) = load::split(ebpf, directory, cgroup, tc)?;
         Ok(Self {
             hooks,
@@ -103,22 +100,6 @@ impl BpfKernel {
     /// Starts a recount of the flows of every task, for services with the scheduler `least-conn`.
     pub fn recount_loads(&self) {
         self.chores.recount_loads();
-    }
-
-    /// Waits until the background work is done: recounts and garbage collection.
-    pub fn finish(&self) {
-        self.chores.finish();
-    }
-
-    /// Walks over the opening flows as garbage collection does. Returns whether it came to the end of the map.
-    ///
-    /// # Errors
-    /// When the map could not be read.
-    pub fn visit_opening(&self, mut visit: impl FnMut(Tuple)) -> Result<bool, ObserveError> {
-        let opening = &self.maps.flows.opening;
-        opening
-            .visit(|tuple, _| visit(tuple))
-            .map_err(observe_error)
     }
 
     /// A reader of counters and flows with handles of its own.

@@ -29,7 +29,8 @@ pub(crate) fn link(
     let link = program
         .take_link(id)
         .map_err(|error| Failure::attach(hook, error))?;
-    link.try_into().map_err(|error| Failure::attach(hook, error))
+    link.try_into()
+        .map_err(|error| Failure::attach(hook, error))
 }
 
 fn root(named: Option<&Path>) -> Result<File, Failure> {

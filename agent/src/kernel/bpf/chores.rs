@@ -28,6 +28,7 @@ struct Board {
 struct Wanted {
     gc: bool,
     recount_loads: bool,
+    /// A chore is running.
     busy: bool,
     over: bool,
     /// When to repeat the collection.
@@ -78,6 +79,7 @@ impl Chores {
     }
 
     /// Waits until no chore is requested or running.
+    #[cfg(feature = "test-helpers")]
     pub(crate) fn finish(&self) {
         let wanted = self.0.wanted();
         let busy = |wanted: &mut Wanted| wanted.gc || wanted.recount_loads || wanted.busy;

@@ -178,7 +178,8 @@ impl Hooks {
         let link = xdp
             .take_link(id)
             .map_err(|error| Failure::attach(hook, error))?;
-        link.try_into().map_err(|error| Failure::attach(hook, error))
+        link.try_into()
+            .map_err(|error| Failure::attach(hook, error))
     }
 
     fn link_tc(&mut self, hook: Hook, way: TcAttachType) -> Result<FdLink, Failure> {
@@ -194,7 +195,8 @@ impl Hooks {
         let link = tc
             .take_link(id)
             .map_err(|error| Failure::attach(hook, error))?;
-        link.try_into().map_err(|error| Failure::attach(hook, error))
+        link.try_into()
+            .map_err(|error| Failure::attach(hook, error))
     }
 
     /// Is the program of a hook a filter, or would be, and has no pin?

@@ -1,8 +1,8 @@
 //! Bringing the programs and maps into the kernel, or finding them there.
 
 use super::hooks::{Hooks, Tc, program};
-use super::maps::{Flows, Maps, Networks, One, PerCpu, Table};
 use super::load_error::LoadError;
+use super::maps::{Maps, Networks, One, PerCpu, Table};
 use super::{Failure, clsact, pins};
 use aya::maps::Map;
 use aya::programs::{CgroupSockAddr, SchedClassifier, Xdp};
@@ -120,15 +120,6 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
         lease: make(take("LB_LEASE")?, One::new)?,
         allowed: make(take("LB_ALLOWED")?, Networks::new)?,
         loads: make(take("LB_CONNS")?, Table::new)?,
-        flows: Flows {
-            settled: make(take("LB_FLOWS")?, Table::new)?,
-            opening: make(take("LB_EMBRYONIC")?, Table::new)?,
-        },
-        answering: make(take("LB_REV_NAT_EMB")?, Table::new)?,
-        replies: make(take("LB_REV_NAT")?, Table::new)?,
-        fragments: make(take("LB_FRAGMENTS")?, Table::new)?,
-        calls: make(take("LB_SOCK_REV_NAT")?, Table::new)?,
-        callers: make(take("LB_HAIRPIN_SNAT")?, Table::new)?,
         orphans: true,
     })
 }

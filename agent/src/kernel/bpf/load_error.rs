@@ -59,7 +59,10 @@ pub enum LoadError {
 impl LoadError {
     /// The kernel failed at `what`. EPERM means missing capabilities, whatever was tried (the verifier says
     /// EACCES); any other error means a kernel that is too old, or a bug of swarmlb.
-    pub(super) fn refused(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub(super) fn refused(
+        what: &str,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(current) = cause {
             let os = current

@@ -14,10 +14,8 @@ use super::pod::Pod;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuHashMap};
 use lb_abi::Be32;
 use lb_abi::counters::Counters;
-use lb_abi::flow::{FirstPiece, Fragments, RevNat, SnatEntry, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::{Settings, Uplink};
-use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
@@ -42,7 +40,7 @@ const REFILL: Duration = Duration::from_millis(1);
 pub(crate) trait Plain: FromBytes + IntoBytes + Immutable + Copy + 'static {}
 impl<T: FromBytes + IntoBytes + Immutable + Copy + 'static> Plain for T {}
 
-/// All maps that the agent reads or writes.
+/// The maps of which the state consists, and those that are changed with it.
 pub(crate) struct Maps {
     pub(crate) settings: One<Settings>,
     pub(crate) uplinks: Table<u32, Uplink>,
@@ -59,12 +57,6 @@ pub(crate) struct Maps {
     pub(crate) lease: One<u64>,
     pub(crate) allowed: Networks,
     pub(crate) loads: Table<u64, u64>,
-    pub(crate) flows: Flows,
-    pub(crate) answering: Table<Tuple, RevNat>,
-    pub(crate) replies: Table<Tuple, RevNat>,
-    pub(crate) fragments: Table<Fragments, FirstPiece>,
-    pub(crate) calls: Table<SockRevNatKey, SockRevNatValue>,
-    pub(crate) callers: Table<Tuple, SnatEntry>,
     /// There may be counters that no task has: an agent ended, or a step failed, halfway.
     pub(crate) orphans: bool,
 }

@@ -4,8 +4,8 @@
 //! increments the round-robin counter. The program's decision is returned and not carried out: nothing is
 //! sent.
 
-use super::BpfKernel;
-use super::hooks::program;
+use crate::kernel::bpf::BpfKernel;
+use crate::kernel::bpf::hooks::program;
 use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, Xdp};
 use aya::{TestRun, TestRunOptions};
 use lb_core::state::HookKind;

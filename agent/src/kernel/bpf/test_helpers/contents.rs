@@ -1,7 +1,7 @@
-//! Reading what programs keep, for tests and looks.
+//! Contents of the maps that programs write.
 
-use super::maps::{Plain, Table, observe_error, pinned};
-use super::{BpfKernel, Failure};
+use crate::kernel::bpf::maps::{Flows, Plain, Table, observe_error};
+use crate::kernel::bpf::{BpfKernel, Failure};
 use aya::maps::{Map, MapError, PerCpuArray};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{FirstPiece, Flow, Fragments, RevNat, SnatEntry, Tuple};
@@ -12,7 +12,7 @@ use lb_core::kernel::ObserveError;
 use std::collections::BTreeMap;
 
 impl BpfKernel {
-    /// Says how many flows a task has; [`BpfKernel::recount_loads`] knows better.
+    /// Sets the number of a task's open flows until [`BpfKernel::recount_loads`] counts them.
     ///
     /// # Errors
     /// When the map could not be written.
@@ -20,60 +20,72 @@ impl BpfKernel {
         self.maps.loads.insert(task.0, flows).map_err(observe_error)
     }
 
-    /// Flows, as clients see them.
+    /// Established and embryonic flows, by the tuple of the client's packets.
     ///
     /// # Errors
     /// When the map could not be read.
     pub fn flows(&self) -> Result<BTreeMap<Tuple, Flow>, ObserveError> {
-        self.maps.flows.walk(|_| true).map_err(observe_error)
+        let flows = Flows::open(&self.hooks.directory);
+        flows
+            .and_then(|flows| flows.walk(|_| true))
+            .map_err(observe_error)
     }
 
-    /// What tasks' packets become.
+    /// Shows each embryonic flow to `visit`, as garbage collection walks over them. Returns whether the walk came to
+    /// the end of the map.
     ///
     /// # Errors
     /// When the map could not be read.
+    pub fn visit_opening(&self, mut visit: impl FnMut(Tuple)) -> Result<bool, ObserveError> {
+        let flows = Flows::open(&self.hooks.directory);
+        flows
+            .and_then(|flows| flows.opening.visit(|tuple, _| visit(tuple)))
+            .map_err(observe_error)
+    }
+
+    /// Reverse NAT of established and embryonic flows, by the tuple of the task's packets.
+    ///
+    /// # Errors
+    /// When a map could not be read.
     pub fn replies(&self) -> Result<BTreeMap<Tuple, RevNat>, ObserveError> {
-        let mut replies = all(&self.maps.answering)?;
-        replies.extend(all(&self.maps.replies)?);
+        let mut replies: BTreeMap<Tuple, RevNat> = self.entries("LB_REV_NAT_EMB")?;
+        replies.append(&mut self.entries("LB_REV_NAT")?);
         Ok(replies)
     }
 
-    /// First pieces of packets that came in pieces.
+    /// First fragments of packets, by source, destination and identification.
     ///
     /// # Errors
     /// When the map could not be read.
     pub fn fragments(&self) -> Result<BTreeMap<Fragments, FirstPiece>, ObserveError> {
-        all(&self.maps.fragments)
+        self.entries("LB_FRAGMENTS")
     }
 
-    /// Clients that stay with their tasks, and those that are to, once they have proved to be there.
+    /// Affinity of clients: of those with an established flow, and of those with embryonic ones only.
     ///
     /// # Errors
     /// When a map could not be read.
     pub fn kept(&self) -> Result<[BTreeMap<AffinityKey, AffinityValue>; 2], ObserveError> {
-        let kept = |name| -> Result<_, ObserveError> {
-            let map = pinned(&self.hooks.directory, name, Map::LruHashMap);
-            all(&map
-                .and_then(|map| Table::new(name, map))
-                .map_err(observe_error)?)
-        };
-        Ok([kept("LB_AFFINITY")?, kept("LB_AFFINITY_EMB")?])
+        Ok([
+            self.entries("LB_AFFINITY")?,
+            self.entries("LB_AFFINITY_EMB")?,
+        ])
     }
 
-    /// What processes on the node asked for.
+    /// Reverse NAT of sockets of processes on the node.
     ///
     /// # Errors
     /// When the map could not be read.
     pub fn calls(&self) -> Result<BTreeMap<SockRevNatKey, SockRevNatValue>, ObserveError> {
-        all(&self.maps.calls)
+        self.entries("LB_SOCK_REV_NAT")
     }
 
-    /// Containers of this node that call, by the tuple that they are presented under.
+    /// Hairpin SNAT of this node's containers, by the tuple that they are presented under.
     ///
     /// # Errors
     /// When the map could not be read.
     pub fn callers(&self) -> Result<BTreeMap<Tuple, SnatEntry>, ObserveError> {
-        all(&self.maps.callers)
+        self.entries("LB_HAIRPIN_SNAT")
     }
 
     /// Round-robin counters by published port.
@@ -81,10 +93,10 @@ impl BpfKernel {
     /// # Errors
     /// When the map could not be read.
     pub fn turns(&self) -> Result<BTreeMap<Port, u64>, ObserveError> {
-        all(&self.maps.turns)
+        self.maps.turns.entries().map_err(observe_error)
     }
 
-    /// Packets dropped so far, by reason.
+    /// Packets dropped so far, by reason; read apart from [`crate::kernel::StatsReader::drops`], which tests check by it.
     ///
     /// # Errors
     /// When the map could not be read.
@@ -104,8 +116,13 @@ impl BpfKernel {
         }
         Ok(drops)
     }
-}
 
-fn all<K: Plain + Ord, V: Plain>(map: &Table<K, V>) -> Result<BTreeMap<K, V>, ObserveError> {
-    map.entries().map_err(observe_error)
+    /// Entries of the LRU map `name`.
+    fn entries<K: Plain + Ord, V: Plain>(
+        &self,
+        name: &'static str,
+    ) -> Result<BTreeMap<K, V>, ObserveError> {
+        let map = Table::pinned(&self.hooks.directory, name, Map::LruHashMap);
+        map.and_then(|map| map.entries()).map_err(observe_error)
+    }
 }
