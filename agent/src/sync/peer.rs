@@ -50,7 +50,7 @@ pub(super) struct Channels {
 pub(super) struct Peer {
     /// Id of the manager.
     pub(super) id: NodeId,
-    /// Its host.
+    /// Host of the manager.
     pub(super) host: String,
     /// The manager from which this node gets its view.
     pub(super) chosen: watch::Receiver<Option<NodeId>>,

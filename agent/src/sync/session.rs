@@ -19,7 +19,7 @@ use tonic::{Status, Streaming};
 /// Open queries to one agent; more are dropped.
 const OPEN_QUESTIONS: usize = 8;
 
-/// How long a peer may take to read a message: a whole view, over a slow link.
+/// Time limit for a peer to read a message, which may be a whole view over a slow link.
 const TAKES_WITHIN: Duration = Duration::from_secs(10);
 
 /// Sources and destinations of all sessions.
@@ -128,7 +128,7 @@ pub(super) async fn serve(
 
 struct Session {
     node: NodeId,
-    /// Where it is seen to be.
+    /// Address of its connection.
     address: IpAddr,
     subscribed: bool,
     sent_revision: Option<u64>,

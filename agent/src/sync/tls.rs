@@ -25,7 +25,7 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 /// A connection to a manager's agent.
 pub(super) type Client = SyncClient<Channel>;
 
-/// Why a manager's agent cannot be reached. One sentence each.
+/// Errors of connecting to a manager's agent. Each message is one sentence.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DialError {
     #[error("this node's certificate is not there yet")]
@@ -74,8 +74,8 @@ pub(super) async fn dial(
     reach(&identity, whom, host, port).await
 }
 
-/// Connects by `identity`. The certificate of any manager's would not do: one that was demoted or
-/// removed keeps it until it ends, and its address may be another's by now.
+/// Connects to `whom` by `identity`. A certificate of any other manager is refused: a manager that was demoted or
+/// removed keeps its certificate until it expires, and the address may belong to another node by now.
 pub(super) async fn reach(
     identity: &Identity,
     whom: Whom<'_>,
@@ -109,7 +109,7 @@ pub(super) async fn reach(
         peer: peer.clone(),
         reason: error.to_string(),
     };
-    // Plain by name, because TLS is there already.
+    // `http`, because the connection has TLS already.
     let endpoint = Endpoint::from_static("http://swarm-manager")
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(8 << 20);
@@ -127,7 +127,7 @@ pub(super) async fn reach(
     Ok((client, expires))
 }
 
-/// Whether the certificate that was shown is that of `whom`, and until when it holds.
+/// Checks that the peer's certificate is that of `whom`; returns the end of its validity.
 fn prove(
     chain: &[CertificateDer<'_>],
     peer: &str,
@@ -176,8 +176,8 @@ fn refused(peer: String, error: io::Error) -> DialError {
     }
 }
 
-/// Hands out the one connection that was made. A broken session is dialled anew by its
-/// owner, with the certificate of that moment, never by the channel.
+/// Connector that returns one established connection, once: a broken session is dialled again by its owner, with
+/// the certificate of that moment, never by the channel.
 struct Once(Option<client::TlsStream<TcpStream>>);
 
 impl tonic::codegen::Service<Uri> for Once {

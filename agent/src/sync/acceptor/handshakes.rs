@@ -1,5 +1,5 @@
 //! TLS handshakes in progress, by source: a limited number each. A new one replaces the oldest of
-//! its source, so a peer that connects and sends nothing holds up nobody.
+//! its source, so a peer that connects and sends nothing delays no other source.
 
 use lb_core::rate::Bucket;
 use std::collections::{BTreeMap, VecDeque};
