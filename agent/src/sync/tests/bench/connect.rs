@@ -3,7 +3,7 @@
 use super::{Agent, Bench};
 use crate::certs;
 use crate::sync::PEER_TIMEOUT;
-use crate::sync::tls::{self, Client, DialError, Whom};
+use crate::sync::tls::{self, Client, DialError, ExpectedPeer};
 use lb_core::ids::NodeId;
 use lb_wire::proto::{ClusterStatsRequest, Hello, Up, up};
 use std::sync::Arc;
@@ -45,12 +45,12 @@ impl Bench {
     ) -> Result<Client, DialError> {
         let identity = certs::load(home.path()).unwrap();
         let id = NodeId(manager.id.clone());
-        let whom = Whom {
+        let expected = ExpectedPeer {
             cluster: "cluster1",
             node: &id,
         };
         let host = manager.address.to_string();
-        let dialled = tls::reach(&identity, whom, &host, self.port).await;
+        let dialled = tls::connect(&identity, expected, &host, self.port).await;
         dialled.map(|(client, _)| client)
     }
 
