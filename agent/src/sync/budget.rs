@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The bucket of a node, in messages. A container causes five (start, up, healthy, kill, die).
+/// The bucket of a node, in messages. There are five for each container (start, up, healthy, kill, die).
 const MESSAGES: Bucket = Bucket::new(1_000, Duration::from_millis(10));
 
 /// Cost of a new session, in messages: its certificate was verified.
