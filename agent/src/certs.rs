@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Why there is no identity. Each is one sentence with what to do.
+/// Errors of reading the node certificate. Each message is one sentence with what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CertsError {
     /// A file cannot be read.
@@ -28,7 +28,7 @@ pub enum CertsError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: std::io::Error,
     },
     /// The key is encrypted.
@@ -42,7 +42,7 @@ pub enum CertsError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What was looked for.
+        /// `certificate`, `private key` and so on.
         what: &'static str,
     },
     /// Key and certificate are not of one pair, as in the middle of a renewal.
@@ -50,7 +50,7 @@ pub enum CertsError {
     Mismatch {
         /// The directory of both.
         directory: PathBuf,
-        /// What the TLS library says.
+        /// Error of the TLS library.
         source: rustls::Error,
     },
 }
@@ -60,7 +60,7 @@ pub enum CertsError {
 pub struct CertificateState {
     /// The newest usable identity.
     pub identity: Option<Arc<Identity>>,
-    /// Why there is none, or none newer.
+    /// Why there is no identity, or none newer.
     pub problem: Option<String>,
 }
 
@@ -73,7 +73,7 @@ pub fn load(directory: &Path) -> Result<Identity, CertsError> {
     parse(directory, &read(directory)?)
 }
 
-/// Reads `directory` every `period`, and keeps `out` up to date until nobody listens.
+/// Reads `directory` every `period`, and keeps `out` up to date until its receivers are gone.
 pub async fn follow(directory: PathBuf, period: Duration, out: watch::Sender<CertificateState>) {
     let mut seen: Option<u64> = None;
     while !out.is_closed() {

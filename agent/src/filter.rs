@@ -1,10 +1,9 @@
-//! Between the agent and the engine's socket: lets the questions through that an agent asks, and
-//! nothing else.
+//! Filter between the agent and the engine's socket: passes the requests that an agent sends, and refuses
+//! all others.
 //!
-//! Whoever may write to that socket is root on this host, and on a manager it rules the whole
-//! Swarm. So a process of its own holds it, which has no other business: no address of the network, no
-//! capability, and a request of an agent is one of nine ([`asked`]) or is refused.
-//! Numbers, sizes and times are bounded whoever asks.
+//! A process that may write to that socket has the rights of root on this host, and on a manager over the whole
+//! Swarm. So a separate process holds it, without a network address and without capabilities, and passes nine
+//! kinds of requests ([`asked`]). Numbers, sizes and times are bounded for all clients.
 
 mod asked;
 mod engine;
@@ -29,33 +28,33 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
-/// An agent has five or six at once.
+/// Limit on connections; an agent has five or six at once.
 const CONNECTIONS: usize = 32;
-/// A request of an agent has some 400 bytes.
+/// Limit on the head of a request; an agent's has some 400 bytes.
 const HEAD_BYTES: usize = 8 << 10;
 const HEADERS: usize = 16;
-/// From a connection to the end of its request's head.
+/// Time limit from a connection to the end of its request's head.
 const HEAD_WITHIN: Duration = Duration::from_secs(2);
-/// What is refused is logged so often at most.
+/// Least time between two log messages about refused requests.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
-/// Told to stop, it goes on for as long as an agent is there: that one is being stopped, too, and
-/// wants to know why. Less than `stop_grace_period` in deploy/stack.yml, more than the agent's own.
+/// Grace period: after the signal to stop, the filter goes on while an agent is connected, which is being stopped too
+/// and asks for the reason. Less than `stop_grace_period` in deploy/stack.yml, more than the agent's own.
 const LINGERS: Duration = Duration::from_secs(28);
-/// An agent that was there is back within this time.
+/// An agent that is still running connects again within this time.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// Why it can't run.
+/// Reasons for which the filter can't run.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
-    /// The socket for the agent.
+    /// The socket for the agent could not be taken.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// No signals.
+    /// Signal handlers could not be installed.
     #[error("signals can't be received")]
     Signals(#[source] std::io::Error),
 }
 
-/// Runs the filter until it is told to stop and nobody needs it any more.
+/// Runs the filter until it got a signal to stop and no agent is connected.
 ///
 /// # Errors
 /// When it can't start.
@@ -71,8 +70,8 @@ pub async fn run(settings: cli::Filter) -> Result<(), FilterError> {
     serve(settings.docker_socket, &settings.socket, stop).await
 }
 
-/// Answers on the socket at `own` with what the engine at `docker` says, until `stop` and then
-/// for as long as somebody is connected.
+/// Passes requests on the socket at `own` to the engine at `docker`, until `stop` and then for as long as a client
+/// is connected.
 async fn serve(
     docker: PathBuf,
     own: &Path,
@@ -96,7 +95,7 @@ async fn serve(
     Ok(())
 }
 
-/// What all connections share.
+/// State that all connections share.
 struct Proxy {
     docker: PathBuf,
     places: Arc<Semaphore>,
@@ -107,7 +106,7 @@ impl Proxy {
     /// Never returns.
     async fn serve(self: &Arc<Self>, listener: &UnixListener) {
         loop {
-            // Who finds no place waits in the listener's queue, which has a length.
+            // A client without a place waits in the listener's queue, which is bounded.
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
                 return;
             };
@@ -145,7 +144,7 @@ impl Proxy {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
         let asked = Asked::of(request.method(), request.uri());
-        // A question has no body, and asks for no other protocol.
+        // A request of an agent has no body, and asks for no other protocol.
         let bare =
             request.body().is_end_stream() && !request.headers().contains_key(header::UPGRADE);
         match asked.filter(|_| bare) {
@@ -160,7 +159,7 @@ impl Proxy {
         }
     }
 
-    /// Returns once nobody has been connected for a moment, or somebody else has taken the socket.
+    /// Returns once no client has been connected for [`IDLE`], or another process has taken the socket.
     async fn left(&self, file: &SocketFile) {
         let gone = async {
             let mut busy = Instant::now();
@@ -171,12 +170,12 @@ impl Proxy {
                 }
             }
         };
-        // Longer it can't wait: then it is killed.
+        // After that the engine would kill it.
         let _ = timeout(LINGERS, gone).await;
     }
 }
 
-/// Requests that were refused, and what has been said of them.
+/// Number of refused requests, and time of the last log message about them.
 #[derive(Default)]
 struct Refused {
     all: AtomicU64,
@@ -197,7 +196,7 @@ impl Refused {
     }
 }
 
-/// An answer of the filter's own, in the engine's form.
+/// An answer of the filter itself, in the engine's form.
 fn refusal(status: StatusCode, message: &str) -> Response<Answer> {
     let body = serde_json::json!({ "message": message }).to_string();
     let body = Full::from(body).map_err(|never| match never {}).boxed();

@@ -40,7 +40,7 @@ pub struct Facts {
     pub addresses: BTreeSet<Ipv4Addr>,
 }
 
-/// Why the links cannot be read. The message is for the operator.
+/// Errors of reading the links. The message is for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum LinksError {
     /// The operator named a device that does not exist.
@@ -90,7 +90,7 @@ pub enum LinksError {
     Dump {
         /// `links` or `addresses`.
         what: &'static str,
-        /// How it failed.
+        /// Error of the netlink library.
         source: Box<rtnetlink::Error>,
     },
     /// The kernel did not answer in time.

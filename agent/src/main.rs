@@ -1,4 +1,4 @@
-//! `swarmlb`: the agent. What it does is in the library; here are words, exit codes and the runtime.
+//! `swarmlb`, the agent: command line, logs, exit codes and the runtime. Everything else is in the library.
 
 use agent::cli::{Cli, LogFormat, Verb};
 use anyhow::Context as _;
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         print_error(&error);
         return ExitCode::FAILURE;
     }
-    // clap ends with 2 on what it does not understand.
+    // clap exits with 2 on a command line that it does not understand.
     let done = match Cli::parse().verb {
         Verb::Run(settings) => {
             log(settings.log_format);
@@ -35,8 +35,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// What this process has, it neither adds to nor shows: no program that it might start gains
-/// rights, and no other process, nor a core dump, gets at its keys.
+/// Restricts this process: programs that it might start gain no privileges, and neither another process nor a core
+/// dump can read its keys.
 fn confine() -> anyhow::Result<()> {
     use nix::sys::prctl;
     prctl::set_no_new_privs().context("new privileges can't be given up")?;
@@ -46,7 +46,7 @@ fn confine() -> anyhow::Result<()> {
 fn run(settings: agent::cli::Run) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        // Looks at the kernel's maps; more at once would only wait for each other.
+        // Queries of the kernel's maps; more at a time would only wait for each other.
         .max_blocking_threads(8)
         .enable_all()
         .build()
@@ -54,7 +54,7 @@ fn run(settings: agent::cli::Run) -> anyhow::Result<()> {
     Ok(runtime.block_on(agent::run::run(settings))?)
 }
 
-/// One thread is enough: it passes bytes on.
+/// Runs the engine filter on one thread, which is enough to pass bytes on.
 fn filter(settings: agent::cli::Filter) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -151,7 +151,7 @@ struct Agent {
     container_addresses: ContainerAddresses,
 }
 
-/// What the loop woke up for.
+/// Reason for which the loop woke up.
 enum Wake {
     /// It is time for [`Agent::tick`].
     Tick,

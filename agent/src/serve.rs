@@ -16,15 +16,15 @@ use lb_core::explain::{ClientQuery, FrontendQuery, QuestionError};
 use lb_core::report::build::FlowFilter;
 use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Scope, Services, Stats, Status};
 
-/// Where the answers come from. Called for every request: answer from memory.
+/// Source of the answers. Called for every request, so an implementation answers from memory.
 pub trait Source: Send + Sync + 'static {
-    /// Known from the first moment on.
+    /// Status of the agent; known from its start on.
     fn status(&self) -> Status;
-    /// What is answered on this node's addresses.
+    /// Published services, as this node answers them.
     fn services(&self) -> Result<Services, ApiError>;
     /// The Swarm's nodes.
     fn nodes(&self) -> Result<Nodes, ApiError>;
-    /// What cannot be served.
+    /// Problems of this node.
     fn check(&self) -> Result<Check, ApiError>;
     /// Traffic of all services. Reads counters, and for [`Scope::Cluster`] asks other
     /// agents, so it takes time; nodes that do not answer go into `Stats::missing`.
@@ -33,7 +33,7 @@ pub trait Source: Send + Sync + 'static {
     fn drops(&self) -> BoxFuture<'_, Result<Drops, ApiError>>;
     /// Flows that this node remembers.
     fn flows(&self, asked: FlowFilter) -> BoxFuture<'_, Result<Flows, ApiError>>;
-    /// What would happen to a packet of `client` to `frontend` that arrives on this node.
+    /// Verdict on a packet of `client` to `frontend` that arrives on this node.
     fn explain(
         &self,
         client: ClientQuery,
@@ -47,7 +47,7 @@ pub enum ApiError {
     /// The agent has just started, or no manager has answered it yet.
     #[error("nothing is known of the Swarm yet: {why}")]
     NothingKnown {
-        /// What is being waited for, in a clause.
+        /// The missing answer, in a clause.
         why: String,
     },
     /// The kernel did not give the counters.

@@ -1,18 +1,19 @@
 //! Watchers of this host's engine: about the Swarm where it is a manager, and about
 //! this host's own tasks everywhere.
 //!
-//! * [`info`]: who this host is in the Swarm (polled).
-//! * [`swarm`]: services, tasks and nodes, on managers; the lists are the truth, events only say when to read them.
-//! * [`local`]: own containers, their addresses on `docker_gwbridge`, what happens to them.
+//! * [`info`]: this host's node and role in the Swarm (polled).
+//! * [`swarm`]: services, tasks and nodes, on managers; the view follows from the lists, events only cause them
+//!   to be read.
+//! * [`local`]: own containers, their addresses on `docker_gwbridge`, their events.
 //! * [`events`]: the one event stream that feeds both.
-//! * `container`: whose task a container is.
-//! * [`engine_restart`]: an engine that starts again, and ends what it finds.
+//! * `container`: the task of a container.
+//! * [`engine_restart`]: an engine that starts again, and ends the tasks that it finds.
 //! * `engine_api`: constants of the engine's API on which [`docker`] and the engine filter agree.
-//! * [`docker`], [`model`], [`convert`]: the socket, its JSON, and the way into `lb_core`'s words.
+//! * [`docker`], [`model`], [`convert`]: the socket, its JSON, and the conversion to types of `lb_core`.
 //!
 //! Nothing here knows of other agents (`crate::sync` knows this module, not the other way
-//! round) nor of the datapath. A source that fails keeps quiet about what it does not
-//! know: no error ever turns into "there are no tasks".
+//! round) nor of the datapath. A source that fails sends no view: no error ever turns into
+//! "there are no tasks".
 
 mod container;
 pub mod convert;
@@ -39,7 +40,7 @@ use std::net::Ipv4Addr;
 pub enum EngineUpdate {
     /// A whole view.
     View(Snapshot),
-    /// The engine could not tell, and why, in one message. The last view stays in force.
+    /// Error of the engine, in one message. The last view stays in force.
     Trouble(String),
 }
 
@@ -52,18 +53,18 @@ pub enum LocalUpdate {
     Event(LocalEvent),
 }
 
-/// What is known about this host itself.
+/// Facts about this host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalFacts {
-    /// Its id in the Swarm; empty while it is in none.
+    /// Id of its node; empty while it is in no Swarm.
     pub id: NodeId,
     /// Its host name.
     pub hostname: String,
     /// Its address towards other nodes, as its engine sees it.
     pub address: Option<Ipv4Addr>,
-    /// A manager now?
+    /// Is it a manager now?
     pub manager: bool,
-    /// A member of a Swarm?
+    /// Is it a member of a Swarm?
     pub member: bool,
     /// Its running tasks' addresses on `docker_gwbridge`.
     pub tasks: BTreeMap<TaskId, TaskAddress>,

@@ -1,4 +1,4 @@
-//! One question to the agent: HTTP/1.1 over its unix socket.
+//! Requests to the agent: HTTP/1.1 over its unix socket.
 
 use crate::failure::Failure;
 use bytes::Bytes;
@@ -14,18 +14,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
 
-/// For everything from connecting to the last byte.
+/// Time limit of a request, from connecting to the last byte.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A report of ten thousand services with ten tasks each is some 40 MB.
+/// Limit on a report, in bytes. One of ten thousand services with ten tasks each has some 40 MB.
 const LONGEST: usize = 256 << 20;
 
-/// Where the agent answers.
+/// The agent's socket.
 #[derive(Debug)]
 pub(crate) struct Agent {
     socket: PathBuf,
 }
 
-/// An answer that came in whole.
+/// A complete answer.
 struct Answer {
     status: StatusCode,
     /// Version of the agent, if it is one.
@@ -110,7 +110,8 @@ impl Agent {
         }
     }
 
-    /// An agent of another version says so; everything else is something else.
+    /// The error for an answer that an agent of this version would not give: [`Failure::Version`] if it names another
+    /// version.
     fn stranger(&self, version: Option<String>, reason: &str) -> Failure {
         let path = self.socket.clone();
         match version {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What can go wrong between the operator and the agent.
+/// Errors between the operator and the agent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(
@@ -38,7 +38,7 @@ pub(crate) enum Failure {
     Misunderstood(String),
     #[error("cannot write the answer: {0}")]
     Write(#[source] io::Error),
-    /// Whoever read the output has enough: no error, but the end.
+    /// The reader of the output is gone, which is not an error.
     #[error("nobody reads on")]
     NobodyReads,
 }

@@ -1,4 +1,4 @@
-//! Numbers as people read them. The exact ones are in the JSON.
+//! Rounded numbers for tables. The exact ones are in the JSON.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `lbctl`: what an agent of swarmlb says, for people (tables) and scripts (`--json`).
+//! `lbctl`: shows reports of an agent of swarmlb, for people (tables) and scripts (`--json`).
 //!
 //! It talks to the agent's unix socket and to nothing else, and changes nothing.
 
@@ -20,7 +20,7 @@ use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Services, Stats, 
 use serde::Serialize;
 use std::process::ExitCode;
 
-/// What the exit code says: whether everything is as it should be.
+/// Result of a command, which decides the exit code.
 enum Found {
     Well,
     Problems,
@@ -103,7 +103,7 @@ async fn run(cli: &Cli) -> Result<Found, Failure> {
     Ok(Found::Well)
 }
 
-/// The report as it is, or in words.
+/// The report as JSON, or as text.
 fn tell<T: Serialize>(cli: &Cli, report: &T, words: impl Fn(&T) -> String) -> Result<(), Failure> {
     if cli.json {
         out::write(&format!("{}\n", out::pretty(report)?))

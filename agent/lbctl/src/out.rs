@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use terminal_size::{Height, Width};
 
-/// Writes it all, now.
+/// Writes all of the text, and flushes.
 pub(crate) fn write(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -16,20 +16,20 @@ pub(crate) fn write(text: &str) -> Result<(), Failure> {
     })
 }
 
-/// Says on standard error what went wrong, unless it went right.
+/// Prints the error on standard error, unless it is that the reader of the output is gone.
 pub(crate) fn print_error(failure: &Failure) {
     if !matches!(failure, Failure::NobodyReads) {
-        // Where standard error is closed, the exit code has to do.
+        // If standard error is closed, only the exit code is left.
         let _ = writeln!(io::stderr(), "lbctl: {}", harmless(failure));
     }
 }
 
-/// The report as it came, for reading.
+/// The agent's report as indented JSON.
 pub(crate) fn pretty<T: Serialize>(report: &T) -> Result<String, Failure> {
     serde_json::to_string_pretty(report).map_err(|error| Failure::Write(error.into()))
 }
 
-/// The report as it came, on one line.
+/// The agent's report as JSON on one line.
 pub(crate) fn line<T: Serialize>(report: &T) -> Result<String, Failure> {
     serde_json::to_string(report).map_err(|error| Failure::Write(error.into()))
 }
@@ -49,7 +49,7 @@ pub(crate) fn width() -> Option<usize> {
     terminal().map(|(columns, _)| columns)
 }
 
-/// Labels and names come from whoever may deploy: no control characters to the terminal.
+/// Replaces control characters: users who deploy services choose labels and names, which go to the terminal.
 pub(crate) fn harmless(text: impl Display) -> String {
     let text = text.to_string();
     text.chars()

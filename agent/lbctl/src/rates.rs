@@ -1,4 +1,4 @@
-//! From two reports to rates. Pure: time is an argument.
+//! Rates from two reports. Pure: time is an argument.
 
 use lb_core::ids::{ServiceId, TaskId};
 use lb_core::report::{Counters, Stats};
@@ -15,7 +15,7 @@ pub(crate) struct Rate {
     pub(crate) bytes_out: f64,
 }
 
-/// What could be measured: nothing for services and tasks that were not there before.
+/// Rates by service and task; without those that the earlier report lacks.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Rates {
     pub(crate) services: BTreeMap<ServiceId, Rate>,

@@ -1,4 +1,4 @@
-//! Reports in words: one file per report, each a pure function to text.
+//! Reports as text: one file per report, each with a pure function.
 
 pub(crate) mod check;
 pub(crate) mod drops;
@@ -12,7 +12,7 @@ pub(crate) mod status;
 use lb_core::report::PortReport;
 use std::net::Ipv4Addr;
 
-/// For what is not known or does not apply.
+/// Placeholder for values that are unknown or do not apply.
 const NONE: &str = "-";
 
 fn address(address: Option<Ipv4Addr>) -> String {

@@ -1,5 +1,5 @@
-//! Tables in the manner of `docker ps`: no borders, and on a terminal that is too
-//! narrow the least important columns go.
+//! Tables like those of `docker ps`: without borders, and on a narrow terminal without the least important
+//! columns.
 
 use crate::out::harmless;
 use comfy_table::{Cell, CellAlignment, presets::NOTHING};
@@ -9,11 +9,11 @@ use comfy_table::{Cell, CellAlignment, presets::NOTHING};
 pub(crate) struct Column {
     head: &'static str,
     right: bool,
-    /// Columns with a higher number go first; those with 0 stay.
+    /// On a narrow terminal, columns with a higher number are left out first; those with 0 never.
     spare: u8,
 }
 
-/// A column of words.
+/// A column of text.
 pub(crate) const fn words(head: &'static str) -> Column {
     Column {
         head,
@@ -32,7 +32,7 @@ pub(crate) const fn numbers(head: &'static str) -> Column {
 }
 
 impl Column {
-    /// May go when there is no room; higher numbers go first.
+    /// Lets the column be left out on a narrow terminal; higher numbers first.
     pub(crate) const fn spare(mut self, rank: u8) -> Self {
         self.spare = rank;
         self

@@ -1,4 +1,4 @@
-//! `stats --watch`: again and again, in place on a terminal, one after the other elsewhere.
+//! `stats --watch`: repeats the report, in place on a terminal, one after the other elsewhere.
 
 use crate::ask::Agent;
 use crate::cli::StatsArgs;
@@ -8,8 +8,8 @@ use lb_core::report::Stats;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
-/// Until Ctrl-C. The first failure ends it; later ones may pass (an agent that is
-/// being upgraded), so they are shown and it goes on.
+/// Repeats the report until Ctrl-C. An error of the first request ends it; later errors may be temporary (an agent
+/// that is being upgraded), so they are shown.
 pub(crate) async fn run(
     agent: &Agent,
     asked: &StatsArgs,
@@ -65,7 +65,7 @@ async fn watch(
     }
 }
 
-/// Draws over what was there before, line by line, so that nothing flickers.
+/// Overwrites the screen line by line, so that it does not flicker.
 fn frame(text: &str, (width, height): (usize, usize), first: bool) -> String {
     const HOME: &str = "\x1b[H";
     const CLEAR_LINE: &str = "\x1b[K\n";

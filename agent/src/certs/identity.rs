@@ -1,4 +1,4 @@
-//! A node's certificate at work: who it names, and TLS in both directions.
+//! A node's certificate: its subject, and TLS in both directions.
 
 use lb_core::ids::NodeId;
 use rustls::client::Resumption;
@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
-/// What gRPC calls itself in ALPN.
+/// Name of HTTP/2 in ALPN.
 const H2: &[u8] = b"h2";
 
-/// Whom a node certificate names.
+/// Subject of a node certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     /// The Swarm: O.
@@ -26,7 +26,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Whom the first certificate of `chain` names, if it is shaped like a Swarm's.
+    /// Subject of the first certificate of `chain`, if it has the form of a Swarm's.
     #[must_use]
     pub fn of(chain: &[CertificateDer<'_>]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
@@ -42,7 +42,7 @@ impl Subject {
     }
 }
 
-/// When the first certificate of `chain` ends.
+/// End of the validity of the first certificate of `chain`.
 #[must_use]
 pub fn expires(chain: &[CertificateDer<'_>]) -> Option<SystemTime> {
     let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
@@ -72,7 +72,7 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Fails where key and chain are no pair, or nothing in `roots` is a root.
+    /// Fails if key and chain are not a pair, or `roots` has no root certificate.
     pub(super) fn new(
         subject: Subject,
         chain: &[CertificateDer<'static>],
@@ -93,7 +93,7 @@ impl Identity {
             .with_client_cert_verifier(clients)
             .with_single_cert(chain.to_vec(), key.clone_key())?;
         server.alpn_protocols = vec![H2.to_vec()];
-        // Whoever resumed a session would not have to show a certificate that is still good.
+        // A peer that resumed a session would not have to show a certificate that is still valid.
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
         let mut client = ClientConfig::builder_with_provider(provider)
@@ -109,19 +109,19 @@ impl Identity {
         })
     }
 
-    /// Whom it names.
+    /// The node that it names.
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.subject
     }
 
-    /// For accepting: callers must hold a certificate of the same root.
+    /// Configuration of a server: clients must have a certificate of the same root.
     #[must_use]
     pub fn server(&self) -> Arc<ServerConfig> {
         self.server.clone()
     }
 
-    /// For dialling: the peer must hold one, for the server name that is asked for.
+    /// Configuration of a client: the server must have a certificate of the same root, for the requested name.
     #[must_use]
     pub fn client(&self) -> Arc<ClientConfig> {
         self.client.clone()

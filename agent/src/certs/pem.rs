@@ -1,9 +1,9 @@
-//! The PEM that SwarmKit writes: keys bear header lines that RFC 7468 does not know.
+//! PEM as SwarmKit writes it: keys have header lines, which RFC 7468 does not allow.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// What a key file holds.
+/// Contents of a key file.
 pub(super) enum Key {
     /// A key, PKCS#8 or SEC1.
     Plain(PrivateKeyDer<'static>),
@@ -28,8 +28,7 @@ pub(super) fn key(pem: &[u8]) -> Key {
     PrivateKeyDer::from_pem_slice(strip_headers(&text).as_bytes()).map_or(Key::None, Key::Plain)
 }
 
-/// Without header lines (`kek-version: 0`, `raft-dek: …`) and the blank line that ends them.
-/// A colon is no letter of base64.
+/// Removes header lines (`kek-version: 0`, `raft-dek: …`) and the blank line that ends them. Base64 has no colon.
 fn strip_headers(pem: &str) -> String {
     let mut stripped = String::with_capacity(pem.len());
     for line in pem.lines() {

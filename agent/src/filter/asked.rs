@@ -1,17 +1,17 @@
-//! The questions that an agent asks its engine: these and no others.
+//! The requests that an agent sends to its engine: the filter passes these and no others.
 //!
-//! What is sent to the engine is written here, not passed on: of the agent's own bytes only a
-//! time gets through.
+//! The filter sends the texts of this module to the engine, not the client's own bytes, except for the time from
+//! which events are wanted.
 
 use crate::watch::engine_api::TASK_CONTAINERS;
 use hyper::{Method, Uri};
 use std::borrow::Cow;
 
-/// Types and actions of the events that are told (`watch/events.rs`); the agent may ask for fewer.
+/// Query with the types and actions of events (`watch/events.rs`), whatever the client's query says.
 const EVENTS: &str = "filters=%7B%22type%22%3A%5B%22container%22%2C%22service%22%2C%22node%22%5D%2C\
 %22event%22%3A%5B%22start%22%2C%22kill%22%2C%22die%22%2C%22health_status%22%2C%22create%22%2C%22update%22%2C%22remove%22%5D%7D";
 
-/// Questions without anything of the agent's in them.
+/// Requests without a parameter of the client.
 const FIXED: [&str; 8] = [
     "/_ping",
     "/info",
@@ -23,20 +23,20 @@ const FIXED: [&str; 8] = [
     "/networks/bridge",
 ];
 
-/// One of them.
+/// A request of an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// Answered at once.
+    /// A request with one answer.
     Fixed(&'static str),
-    /// Answered for as long as somebody listens.
+    /// The event stream.
     Events {
-        /// From when on: seconds and nanoseconds (Unix), in decimals.
+        /// Time of the first event: seconds and nanoseconds (Unix), in decimals.
         since: String,
     },
 }
 
 impl Asked {
-    /// The question that a request asks, if it is one.
+    /// The request with this method and URI, if an agent sends such requests.
     pub(super) fn of(method: &Method, uri: &Uri) -> Option<Self> {
         // With an authority it would be for a proxy.
         if method != Method::GET || uri.authority().is_some() {
@@ -51,7 +51,7 @@ impl Asked {
         Some(Self::Fixed(fixed))
     }
 
-    /// What the engine is asked.
+    /// Path and query for the engine.
     pub(super) fn path(&self) -> Cow<'static, str> {
         match self {
             Self::Fixed(path) => Cow::Borrowed(path),

@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-/// The body of an answer: as it comes, nothing is kept.
+/// Body of an answer, streamed.
 pub(super) type Answer = BoxBody<Bytes, hyper::Error>;
 
-/// Lost quorum makes an engine think for 20 s before it says so.
+/// Time limit of an answer. Without quorum an engine answers after 20 s.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
 
 /// The engine's answer.
@@ -36,7 +36,7 @@ async fn answer(docker: &Path, asked: &Asked) -> Result<Response<Answer>, String
         .map_err(|error| format!("{}: {error}", docker.display()))?;
     let said = |error: hyper::Error| error.to_string();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(said)?;
-    // It ends with the answer's body, also when nobody wants the rest of that.
+    // It ends with the answer's body, also when the client does not read the rest of that.
     tokio::spawn(connection);
     let request = Request::get(asked.path().as_ref())
         .header(header::HOST, "docker")

@@ -1,6 +1,5 @@
-//! News that links or addresses changed, without saying what: whoever hears it reads
-//! again. That makes overruns harmless (something changed, as ever) and lets a burst
-//! of news, as each start of a container makes, become one.
+//! Notifications that links or addresses changed, without details: the receiver reads them again. So a lost
+//! message does no harm, and a burst of messages, as at each start of a container, becomes one notification.
 
 use super::LinksError;
 use futures_util::FutureExt;
@@ -11,7 +10,7 @@ use std::io;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// A burst is given this long to end before it is told, so that it is told once.
+/// Time for a burst of messages to end before the notification.
 const SETTLE: Duration = Duration::from_millis(20);
 /// Wait before a failed socket is opened again.
 const REOPEN: Duration = Duration::from_secs(1);
@@ -23,7 +22,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Waits for the next change. Changes while nobody waits are told once, at the next call.
+    /// Waits for the next change. Changes between two calls are reported once, by the next call.
     /// Safe to drop and call again.
     pub async fn next(&mut self) {
         if self.news.recv().await.is_none() {
@@ -66,7 +65,7 @@ async fn listen(mut socket: TokioSocket, teller: mpsc::Sender<()>) {
     }
 }
 
-/// Waits for a message, then takes all there are. What they say does not matter.
+/// Waits for a message, then reads all that have arrived. Their contents do not matter.
 async fn drain(socket: &TokioSocket) -> io::Result<()> {
     hear(socket).await?;
     while let Some(more) = hear(socket).now_or_never() {

@@ -1,9 +1,9 @@
-//! Ports of this host that its own processes have: sockets that listen, and datagram sockets that
-//! are bound and not connected. By `sock_diag`, in the network namespace of the calling thread,
-//! which looks at such sockets only, however many connections there are.
+//! Ports that processes of this host use: by sockets that listen, and by datagram sockets that are bound and not
+//! connected. Read by `sock_diag`, in the network namespace of the calling thread. The cost does not depend on the
+//! number of connections.
 //!
-//! The kernel does not say whose a socket is, but in which cgroup it was made. The engine's own is
-//! that of the socket on which it gossips: on every member of a Swarm, on one port.
+//! The kernel does not report the process of a socket, but the cgroup in which it was made. The engine's cgroup is
+//! that of the socket of its gossip protocol, whose port is the same on every member of a Swarm.
 
 use lb_core::node::Listener;
 use lb_core::snapshot::Proto;
@@ -20,32 +20,31 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-/// The port on which engines of a Swarm gossip; none can choose another.
+/// Port of the gossip protocol of a Swarm's engines; it can't be changed.
 const GOSSIP: u16 = 7946;
 /// Attribute with the cgroup's number, since Linux 5.7 (`inet_diag.h`).
 const CGROUP_ID: u16 = 21;
-/// From which ports the kernel chooses for who names none, unless the host says otherwise.
+/// Default range of ephemeral ports: the kernel chooses from it for sockets that name no port.
 const CHOSEN: RangeInclusive<u16> = 32_768..=60_999;
-/// Where the host says so.
+/// File with the range of ephemeral ports.
 const CHOSEN_FILE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
-/// It is there where the kernel speaks IPv6.
+/// File that exists if the kernel supports IPv6.
 const IPV6_FILE: &str = "/proc/net/if_inet6";
 
-/// Looks for which a port is still its process's that no longer listens: services of a host are
-/// started anew, and then come back.
+/// Number of readings for which a port stays with a process that no longer listens: services of a host restart.
 const LINGERS: u32 = 10;
 
 /// Ports by number and protocol.
 pub type Ports = BTreeMap<(u16, Proto), Listener>;
 
-/// Who made a socket, as far as the kernel says.
+/// Owner of a socket, as far as the kernel reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Owner {
     user: u32,
     cgroup: u64,
 }
 
-/// A socket that has a port of the host.
+/// A socket that uses a port of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Bound {
     port: u16,
@@ -55,38 +54,37 @@ struct Bound {
     owner: Owner,
 }
 
-/// What the last look found.
+/// Ports in use, as of the last reading.
 #[derive(Debug, Default)]
 pub struct Listening {
     socket: Option<NetlinkSocket>,
     ports: Ports,
-    /// Who has let go of a port, and how many looks ago.
+    /// Ports whose sockets are closed: the former user, and the number of readings since then.
     gone: BTreeMap<(u16, Proto), (Listener, u32)>,
-    /// Sockets on ports that the kernel may have chosen: who asks something from one and gets
-    /// its answer is gone by the next look.
+    /// Sockets on ephemeral ports at the last reading: most sockets of clients are closed by the next one.
     met: BTreeSet<[u8; 8]>,
     failure: Option<String>,
 }
 
 impl Listening {
-    /// The ports that are taken, as of the last look.
+    /// Ports in use, as of the last reading.
     #[must_use]
     pub fn ports(&self) -> &Ports {
         &self.ports
     }
 
-    /// Why nobody knows what is taken now, if the last look failed.
+    /// Error of the last reading, if it failed.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
     }
 
-    /// Looks again; returns the ports about which something has changed.
+    /// Reads again; returns the ports whose use has changed.
     pub fn refresh(&mut self) -> BTreeSet<(u16, Proto)> {
         let bound = match self.read() {
             Ok(bound) => bound,
             Err(error) => {
-                // The next look begins with another socket.
+                // The next reading opens another socket.
                 self.socket = None;
                 let failure = crate::error_chain::error_chain(&error);
                 if self.failure.as_ref() != Some(&failure) {
@@ -166,8 +164,8 @@ fn bound(socket: &InetResponse, proto: Proto) -> Option<Bound> {
     })
 }
 
-/// What the sockets come to. `met` are those that were there before, `chosen` the ports that the
-/// kernel chooses from; `six`: the host speaks IPv6.
+/// The ports that the sockets use. `met` are sockets of the last reading, `chosen` is the range of ephemeral ports;
+/// `six`: the host supports IPv6.
 fn ports(
     bound: &[Bound],
     met: &BTreeSet<[u8; 8]>,
@@ -202,7 +200,7 @@ fn ports(
         ports
             .entry(port)
             .and_modify(|known| {
-                // Whoever is not the engine is told of.
+                // Processes other than the engine are reported.
                 if known.engine && !listener.engine {
                     *known = listener;
                 } else if known.engine == listener.engine {
@@ -214,8 +212,8 @@ fn ports(
     ports
 }
 
-/// What is taken `now`, and what was `before` and may be again: a process that restarts must
-/// find its port free, and no task may answer in between.
+/// Ports in use `now`, with those that were in use `before` and may be again: a process that restarts must find
+/// its port free, and no task may answer in between.
 fn linger(
     before: &Ports,
     gone: &mut BTreeMap<(u16, Proto), (Listener, u32)>,

@@ -17,8 +17,8 @@ nix::getsockopt_impl!(
     GetStruct<u64>
 );
 
-/// The cookie of the calling thread's network namespace, which the kernel's programs compare; never
-/// used again. 0 if the kernel has no cookies.
+/// The cookie of the calling thread's network namespace, which the kernel's programs compare. The kernel never
+/// gives it to another namespace. 0 if the kernel has no cookies.
 #[must_use]
 pub fn netns_cookie() -> u64 {
     let ask = || -> Result<u64, Errno> {

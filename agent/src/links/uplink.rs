@@ -82,13 +82,13 @@ struct Hosts<'a> {
 }
 
 impl<'a> Hosts<'a> {
-    /// Does it lead only to this host and its tasks?
+    /// Can only this host and its tasks be reached by it?
     fn inside(&self, device: &Device) -> bool {
         device.loopback || device.link.name == self.bridge_name
     }
 
-    /// Can clients' packets arrive on it? So for a network card or VLAN with an address of its own. A
-    /// bridge does not count: Docker's, and those of virtual machines, lead to guests.
+    /// Can clients' packets arrive on it? True for a network card or VLAN with an address of its own, false for a
+    /// bridge: the ports of Docker's bridges, and of those of virtual machines, are guests.
     fn leads_out(&self, device: &Device) -> bool {
         !self.inside(device)
             && device.controller == 0

@@ -213,9 +213,11 @@ impl Source for AdminState {
 
     fn stats(&self, scope: Scope) -> BoxFuture<'_, Result<Stats, ApiError>> {
         async move {
-            self.complete_snapshot()?;
             match scope {
-                Scope::Cluster => Ok(self.cluster_stats.collect().await),
+                Scope::Cluster => {
+                    self.complete_snapshot()?;
+                    Ok(self.cluster_stats.collect().await)
+                }
                 Scope::Node => self.node_stats().await,
             }
         }

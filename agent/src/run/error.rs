@@ -6,7 +6,7 @@ use crate::serve::BindError;
 use crate::sync::StartError;
 use lb_core::kernel::ObserveError;
 
-/// Why the agent can't run.
+/// Errors of the agent's start.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// Docker, certificates or the peer port could not be opened.

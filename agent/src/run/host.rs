@@ -9,12 +9,12 @@ use lb_core::report::Problem;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The bridge by which tasks reach the world outside their overlay networks.
+/// The bridge by which tasks reach addresses outside their overlay networks.
 const BRIDGE: &str = "docker_gwbridge";
-/// How long the engine may take to tell which node this host is.
+/// Time limit for the engine to report which node this host is.
 const SWARM_WITHIN: Duration = Duration::from_secs(30);
 
-/// Waits until this host's engine has told which node this host is.
+/// Waits until this host's engine has reported which node this host is.
 pub(super) async fn wait_for_swarm(cluster: &mut ClusterView) -> Result<(), RunError> {
     let known = async {
         loop {

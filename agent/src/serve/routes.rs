@@ -72,15 +72,9 @@ struct Asked {
 }
 
 async fn stats(State(source): Shared, asked: Result<Query<Asked>, QueryRejection>) -> Response {
-    let asked = match asked {
-        Ok(Query(asked)) => asked,
-        Err(reason) => {
-            let message = format!(
-                "the query cannot be read ({}): use scope=node or scope=cluster, and service=NAME",
-                reason.body_text()
-            );
-            return refuse(StatusCode::BAD_REQUEST, message);
-        }
+    let asked = match parsed(asked, "scope=node or scope=cluster, and service=NAME") {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.into_response(),
     };
     let mut stats = match source.stats(asked.scope).await {
         Ok(stats) => stats,
@@ -120,6 +114,18 @@ impl IntoResponse for ApiError {
         };
         refuse(status, self.to_string())
     }
+}
+
+/// Status and body of a refused request.
+type Refusal = (StatusCode, Json<ErrorBody>);
+
+/// The parameters of a query, which has the form of `usage`.
+fn parsed<T>(query: Result<Query<T>, QueryRejection>, usage: &str) -> Result<T, Refusal> {
+    query.map(|Query(asked)| asked).map_err(|reason| {
+        let reason = reason.body_text();
+        let error = format!("the query cannot be read ({reason}): use {usage}");
+        (StatusCode::BAD_REQUEST, Json(ErrorBody { error }))
+    })
 }
 
 fn refuse(status: StatusCode, error: String) -> Response {

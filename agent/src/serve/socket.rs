@@ -1,9 +1,9 @@
-//! The socket file: taking it, guarding it, giving it back.
+//! The socket file: taking it, and removing it.
 //!
 //! Three things can be at its path: nothing, the leftover of an agent that died,
 //! or another agent. Only an attempt to connect tells the last two apart. Agents
-//! that start at the same time take turns by a lock on the directory, so that none
-//! takes the other's fresh socket for a leftover.
+//! that start at the same time exclude each other by a lock on the directory, so that
+//! none takes the other's fresh socket for a leftover.
 
 use super::{Source, routes};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
@@ -19,12 +19,12 @@ use tokio::net::{UnixListener, UnixStream};
 
 /// An agent that does not accept within this time is busy, not dead.
 const PROBE: Duration = Duration::from_secs(1);
-/// Whoever takes a socket is done within this time.
+/// An agent that takes a socket has the lock for less than this time.
 const TURN: Duration = Duration::from_secs(2);
-/// Answers under way get this long after the stop.
+/// Time limit of answers that are under way at the stop.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Why the socket cannot be had.
+/// Errors of taking the socket.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another agent answers on it.
@@ -48,16 +48,16 @@ pub enum BindError {
     /// The system refused.
     #[error("cannot {step} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The step that failed, as a verb.
         step: &'static str,
-        /// With which path.
+        /// Path that the step was for.
         path: PathBuf,
-        /// How it failed.
+        /// Error of the system.
         source: io::Error,
     },
 }
 
-/// The agent's socket, open for business. The file goes when this does.
+/// The agent's listening socket. Dropping it removes the file.
 #[derive(Debug)]
 pub struct Listener {
     listener: UnixListener,
@@ -70,8 +70,8 @@ pub async fn bind(path: &Path) -> Result<Listener, BindError> {
     Ok(Listener { listener, file })
 }
 
-/// Takes the socket at `path`, for a caller that accepts by itself. With `succeeds`, whoever answers there now has a
-/// successor: it keeps the connections that it has.
+/// Takes the socket at `path`, for a caller that accepts by itself. With `succeeds`, a process that answers there is
+/// replaced: it keeps the connections that it has.
 pub(crate) async fn take(
     path: &Path,
     succeeds: bool,
@@ -105,7 +105,7 @@ pub(crate) async fn take(
     }
     let listener = listen(&fresh).map_err(failed("listen on", &fresh))?;
     let file = SocketFile::of(&fresh).map_err(failed("look at", &fresh))?;
-    // Whoever finds the name finds it answered: the rename comes after the listen.
+    // The rename comes after the listen, so a client that finds the name gets an answer.
     std::fs::rename(&fresh, path).map_err(failed("make", path))?;
     let file = file.renamed(path);
     Ok((listener, file))
@@ -200,7 +200,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     UnixListener::from_std(fd.into())
 }
 
-/// Removes the file when dropped, unless by then it is somebody else's.
+/// Removes the file when dropped, unless another process has taken the path.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
@@ -220,7 +220,7 @@ impl SocketFile {
         self
     }
 
-    /// Has nobody else taken its place?
+    /// Is the file at the path still this one?
     pub(crate) fn is_ours(&self) -> bool {
         inode(&self.path).is_ok_and(|found| found == self.inode)
     }

@@ -49,7 +49,7 @@ impl Acceptor {
     /// Accepts connections into `out` until that is closed.
     pub(super) async fn run(self, out: Out) {
         let connections = Arc::new(Connections::default());
-        let opens = self.opens(&connections, &out);
+        let opens = self.follow_info(&connections, &out);
         let closes = async {
             let mut tick = interval(super::HEARTBEAT_INTERVAL);
             loop {
@@ -65,7 +65,7 @@ impl Acceptor {
     }
 
     /// Opens and closes the port as this node's role and address change.
-    async fn opens(&self, connections: &Arc<Connections>, out: &Out) {
+    async fn follow_info(&self, connections: &Arc<Connections>, out: &Out) {
         let mut news = self.admission.info.clone();
         loop {
             let info = news.borrow_and_update().clone();
@@ -86,7 +86,7 @@ impl Acceptor {
             };
             let open = async {
                 match place {
-                    Some(place) => self.stands_open(place, connections, out).await,
+                    Some(place) => self.listen_at(place, connections, out).await,
                     None => std::future::pending().await,
                 }
             };
@@ -98,7 +98,7 @@ impl Acceptor {
     }
 
     /// Keeps the port open at `place`, and accepts.
-    async fn stands_open(&self, place: IpAddr, connections: &Arc<Connections>, out: &Out) {
+    async fn listen_at(&self, place: IpAddr, connections: &Arc<Connections>, out: &Out) {
         const OBJECT: &str = "port of the agents";
         let port = self.port;
         let listener = loop {
@@ -157,7 +157,7 @@ impl Acceptor {
                 (self.admission.clone(), connections.clone(), out.clone());
             let tls = TlsAcceptor::from(identity.server());
             handshakes.take(source, async move {
-                if let Some(stream) = shake(tls, tcp, from, &admission, &connections).await {
+                if let Some(stream) = handshake(tls, tcp, from, &admission, &connections).await {
                     let _ = out.send(Ok(stream)).await;
                 }
             });
@@ -173,7 +173,7 @@ fn addresses(view: &Snapshot) -> BTreeSet<IpAddr> {
         .collect()
 }
 
-async fn shake(
+async fn handshake(
     acceptor: TlsAcceptor,
     tcp: TcpStream,
     from: SocketAddr,

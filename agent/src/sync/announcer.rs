@@ -22,7 +22,7 @@ pub struct Announcer {
 impl Announcer {
     /// Announces this node's datapath, as `--datapath` names it.
     pub fn advertise_datapath(&self, datapath: &'static str) {
-        self.announce(|own_datapath| own_datapath.datapath = datapath);
+        self.announce(|own_datapath| own_datapath.datapath = Some(datapath));
     }
 
     /// Announces the keys of what this node puts into the tunnel. Call it before [`Announcer::advertise_datapath`]:

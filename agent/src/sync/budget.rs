@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The bucket of a node, in messages. A container error_chain five (start, up, healthy, kill, die).
+/// The bucket of a node, in messages. There are five for each container (start, up, healthy, kill, die).
 const MESSAGES: Bucket = Bucket::new(1_000, Duration::from_millis(10));
 
 /// Cost of a new session, in messages: its certificate was verified.
@@ -55,12 +55,12 @@ impl Budgets {
 }
 
 impl Budget {
-    /// When the next message may be read.
+    /// Earliest time at which the next message may be read.
     pub(super) fn ready(&self) -> Instant {
         self.began + lock(&self.bucket).ready()
     }
 
-    /// A message of this cost was read.
+    /// Charges `cost` for a message that was read.
     pub(super) fn spend(&self, cost: u32) {
         lock(&self.bucket).spend(cost, self.began.elapsed());
     }

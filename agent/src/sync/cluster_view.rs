@@ -17,7 +17,7 @@ pub struct ClusterView {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     /// This node.
     pub local: watch::Receiver<Arc<LocalFacts>>,
-    /// Where the view comes from.
+    /// Source of the view.
     pub source: watch::Receiver<SourceState>,
     /// Nodes whose agents are connected to this one; on managers.
     pub agents: watch::Receiver<BTreeSet<NodeId>>,

@@ -1,4 +1,4 @@
-//! Messages as gRPC has them, looked at before they are decoded.
+//! Codec of gRPC messages that checks their size before it decodes them.
 
 use lb_wire::Bounded;
 use prost::Message;

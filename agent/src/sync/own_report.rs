@@ -15,8 +15,8 @@ pub(super) type OwnHealth = Arc<Vec<(TaskId, LocalHealth)>>;
 /// Datapath and token keys of this node, as announced to other agents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct OwnDatapath {
-    /// Its name, as `--datapath` has it; empty until the datapath is loaded.
-    pub(super) datapath: &'static str,
+    /// Name of the datapath, as `--datapath` has it; `None` until it is loaded.
+    pub(super) datapath: Option<&'static str>,
     /// Keys of this node's tunnel tokens.
     pub(super) token_keys: Option<TokenKeys>,
 }
@@ -44,7 +44,7 @@ impl OwnReport {
             node_id: info.id.0.clone(),
             address: info.address.map(|a| a.to_string()).unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            datapath: datapath.datapath.to_owned(),
+            datapath: datapath.datapath.unwrap_or_default().to_owned(),
             token_keys: datapath.token_keys.as_ref().map(lb_wire::keys_out),
             task_health,
         };

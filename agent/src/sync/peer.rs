@@ -50,7 +50,7 @@ pub(super) struct Channels {
 pub(super) struct Peer {
     /// Id of the manager.
     pub(super) id: NodeId,
-    /// Its host.
+    /// Host of the manager.
     pub(super) host: String,
     /// The manager from which this node gets its view.
     pub(super) chosen: watch::Receiver<Option<NodeId>>,
@@ -127,15 +127,15 @@ impl Peer {
         chosen.mark_changed();
         let mut subscribed = false;
         let mut alive = interval(HEARTBEAT_INTERVAL);
-        let mut heard = Instant::now();
+        let mut last_received = Instant::now();
         let lasts = expires.duration_since(SystemTime::now());
         let expires = Instant::now() + lasts.unwrap_or_default();
         loop {
             let sent = tokio::select! {
                 message = down.message() => match message {
                     Ok(Some(message)) => {
-                        heard = Instant::now();
-                        self.take(message, &client, &outbox).await;
+                        last_received = Instant::now();
+                        self.handle(message, &client, &outbox).await;
                         Ok(())
                     }
                     Ok(None) => return SessionEnd::hung_up(host),
@@ -157,7 +157,7 @@ impl Peer {
                     }
                 }
                 _ = alive.tick() => outbox.send(up::Kind::Alive(UpAlive {})).await,
-                () = sleep_until(heard + PEER_TIMEOUT) => return SessionEnd::silent(host),
+                () = sleep_until(last_received + PEER_TIMEOUT) => return SessionEnd::silent(host),
                 () = sleep_until(expires) => return SessionEnd::Expired { host: host.into() },
             };
             if let Err(ended) = sent {
@@ -167,7 +167,7 @@ impl Peer {
     }
 
     /// Handles a message of the manager.
-    async fn take(&self, message: Down, client: &tls::Client, outbox: &Outbox) {
+    async fn handle(&self, message: Down, client: &tls::Client, outbox: &Outbox) {
         match message.kind {
             Some(down::Kind::Alive(alive)) => self.heartbeat(alive.fresh, client),
             Some(down::Kind::Snapshot(update)) => self.snapshot(update).await,

@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-/// A session, and now and then a question beside it.
+/// Concurrent calls of a connection: a session, and queries beside it.
 const STREAMS: u32 = 4;
-/// Of the headers of a call, in bytes.
+/// Limit on the headers of a call, in bytes.
 const HEADERS: u32 = 8 << 10;
-/// Until a call has begun to be answered.
+/// Time limit from a call to the beginning of its answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// A silent connection gets a keep-alive ping after this time, and is closed after as much again.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -81,7 +81,7 @@ impl Sync for Service {
         request: Request<Streaming<Up>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
         let (caller, budget) = self.caller(&request, budget::SESSION)?;
-        // Two: whoever does not keep up gets the newest view next, not all of them.
+        // Two: an agent that does not keep up gets the newest view next, not all of them.
         let (down, stream) = mpsc::channel(2);
         tokio::spawn(session::serve(
             self.sessions.clone(),

@@ -19,8 +19,8 @@ use tonic::{Status, Streaming};
 /// Open queries to one agent; more are dropped.
 const OPEN_QUESTIONS: usize = 8;
 
-/// How long a peer may take to read a message: a whole view, over a slow link.
-const TAKES_WITHIN: Duration = Duration::from_secs(10);
+/// Time limit for a peer to read a message, which may be a whole view over a slow link.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sources and destinations of all sessions.
 #[derive(Clone)]
@@ -61,14 +61,14 @@ pub(super) async fn serve(
     let mut views = channels.views.clone();
     views.mark_changed();
     let mut alive = interval(HEARTBEAT_INTERVAL);
-    let mut heard = Instant::now();
+    let mut last_received = Instant::now();
     let mut heartbeat_due = true;
-    let mut took = Instant::now();
+    let mut last_sent = Instant::now();
     let end = loop {
         let view = views.borrow().clone();
         let due = session.due(&view, heartbeat_due);
         if due.is_none() {
-            took = Instant::now();
+            last_sent = Instant::now();
         }
         let ready = budget.ready();
         let reads = ready <= Instant::now();
@@ -77,9 +77,9 @@ pub(super) async fn serve(
             () = sleep_until(ready), if !reads => {}
             message = up.message(), if reads => match message {
                 Ok(Some(message)) => {
-                    heard = Instant::now();
+                    last_received = Instant::now();
                     budget.spend(session.cost(&message));
-                    if let Some(input) = session.take(message)
+                    if let Some(input) = session.handle(message)
                         && channels.view_store.send(input).await.is_err()
                     {
                         break None;
@@ -91,9 +91,9 @@ pub(super) async fn serve(
             // Said when there is room for it, so a slow agent gets the newest view only.
             room = down.reserve(), if due.is_some() => {
                 let (Ok(room), Some(due)) = (room, due) else { break None };
-                took = Instant::now();
+                last_sent = Instant::now();
                 heartbeat_due &= !matches!(due, Due::Heartbeat);
-                let kind = session.say(&due, channels.epoch, &view);
+                let kind = session.message(&due, channels.epoch, &view);
                 room.send(Ok(Down { kind: Some(kind) }));
             }
             changed = views.changed() => match changed {
@@ -111,10 +111,10 @@ pub(super) async fn serve(
             _ = &mut replaced => {
                 break Some(Status::aborted("a later session of this node has its place"));
             }
-            () = sleep_until(took + TAKES_WITHIN), if due.is_some() => {
+            () = sleep_until(last_sent + SEND_TIMEOUT), if due.is_some() => {
                 break Some(Status::deadline_exceeded("this agent does not take what it is sent"));
             }
-            () = sleep_until(heard + PEER_TIMEOUT) => {
+            () = sleep_until(last_received + PEER_TIMEOUT) => {
                 break Some(Status::deadline_exceeded("no heartbeat from this agent"));
             }
         }
@@ -128,7 +128,7 @@ pub(super) async fn serve(
 
 struct Session {
     node: NodeId,
-    /// Where it is seen to be.
+    /// Address of its connection.
     address: IpAddr,
     subscribed: bool,
     sent_revision: Option<u64>,
@@ -157,7 +157,7 @@ impl Session {
         }
     }
 
-    fn take(&mut self, message: Up) -> Option<Input> {
+    fn handle(&mut self, message: Up) -> Option<Input> {
         match message.kind? {
             up::Kind::Hello(hello) => Some(self.hello(hello)),
             up::Kind::Event(event) => {
@@ -204,7 +204,7 @@ impl Session {
         }
     }
 
-    fn say(&mut self, due: &Due, epoch: u64, view: &PublishedView) -> down::Kind {
+    fn message(&mut self, due: &Due, epoch: u64, view: &PublishedView) -> down::Kind {
         match due {
             Due::Question => {
                 self.open.retain(|_, waiting| !waiting.is_closed());

@@ -35,7 +35,7 @@ pub struct Settings {
     pub port: u16,
 }
 
-/// Why the sources cannot start.
+/// Errors of the start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The engine's socket is not usable.
@@ -48,7 +48,7 @@ pub enum StartError {
     Listen {
         /// Address and port.
         address: String,
-        /// What the system says.
+        /// Error of the system.
         source: std::io::Error,
     },
 }

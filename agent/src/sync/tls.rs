@@ -25,7 +25,7 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 /// A connection to a manager's agent.
 pub(super) type Client = SyncClient<Channel>;
 
-/// Why a manager's agent cannot be reached. One sentence each.
+/// Errors of connecting to a manager's agent. Each message is one sentence.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DialError {
     #[error("this node's certificate is not there yet")]
@@ -50,7 +50,7 @@ pub(super) enum DialError {
 
 /// The expected peer: a manager of this Swarm, with this id.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Whom<'a> {
+pub(super) struct ExpectedPeer<'a> {
     /// Id of the Swarm.
     pub(super) cluster: &'a str,
     /// Id of the node.
@@ -67,18 +67,18 @@ pub(super) async fn dial(
 ) -> Result<(Client, SystemTime), DialError> {
     let identity = certificate.borrow().identity.clone();
     let identity = identity.ok_or(DialError::NoIdentity)?;
-    let whom = Whom {
+    let expected = ExpectedPeer {
         cluster: &identity.subject().cluster,
         node: id,
     };
-    reach(&identity, whom, host, port).await
+    connect(&identity, expected, host, port).await
 }
 
-/// Connects by `identity`. The certificate of any manager's would not do: one that was demoted or
-/// removed keeps it until it ends, and its address may be another's by now.
-pub(super) async fn reach(
+/// Connects to `expected` by `identity`. A certificate of any other manager is refused: a manager that was demoted or
+/// removed keeps its certificate until it expires, and the address may belong to another node by now.
+pub(super) async fn connect(
     identity: &Identity,
-    whom: Whom<'_>,
+    expected: ExpectedPeer<'_>,
     host: &str,
     port: u16,
 ) -> Result<(Client, SystemTime), DialError> {
@@ -97,23 +97,23 @@ pub(super) async fn reach(
     };
     let stream = match timeout(HANDSHAKE_WITHIN, shake).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(refused(peer, error)),
+        Ok(Err(error)) => return Err(dial_error(peer, error)),
         Err(_) => {
             let source = io::ErrorKind::TimedOut.into();
             return Err(DialError::Connect { peer, source });
         }
     };
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let expires = prove(chain, &peer, whom)?;
+    let expires = verify(chain, &peer, expected)?;
     let broken = |error: tonic::transport::Error| DialError::Tls {
         peer: peer.clone(),
         reason: error.to_string(),
     };
-    // Plain by name, because TLS is there already.
+    // `http`, because the connection has TLS already.
     let endpoint = Endpoint::from_static("http://swarm-manager")
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(8 << 20);
-    let connect = endpoint.connect_with_connector(Once(Some(stream)));
+    let connect = endpoint.connect_with_connector(OneConnection(Some(stream)));
     let channel = match timeout(HANDSHAKE_WITHIN, connect).await {
         Ok(channel) => channel.map_err(broken)?,
         Err(_) => {
@@ -127,25 +127,25 @@ pub(super) async fn reach(
     Ok((client, expires))
 }
 
-/// Whether the certificate that was shown is that of `whom`, and until when it holds.
-fn prove(
+/// Checks that the peer's certificate is that of `expected`; returns the end of its validity.
+fn verify(
     chain: &[CertificateDer<'_>],
     peer: &str,
-    whom: Whom<'_>,
+    expected: ExpectedPeer<'_>,
 ) -> Result<SystemTime, DialError> {
     let peer = || peer.to_owned();
     let subject = Subject::of(chain);
     let (Some(subject), Some(expires)) = (subject, expires(chain)) else {
         return Err(DialError::NoManager { peer: peer() });
     };
-    if subject.cluster != whom.cluster {
+    if subject.cluster != expected.cluster {
         return Err(DialError::OtherSwarm { peer: peer() });
     }
-    if subject.node != *whom.node {
+    if subject.node != *expected.node {
         return Err(DialError::OtherNode {
             peer: peer(),
             node: subject.node,
-            id: whom.node.clone(),
+            id: expected.node.clone(),
         });
     }
     if !subject.manager {
@@ -154,7 +154,7 @@ fn prove(
     Ok(expires)
 }
 
-fn refused(peer: String, error: io::Error) -> DialError {
+fn dial_error(peer: String, error: io::Error) -> DialError {
     let tls = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<TlsError>());
@@ -176,11 +176,11 @@ fn refused(peer: String, error: io::Error) -> DialError {
     }
 }
 
-/// Hands out the one connection that was made. A broken session is dialled anew by its
-/// owner, with the certificate of that moment, never by the channel.
-struct Once(Option<client::TlsStream<TcpStream>>);
+/// Connector that returns one established connection, once: a broken session is dialled again by its owner, with
+/// the certificate of that moment, never by the channel.
+struct OneConnection(Option<client::TlsStream<TcpStream>>);
 
-impl tonic::codegen::Service<Uri> for Once {
+impl tonic::codegen::Service<Uri> for OneConnection {
     type Response = TokioIo<client::TlsStream<TcpStream>>;
     type Error = io::Error;
     type Future = std::future::Ready<Result<Self::Response, io::Error>>;

@@ -29,7 +29,7 @@ pub struct SourceState {
     pub name: String,
     /// Whether it answers; if not, the last view stays in force.
     pub connected: bool,
-    /// What is wrong, and what to do.
+    /// The problem with the source and what to do, if there is one.
     pub message: Option<String>,
 }
 

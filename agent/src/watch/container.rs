@@ -2,13 +2,13 @@
 
 use lb_core::ids::TaskId;
 
-/// Swarm gives this label to the containers of tasks. So can who builds an image, to all containers of it.
+/// Label that Swarm sets on the containers of tasks. An image can have it too, and with it all of its containers.
 const TASK_ID: &str = "com.docker.swarm.task.id";
 
 /// The task whose container this is, by the value of one of its labels and by its names.
 ///
-/// Swarm names the container SERVICE.SLOT.TASK. An image names nothing, and who names containers
-/// himself has the engine's socket, and so the node.
+/// Swarm names the container SERVICE.SLOT.TASK. An image can't name containers, and a user who can name containers
+/// has the engine's socket, and with it the node.
 pub(super) fn task<'a>(
     label: impl FnOnce(&str) -> Option<&'a String>,
     names: impl IntoIterator<Item = &'a String>,

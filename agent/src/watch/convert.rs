@@ -1,4 +1,4 @@
-//! From the engine's JSON to `lb_core`'s words. Total: nothing here can fail.
+//! Converts the engine's JSON to types of `lb_core`. Total: no conversion can fail.
 
 use super::model;
 use lb_core::ids::{NodeId, ServiceId, TaskId};
@@ -90,7 +90,7 @@ fn node(json: model::Node) -> SwarmNode {
     }
 }
 
-/// A port that makes no sense is no port.
+/// A published port; `None` if the engine's entry is not a valid one.
 fn port(json: &model::Port) -> Option<PublishedPort> {
     let proto = match json.protocol.as_str() {
         // Docker leaves the default out in places.

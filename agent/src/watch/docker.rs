@@ -23,22 +23,22 @@ use tokio::time::{Instant, sleep, timeout};
 /// Time limit of a request. Without quorum an engine takes 20 s to say so: longer than the agent waits.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// Docker's limit on one answer is none; ours keeps a confused peer from eating the host.
+/// Limit on one answer, in bytes. Docker has none; this one keeps a faulty peer from using up the host's memory.
 const MAX_ANSWER_BYTES: usize = 1 << 30;
 
-/// Where sockets are made, this one may be about to be.
+/// How long a socket that is missing is waited for, in a directory that exists.
 const MADE_WITHIN: Duration = Duration::from_secs(10);
 
-/// What can go wrong at the socket. Each is one sentence with what to do.
+/// Errors of the engine's socket. Each message is one sentence with what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum DockerError {
-    /// There is no such file.
+    /// The socket does not exist.
     #[error(
         "no Docker socket at {}: start `swarmlb engine-filter`, which makes one for the agent, or name the engine's own with --docker-socket",
         .0.display()
     )]
     NoSocket(PathBuf),
-    /// It may not be opened.
+    /// The agent may not open the socket.
     #[error("the Docker socket {} may not be opened: run the agent as root", .0.display())]
     Permission(PathBuf),
     /// Nobody listens, or no answer came in time.
@@ -46,7 +46,7 @@ pub enum DockerError {
     NotAnswering {
         /// The socket.
         socket: PathBuf,
-        /// What happened instead.
+        /// How the connection failed.
         reason: String,
     },
     /// The engine refused.
@@ -64,7 +64,7 @@ pub enum DockerError {
     Malformed {
         /// What was asked for.
         path: String,
-        /// Where it stops making sense.
+        /// Error of the JSON parser.
         source: serde_json::Error,
     },
 }
@@ -136,7 +136,7 @@ impl Docker {
         self.get(TASK_CONTAINERS).await
     }
 
-    /// Who is attached to `docker_gwbridge`; nobody where Docker has not made it yet.
+    /// The network `name` with its containers; without any if Docker has not made the network yet.
     pub(super) async fn network(&self, name: &str) -> Result<model::Network, DockerError> {
         match self.get(&format!("/networks/{name}")).await {
             Err(DockerError::Refused { status: 404, .. }) => Ok(model::Network::default()),

@@ -26,7 +26,7 @@ pub(crate) const ACTIONS: [&str; 7] = [
     "remove",
 ];
 
-/// What the stream tells about containers.
+/// News about containers from the event stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ContainerUpdate {
     /// The stream was opened, for the first time or again: look at everything.
@@ -35,7 +35,7 @@ pub enum ContainerUpdate {
     Event(LocalEvent),
 }
 
-/// What one message means.
+/// Meaning of one message of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Meaning {
     Task(LocalEvent),
@@ -43,9 +43,8 @@ enum Meaning {
     Nothing,
 }
 
-/// Reads events until nobody listens: those of containers go to `containers`, and each
-/// one of either kind calls `swarm`. `lost` says whether the stream has broken off, and not
-/// spoken since.
+/// Reads events until the receiver of `containers` is gone. Events of containers go to `containers`; every event
+/// notifies `swarm`. `lost` is true from the end of a stream to the first event of the next one.
 pub async fn follow(
     docker: Docker,
     containers: mpsc::Sender<ContainerUpdate>,

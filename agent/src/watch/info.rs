@@ -27,11 +27,11 @@ const FAST_FOR: Duration = Duration::from_secs(30);
 /// This host's node and role in the Swarm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Info {
-    /// Its id; empty while it is in none.
+    /// Id of the node; empty while the host is in no Swarm.
     pub id: NodeId,
-    /// Its host name.
+    /// Host name.
     pub hostname: String,
-    /// Its address towards other nodes.
+    /// Address towards other nodes.
     pub address: Option<Ipv4Addr>,
     /// A member of a Swarm.
     pub member: bool,
@@ -39,7 +39,7 @@ pub struct Info {
     pub manager: bool,
     /// Hosts of the other managers: addresses or names.
     pub managers: BTreeMap<NodeId, String>,
-    /// What keeps this host from taking part, and what to do.
+    /// Why this host takes no part in a Swarm, and what to do.
     pub message: Option<String>,
 }
 

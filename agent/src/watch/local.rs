@@ -1,11 +1,10 @@
-//! This host's own tasks: which run, and where on `docker_gwbridge` or `docker0`.
+//! This host's own tasks: those that run, and their addresses on `docker_gwbridge` or `docker0`.
 //!
-//! No event tells of an attachment to those bridges, but it is made before the container
-//! starts; so they are inspected after each start and each end, more often for a while after
-//! it, and now and then.
+//! Attachments to those bridges cause no event, but are made before the container starts. So the bridges are read
+//! after each start and each end, more often for a while after it, and at an interval.
 //!
-//! A task that has started is said to be up once a look found its address and this node's kernel
-//! brings connections to it: from then on other nodes may send to it.
+//! A task that has started is announced as ready once its address is known and it is a backend in this node's
+//! kernel: from then on other nodes may send to it.
 
 use super::docker::{Docker, DockerError};
 use super::events::ContainerUpdate;

@@ -28,7 +28,7 @@ json! {
     Info {
         /// Host name.
         "Name" name: String,
-        /// Its part about the Swarm.
+        /// Role of this host in the Swarm.
         "Swarm" swarm: SwarmInfo,
     }
     /// `/info`, `Swarm`.
@@ -41,7 +41,7 @@ json! {
         "LocalNodeState" state: String,
         /// Is this a manager now?
         "ControlAvailable" control_available: bool,
-        /// What is wrong, in state `error`.
+        /// Error message, in state `error`.
         "Error" error: String,
         /// Managers that this node knows; itself included where it is one.
         "RemoteManagers" remote_managers: Vec<RemoteManager>,
@@ -57,11 +57,11 @@ json! {
     Service {
         /// Its id.
         "ID" id: String,
-        /// When it was made, as in RFC 3339.
+        /// Time of creation, as in RFC 3339.
         "CreatedAt" created: String,
         /// What the user asked for.
         "Spec" spec: ServiceSpec,
-        /// What Swarm made of it.
+        /// Ports as Swarm assigned them.
         "Endpoint" endpoint: Endpoint,
     }
     /// `Spec` of a service.
@@ -93,7 +93,7 @@ json! {
         "ID" id: String,
         /// Its service.
         "ServiceID" service_id: String,
-        /// Its number; none for global services.
+        /// Number of the task within its service; none for global services.
         "Slot" slot: u64,
         /// Its node; none while pending.
         "NodeID" node_id: String,
@@ -118,7 +118,7 @@ json! {
     }
     /// `PortStatus` of a task.
     PortStatus {
-        /// Where `mode=host` ports ended up, once per address family.
+        /// Ports with `mode=host` as assigned, once per address family.
         "Ports" ports: Vec<Port>,
     }
     /// One of `/nodes`.
@@ -127,14 +127,14 @@ json! {
         "ID" id: String,
         /// What the user asked for.
         "Spec" spec: NodeSpec,
-        /// What its engine told.
+        /// Facts that its engine reported.
         "Description" description: NodeDescription,
         /// How it is.
         "Status" status: NodeStatus,
-        /// There on managers only.
+        /// Present on managers only.
         "ManagerStatus" manager: Option<ManagerStatus>,
     }
-    /// `Spec` of a node. Its `Role` is what is wanted, not what is: not read.
+    /// `Spec` of a node. Its `Role` is the desired role, not the actual one, and is not read.
     NodeSpec {
         /// `active`, `pause`, `drain`.
         "Availability" availability: String,
@@ -148,7 +148,7 @@ json! {
     NodeStatus {
         /// `unknown`, `down`, `ready`, `disconnected`.
         "State" state: String,
-        /// Where its dispatcher connection comes from; for leaders what they listen on.
+        /// Source address of its connection to the dispatcher; for leaders the address that they listen on.
         "Addr" addr: String,
     }
     /// `ManagerStatus` of a node.

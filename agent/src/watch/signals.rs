@@ -1,4 +1,4 @@
-//! Signals by which a program is stopped.
+//! Signals that stop programs.
 //!
 //! Docker reports every `kill`, also those that only ask a program to re-read its
 //! configuration or its logs to be reopened.

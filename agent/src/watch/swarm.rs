@@ -1,7 +1,7 @@
-//! The Swarm as a manager's engine tells it.
+//! The Swarm as a manager's engine reports it.
 //!
-//! The three lists are the truth. Events only say when to read them, because they can be
-//! lost and there are none for tasks; [`poll_interval`] says how often to read anyway.
+//! The view follows from three lists alone. Events only cause them to be read, because events can be lost and there
+//! are none for tasks; [`poll_interval`] gives the time between two readings without events.
 
 use super::docker::{Docker, DockerError};
 use super::{EngineUpdate, convert, poll_interval};

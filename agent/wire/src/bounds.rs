@@ -1,56 +1,55 @@
-//! How much of what may be said in one message, looked at before anything is made of it: a message
-//! that is small on the wire can be large in memory.
+//! Limits on messages, checked before a message is decoded: one that is small on the wire can be large in memory.
 
 use crate::proto;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
-/// Whole views. 10,000 services of 10 tasks each make some 20 MB.
+/// Limit on a whole view, in bytes. 10,000 services of 10 tasks each make some 20 MB.
 pub const VIEW_BYTES: usize = 64 << 20;
-/// One node's traffic.
+/// Limit on the counters of one node, in bytes.
 pub const STATS_BYTES: usize = 4 << 20;
-/// Everything else.
+/// Limit on every other message, in bytes.
 const WORD_BYTES: usize = 64 << 10;
 
-/// Services, tasks and nodes of a view.
+/// Limits on the numbers of services, tasks and nodes of a view.
 const SERVICES: usize = 100_000;
 const TASKS: usize = 1_000_000;
 const NODES: usize = 20_000;
 
-/// Why a message is not taken.
+/// Reasons for which a message is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TooMuch {
-    /// More bytes than its kind may have.
+pub enum LimitError {
+    /// The message has more bytes than its kind may have.
     #[error("a message of {bytes} bytes, of which its kind may have {most}")]
     Bytes {
-        /// It has.
+        /// Bytes of the message.
         bytes: usize,
-        /// It may have.
+        /// Limit, in bytes.
         most: usize,
     },
-    /// More entries than any Swarm has.
+    /// The message has more entries than any Swarm has.
     #[error("a view of more than {most} {what}")]
     Entries {
-        /// What they are.
+        /// Kind of the entries.
         what: &'static str,
-        /// There may be.
+        /// Limit on the entries.
         most: usize,
     },
-    /// No message of this protocol.
+    /// The bytes are not a message of this protocol.
     #[error("bytes that are no message")]
     Malformed,
 }
 
-/// What is looked at before it is decoded.
+/// Messages whose bytes are checked before they are decoded.
 pub trait Bounded {
-    /// May `bytes` be decoded?
+    /// Checks that `bytes` may be decoded.
     ///
     /// # Errors
-    /// [`TooMuch`].
-    fn check(bytes: &[u8]) -> Result<(), TooMuch>;
+    /// [`LimitError`].
+    fn check(bytes: &[u8]) -> Result<(), LimitError>;
 }
 
 impl Bounded for proto::Up {
-    fn check(bytes: &[u8]) -> Result<(), TooMuch> {
+    fn check(bytes: &[u8]) -> Result<(), LimitError> {
         /// The field of a node's traffic.
         const STATS: u32 = 3;
         by_kind(bytes, STATS, STATS_BYTES)
@@ -58,7 +57,7 @@ impl Bounded for proto::Up {
 }
 
 impl Bounded for proto::Down {
-    fn check(bytes: &[u8]) -> Result<(), TooMuch> {
+    fn check(bytes: &[u8]) -> Result<(), LimitError> {
         /// The field of a whole view.
         const SNAPSHOT: u32 = 2;
         by_kind(bytes, SNAPSHOT, VIEW_BYTES)
@@ -66,19 +65,19 @@ impl Bounded for proto::Down {
 }
 
 impl Bounded for proto::ClusterStatsRequest {
-    fn check(bytes: &[u8]) -> Result<(), TooMuch> {
+    fn check(bytes: &[u8]) -> Result<(), LimitError> {
         at_most(bytes.len(), WORD_BYTES)
     }
 }
 
 impl Bounded for proto::ClusterStatsReply {
-    fn check(bytes: &[u8]) -> Result<(), TooMuch> {
+    fn check(bytes: &[u8]) -> Result<(), LimitError> {
         at_most(bytes.len(), VIEW_BYTES)
     }
 }
 
 impl Bounded for proto::Snapshot {
-    fn check(bytes: &[u8]) -> Result<(), TooMuch> {
+    fn check(bytes: &[u8]) -> Result<(), LimitError> {
         at_most(bytes.len(), VIEW_BYTES)?;
         let mut left = [
             (2, "services", SERVICES, SERVICES),
@@ -90,7 +89,7 @@ impl Bounded for proto::Snapshot {
                 if *number == field {
                     *left = left
                         .checked_sub(1)
-                        .ok_or(TooMuch::Entries { what, most: *most })?;
+                        .ok_or(LimitError::Entries { what, most: *most })?;
                 }
             }
             Ok(())
@@ -99,7 +98,7 @@ impl Bounded for proto::Snapshot {
 }
 
 /// All fields but `large` are small, also together; `large` has `most` bytes.
-fn by_kind(bytes: &[u8], large: u32, most: usize) -> Result<(), TooMuch> {
+fn by_kind(bytes: &[u8], large: u32, most: usize) -> Result<(), LimitError> {
     let (mut of_large, mut of_others) = (0, 0);
     fields(bytes, |field, size| {
         if field == large {
@@ -112,9 +111,9 @@ fn by_kind(bytes: &[u8], large: u32, most: usize) -> Result<(), TooMuch> {
     })
 }
 
-fn at_most(bytes: usize, most: usize) -> Result<(), TooMuch> {
+fn at_most(bytes: usize, most: usize) -> Result<(), LimitError> {
     if bytes > most {
-        return Err(TooMuch::Bytes { bytes, most });
+        return Err(LimitError::Bytes { bytes, most });
     }
     Ok(())
 }
@@ -122,26 +121,26 @@ fn at_most(bytes: usize, most: usize) -> Result<(), TooMuch> {
 /// Calls `each` with number and size of each field of a message.
 fn fields(
     mut bytes: &[u8],
-    mut each: impl FnMut(u32, usize) -> Result<(), TooMuch>,
-) -> Result<(), TooMuch> {
+    mut each: impl FnMut(u32, usize) -> Result<(), LimitError>,
+) -> Result<(), LimitError> {
     while !bytes.is_empty() {
         let before = bytes.len();
-        let (field, kind) = decode_key(&mut bytes).map_err(|_| TooMuch::Malformed)?;
+        let (field, kind) = decode_key(&mut bytes).map_err(|_| LimitError::Malformed)?;
         let content = match kind {
             WireType::Varint => {
-                decode_varint(&mut bytes).map_err(|_| TooMuch::Malformed)?;
+                decode_varint(&mut bytes).map_err(|_| LimitError::Malformed)?;
                 0
             }
             WireType::ThirtyTwoBit => 4,
             WireType::SixtyFourBit => 8,
             WireType::LengthDelimited => {
-                let size = decode_varint(&mut bytes).map_err(|_| TooMuch::Malformed)?;
-                usize::try_from(size).map_err(|_| TooMuch::Malformed)?
+                let size = decode_varint(&mut bytes).map_err(|_| LimitError::Malformed)?;
+                usize::try_from(size).map_err(|_| LimitError::Malformed)?
             }
             // No message of this protocol has groups.
-            WireType::StartGroup | WireType::EndGroup => return Err(TooMuch::Malformed),
+            WireType::StartGroup | WireType::EndGroup => return Err(LimitError::Malformed),
         };
-        bytes = bytes.get(content..).ok_or(TooMuch::Malformed)?;
+        bytes = bytes.get(content..).ok_or(LimitError::Malformed)?;
         each(field, before - bytes.len())?;
     }
     Ok(())

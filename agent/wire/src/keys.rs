@@ -1,4 +1,4 @@
-//! Keys of tunnel tokens on the wire: sixteen bytes, or there are none.
+//! Keys of tunnel tokens as protobuf messages: sixteen bytes each.
 
 use crate::proto;
 use lb_core::token::{TokenKey, TokenKeys};
@@ -11,7 +11,7 @@ impl fmt::Debug for proto::TokenKeys {
     }
 }
 
-/// A node's keys, on the wire.
+/// A node's keys as a protobuf message.
 #[must_use]
 pub fn keys_out(keys: &TokenKeys) -> proto::TokenKeys {
     proto::TokenKeys {
@@ -21,7 +21,7 @@ pub fn keys_out(keys: &TokenKeys) -> proto::TokenKeys {
     }
 }
 
-/// A node's keys, from the wire; none if they are not of the size that keys have.
+/// A node's keys from a protobuf message; `None` if they are not of the size that keys have.
 #[must_use]
 pub fn keys_in(keys: &proto::TokenKeys) -> Option<TokenKeys> {
     let key = |bytes: &Bytes| bytes.as_ref().try_into().ok().map(TokenKey::new);

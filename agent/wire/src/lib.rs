@@ -1,6 +1,6 @@
-//! The words of agents to each other, to and from their form on the wire. Total: what another
-//! version says and this one does not know is skipped or unknown, never an error; no bytes stop
-//! the agent, and what they become in memory is bounded by what is accepted ([`Bounded`]).
+//! Protocol between agents: converts messages to and from their protobuf form. Total: fields and values of another
+//! version are skipped or become "unknown", never an error; no bytes stop the agent, and the memory that a message
+//! takes is bounded by the limits of [`Bounded`].
 
 /// Generated from `agent/proto/sync.proto`.
 #[allow(
@@ -22,13 +22,13 @@ mod keys;
 mod peer_report;
 mod snapshot;
 
-pub use bounds::{Bounded, STATS_BYTES, TooMuch, VIEW_BYTES};
+pub use bounds::{Bounded, LimitError, STATS_BYTES, VIEW_BYTES};
 pub use keys::{keys_in, keys_out};
 pub use peer_report::{
     PeerReport, TASKS_PER_HELLO, event_in, event_out, health_in, health_out, report_in,
     task_health_out,
 };
-pub use snapshot::{NoView, decode, encode};
+pub use snapshot::{DecodeError, decode, encode};
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 /// Tasks in one Hello; a node with more sends several.
 pub const TASKS_PER_HELLO: usize = 1_000;
 
-/// Longer than any id; the Swarm's have 25 characters.
+/// Limit on the length of an id; the Swarm's have 25 characters.
 const ID_BYTES: usize = 64;
 
 /// Report of an agent about its own node.
@@ -26,7 +26,7 @@ pub struct PeerReport {
     pub datapath: Option<String>,
     /// Keys of its tunnel tokens. `None` together with a `datapath`: it sends no tokens.
     pub token_keys: Option<TokenKeys>,
-    /// What is held against its tasks.
+    /// Local health of its tasks.
     pub task_health: Vec<(TaskId, LocalHealth)>,
 }
 
@@ -99,7 +99,7 @@ pub fn health_in(health: proto::LocalHealth) -> LocalHealth {
     }
 }
 
-/// An event, on the wire.
+/// An event as a protobuf message.
 #[must_use]
 pub fn event_out(event: &LocalEvent) -> proto::Event {
     let kind = match event.kind {
@@ -116,7 +116,7 @@ pub fn event_out(event: &LocalEvent) -> proto::Event {
     }
 }
 
-/// An event, from the wire; none if it is of a later version, or of nothing that is a task.
+/// An event from a protobuf message; `None` if it is of a later version, or not of a task.
 #[must_use]
 pub fn event_in(event: proto::Event) -> Option<LocalEvent> {
     let kind = match event.kind() {

@@ -1,6 +1,6 @@
-//! A whole view of the Swarm, on the wire.
+//! Snapshots as protobuf messages.
 
-use crate::bounds::{Bounded, TooMuch};
+use crate::bounds::{Bounded, LimitError};
 use crate::keys::{keys_in, keys_out};
 use crate::peer_report::{datapath_in, health_in, health_out};
 use crate::proto;
@@ -12,7 +12,7 @@ use lb_core::snapshot::{
 use prost::Message;
 use prost::bytes::Bytes;
 
-/// `snapshot` in its form on the wire.
+/// `snapshot` as a protobuf message.
 #[must_use]
 pub fn encode(snapshot: &Snapshot) -> Bytes {
     let message = proto::Snapshot {
@@ -24,13 +24,13 @@ pub fn encode(snapshot: &Snapshot) -> Bytes {
     message.encode_to_vec().into()
 }
 
-/// Why bytes are no view.
+/// Reasons for which bytes are not a snapshot.
 #[derive(Debug, thiserror::Error)]
-pub enum NoView {
-    /// Too much of it.
+pub enum DecodeError {
+    /// The bytes exceed a limit.
     #[error(transparent)]
-    TooMuch(#[from] TooMuch),
-    /// Not readable.
+    Limit(#[from] LimitError),
+    /// The bytes are not valid protobuf.
     #[error(transparent)]
     Unreadable(#[from] prost::DecodeError),
 }
@@ -38,8 +38,8 @@ pub enum NoView {
 /// The snapshot in `bytes`.
 ///
 /// # Errors
-/// [`NoView`].
-pub fn decode(bytes: Bytes) -> Result<Snapshot, NoView> {
+/// [`DecodeError`].
+pub fn decode(bytes: Bytes) -> Result<Snapshot, DecodeError> {
     proto::Snapshot::check(&bytes)?;
     let message = proto::Snapshot::decode(bytes)?;
     Ok(Snapshot {

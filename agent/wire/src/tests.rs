@@ -276,7 +276,7 @@ fn each_kind_of_message_has_its_size() {
     for large in [hello(66_000), stats(STATS_BYTES)] {
         assert!(matches!(
             proto::Up::check(&large),
-            Err(TooMuch::Bytes { .. })
+            Err(LimitError::Bytes { .. })
         ));
     }
     // Neither in several parts, nor behind a kind that may be large, nor of a kind that nobody knows.

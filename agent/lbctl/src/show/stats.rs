@@ -6,7 +6,7 @@ use crate::rates::{Rate, Rates};
 use crate::table::{self, Column, numbers, words};
 use lb_core::report::{Counters, PortReport, ServiceStats, Stats};
 
-/// Given `rates` (also empty ones), their columns are there.
+/// Counters by service and task; with columns for rates if there are `rates`, also empty ones.
 pub(crate) fn text(stats: &Stats, rates: Option<&Rates>, width: Option<usize>) -> String {
     let mut text = if stats.services.is_empty() {
         "no service has a published port\n".to_owned()
@@ -72,7 +72,7 @@ fn lines(service: &ServiceStats, rates: Option<&Rates>) -> Vec<Vec<String>> {
         let rate = rates.map(|rates| rates.tasks.get(&task.id));
         lines.push(line(head, &task.counters, rate));
     }
-    // What the total has beyond the lines above, so that the sums come out.
+    // The rest of the total, so that the lines add up to it.
     let ended = less(&service.total, &listed);
     if ended != Counters::default() {
         let head = ["  ended tasks", "", "", ""].map(str::to_owned);
@@ -81,7 +81,7 @@ fn lines(service: &ServiceStats, rates: Option<&Rates>) -> Vec<Vec<String>> {
     lines
 }
 
-/// What fits into the column of addresses: `8080/tcp, 8080/udp +3`.
+/// Ports, shortened to the width of the column: `8080/tcp, 8080/udp +3`.
 fn published(ports: &[PortReport]) -> String {
     const FEW: usize = 2;
     let few: Vec<String> = ports

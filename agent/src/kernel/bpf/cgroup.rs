@@ -1,8 +1,8 @@
-//! Attaching programs to the host's root cgroup: they see what processes on the node
+//! Attaching programs to the host's root cgroup: they see the addresses that processes on the node
 //! connect and send to.
 //!
-//! Programs of others there go on; containers' processes are under it too, and the
-//! programs tell them apart by network namespace.
+//! Other programs on it go on running. Processes of containers belong to it too; the programs tell them
+//! from processes of the host by their network namespace.
 
 use super::Failure;
 use aya::programs::links::FdLink;
@@ -12,17 +12,17 @@ use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Where hosts have it: alone, or beside version 1.
+/// Usual mount points of cgroup version 2: alone, and beside version 1.
 const USUAL: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
-/// Attaches a loaded program to the root cgroup: the one at `named`, or where hosts have it.
+/// Attaches a loaded program to the root cgroup: the one at `named`, or one at a usual mount point.
 pub(crate) fn link(
     program: &mut CgroupSockAddr,
     hook: Hook,
     named: Option<&Path>,
 ) -> Result<FdLink, Failure> {
     let cgroup = root(named)?;
-    // A link never ousts another program, whatever the mode; the kernel wants none given.
+    // A link never replaces another program; the kernel refuses every mode but the default one.
     let id = program
         .attach(cgroup, CgroupAttachMode::default())
         .map_err(|error| Failure::attach(hook, error))?;
@@ -41,7 +41,7 @@ fn root(named: Option<&Path>) -> Result<File, Failure> {
     let found = candidates.iter().find_map(|path| {
         let directory = File::open(path).ok()?;
         let stat = fstatfs(&directory).ok()?;
-        // Every cgroup says of what type it is, except the root.
+        // Every cgroup except the root has the file `cgroup.type`.
         (stat.filesystem_type() == CGROUP2_SUPER_MAGIC && !path.join("cgroup.type").exists())
             .then_some(directory)
     });

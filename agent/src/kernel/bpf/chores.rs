@@ -31,13 +31,13 @@ struct Wanted {
     /// A chore is running.
     busy: bool,
     over: bool,
-    /// When to repeat the collection.
+    /// Time of the next collection, if it is to be repeated.
     again: Option<Instant>,
-    /// When flows may be recounted again.
+    /// Earliest time of the next recount.
     counted: Option<Instant>,
 }
 
-/// What to do next.
+/// One piece of work.
 enum Chore {
     CollectGarbage,
     RecountLoads,

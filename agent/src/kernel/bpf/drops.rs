@@ -9,7 +9,7 @@ use std::path::Path;
 
 const NAME: &str = "LB_DROPS";
 
-/// Their counters.
+/// Counters of dropped packets.
 pub(super) struct Drops(PerCpuArray<MapData, u64>);
 
 impl Drops {

@@ -1,6 +1,6 @@
-//! A copy of what the programs decide by, for asking what they would do.
+//! Copies of the map entries by which the programs decide, for simulations.
 //!
-//! Reads only: the kernel does not count these look-ups as use of a flow.
+//! Read only: the kernel does not count these look-ups as use of a flow.
 
 use super::Failure;
 use super::maps::{Flows, Networks, One, Table, pinned};
@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-/// A port's table may be replaced while it is read; not so often, though.
+/// Number of attempts: a port's table may be replaced while it is read.
 const TRIES: u32 = 5;
 
 /// The maps that a decision depends on.
@@ -66,8 +66,8 @@ impl Dump {
         })
     }
 
-    /// What the maps hold: of flows those of `client`, of tables those of `port`. The
-    /// other ones decide nothing about its packets to that port, and may be many.
+    /// Copies the entries that decide about packets of `client` to `port`: the flows of that client and the tables
+    /// of that port only, as there may be many others.
     pub(super) fn read(&self, client: Ipv4Addr, port: &Port) -> Result<Memory, Failure> {
         let mut memory = self.read_once(client, port)?;
         for _ in 1..TRIES {

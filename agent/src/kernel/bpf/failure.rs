@@ -4,13 +4,13 @@ use super::clsact::Refusal;
 use lb_core::state::Hook;
 use thiserror::Error;
 
-/// Why an observation or an operation failed.
+/// Errors of observations and operations.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
     /// A map refused.
     #[error("map {map}")]
     Map {
-        /// Its name.
+        /// Name of the map.
         map: &'static str,
         /// Why.
         #[source]
@@ -19,7 +19,7 @@ pub(crate) enum Failure {
     /// A program could not be attached, or a link not be updated.
     #[error("{hook} could not be attached")]
     Attach {
-        /// Where.
+        /// The attach point.
         hook: Hook,
         /// Why.
         #[source]
@@ -36,7 +36,7 @@ pub(crate) enum Failure {
         "published ports are not answered to processes on this node itself: {tried} is not the host's root cgroup (version 2); bind the host's /sys/fs/cgroup into the agent's container, or name it with --cgroup"
     )]
     NoCgroup {
-        /// Where it was looked for.
+        /// The paths that were tried.
         tried: String,
     },
     /// A filter could not be found or removed.

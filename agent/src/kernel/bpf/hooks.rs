@@ -34,17 +34,17 @@ pub enum Tc {
 }
 
 impl Tc {
-    /// What this kernel can do: asked, not concluded from its version.
+    /// The best attachment that this kernel supports, by a query, not by the kernel's version.
     #[must_use]
     pub fn of_kernel() -> Self {
-        // Each network namespace has that device; older kernels don't know the question.
+        // Each network namespace has the device `lo`; kernels before 6.6 refuse the query.
         match SchedClassifier::query_tcx("lo", TcAttachType::Ingress) {
             Ok(_) => Self::Tcx,
             Err(_) => Self::Clsact,
         }
     }
 
-    /// A name for people.
+    /// Its name, as `lbctl status` shows it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,8 +74,8 @@ pub(crate) const fn program(kind: HookKind) -> &'static str {
 }
 
 impl Hooks {
-    /// Puts the new programs in place of an earlier agent's, atomically, one by one.
-    /// Links of devices that are gone are forgotten.
+    /// Replaces the programs of an earlier agent by the new ones, each atomically. Removes the links of devices
+    /// that are gone.
     pub(crate) fn adopt(&mut self) -> Result<(), Failure> {
         for hook in self.filters()? {
             if self.attach(hook).is_err() {
@@ -90,15 +90,15 @@ impl Hooks {
         Ok(())
     }
 
-    /// Where programs are attached now. A device that is gone counts as long as there is the pin:
-    /// to detach removes that, too.
+    /// Hooks with a program attached now. A hook of a device that is gone counts as long as it has a pin, which
+    /// detaching removes.
     pub(crate) fn attached(&self) -> Result<BTreeSet<Hook>, Failure> {
         let mut hooks = self.pinned()?;
         hooks.extend(self.filters()?);
         Ok(hooks)
     }
 
-    /// Attaches a program, so that it stays when the agent goes.
+    /// Attaches a program. It stays attached when the agent ends.
     pub(crate) fn attach(&mut self, hook: Hook) -> Result<(), Failure> {
         if self.is_filter(hook) {
             return self.put_filter(hook);
@@ -261,7 +261,7 @@ fn parse(name: &str) -> Option<Hook> {
     })
 }
 
-/// Is what the hook is on still there?
+/// Does the device of the hook still exist?
 fn exists(hook: Hook) -> bool {
     hook.kind.on_host() || device(hook.link).is_ok()
 }
@@ -271,7 +271,7 @@ fn device(index: u32) -> Result<String, Failure> {
     device_name(index).ok_or(Failure::NoDevice(index))
 }
 
-/// Does the error say that another program holds the place?
+/// Does the error say that another program is attached there?
 fn occupied(error: &ProgramError) -> bool {
     matches!(error, ProgramError::SyscallError(error)
         if matches!(error.io_error.raw_os_error(), Some(nix::libc::EBUSY | nix::libc::EEXIST)))

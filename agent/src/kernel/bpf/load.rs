@@ -1,4 +1,4 @@
-//! Bringing the programs and maps into the kernel, or finding them there.
+//! Loads the programs, and creates or adopts the maps.
 
 use super::hooks::{Hooks, Tc, program};
 use super::load_error::LoadError;
@@ -10,12 +10,11 @@ use aya::{Ebpf, EbpfLoader};
 use lb_core::state::HookKind;
 use std::path::{Path, PathBuf};
 
-/// The object, as the build script made it.
+/// The object file of the programs, as the build script makes it.
 pub(super) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
 
-/// Loads the programs with maps pinned below `root`/swarmlb. Where that fails, nothing is left of
-/// it but what an earlier agent had pinned.
+/// Loads the programs with maps pinned below `root`/swarmlb. If that fails, only pins of an earlier agent are left.
 pub(crate) fn load(root: &Path) -> Result<(Ebpf, PathBuf), LoadError> {
     if !on_bpffs(root) {
         return Err(LoadError::NoBpffs {
@@ -76,7 +75,7 @@ pub(crate) fn split(
     Ok((hooks, maps))
 }
 
-/// Removes every filter of swarmlb's in this network namespace, and every pin below `root`, of any
+/// Removes every filter of swarmlb in this network namespace, and every pin below `root`, of any
 /// version: links and filters first, so that nothing runs on maps that are going.
 pub(crate) fn clean(root: &Path) -> Result<(), LoadError> {
     let filters = clsact::clean().map_err(|error| LoadError::Filters(error.into()));

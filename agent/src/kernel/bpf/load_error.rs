@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// The kernel or the host can't do what the eBPF path needs.
+/// Errors of loading. The kernel or the host lacks what the eBPF datapath needs.
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The directory is not on a BPF file system.
@@ -10,10 +10,10 @@ pub enum LoadError {
         "{path} is not a BPF file system: mount one (`mount -t bpf -o mode=700 bpf {path}`), or bind the host's {path} into the agent's container"
     )]
     NoBpffs {
-        /// Where it was looked for.
+        /// The directory.
         path: String,
     },
-    /// Not allowed.
+    /// The agent lacks capabilities.
     #[error(
         "the kernel refuses BPF ({what}): give the agent the capabilities NET_ADMIN, BPF and PERFMON (with an engine older than 23.0: NET_ADMIN and SYS_ADMIN)"
     )]
@@ -21,7 +21,7 @@ pub enum LoadError {
         /// What was tried.
         what: String,
     },
-    /// The kernel has no such thing, or the verifier said no.
+    /// The kernel lacks a feature, or the verifier refused a program.
     #[error("this kernel can't run the eBPF path: {what}; Linux 6.1 or later is needed")]
     Unsupported {
         /// What was tried.
@@ -33,19 +33,19 @@ pub enum LoadError {
     /// Filters could not be removed.
     #[error("filters of swarmlb on devices could not be removed")]
     Filters(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Somebody else could change the pins.
+    /// Other users could change the pins.
     #[error(
         "{path} {flaw}: others could take swarmlb's maps and programs away or replace them; remove it, and mount the BPF file system for root alone (`mount -t bpf -o mode=700 bpf {root}`)"
     )]
     NotOurs {
         /// The directory.
         path: String,
-        /// What is wrong with it.
+        /// The flaw, as the predicate of a sentence about `path`.
         flaw: String,
         /// The BPF file system.
         root: String,
     },
-    /// The pins are in a state that they should not be in.
+    /// A directory or a pin could not be made, read or removed.
     #[error("{path} could not be used")]
     Directory {
         /// File or directory.

@@ -32,11 +32,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 const NOEXIST: u64 = 1;
 const EXIST: u64 = 2;
 
-/// How often and how long to wait for the kernel's memory.
+/// Number of attempts, and pause between two, while the kernel is out of memory for values per CPU.
 const TRIES: u32 = 10;
 const REFILL: Duration = Duration::from_millis(1);
 
-/// What may lie in a map.
+/// Keys and values of maps.
 pub(crate) trait Plain: FromBytes + IntoBytes + Immutable + Copy + 'static {}
 impl<T: FromBytes + IntoBytes + Immutable + Copy + 'static> Plain for T {}
 
@@ -57,7 +57,7 @@ pub(crate) struct Maps {
     pub(crate) lease: One<u64>,
     pub(crate) allowed: Networks,
     pub(crate) loads: Table<u64, u64>,
-    /// There may be counters that no task has: an agent ended, or a step failed, halfway.
+    /// There may be counters without a task: an agent ended, or an operation failed, halfway.
     pub(crate) orphans: bool,
 }
 
@@ -177,8 +177,8 @@ impl PerCpu<u64, Counters> {
                 },
             )
         };
-        // The kernel keeps some memory ready for values per CPU, and fills it up behind us:
-        // many thousand tasks at once are faster than that.
+        // The kernel keeps some memory ready for values per CPU, and refills it in the background, more slowly
+        // than many thousand tasks are added.
         let mut tries = 0;
         loop {
             let inserted = there(self.1.insert(Pod(key), zero()?, NOEXIST));
@@ -240,7 +240,7 @@ impl Maps {
                 .into_iter()
                 .map(|(key, backend)| (Key(key), backend))
                 .collect(),
-            // No program asks.
+            // The eBPF programs need neither.
             tracked: PersistentSet::default(),
             barred: PersistentSet::default(),
             tables: tables
@@ -290,7 +290,7 @@ impl Maps {
     }
 }
 
-/// A map that is pinned, by a handle of its own.
+/// Opens a pinned map.
 pub(super) fn pinned(
     directory: &Path,
     name: &'static str,
@@ -312,7 +312,7 @@ fn failed(map: &'static str) -> impl Fn(MapError) -> Failure {
     move |source| Failure::Map { map, source }
 }
 
-/// A key that is not there is an answer, not an error.
+/// `None` if the key does not exist, which is not an error.
 fn absent<T>(result: Result<T, MapError>) -> Result<Option<T>, MapError> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -326,7 +326,7 @@ fn absent<T>(result: Result<T, MapError>) -> Result<Option<T>, MapError> {
     }
 }
 
-/// A key that is there already is as good as one just made.
+/// Ignores the error that the key exists already.
 fn there(result: Result<(), MapError>) -> Result<(), MapError> {
     match result {
         Err(MapError::SyscallError(error))

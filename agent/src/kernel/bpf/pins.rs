@@ -1,8 +1,8 @@
-//! The directory of all pins: ours alone, or not used.
+//! The directory of all pins: used only if no other user can write to it.
 //!
-//! Whoever can write to it can take pins away, so that the next agent finds no datapath, or put
-//! other maps in their place. A BPF file system may be open to everybody (`mount -t bpf` makes its
-//! root a directory like /tmp), so that others can make our directory before we do.
+//! A user who can write to it can remove pins, so that the next agent finds no datapath, or replace
+//! them by other maps. A BPF file system may be open to everybody (`mount -t bpf` makes its
+//! root a directory like /tmp), so that other users can make the directory before the agent does.
 
 use super::load_error::LoadError;
 use nix::libc::S_ISVTX;
@@ -12,11 +12,11 @@ use std::io::{Error, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Below a BPF file system's root: everything in it is ours.
+/// Directory below the root of a BPF file system; everything in it belongs to swarmlb.
 const OURS: &str = "swarmlb";
-/// For us alone.
+/// Mode of the directories: for the agent's user alone.
 const MODE: u32 = 0o700;
-/// Group and others may write.
+/// Mode bits by which the group and others may write.
 const OTHERS_WRITE: u32 = 0o022;
 
 /// The pins of this version, below `root`.
@@ -24,7 +24,7 @@ pub(super) fn directory(root: &Path) -> PathBuf {
     root.join(OURS).join(format!("v{}", lb_abi::VERSION))
 }
 
-/// Makes the directory of this version, or takes the one that is there if it is ours.
+/// Makes the directory of this version, or uses the existing one if it belongs to the agent's user.
 pub(super) fn make(root: &Path) -> Result<PathBuf, LoadError> {
     owned(root, root)?;
     let directory = directory(root);
@@ -32,7 +32,7 @@ pub(super) fn make(root: &Path) -> Result<PathBuf, LoadError> {
         match DirBuilder::new().mode(MODE).create(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 owned(root, path)?;
-                // Those of earlier versions could be looked into by everybody.
+                // Earlier versions of swarmlb let everybody read it.
                 fs::set_permissions(path, Permissions::from_mode(MODE)).map_err(failed(path))?;
             }
             made => made.map_err(failed(path))?,
@@ -41,7 +41,7 @@ pub(super) fn make(root: &Path) -> Result<PathBuf, LoadError> {
     Ok(directory)
 }
 
-/// Removes every pin below `root`, of any version. Nothing that others made is followed.
+/// Removes every pin below `root`, of any version. Follows no symbolic link.
 pub(super) fn clean(root: &Path) -> Result<(), LoadError> {
     let ours = root.join(OURS);
     match fs::symlink_metadata(&ours) {
@@ -58,7 +58,7 @@ pub(super) fn clean(root: &Path) -> Result<(), LoadError> {
     fs::remove_dir(&ours).map_err(failed(&ours))
 }
 
-/// Removes what [`make`] made, where nothing came of it.
+/// Removes the directories that [`make`] made, if loading failed.
 pub(super) fn undo(root: &Path) {
     // The error that led here is the one that matters; the parent stays if it is not empty.
     let _ = remove(&directory(root));
@@ -82,9 +82,9 @@ fn remove(version: &Path) -> Result<(), LoadError> {
     fs::remove_dir(version).map_err(failed(version))
 }
 
-/// Is this a directory in which nobody else can make, replace or remove what is ours?
+/// Checks that `path` is a directory in which no other user can make, replace or remove files of swarmlb.
 fn owned(root: &Path, path: &Path) -> Result<(), LoadError> {
-    // A link is not followed: it may lead to whatever its maker likes.
+    // Symbolic links are not followed: another user may have made them.
     let found = fs::symlink_metadata(path).map_err(failed(path))?;
     let Some(flaw) = flaw(&found, path == root) else {
         return Ok(());
@@ -96,7 +96,7 @@ fn owned(root: &Path, path: &Path) -> Result<(), LoadError> {
     })
 }
 
-/// What is wrong with a directory; where it is `shared`, others may make files of their own in it.
+/// The flaw of a directory, if it has one. In a `shared` directory others may make files of their own.
 fn flaw(found: &Metadata, shared: bool) -> Option<String> {
     let sticky = found.mode() & S_ISVTX != 0;
     if !found.is_dir() {

@@ -127,7 +127,7 @@ fn told(counters: &Counters) -> report::Counters {
 }
 
 /// Is it an open connection of a client of this node? A TCP connection that was never
-/// answered is none once it is quiet.
+/// answered does not count once it is idle.
 fn open(tuple: &Tuple, flow: &Flow, now: u32) -> bool {
     let quiet = idle_ticks(now, flow.seen) > QUIET_TICKS;
     let lives = if tuple.proto == lb_abi::TCP {

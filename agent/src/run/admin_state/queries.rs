@@ -32,7 +32,9 @@ impl AdminState {
         })
     }
 
+    /// This node's counters, by service and task of the last snapshot.
     pub(super) async fn node_stats(&self) -> Result<Stats, ApiError> {
+        self.complete_snapshot()?;
         let stats = Arc::clone(&self.stats_reader);
         let traffic = tokio::task::spawn_blocking(move || stats.read())
             .await

@@ -1,9 +1,8 @@
 //! `GET /v1/explain?client=ADDRESS[:PORT]&frontend=NODE:PORT[/tcp|udp]`.
 
-use super::{Shared, answer, refuse};
+use super::{Shared, answer, parsed};
 use crate::serve::ApiError;
 use axum::extract::{Query, State, rejection::QueryRejection};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
@@ -17,21 +16,15 @@ pub(super) async fn explain(
     State(source): Shared,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
-    let asked = match asked {
-        Ok(Query(asked)) => asked,
-        Err(reason) => {
-            let message = format!(
-                "the query cannot be read ({}): use client=ADDRESS:PORT and frontend=NODE:PORT",
-                reason.body_text()
-            );
-            return refuse(StatusCode::BAD_REQUEST, message);
-        }
+    let asked = match parsed(asked, "client=ADDRESS:PORT and frontend=NODE:PORT") {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.into_response(),
     };
-    let parsed = asked
+    let question = asked
         .client
         .parse()
         .and_then(|client| Ok((client, asked.frontend.parse()?)));
-    match parsed {
+    match question {
         Ok((client, frontend)) => answer(source.explain(client, frontend).await),
         Err(error) => ApiError::from(error).into_response(),
     }

@@ -1,7 +1,7 @@
 //! `GET /v1/flows?service=NAME&limit=N`.
 
 use super::names::{is, no_such_service};
-use super::{Shared, answer, refuse};
+use super::{Shared, answer, parsed, refuse};
 use axum::extract::{Query, State, rejection::QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -19,15 +19,9 @@ pub(super) async fn flows(
     State(source): Shared,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
-    let asked = match asked {
-        Ok(Query(asked)) => asked,
-        Err(reason) => {
-            let message = format!(
-                "the query cannot be read ({}): use service=NAME and limit=NUMBER",
-                reason.body_text()
-            );
-            return refuse(StatusCode::BAD_REQUEST, message);
-        }
+    let asked = match parsed(asked, "service=NAME and limit=NUMBER") {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.into_response(),
     };
     let service = match asked.service {
         None => None,

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// How long a connection may stay without an admitted call: long enough to read a refusal.
+/// Time limit of a connection without an admitted call: long enough to read a refusal.
 const UNUSED: Duration = Duration::from_secs(10);
 /// Limit on connections of nodes that are not in this Swarm (any more), which only get a refusal.
 const OTHERS: usize = 16;
@@ -17,9 +17,9 @@ const OTHERS: usize = 16;
 /// The peer of a connection.
 #[derive(Clone, Debug)]
 pub(in crate::sync) struct Caller {
-    /// From its certificate.
+    /// Subject of its certificate.
     pub(in crate::sync) subject: Subject,
-    /// Its address, from the network.
+    /// Source address of the connection.
     pub(in crate::sync) from: IpAddr,
     /// End of its certificate's validity.
     pub(in crate::sync) expires: SystemTime,

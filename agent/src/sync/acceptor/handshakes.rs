@@ -1,5 +1,5 @@
 //! TLS handshakes in progress, by source: a limited number each. A new one replaces the oldest of
-//! its source, so a peer that connects and sends nothing holds up nobody.
+//! its source, so a peer that connects and sends nothing delays no other source.
 
 use lb_core::rate::Bucket;
 use std::collections::{BTreeMap, VecDeque};
@@ -9,11 +9,11 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 
 /// Handshakes of one source at a time.
-const OF_ONE: usize = 16;
+const PER_SOURCE: usize = 16;
 /// Handshakes of all sources at a time.
-const OF_ALL: usize = 256;
+const IN_ALL: usize = 256;
 /// Rate at which one source may begin handshakes.
-const BEGINS: Bucket = Bucket::new(100, Duration::from_millis(20));
+const RATE: Bucket = Bucket::new(100, Duration::from_millis(20));
 
 /// Source of a handshake: a node's address, or `None` for every stranger.
 pub(super) type Source = Option<IpAddr>;
@@ -22,11 +22,11 @@ pub(super) type Source = Option<IpAddr>;
 pub(super) struct Handshakes {
     began: Instant,
     tasks: JoinSet<()>,
-    sources: BTreeMap<Source, Of>,
+    sources: BTreeMap<Source, OfSource>,
 }
 
 /// Handshakes of one source.
-struct Of {
+struct OfSource {
     begins: Bucket,
     underway: VecDeque<AbortHandle>,
 }
@@ -48,20 +48,20 @@ impl Handshakes {
         handshake: impl Future<Output = ()> + Send + 'static,
     ) {
         let now = self.began.elapsed();
-        let of = self.sources.entry(source).or_insert_with(|| Of {
-            begins: BEGINS,
+        let of = self.sources.entry(source).or_insert_with(|| OfSource {
+            begins: RATE,
             underway: VecDeque::new(),
         });
         if !of.begins.take(1, now) {
             return;
         }
         of.underway.push_back(self.tasks.spawn(handshake));
-        if of.underway.len() > OF_ONE
+        if of.underway.len() > PER_SOURCE
             && let Some(oldest) = of.underway.pop_front()
         {
             oldest.abort();
         }
-        if self.tasks.len() > OF_ALL {
+        if self.tasks.len() > IN_ALL {
             let fullest = self.sources.values_mut();
             let fullest = fullest.max_by_key(|of| of.underway.len());
             if let Some(oldest) = fullest.and_then(|of| of.underway.pop_front()) {
@@ -129,7 +129,7 @@ mod tests {
             handshakes.take(None, silent(&strangers));
         }
         settle(&mut handshakes).await;
-        assert_eq!(strangers.load(Ordering::Relaxed), OF_ONE);
+        assert_eq!(strangers.load(Ordering::Relaxed), PER_SOURCE);
         assert_eq!(node.load(Ordering::Relaxed), 1);
     }
 
@@ -139,12 +139,12 @@ mod tests {
         let (many, one) = (Arc::default(), Arc::default());
         handshakes.take(None, silent(&one));
         for host in 0..100 {
-            for _ in 0..OF_ONE {
+            for _ in 0..PER_SOURCE {
                 handshakes.take(Some(IpAddr::from([10, 0, 0, host])), silent(&many));
             }
         }
         settle(&mut handshakes).await;
-        assert_eq!(many.load(Ordering::Relaxed), OF_ALL - 1);
+        assert_eq!(many.load(Ordering::Relaxed), IN_ALL - 1);
         assert_eq!(one.load(Ordering::Relaxed), 1);
     }
 }

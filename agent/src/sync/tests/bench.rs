@@ -119,7 +119,7 @@ impl Bench {
             .await
     }
 
-    /// Its certificate says `role`, its engine says `manager`.
+    /// An agent whose certificate is for `role`, and whose engine is that of a `manager` or not.
     pub(super) async fn agent_with(&self, id: &str, role: Role, manager: bool) -> Agent {
         self.start(id, role, manager, self.address(id)).await
     }
@@ -233,7 +233,7 @@ impl Bench {
     }
 }
 
-/// Of an engine that has a socket in `home`, and whose events have not broken off.
+/// The detector for an engine with a socket in `home`, whose event stream is open.
 async fn engine_restart(home: &TempDir, local: mpsc::Sender<LocalUpdate>) -> EngineRestart {
     let socket = home.path().join("docker.sock");
     drop(UnixListener::bind(&socket).unwrap());
@@ -265,7 +265,7 @@ fn traffic(new: u64) -> Stats {
 }
 
 impl Frozen {
-    /// From now on nothing passes, and nobody is told.
+    /// From now on nothing passes, and neither side is notified.
     pub(super) fn freeze(&self) {
         self.cut.send_replace(true);
     }

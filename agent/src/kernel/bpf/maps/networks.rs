@@ -10,7 +10,7 @@ use lb_abi::service::{Port, Source};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-/// Which clients may use which restricted port.
+/// Networks of clients that may use restricted ports.
 pub(crate) struct Networks(&'static str, LpmTrie<MapData, Pod<Source>, u32>);
 
 impl Networks {

@@ -1,13 +1,13 @@
-//! Reading maps that programs write at the same time.
+//! Walks over maps that programs write at the same time.
 //!
-//! The kernel begins a walk anew when the key that it stands at was removed. A flood of new flows
-//! removes keys as fast as anybody can read them, so that a walk might never end and see the
-//! same keys over and over: every walk here has an end, and what it keeps has a size.
+//! The kernel begins a walk again when its current key was removed. A flood of new flows removes keys as fast as
+//! they can be read, so that a walk might never end and see the same keys over and over: the steps of every walk
+//! and the entries that it keeps are bounded.
 
 use super::{Failure, Plain, Table, absent, failed};
 use std::collections::BTreeMap;
 
-/// Twice the largest map is enough for every walk that gets on at all.
+/// Limit on the steps of a walk: twice the entries of the largest map.
 pub(super) const STEPS: usize = 2 * lb_abi::limits::FLOWS as usize;
 
 impl<K: Plain, V: Plain> Table<K, V> {

@@ -48,8 +48,8 @@ impl BpfKernel {
     /// # Errors
     /// When a map could not be read.
     pub fn replies(&self) -> Result<BTreeMap<Tuple, RevNat>, ObserveError> {
-        let mut replies = self.entries("LB_REV_NAT_EMB")?;
-        replies.extend(self.entries("LB_REV_NAT")?);
+        let mut replies: BTreeMap<Tuple, RevNat> = self.entries("LB_REV_NAT_EMB")?;
+        replies.append(&mut self.entries("LB_REV_NAT")?);
         Ok(replies)
     }
 

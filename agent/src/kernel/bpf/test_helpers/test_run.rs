@@ -48,7 +48,7 @@ impl<'a> Arrival<'a> {
 pub struct TestRunResult {
     /// The program's decision.
     pub action: Action,
-    /// Its bytes afterwards.
+    /// The frame after the program, as bytes.
     pub frame: Vec<u8>,
 }
 
@@ -67,7 +67,7 @@ pub enum Action {
     Other(u32),
 }
 
-/// Why a test run failed.
+/// Errors of a test run.
 #[derive(Debug, Error)]
 pub enum TestRunError {
     /// The object has no such program.

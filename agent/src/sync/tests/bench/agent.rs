@@ -1,4 +1,4 @@
-//! A running agent, fed by hand.
+//! A running agent whose sources are the test's.
 
 use crate::certs::testing::{Authority, Role};
 use crate::sync::{Announcer, ClusterView, LocalStats};
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// A running agent, and the hands that cluster it.
+/// A running agent, with the senders of its sources.
 pub(in crate::sync::tests) struct Agent {
     pub(in crate::sync::tests) cluster: ClusterView,
     pub(in crate::sync::tests) announcer: Announcer,
@@ -80,12 +80,12 @@ impl Agent {
         timeout(SOON, seen).await.expect("in time").unwrap();
     }
 
-    /// From now on it has no datapath, and no counters.
+    /// Takes away the reader of counters, as before the datapath is loaded.
     pub(in crate::sync::tests) fn has_no_datapath(&self) {
         self.local_stats.send_replace(None);
     }
 
-    /// As the engine does it: a new certificate, and `/info` says so.
+    /// Promotes the node as its engine does: by a new certificate and `/info`.
     pub(in crate::sync::tests) async fn promote(&self, authority: &Authority) {
         authority.write(self.home(), &self.id, Role::Manager);
         self.info.send_modify(|info| {

@@ -1,9 +1,9 @@
-//! Those who come to a manager's acceptor.
+//! Clients of a manager's acceptor.
 
 use super::{Agent, Bench};
 use crate::certs;
 use crate::sync::PEER_TIMEOUT;
-use crate::sync::tls::{self, Client, DialError, Whom};
+use crate::sync::tls::{self, Client, DialError, ExpectedPeer};
 use lb_core::ids::NodeId;
 use lb_wire::proto::{ClusterStatsRequest, Hello, Up, up};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tonic::Status;
 
-/// What became of someone who came to a manager's acceptor.
+/// Result of a client's attempt at a manager's acceptor.
 #[derive(Debug, Default)]
 pub(in crate::sync::tests) struct Knock {
     pub(in crate::sync::tests) dial: Option<DialError>,
@@ -28,16 +28,16 @@ impl Knock {
     }
 }
 
-/// What comes of a call, to one who waits no longer than agents do. Whoever is hung up on after the
-/// handshake, because of the certificate, may get no answer at all: once in some thousand times,
-/// the HTTP/2 client does not notice that its connection has ended.
+/// Result of a call, with the time limit of agents. A client whose connection is closed after the handshake, because
+/// of its certificate, may get no answer at all: once in some thousand times, the HTTP/2 client does not notice that
+/// its connection has ended.
 async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     let late = |_| Err(Status::deadline_exceeded("no answer"));
     timeout(PEER_TIMEOUT, call).await.unwrap_or_else(late)
 }
 
 impl Bench {
-    /// Connects to `manager` with the certificates in `home`, whichever Swarm they are of.
+    /// Connects to `manager` with the certificates in `home`, which may be of any Swarm.
     pub(in crate::sync::tests) async fn dial(
         &self,
         home: &TempDir,
@@ -45,16 +45,16 @@ impl Bench {
     ) -> Result<Client, DialError> {
         let identity = certs::load(home.path()).unwrap();
         let id = NodeId(manager.id.clone());
-        let whom = Whom {
+        let expected = ExpectedPeer {
             cluster: "cluster1",
             node: &id,
         };
         let host = manager.address.to_string();
-        let dialled = tls::reach(&identity, whom, &host, self.port).await;
+        let dialled = tls::connect(&identity, expected, &host, self.port).await;
         dialled.map(|(client, _)| client)
     }
 
-    /// Comes to `manager` with the certificates in `home`.
+    /// Tries both calls at `manager` with the certificates in `home`.
     pub(in crate::sync::tests) async fn try_connect(
         &self,
         home: &TempDir,
@@ -87,7 +87,7 @@ impl Bench {
         }
     }
 
-    /// Whether `manager` hangs up on someone without a certificate.
+    /// Does `manager` hang up on a client without a certificate?
     pub(in crate::sync::tests) async fn knock_without_certificate(&self, manager: &Agent) -> bool {
         use rustls::pki_types::{CertificateDer, pem::PemObject};
         let mut roots = rustls::RootCertStore::empty();

@@ -1,4 +1,4 @@
-//! How far another node's word goes.
+//! Limits on reports of other nodes.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What nodes say of how they serve.
+//! Reports of nodes about their datapaths.
 
 use super::*;
 use lb_core::token::TokenKey;
@@ -13,7 +13,7 @@ fn by_what_nodes_serve_is_known_of_those_that_said_so() {
     state.take(Input::Hello("far".into(), hello), NOW);
     state.own_datapath(OwnDatapath::default());
     let ebpf = OwnDatapath {
-        datapath: "ebpf",
+        datapath: Some("ebpf"),
         token_keys: None,
     };
     let by = |state: &mut State, node: &str| {
@@ -58,7 +58,7 @@ fn keys_are_those_that_a_node_said_last_and_go_only_where_it_serves_without() {
     assert_eq!(told(Some("ebpf"), keys(2)), Some(keys(2)));
     assert_eq!(told(Some("ipvs"), None), Some(None));
     state.own_datapath(OwnDatapath {
-        datapath: "ebpf",
+        datapath: Some("ebpf"),
         token_keys: keys(5),
     });
     let view = state.view(NOW).unwrap();

@@ -1,8 +1,8 @@
-//! Who is waited for before he gets connections.
+//! Tasks that must be ready before they get connections.
 
 use super::*;
 
-/// Who may get connections, by the view in force.
+/// Tasks that may get connections, by the current view.
 fn takes(state: &State) -> Vec<String> {
     let snapshot = &state.published.snapshot;
     let tasks = snapshot.tasks.iter();
