@@ -1,6 +1,6 @@
 //! Devices, IPv4 routes and rules of a network namespace, by `rtnetlink(7)`.
 //!
-//! Of routes and rules only ours are listed: those that bear [`PROTOCOL`](crate::ids::PROTOCOL).
+//! Of routes and rules only those of one [`Owner`] are listed, and only for it are any made.
 
 mod batch;
 mod device;
@@ -23,6 +23,18 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
 
+/// The index of `lo`, the first device of every network namespace.
+pub const LO: u32 = 1;
+
+/// The marks by which one program's objects are told from those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The `rtm_protocol` of its routes and the `FRA_PROTOCOL` of its rules.
+    pub protocol: u8,
+    /// The `IFLA_IFALIAS` of its devices.
+    pub ifalias: &'static str,
+}
+
 /// How often a list is asked for that changes while it is read.
 const TRIES: usize = 8;
 
@@ -30,6 +42,7 @@ const TRIES: usize = 8;
 #[derive(Debug)]
 pub struct Routes {
     socket: NetlinkSocket,
+    owner: Owner,
 }
 
 impl Routes {
@@ -37,11 +50,11 @@ impl Routes {
     ///
     /// # Errors
     /// When there is no socket.
-    pub fn open() -> Result<Self, Error> {
+    pub fn open(owner: Owner) -> Result<Self, Error> {
         let mut socket = NetlinkSocket::open(NETLINK_ROUTE).map_err(Error::Socket)?;
         // So that of a million routes of a routing daemon none needs to be read.
         socket.strict().map_err(Error::Socket)?;
-        Ok(Self { socket })
+        Ok(Self { socket, owner })
     }
 
     fn list(

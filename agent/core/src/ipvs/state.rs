@@ -40,7 +40,7 @@ pub struct NodeConfig {
 /// A route into the tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EncapRoute {
-    /// The tunnel's number for it, 24 bits: [`super::RETURN_ID`], or a task's tag.
+    /// The tunnel's number for it, 24 bits: [`super::ids::RETURN_ID`], or a task's tag.
     pub id: u32,
     /// The node at its end.
     pub node: Ipv4Addr,

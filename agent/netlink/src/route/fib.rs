@@ -1,6 +1,5 @@
 //! A route in the host's IPv4 tables (FIB) as a value.
 
-use crate::ids::PROTOCOL;
 use ipnet::Ipv4Net;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
@@ -13,7 +12,7 @@ use std::net::Ipv4Addr;
 /// The table that is asked after the host's own addresses (`RT_TABLE_MAIN`).
 pub const MAIN: u32 = 254;
 
-/// A route of swarmlb's: to a network, by a device, without a gateway.
+/// A route: to a network, by a device, without a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Route {
     /// The table that it is in.
@@ -86,11 +85,11 @@ impl Route {
         }
     }
 
-    pub(super) fn message(&self) -> RouteMessage {
+    pub(super) fn message(&self, protocol: u8) -> RouteMessage {
         let mut message = RouteMessage::default();
         message.header.address_family = AddressFamily::Inet;
         message.header.destination_prefix_length = self.to.prefix_len();
-        message.header.protocol = RouteProtocol::from(PROTOCOL);
+        message.header.protocol = RouteProtocol::from(protocol);
         // Tables above 255 are named by an attribute.
         message.header.table = u8::try_from(self.table).unwrap_or_default();
         (message.header.kind, message.header.scope) = match self.kind {
@@ -123,10 +122,10 @@ impl Route {
         message
     }
 
-    /// What a message tells, if it is a route as ours are.
-    pub(super) fn read(message: &RouteMessage) -> Option<Self> {
+    /// What a message tells, if it is a route as [`Route`] can say, with this protocol number.
+    pub(super) fn read(message: &RouteMessage, protocol: u8) -> Option<Self> {
         let header = &message.header;
-        if header.protocol != RouteProtocol::from(PROTOCOL)
+        if header.protocol != RouteProtocol::from(protocol)
             || header.address_family != AddressFamily::Inet
             || header.tos != 0
         {

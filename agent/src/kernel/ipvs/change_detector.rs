@@ -1,8 +1,8 @@
 //! Detects changes of the kernel's objects at less cost than reading all of them.
 
 use super::IpvsError;
+use super::routes::Monitor;
 use lb_netlink::nft::{self, Generation};
-use lb_netlink::routes::Monitor;
 use lb_netlink::socket::NetlinkSocket;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};

@@ -1,5 +1,6 @@
 //! Traffic through this node: IPVS's own counters and its table of connections.
 
+use super::ruleset;
 use super::services::service_key;
 use super::{IpvsError, observe};
 use crate::kernel::clock::now;
@@ -15,7 +16,6 @@ use lb_core::report::Counters;
 use lb_core::report::build::FlowTable;
 use lb_datapath::model::Memory;
 use lb_netlink::ipvs::{Connection, DestNow, Ipvs, Protocol, Stats, Timeouts, connections};
-use lb_netlink::ruleset;
 use lb_netlink::socket::NetlinkSocket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use std::collections::{BTreeMap, BTreeSet};
