@@ -6,8 +6,8 @@
 //!                           ipvs::State (have) ┴─ plan ──> [ipvs::Op]
 //! ```
 //!
-//! The common [`crate::state::State`] says what is to be served; IPVS can't keep its keys and
-//! tables, so what it keeps is a state of its own kind, which follows from that one (ADR 0012).
+//! IPVS has no place for task keys or tables: the common [`crate::state::State`] is lowered to [`State`] before
+//! planning (ADR 0012).
 
 mod allocator;
 mod apply;

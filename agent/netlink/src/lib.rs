@@ -1,7 +1,7 @@
-//! The kernel's own languages, as far as IPVS needs them: messages as typed values, and a
-//! socket that waits for the answer.
+//! Netlink messages as typed values, and a socket that waits for the answer: IPVS, nf_tables, devices, routes and
+//! rules, and clsact.
 //!
-//! It knows the kernel's formats and nothing of Swarm: no service, task or node is named here.
+//! It knows the kernel's formats and nothing of swarmlb: no Swarm service, task or node is named here.
 
 pub mod clsact;
 pub mod ipvs;

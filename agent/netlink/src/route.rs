@@ -35,7 +35,7 @@ pub struct Owner {
     pub ifalias: &'static str,
 }
 
-/// How often a list is asked for that changes while it is read.
+/// How many times a list that changes while it is read is requested.
 const TRIES: usize = 8;
 
 /// Speaks with the kernel about devices, routes and rules.
@@ -46,7 +46,7 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// In the network namespace of the calling thread; stays there.
+    /// Opens a socket in the network namespace of the calling thread, and stays there.
     ///
     /// # Errors
     /// When there is no socket.

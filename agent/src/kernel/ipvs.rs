@@ -109,7 +109,7 @@ impl IpvsKernel {
         keys.map_err(|error| observe("keys of tunnel packets", error))
     }
 
-    /// Are there no signs that something changed since all was observed? Some changes leave none.
+    /// Whether nothing seems to have changed since the last observation. Some changes leave no trace.
     ///
     /// # Errors
     /// When the kernel can't be asked.
@@ -118,7 +118,7 @@ impl IpvsKernel {
         same.map_err(|error| observe("signs of changes", error))
     }
 
-    /// What can't be had on this kernel.
+    /// Capabilities that this kernel lacks.
     #[must_use]
     pub fn degraded(&self) -> Vec<Problem> {
         self.degraded.clone()
@@ -262,7 +262,7 @@ fn observe(object: &str, error: IpvsError) -> ObserveError {
     }
 }
 
-/// Does IPVS know any?
+/// Whether IPVS has connections.
 fn has_connections() -> bool {
     ipvs::connections().is_ok_and(|mut all| all.next().is_some())
 }

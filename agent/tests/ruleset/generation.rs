@@ -2,8 +2,8 @@
 
 use crate::namespace::in_namespace;
 use crate::ruleset::{device, elements, put};
-use lb_netlink::nft;
 use agent::kernel::ipvs::ruleset::*;
+use lb_netlink::nft;
 use lb_netlink::socket::NetlinkSocket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Numbers, addresses and names by which the IPVS path's objects in the kernel are told from those of others, and from
 //! each other. All of them are here.
 //!
-//! Route addresses and those of the hairpin are out of 240.0.0.0/4, which nobody routes (RFC 1112, section 4: reserved),
-//! and never leave a node.
+//! Route addresses and those of the hairpin are out of 240.0.0.0/4, which nobody routes (RFC 1112, section 4:
+//! reserved), and never leave a node.
 
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -17,7 +17,7 @@ pub const TABLE_NAME: &str = "swarmlb";
 
 /// The tunnel to the other nodes: VXLAN-GPE, whose tunnel id (VNI) and far end come from routes.
 pub const TUNNEL: &str = "swlb0";
-/// What the tunnel adds to a packet, in bytes: IPv4, UDP and VXLAN-GPE headers.
+/// Bytes of encapsulation: IPv4, UDP and VXLAN-GPE headers.
 pub const TUNNEL_BYTES: u32 = 20 + 8 + 8;
 /// The first number that is no tunnel id: a VNI has 24 bits.
 pub const TUNNEL_IDS: u32 = 1 << 24;
@@ -58,7 +58,7 @@ pub const SOURCE_TABLE: u32 = 5001;
 
 /// The bits of a mark that tell packets out of the tunnel from those of others.
 pub const TUNNEL_MASK: u32 = 0xfc00_0000;
-/// What the marks of all packets out of the tunnel have in the bits of [`TUNNEL_MASK`].
+/// Marks of packets out of the tunnel, in the bits of [`TUNNEL_MASK`].
 pub const TUNNEL_MARKS: u32 = 0x5000_0000;
 /// The mark of what came out of the tunnel and names no task that is here, or has no ports to tell by: fragments and
 /// ICMP errors.

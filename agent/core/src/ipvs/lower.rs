@@ -17,7 +17,7 @@ use lb_abi::service::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-/// What serves a state.
+/// IPVS objects that serve a state, with the owners of their addresses and ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lowered {
     /// The objects.

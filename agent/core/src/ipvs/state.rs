@@ -72,13 +72,13 @@ pub type DestinationKey = (Ipv4Addr, u16);
 /// How a virtual service reaches one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Destination {
-    /// How packets get there.
+    /// Forwarding method.
     pub method: Method,
     /// 1: new flows may go there; 0: only those that it has go on.
     pub weight: u32,
 }
 
-/// How packets get to a task.
+/// Forwarding method of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// Rewritten, to a task on this node.

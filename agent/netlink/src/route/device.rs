@@ -1,4 +1,4 @@
-//! Devices: looked at, made, changed and deleted.
+//! Reads, makes, changes and deletes devices.
 
 use super::batch::{self, Step};
 use super::{Error, Link, Operation, Routes, Setting, ipv4};
@@ -43,8 +43,8 @@ impl Routes {
         }
     }
 
-    /// Makes a VXLAN-GPE tunnel in external mode on all addresses of the host, with the owner's ifalias, and brings it up.
-    /// `port` is its UDP port, `mtu` in bytes.
+    /// Makes a VXLAN-GPE tunnel in external mode on all addresses of the host, with the owner's ifalias, and brings it
+    /// up. `port` is its UDP port, `mtu` in bytes.
     ///
     /// # Errors
     /// `EEXIST` if there is a device of that name, `EADDRINUSE` if the port is taken.

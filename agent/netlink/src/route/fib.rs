@@ -17,13 +17,13 @@ pub const MAIN: u32 = 254;
 pub struct Route {
     /// The table that it is in.
     pub table: u32,
-    /// Where to.
+    /// Destination network.
     pub to: Ipv4Net,
-    /// What becomes of the packets.
+    /// Whether packets are forwarded or delivered to this host.
     pub kind: Kind,
     /// The index of the device that they take.
     pub device: u32,
-    /// What a tunnel device is to do with the packets.
+    /// Encapsulation, for a route into a tunnel device in external mode.
     pub encap: Option<Encap>,
     /// Of routes to one network that with the lowest metric counts (`RTA_PRIORITY`). The kernel looks for
     /// what two routes have in common by device and metric, not by encapsulation, and each new one is
@@ -31,12 +31,12 @@ pub struct Route {
     pub metric: u32,
 }
 
-/// What becomes of a packet.
+/// Type of a route (`RTN_…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// It leaves.
+    /// Packets are forwarded by the device (`RTN_UNICAST`).
     Unicast,
-    /// It is for this host.
+    /// Packets are delivered to this host (`RTN_LOCAL`).
     Local,
 }
 
@@ -50,7 +50,7 @@ pub struct Encap {
 }
 
 impl Route {
-    /// To one address, in the main table, with metric 0.
+    /// A route to one address, in the main table, with metric 0.
     #[must_use]
     pub fn host(to: Ipv4Addr, device: u32, encap: Option<Encap>) -> Self {
         Self {
@@ -122,7 +122,7 @@ impl Route {
         message
     }
 
-    /// What a message tells, if it is a route as [`Route`] can say, with this protocol number.
+    /// Parses a message; `None` unless [`Route`] can express the route and it has this protocol number.
     pub(super) fn read(message: &RouteMessage, protocol: u8) -> Option<Self> {
         let header = &message.header;
         if header.protocol != RouteProtocol::from(protocol)

@@ -10,18 +10,18 @@ use std::fmt;
 pub struct Rule {
     /// Rules with lower preferences are asked first.
     pub preference: u32,
-    /// Which packets.
+    /// Packets that the rule matches.
     pub selector: Selector,
-    /// The table that they ask.
+    /// Table by which they are routed.
     pub table: u32,
 }
 
-/// Which packets a rule is about.
+/// Packets that a rule matches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Selector {
-    /// Those that came in by the device of this name, whether or not there is one.
+    /// Packets received on the device of this name, whether or not it exists.
     Iif(String),
-    /// Those whose mark, of which only the bits of `mask` count, is `value`.
+    /// Packets whose mark equals `value` in the bits of `mask`.
     Mark {
         /// The mark.
         value: u32,
@@ -56,7 +56,7 @@ impl Rule {
         message
     }
 
-    /// What a message tells, if it is a rule as [`Rule`] can say, with this protocol number.
+    /// Parses a message; `None` unless [`Rule`] can express the rule and it has this protocol number.
     pub(super) fn read(message: &RuleMessage, protocol: u8) -> Option<Self> {
         let header = &message.header;
         if header.action != RuleAction::ToTable

@@ -76,7 +76,7 @@ fn services() -> Option<u64> {
     Some(sign(&std::fs::read_to_string(SERVERS).ok()?))
 }
 
-/// Of all that the kernel tells, without how many connections there are (`ip_vs_info_seq_show`).
+/// Hash of `/proc/net/ip_vs` without its numbers of connections (`ip_vs_info_seq_show`).
 fn sign(told: &str) -> u64 {
     /// `-> ADDRESS:PORT FORWARD WEIGHT`.
     const LASTING: usize = 4;

@@ -52,7 +52,7 @@ pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) 
     }
 }
 
-/// What the kernel's sets hold. A node is trusted only if its replies find the way back, too.
+/// The elements that the kernel's sets hold. A peer counts only if its replies have a route back, too.
 pub(super) fn from_kernel(elements: &Elements) -> BTreeSet<Element> {
     let mut all = BTreeSet::new();
     all.extend(elements.bridges.iter().map(|index| Element::Bridge(*index)));
@@ -101,7 +101,7 @@ fn put<T: Ord>(set: &mut BTreeSet<T>, value: T, there: bool) {
     }
 }
 
-/// Is a virtual service ours?
+/// Whether a virtual service is swarmlb's.
 pub(super) fn is_ours(elements: &Elements, key: ServiceKey) -> bool {
     match key {
         ServiceKey::Address(address, at) => elements.owned.contains(&service(address, at)),

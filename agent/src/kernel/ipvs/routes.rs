@@ -1,9 +1,8 @@
-//! Which devices, routes and rules the IPVS datapath has, as one value; how the kernel's is seen, and the
-//! steps by which it changes.
+//! Devices, routes and rules of the IPVS path: as one value, as read from the kernel, and the operations that change
+//! them.
 //!
-//! A device is ours if it has one of our names and our ifalias. One with our name and another ifalias, or none, is
-//! a stranger's: it is never touched, and nothing is made in its stead. Every step may be taken again: that it
-//! has been taken already is no error.
+//! A device is swarmlb's if it has one of its names and its ifalias. One with such a name and another ifalias, or none,
+//! is never touched, and nothing is made in its place. All operations are idempotent.
 
 mod drift;
 mod encaps;
@@ -34,17 +33,17 @@ const OWNER: Owner = Owner {
 /// The datapath's devices, routes and rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteState {
-    /// To the other hosts.
+    /// Tunnel to the other nodes.
     pub tunnel: Option<Tunnel>,
-    /// For calls from the host itself.
+    /// Pair of devices for calls of the node itself.
     pub hairpin: Option<Hairpin>,
-    /// What goes into the tunnel: by route address, the tag and the host that it goes to.
+    /// Encapsulating routes, by route address.
     pub encaps: BTreeMap<Ipv4Addr, EncapRoute>,
-    /// What bears our number and belongs to nothing of the above.
+    /// Routes and rules with swarmlb's protocol number that belong to none of the above.
     pub orphans: BTreeSet<Orphan>,
 }
 
-/// A route or rule with our number that has no business to be there.
+/// A route or rule with swarmlb's protocol number that no wanted object needs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Orphan {
     /// A route.
@@ -59,7 +58,7 @@ pub struct RouteHandle {
     routes: Routes,
 }
 
-/// All that is ours or has our names.
+/// All devices, routes and rules that are swarmlb's or have its names.
 struct Seen {
     tunnel: Option<Link>,
     out: Option<Link>,
@@ -69,7 +68,7 @@ struct Seen {
 }
 
 impl RouteHandle {
-    /// That of the calling thread's network namespace.
+    /// Opens a handle in the calling thread's network namespace.
     ///
     /// # Errors
     /// When there is no socket.
@@ -78,7 +77,7 @@ impl RouteHandle {
         Ok(Self { routes })
     }
 
-    /// What the kernel has.
+    /// Reads the kernel's devices, routes and rules.
     ///
     /// # Errors
     /// [`Error::Foreign`] if a stranger's device has one of our names; or when the kernel does not tell.
@@ -100,7 +99,7 @@ impl RouteHandle {
         })
     }
 
-    /// Removes what belongs to nothing.
+    /// Removes orphans.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -145,7 +144,7 @@ impl RouteHandle {
         })
     }
 
-    /// Our device of that name.
+    /// swarmlb's device of that name.
     fn ours(&mut self, name: &'static str) -> Result<Option<Link>, Error> {
         match self.routes.link(name)? {
             Some(link) if link.ifalias.as_deref() != Some(IFALIAS) => {
@@ -167,7 +166,7 @@ impl RouteHandle {
         gone(self.routes.delete_rule(rule))
     }
 
-    /// Takes away what stands in the way of a device as wanted.
+    /// Sets a device's IPv4 settings, and brings it up.
     fn settle(
         &mut self,
         link: &Link,
@@ -185,7 +184,7 @@ impl RouteHandle {
     }
 }
 
-/// That there is nothing to delete is as wanted.
+/// Treats "nothing to delete" as success.
 fn gone(answer: Result<(), lb_netlink::route::Error>) -> Result<(), Error> {
     match answer {
         Err(error) if error.only(&[Errno::ENODEV, Errno::ENOENT, Errno::ESRCH]) => Ok(()),

@@ -72,7 +72,7 @@ pub const TABLE_BRIDGE: TableName = TableName {
     name: TABLE_NAME,
 };
 
-/// What the rules follow from.
+/// Parameters of the ruleset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
     /// The address on which this node is called by itself.

@@ -53,7 +53,7 @@ pub(super) fn lock(owners: &Mutex<Owners>) -> MutexGuard<'_, Owners> {
     owners.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads what IPVS counts and remembers.
+/// Reads IPVS's counters and connections.
 pub struct IpvsStats {
     owners: Arc<Mutex<Owners>>,
 }
@@ -241,7 +241,7 @@ fn add(sum: &mut Counters, more: &Counters) {
     sum.bytes_out += more.bytes_out;
 }
 
-/// What is left for tasks that are gone. The two were not read at the same moment.
+/// Counters of tasks that are gone: the whole without `part`. The two were not read at the same moment.
 fn minus(whole: &Counters, part: &Counters) -> Counters {
     Counters {
         new: whole.new.saturating_sub(part.new),

@@ -1,10 +1,10 @@
-//! How an existing object differs from the wanted one.
+//! Differences between existing devices, routes and rules and the wanted ones.
 
 use lb_netlink::route::{Link, Route, Rule, Setting};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// One thing that is wrong. What is wanted has none.
+/// One difference. The wanted state has none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Drift {
     /// One end of the pair is missing, or is another's end.
@@ -24,7 +24,7 @@ pub enum Drift {
 }
 
 impl Drift {
-    /// Can only a new device be without it?
+    /// Whether only a new device removes the difference.
     pub(super) fn needs_new(&self) -> bool {
         matches!(self, Self::Unpaired | Self::Kind(_) | Self::Ends)
     }
@@ -63,7 +63,7 @@ pub(super) fn of_device(
     down.into_iter().chain(other).collect()
 }
 
-/// What is wrong, at the end of a line.
+/// Appends the differences to a line.
 pub(super) fn list(drift: &BTreeSet<Drift>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     drift.iter().try_for_each(|drift| write!(f, "; {drift}"))
 }

@@ -20,7 +20,7 @@ fn kernel_route(route_address: Ipv4Addr, encap: EncapRoute, device: u32) -> Rout
     }
 }
 
-/// Takes those routes that lead into the tunnel from those given.
+/// Removes the routes into the tunnel from those given, and returns them.
 pub(super) fn take(
     tunnel: Option<&Link>,
     routes: &mut BTreeSet<Route>,

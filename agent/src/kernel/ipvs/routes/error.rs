@@ -4,7 +4,7 @@ use lb_netlink::route;
 use std::net::Ipv4Addr;
 use thiserror::Error;
 
-/// What went wrong, and with what.
+/// Error of the IPVS path's devices, routes and rules.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The kernel did not do or tell something.

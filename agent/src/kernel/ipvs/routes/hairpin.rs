@@ -19,7 +19,7 @@ const IN: [(Setting, u32); 2] = [(Setting::Forwarding, 1), (Setting::RpFilter, 0
 pub struct Hairpin {
     /// The longest packet, in bytes.
     pub mtu: u32,
-    /// What is wrong with it; nothing, where it is wanted.
+    /// Differences from the wanted hairpin; empty in a wanted one.
     pub drift: BTreeSet<Drift>,
 }
 
@@ -33,7 +33,7 @@ impl Hairpin {
         }
     }
 
-    /// What is there of it; takes its routes from those given.
+    /// Reads the hairpin; removes its routes from those given.
     pub(super) fn read(
         out: Option<&Link>,
         inward: Option<&Link>,

@@ -14,7 +14,7 @@ const GROUPS: [u32; 3] = [1, 7, 8];
 pub struct Monitor(Socket);
 
 impl Monitor {
-    /// Of the calling thread's network namespace, from now on.
+    /// Listens in the calling thread's network namespace, from now on.
     ///
     /// # Errors
     /// When there is no socket.

@@ -10,9 +10,10 @@ use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Senders out of the tunnel are clients from anywhere, whose way back is by the uplink, or this host itself,
-/// which called another one: no reason to drop them. Where the host has strict checks for all devices (`net.ipv4.conf.all.rp_filter`), marks are part of
-/// the question, and lead to the table in which everyone is reached by the tunnel.
+/// IPv4 settings of the tunnel's device. Reverse-path filtering is off: client addresses have no route through the
+/// tunnel, and a sender may be this host itself, which called another node. Where the host filters strictly on all
+/// devices (`net.ipv4.conf.all.rp_filter`), the mark is part of the lookup, and leads to the table in which everyone is
+/// reached by the tunnel.
 const SETTINGS: [(Setting, u32); 4] = [
     (Setting::Forwarding, 1),
     (Setting::RpFilter, 0),
@@ -27,7 +28,7 @@ pub struct Tunnel {
     pub port: u16,
     /// The longest packet that goes in, in bytes.
     pub mtu: u32,
-    /// What is wrong with it; nothing, where it is wanted.
+    /// Differences from the wanted tunnel; empty in a wanted one.
     pub drift: BTreeSet<Drift>,
 }
 
@@ -42,7 +43,7 @@ impl Tunnel {
         }
     }
 
-    /// What is there; takes its routes and rules from those given.
+    /// Reads the tunnel; removes its routes and rules from those given.
     pub(super) fn read(
         link: &Link,
         routes: &mut BTreeSet<Route>,

@@ -1,5 +1,4 @@
-//! What shows that a tunnel packet comes from the node whose address it bears: 24 bits in the header of VXLAN-GPE that
-//! only nodes know.
+//! Rules for cookies, which authenticate tunnel packets: 24 bits in the header of VXLAN-GPE that only nodes know.
 //!
 //! ```text
 //!           0                   1                   2                   3
@@ -7,9 +6,9 @@
 //!  UDP + 12 |            number (VNI)                   | cookie, 8 b |
 //! ```
 //!
-//! The kernel's own VXLAN sends these bits as zeros and takes nothing else (draft-ietf-nvo3-vxlan-gpe: reserved), so they
-//! are written behind the device and cleared before it. Nothing is computed for a packet: whose cookie is what follows
-//! from keys, and is in sets.
+//! The kernel's own VXLAN sends these bits as zeros and takes nothing else (draft-ietf-nvo3-vxlan-gpe: reserved), so
+//! they are written behind the device and cleared before it. Nothing is computed per packet: the
+//! agent derives the cookies from keys and puts them into sets.
 
 use super::keys::{Expressions, KEY, KeyField, VALUE, transport};
 use super::line::{Line, line, named};

@@ -1,4 +1,4 @@
-//! Are the rules the right ones? The tables bear a digest that follows from their rules.
+//! Verifies the ruleset: the tables bear a digest of their definition.
 
 use super::elements::Elements;
 use super::rules::definition;

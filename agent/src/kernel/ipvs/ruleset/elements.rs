@@ -1,4 +1,4 @@
-//! All elements of the sets: as a value, as a change between two values, and as the kernel lists them.
+//! All elements of the sets: as a value, as changes between two values, and as read from the kernel.
 
 use super::set_element::{Allowed, Bits, Cookie, Endpoint, Service, SetElement, Tag};
 use super::sets::{
@@ -14,26 +14,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// All that is put into sets, but for the lease.
+/// Elements of all sets that the agent fills, without the lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Elements {
-    /// All virtual services by address that are ours, for whoever has to find them again.
+    /// swarmlb's virtual services by address, as a record for the next agent.
     pub owned: BTreeSet<Service>,
-    /// All virtual services by mark that are ours, likewise.
+    /// swarmlb's virtual services by mark, as a record for the next agent.
     pub marks: BTreeSet<u32>,
     /// Virtual services that get packets.
     pub vips: BTreeSet<Service>,
     /// Tasks of this node, as they answer: only that goes back to other nodes, and nothing else looks at it.
     pub answers: BTreeSet<Service>,
-    /// Those whose answers connection tracking has to see.
+    /// Tasks whose replies connection tracking has to see.
     pub tracked: BTreeSet<Service>,
     /// Ports on which the node answers calls from itself.
     pub published: BTreeSet<Port>,
     /// Ports of tasks whose replies go straight to clients, whichever node those called.
     pub direct: BTreeSet<Port>,
-    /// Ports that not everybody may call.
+    /// Restricted ports.
     pub restricted: BTreeSet<Port>,
-    /// Who may call them.
+    /// Networks that may use restricted ports.
     pub allowed: BTreeSet<Allowed>,
     /// Indexes of this node's bridges.
     pub bridges: BTreeSet<u32>,
@@ -41,20 +41,20 @@ pub struct Elements {
     pub peers: BTreeMap<Ipv4Addr, Ipv4Addr>,
     /// Addresses on which other nodes are called, with the route addresses of those.
     pub origins: BTreeMap<Ipv4Addr, Ipv4Addr>,
-    /// What tunnel packets of other nodes have to bear, one of these each.
+    /// Cookies of other nodes: each of their tunnel packets bears one.
     pub cookies: BTreeSet<Cookie>,
-    /// What tunnel packets to other nodes bear.
+    /// Cookies of tunnel packets to other nodes.
     pub sent: BTreeMap<Ipv4Addr, Bits>,
-    /// The keys from which that follows.
+    /// Token keys from which this node's cookies follow.
     pub keys: Option<TokenKeys>,
-    /// Behind which ports of bridges tasks of this node are.
+    /// Tasks of this node with their ports of bridges.
     pub endpoints: BTreeSet<Endpoint>,
-    /// What names this node's tasks in the tunnel, with their marks.
+    /// Tags and ports of this node's tasks, with their marks.
     pub tags: BTreeMap<Tag, u32>,
 }
 
 impl Elements {
-    /// All ports on which somebody is answered.
+    /// All ports that are served.
     #[must_use]
     pub fn ports(&self) -> BTreeSet<Port> {
         let steered = self.vips.iter().map(|service| service.port);
@@ -94,7 +94,7 @@ impl Elements {
         all.0
     }
 
-    /// What the kernel has; nothing without the tables.
+    /// Reads the elements from the kernel; empty without the tables.
     ///
     /// # Errors
     /// When the kernel can't be asked.
@@ -221,7 +221,7 @@ pub fn lease(time: Duration) -> Vec<Change> {
     each.collect()
 }
 
-/// How long the lease still lasts; nothing if it is over.
+/// Time left of the lease; `None` if it is over.
 ///
 /// # Errors
 /// When the kernel can't be asked.

@@ -21,7 +21,7 @@ use super::timeouts::{ENDED, EXCHANGE, OPENING_FOR};
 use lb_abi::{TCP, UDP};
 use lb_netlink::nft::SetName;
 
-/// Where flows are.
+/// Maps of flows, by transport protocol.
 const FLOWS: [(u8, SetName); 2] = [(TCP, CALLS), (UDP, DATAGRAMS)];
 /// The flow of the packet that an ICMP error is about: sent by the client.
 const COMPLAINT: [KeyField; 4] = [

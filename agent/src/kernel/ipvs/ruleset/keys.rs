@@ -48,11 +48,11 @@ pub(super) enum KeyField {
     SourcePort,
     DestinationPort,
     TunnelId,
-    /// These bytes.
+    /// Any bytes of the packet.
     Field(Payload),
     /// The source port with these bits turned over.
     OtherPort(u16),
-    /// Of the packet that an ICMP error is about.
+    /// Transport protocol of the packet that an ICMP error is about.
     AboutTransport,
     AboutSource,
     AboutSourcePort,

@@ -28,17 +28,17 @@ fn name(device: &str) -> Vec<u8> {
     bytes
 }
 
-/// It came in on this device.
+/// Received on this device.
 pub(super) fn from(device: &str) -> Expressions {
     equal(Expression::Meta(Meta::InName, KEY), name(device))
 }
 
-/// It leaves by this device.
+/// Leaves by this device.
 pub(super) fn by(device: &str) -> Expressions {
     equal(Expression::Meta(Meta::OutName, KEY), name(device))
 }
 
-/// It came in on one of these devices.
+/// Received on one of these devices.
 pub(super) fn from_any(devices: SetName) -> Expressions {
     vec![
         Expression::Meta(Meta::InIndex, KEY),
@@ -67,7 +67,7 @@ pub(super) fn destination_port(port: u16) -> Expressions {
     equal(Expression::Payload(DESTINATION_PORT, KEY), bytes)
 }
 
-/// Its destination begins with these bits.
+/// Destined to an address of this network.
 pub(super) fn destination_in(network: Ipv4Net) -> Expressions {
     vec![
         Expression::Payload(DESTINATION, KEY),
@@ -76,27 +76,27 @@ pub(super) fn destination_in(network: Ipv4Net) -> Expressions {
     ]
 }
 
-/// It is for an address of this host.
+/// Destined to an address of this host.
 pub(super) fn to_here() -> Expressions {
     address_type(Address::Destination, Comparison::Equal, LOCAL)
 }
 
-/// It is for an address of the device that it came in on.
+/// Destined to an address of the device on which it was received.
 pub(super) fn to_device() -> Expressions {
     address_type(Address::DestinationOnDevice, Comparison::Equal, LOCAL)
 }
 
-/// It is not for one other host: for this one, or for many.
+/// Not destined to a single other host: to this one, or to many.
 pub(super) fn to_no_other() -> Expressions {
     address_type(Address::Destination, Comparison::Unequal, UNICAST)
 }
 
-/// Its sender has an address of this host.
+/// Sent from an address of this host.
 pub(super) fn of_here() -> Expressions {
     address_type(Address::Source, Comparison::Equal, LOCAL)
 }
 
-/// Its sender has none.
+/// Sent from an address that is none of this host's.
 pub(super) fn of_elsewhere() -> Expressions {
     address_type(Address::Source, Comparison::Unequal, LOCAL)
 }
@@ -109,7 +109,7 @@ fn address_type(which: Address, how: Comparison, number: u32) -> Expressions {
     ]
 }
 
-/// It came in on the device that leads to its sender.
+/// Received on the device by which its sender is reached.
 pub(super) fn by_the_way_back() -> Expressions {
     equal(Expression::WayBack(KEY), vec![1])
 }
@@ -123,7 +123,7 @@ pub(super) fn of_a_process() -> Expressions {
     ]
 }
 
-/// Its mark begins with this byte, as it lies in memory.
+/// The mark does not begin with this byte, as it lies in memory.
 pub(super) fn not_marked_with(first: u8) -> Expressions {
     vec![
         Expression::Meta(Meta::Mark, KEY),
@@ -132,7 +132,7 @@ pub(super) fn not_marked_with(first: u8) -> Expressions {
     ]
 }
 
-/// It is an ICMP message about a packet of this transport protocol.
+/// An ICMP error about a packet of this transport protocol.
 pub(super) fn about(number: u8) -> Expressions {
     /// Version 4, five words.
     const PLAIN: u8 = 0x45;
@@ -163,22 +163,22 @@ pub(super) fn is_not_in(set: SetName, parts: &[KeyField]) -> Expressions {
     look(set, parts, Found::Absent)
 }
 
-/// It is in the map, and its value is there for what comes behind.
+/// The key is in the map; its value is loaded into `VALUE`.
 pub(super) fn value_of(map: SetName, parts: &[KeyField]) -> Expressions {
     look(map, parts, Found::Value(VALUE))
 }
 
-/// It is in the map of addresses. Old kernels know no way to ask that but for the value.
+/// The key is in the map of addresses. Old kernels can't test that without loading the value.
 pub(super) fn in_map(map: SetName, parts: &[KeyField]) -> Expressions {
     has_other_than(map, parts, Ipv4Addr::BROADCAST)
 }
 
-/// It is of a TCP connection that is known.
+/// Belongs to a TCP connection that is known.
 pub(super) fn known_connection() -> Expressions {
     in_map(CALLS, &CONNECTION)
 }
 
-/// It is in the map of addresses, with one.
+/// The key is in the map of addresses, with an address other than 0.0.0.0.
 pub(super) fn has_address(map: SetName, parts: &[KeyField]) -> Expressions {
     has_other_than(map, parts, Ipv4Addr::UNSPECIFIED)
 }
@@ -190,7 +190,7 @@ fn has_other_than(map: SetName, parts: &[KeyField], value: Ipv4Addr) -> Expressi
     expressions
 }
 
-/// It is in the map of ports: no value of that is 0.
+/// The key is in the map of ports, of which no value is 0.
 pub(super) fn has_port(map: SetName, parts: &[KeyField]) -> Expressions {
     let mut expressions = value_of(map, parts);
     expressions.push(Expression::Compare(VALUE, Comparison::Unequal, vec![0; 2]));

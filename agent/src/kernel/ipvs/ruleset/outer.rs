@@ -16,7 +16,7 @@ fn to_tunnel(params: &Params) -> Expressions {
     [udp, matches::destination_port(params.tunnel_port)].concat()
 }
 
-/// For another node's tunnel.
+/// Destined to another node's tunnel.
 fn to_peer(params: &Params) -> Expressions {
     [
         to_tunnel(params),

@@ -1,4 +1,4 @@
-//! Clients that meet themselves at a task.
+//! Port remapping: two connections of one client (same source port) that would share a 4-tuple at the task.
 //!
 //! A client may use one port for two connections at once, as long as those are to different
 //! addresses or ports. Where both lead to the same port of the same task, the task and IPVS could
@@ -34,7 +34,7 @@ const FOUND: [&str; 7] = [
 
 /// The way back is there for so much longer than the way there: who is led there always comes back.
 const LONGER: Duration = Duration::from_secs(60);
-/// Where the checksum of TCP is in its header.
+/// Offset of the checksum in a TCP header.
 const CHECKSUM: u8 = 16;
 
 /// A chain for what opens a connection. Replies of tasks that answer past the node that was called
@@ -77,7 +77,7 @@ pub(super) fn found() -> impl Iterator<Item = (&'static str, Vec<Line>)> {
     })
 }
 
-/// Is the connection known by another port?
+/// The connection is known by another port.
 pub(super) fn has_remap() -> Expressions {
     has_port(REMAPPED_PORTS, &CONNECTION)
 }

@@ -48,7 +48,7 @@ pub fn definition(params: &Params) -> Vec<Change> {
 
 type Base = Option<(ChainKind, Hook, i32)>;
 
-/// All chains: one that others go to is before them.
+/// All chains; a chain comes before those that refer to it.
 fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
     let filter = |hook, priority| Some((ChainKind::Filter, hook, priority));
     let nat = |hook, priority| Some((ChainKind::Nat, hook, priority));
@@ -151,7 +151,7 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
     all
 }
 
-/// What there is most of comes first.
+/// The main chain; rules for the most frequent packets come first.
 fn raw(params: &Params) -> Vec<Line> {
     let mut all = vec![
         line([from(TUNNEL), statements::goto("arrived")]),

@@ -16,7 +16,7 @@ pub struct Service {
     pub port: Port,
 }
 
-/// Who may call a port. The kernel refuses a network of a port that is within another one of it.
+/// A network that may use a restricted port. The kernel refuses one within another network of the port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Allowed {
     /// The port.
@@ -25,7 +25,7 @@ pub struct Allowed {
     pub network: Ipv4Net,
 }
 
-/// What names a task in the tunnel.
+/// Identifies a task in the tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag {
     /// The tunnel id: 24 bits.
@@ -34,7 +34,7 @@ pub struct Tag {
     pub port: Port,
 }
 
-/// What tunnel packets of a peer bear.
+/// A cookie that tunnel packets of a peer may bear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cookie {
     /// The peer's address.

@@ -27,32 +27,32 @@ fn compare_flags(looked_at: u8, how: Comparison, bits: u8) -> Expressions {
     expressions
 }
 
-/// It opens a TCP connection.
+/// Opens a connection (SYN).
 pub(super) fn opens() -> Expressions {
     flags(FIN | SYN | RST | ACK, SYN)
 }
 
-/// It is TCP, and opens none.
+/// TCP that opens no connection.
 pub(super) fn opens_not() -> Expressions {
     compare_flags(FIN | SYN | RST | ACK, Comparison::Unequal, SYN)
 }
 
-/// It is the last of its sender in a TCP connection.
+/// Ends its sender's half of a connection (FIN or RST).
 pub(super) fn ends() -> Expressions {
     compare_flags(FIN | RST, Comparison::Unequal, 0)
 }
 
-/// It is amid a TCP connection.
+/// Neither opens nor ends a connection.
 pub(super) fn goes_on() -> Expressions {
     flags(FIN | SYN | RST, 0)
 }
 
-/// It is that, and has all that its sender had to say: the last acknowledgement of a connection never is.
+/// Neither opens nor ends a connection, and pushes data: the last acknowledgement of a connection never does.
 pub(super) fn says() -> Expressions {
     flags(FIN | SYN | RST | PSH, PSH)
 }
 
-/// It answers that.
+/// Answers a SYN (SYN and ACK).
 pub(super) fn answers() -> Expressions {
     flags(SYN | ACK, SYN | ACK)
 }

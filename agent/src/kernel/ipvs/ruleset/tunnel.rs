@@ -39,7 +39,7 @@ pub(super) fn inner() -> Vec<Line> {
     ]
 }
 
-/// For a task of this node, but for the following.
+/// Packets out of the tunnel for tasks of this node.
 pub(super) fn arrived() -> Vec<Line> {
     let mut all = vec![
         line([matches::marked(RETURN_MARK), goto("returned")]),

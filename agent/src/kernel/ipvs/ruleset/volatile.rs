@@ -11,7 +11,7 @@ use lb_netlink::socket::NetlinkSocket;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What there is about connections to ports that are published no more, to be taken out.
+/// Changes that delete elements about connections to ports that are no longer published.
 ///
 /// # Errors
 /// When the kernel can't be asked.
@@ -45,7 +45,7 @@ pub fn remains(socket: &mut NetlinkSocket, gone: &BTreeSet<Port>) -> Result<Vec<
     Ok(all)
 }
 
-/// What is in the sets that packets fill, and the lease, to be put into new tables.
+/// Changes that add the elements of sets that packets fill, and the lease, to new tables.
 ///
 /// # Errors
 /// When the kernel can't be asked.
@@ -79,7 +79,7 @@ pub fn volatile(socket: &mut NetlinkSocket) -> Result<Vec<Change>, Error> {
     Ok(all)
 }
 
-/// Are there flows among these?
+/// Whether the changes add flows.
 #[must_use]
 pub fn knows_flows(changes: &[Change]) -> bool {
     let mut all = changes.iter();
