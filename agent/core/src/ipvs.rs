@@ -6,19 +6,19 @@
 //!                           ipvs::State (have) ┴─ plan ──> [ipvs::Op]
 //! ```
 //!
-//! The common [`crate::state::State`] says what is to be served; IPVS can't keep its keys and
-//! tables, so what it keeps is a state of its own kind, which follows from that one (ADR 0012).
+//! IPVS has no place for task keys or tables: the common [`crate::state::State`] is lowered to [`State`] before
+//! planning (ADR 0012).
 
+mod allocator;
 mod apply;
 mod cookie;
-mod ids;
+pub mod ids;
 mod lower;
 mod op;
 mod plan;
 mod state;
 
 pub use apply::apply_all;
-pub use ids::{PEER_ROUTE_ADDRESSES, RETURN_ID, TASK_MARKS, TASK_ROUTE_ADDRESSES};
 pub use lower::{Lowered, lower};
 pub use op::Op;
 pub use plan::plan;

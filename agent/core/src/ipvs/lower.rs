@@ -1,7 +1,8 @@
 //! From the wanted state to the IPVS objects that serve it.
 
+use super::allocator::{self, Allocator};
 use super::cookie;
-use super::ids::{self, Allocator, RETURN_ID};
+use super::ids::RETURN_ID;
 use super::state::{
     Destination, DestinationKey, Element, EncapRoute, Method, NodeConfig, Scheduler, ServiceKey,
     State, VirtualService,
@@ -16,7 +17,7 @@ use lb_abi::service::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-/// What serves a state.
+/// IPVS objects that serve a state, with the owners of their addresses and ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lowered {
     /// The objects.
@@ -46,11 +47,11 @@ pub fn lower(want: &state::State, node: &Node) -> Lowered {
     let endpoints = want.endpoints.iter();
     out.elements
         .extend(endpoints.map(|(address, port)| Element::Endpoint(*address, *port)));
-    let mut allocator = ids::peers();
+    let mut peers = allocator::peers();
     out.keys = cookie::own_keys(want, &settings);
     for (peer, keys) in &want.peers {
-        let route_address = allocator
-            .allocate(ids::spread((*peer).into()), *peer)
+        let route_address = peers
+            .allocate(allocator::spread((*peer).into()), *peer)
             .into();
         let route = EncapRoute {
             id: RETURN_ID,
@@ -103,8 +104,8 @@ impl<'a> Lowering<'a> {
         Self {
             want,
             tasks,
-            route_addresses: ids::tasks(),
-            marks: ids::marks(),
+            route_addresses: allocator::tasks(),
+            marks: allocator::marks(),
             out: Lowered::default(),
         }
     }
@@ -171,9 +172,10 @@ impl<'a> Lowering<'a> {
     ) -> DestinationKey {
         let destination = (backend.address.get().into(), frontend.target.get());
         // A port and a key are not more than 64 bits' worth of hash.
-        let hash = task.0 ^ ids::spread(u32::from(port.number.get()) << 8 | u32::from(port.proto));
+        let hash =
+            task.0 ^ allocator::spread(u32::from(port.number.get()) << 8 | u32::from(port.proto));
         let mark = self.marks.allocate(hash, (task, port));
-        let tag = ids::tag(task);
+        let tag = allocator::tag(task);
         let target = Port::new(frontend.target, port.proto);
         let elements = &mut self.out.state.elements;
         elements.insert(if self.want.tracked.contains(&Key(frontend.service)) {
@@ -203,7 +205,7 @@ impl<'a> Lowering<'a> {
     fn elsewhere(&mut self, port: Port, task: Key, backend: &Backend) -> DestinationKey {
         let route_address = self.route_addresses.allocate(task.0, task).into();
         let route = EncapRoute {
-            id: ids::tag(task),
+            id: allocator::tag(task),
             node: backend.address.get().into(),
         };
         self.out.state.routes.insert(route_address, route);

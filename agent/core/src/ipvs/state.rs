@@ -40,7 +40,7 @@ pub struct NodeConfig {
 /// A route into the tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EncapRoute {
-    /// The tunnel's number for it, 24 bits: [`super::RETURN_ID`], or a task's tag.
+    /// The tunnel's number for it, 24 bits: [`super::ids::RETURN_ID`], or a task's tag.
     pub id: u32,
     /// The node at its end.
     pub node: Ipv4Addr,
@@ -72,13 +72,13 @@ pub type DestinationKey = (Ipv4Addr, u16);
 /// How a virtual service reaches one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Destination {
-    /// How packets get there.
+    /// Forwarding method.
     pub method: Method,
     /// 1: new flows may go there; 0: only those that it has go on.
     pub weight: u32,
 }
 
-/// How packets get to a task.
+/// Forwarding method of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// Rewritten, to a task on this node.

@@ -123,7 +123,7 @@ fn fib(flags: u32, result: u32, to: Register) -> Vec<Attribute> {
 }
 
 fn set_address(field: Payload, from: Register) -> Vec<Attribute> {
-    /// Where an IPv4 header has its checksum.
+    /// Offset of the checksum in an IPv4 header.
     const IPV4_CHECKSUM: u8 = 10;
     let mut all = set_summed(field, IPV4_CHECKSUM, from);
     let flags = NFT_PAYLOAD_L4CSUM_PSEUDOHDR;

@@ -3,14 +3,14 @@
 use super::uapi::*;
 use std::fmt;
 
-/// What packets a table sees.
+/// Address family of a table: the packets that it sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// IPv4.
     Ip,
     /// IPv6.
     Ip6,
-    /// All that comes in on a device.
+    /// Every packet that comes in on a device.
     Netdev,
     /// Frames that bridges of this host pass on, or hand to it.
     Bridge,

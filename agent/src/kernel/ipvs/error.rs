@@ -1,6 +1,7 @@
 //! Errors of the IPVS path.
 
-use lb_netlink::{ipvs, nft, routes, socket};
+use super::routes;
+use lb_netlink::{ipvs, nft, socket};
 use thiserror::Error;
 
 /// Why the IPVS path can't serve, or a step failed.

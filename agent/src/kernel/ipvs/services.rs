@@ -1,13 +1,13 @@
 //! Converts virtual services and destinations between the core's types and the kernel's.
 
 use super::elements::{is_ours, own};
+use super::ruleset::Elements;
 use super::{IpvsError, IpvsKernel};
 use lb_abi::Be16;
 use lb_abi::service::Port;
 use lb_core::ipvs::{Destination, DestinationKey, Method, Scheduler, ServiceKey, VirtualService};
 use lb_netlink::ipvs::{self, Dest, Family, Flags, Name, Protocol, Service, ServiceId};
 use lb_netlink::nft;
-use lb_netlink::ruleset::Elements;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
