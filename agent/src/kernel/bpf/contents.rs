@@ -4,7 +4,7 @@ use super::maps::{Plain, Table, observe_error, pinned};
 use super::{BpfKernel, Failure};
 use aya::maps::{Map, MapError, PerCpuArray};
 use lb_abi::counters::Reason;
-use lb_abi::flow::{FirstPiece, Flow, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::flow::{FirstFragment, Flow, Fragments, RevNat, SnatEntry, Tuple};
 use lb_abi::service::{AffinityKey, AffinityValue, Port};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
 use lb_core::ids::Key;
@@ -38,11 +38,11 @@ impl BpfKernel {
         Ok(replies)
     }
 
-    /// First pieces of packets that came in pieces.
+    /// First fragments of packets.
     ///
     /// # Errors
     /// When the map could not be read.
-    pub fn fragments(&self) -> Result<BTreeMap<Fragments, FirstPiece>, ObserveError> {
+    pub fn fragments(&self) -> Result<BTreeMap<Fragments, FirstFragment>, ObserveError> {
         all(&self.maps.fragments)
     }
 

@@ -14,7 +14,7 @@ use super::pod::Pod;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuHashMap};
 use lb_abi::Be32;
 use lb_abi::counters::Counters;
-use lb_abi::flow::{FirstPiece, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::flow::{FirstFragment, Fragments, RevNat, SnatEntry, Tuple};
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
@@ -62,7 +62,7 @@ pub(crate) struct Maps {
     pub(crate) flows: Flows,
     pub(crate) answering: Table<Tuple, RevNat>,
     pub(crate) replies: Table<Tuple, RevNat>,
-    pub(crate) fragments: Table<Fragments, FirstPiece>,
+    pub(crate) fragments: Table<Fragments, FirstFragment>,
     pub(crate) calls: Table<SockRevNatKey, SockRevNatValue>,
     pub(crate) callers: Table<Tuple, SnatEntry>,
     /// There may be counters that no task has: an agent ended, or a step failed, halfway.
