@@ -11,18 +11,18 @@ use lb_abi::Be32;
 /// Address family of IPv4 in the kernel's API.
 pub(crate) const AF_INET: u8 = 2;
 
-/// What the routes say.
+/// Result of a look-up in the host's routes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum FibResult {
     /// Next hop and its MAC address are known.
-    Whole,
-    /// The next hop's MAC address is not.
-    WithoutNeighbour,
-    /// There is none that the host would forward by.
-    None,
+    NextHop,
+    /// There is a next hop, whose MAC address is not known.
+    NoNeighbour,
+    /// There is no route by which the host would forward.
+    NoRoute,
 }
 
-/// A question for the way to a destination, then its answer.
+/// Parameters of a route look-up, and its result once it was asked for.
 pub(crate) struct Fib(Lookup);
 
 impl Fib {
@@ -40,14 +40,14 @@ impl Fib {
 
     /// Asks. `context` is that of the program.
     #[inline(always)]
-    pub(crate) fn ask(&mut self, context: *mut c_void) -> Way {
+    pub(crate) fn ask(&mut self, context: *mut c_void) -> FibResult {
         let size = size_of::<Lookup>() as i32;
         // SAFETY: the context is the kernel's own, and it writes no more than `size` bytes.
         let found = unsafe { bpf_fib_lookup(context, &raw mut self.0, size, 0) };
         match u32::try_from(found) {
-            Ok(BPF_FIB_LKUP_RET_SUCCESS) => Way::Whole,
-            Ok(BPF_FIB_LKUP_RET_NO_NEIGH) => Way::WithoutNeighbour,
-            _ => Way::None,
+            Ok(BPF_FIB_LKUP_RET_SUCCESS) => FibResult::NextHop,
+            Ok(BPF_FIB_LKUP_RET_NO_NEIGH) => FibResult::NoNeighbour,
+            _ => FibResult::NoRoute,
         }
     }
 

@@ -60,7 +60,7 @@ pub fn lb_uplink_tc(context: TcContext) -> i32 {
     act(&mut frame, verdict, Side::Clients)
 }
 
-/// What tasks send out of `docker_gwbridge`.
+/// Packets that tasks send out of `docker_gwbridge`.
 #[classifier]
 pub fn lb_bridge_tc(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
@@ -68,7 +68,7 @@ pub fn lb_bridge_tc(context: TcContext) -> i32 {
     act(&mut frame, verdict, Side::Containers)
 }
 
-/// What a container sends, at its port of a bridge.
+/// Packets that a container sends, at its port of a bridge.
 #[classifier]
 pub fn lb_port_tc(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
@@ -83,7 +83,7 @@ pub fn lb_port_tc(context: TcContext) -> i32 {
     }
 }
 
-/// What the host itself sends out of an uplink.
+/// Packets that the host itself sends out of an uplink.
 #[classifier]
 pub fn lb_uplink_egress(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
@@ -91,7 +91,7 @@ pub fn lb_uplink_egress(context: TcContext) -> i32 {
     act(&mut frame, verdict, Side::Clients)
 }
 
-/// What the hooks of cgroups return: the call goes on.
+/// Return value of cgroup hooks: the call goes on.
 const GO_ON: i32 = 1;
 /// The call fails: `EPERM`.
 const REFUSED: i32 = 0;
@@ -205,7 +205,7 @@ fn bridge_apart(frame: &mut TcFrame) -> u64 {
     bridge(frame, &Maps).bits()
 }
 
-/// Whom a hook hears from.
+/// Kind of sender whose packets a hook sees.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Clients,

@@ -16,7 +16,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::LpmTrie;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap};
 use lb_abi::counters::{Counters, Reason};
-use lb_abi::flow::{FirstPiece, Flow, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::flow::{FirstFragment, Flow, Fragments, RevNat, SnatEntry, Tuple};
 use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
@@ -45,7 +45,7 @@ static LB_TOKEN_KEYS: Array<TokenKeys> = Array::pinned(1, 0);
 #[map]
 static LB_FRONTENDS: HashMap<Port, Frontend> =
     HashMap::pinned(limits::FRONTENDS, BPF_F_NO_PREALLOC);
-/// Whose turn it is, per published port: apart from the frontend, so that replacing that keeps the turn.
+/// Round-robin counters, by published port: apart from the frontend, so that replacing it keeps the counter.
 #[map]
 static LB_RR: HashMap<Port, u64> = HashMap::pinned(limits::FRONTENDS, BPF_F_NO_PREALLOC);
 /// Tables of tasks that take new flows.
@@ -90,10 +90,11 @@ static LB_REV_NAT: LruHashMap<Tuple, RevNat> = LruHashMap::pinned(limits::FLOWS,
 /// Flows that are opening, as tasks see them.
 #[map]
 static LB_REV_NAT_EMB: LruHashMap<Tuple, RevNat> = LruHashMap::pinned(limits::EMBRYONIC, 0);
-/// First pieces of packets that come in pieces.
+/// First fragments of packets.
 #[map]
-static LB_FRAGMENTS: LruHashMap<Fragments, FirstPiece> = LruHashMap::pinned(limits::FRAGMENTS, 0);
-/// What processes on the node asked for, by where their sockets are pointed instead.
+static LB_FRAGMENTS: LruHashMap<Fragments, FirstFragment> =
+    LruHashMap::pinned(limits::FRAGMENTS, 0);
+/// Addresses and ports that processes on the node asked for, by those that their sockets are pointed to instead.
 #[map]
 static LB_SOCK_REV_NAT: LruHashMap<SockRevNatKey, SockRevNatValue> =
     LruHashMap::pinned(limits::SOCK_REV_NAT, 0);
@@ -125,7 +126,7 @@ pub(crate) struct NextHop {
 }
 
 impl NextHop {
-    /// What is remembered of the way from `source` to `destination`, if it was looked up in this
+    /// MAC addresses for packets from `source` to `destination`, if they were looked up in this
     /// tick: what changes about it is heard of within the second.
     #[inline(always)]
     pub(crate) fn known(source: Be32, destination: Be32, link: u32) -> Option<[[u8; 6]; 2]> {

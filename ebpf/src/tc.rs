@@ -1,7 +1,7 @@
 //! A packet as tc sees it: possibly several merged into one, its checksum possibly left to the hardware.
 #![expect(unsafe_code, reason = "some fields and helpers have no safe wrapper")]
 
-use crate::fib::{AF_INET, Fib, Way};
+use crate::fib::{AF_INET, Fib, FibResult};
 use crate::maps::Maps;
 use crate::xdp::bytes;
 use aya_ebpf::EbpfContext;
@@ -67,7 +67,7 @@ impl TcFrame {
 #[inline(never)]
 fn past(context: *mut __sk_buff, link: u32, [source, destination]: &[Be32; 2]) -> i32 {
     let mut back = Fib::new(link, *destination, *source);
-    if back.ask(context.cast()) == Way::None || Maps.uplink(back.link()).is_some() {
+    if back.ask(context.cast()) == FibResult::NoRoute || Maps.uplink(back.link()).is_some() {
         return TC_ACT_UNSPEC;
     }
     // SAFETY: plain numbers.
@@ -80,7 +80,7 @@ fn past(context: *mut __sk_buff, link: u32, [source, destination]: &[Be32; 2]) -
 fn leave(context: *mut __sk_buff, link: u32, [source, destination]: &[Be32; 2]) -> i32 {
     let mut fib = Fib::new(link, *source, *destination);
     // Without a neighbour the kernel finds one while it redirects.
-    if fib.ask(context.cast()) == Way::None {
+    if fib.ask(context.cast()) == FibResult::NoRoute {
         return 0;
     }
     // SAFETY: plain numbers, for which zero is valid.
@@ -198,7 +198,7 @@ impl Packet for TcFrame {
     #[inline(always)]
     fn leads(&mut self, source: Be32, destination: Be32) -> bool {
         let mut fib = Fib::new(self.link(), source, destination);
-        fib.ask(self.context.as_ptr()) != Way::None && fib.link() == self.link()
+        fib.ask(self.context.as_ptr()) != FibResult::NoRoute && fib.link() == self.link()
     }
 
     #[inline(always)]

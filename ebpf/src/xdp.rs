@@ -6,7 +6,7 @@
 
 pub(crate) mod bytes;
 
-use crate::fib::{Fib, Way};
+use crate::fib::{Fib, FibResult};
 use crate::maps::NextHop;
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::xdp_action;
@@ -14,8 +14,8 @@ use aya_ebpf::helpers::generated::bpf_xdp_adjust_head;
 use aya_ebpf::programs::XdpContext;
 use lb_abi::Be32;
 use lb_datapath::Packet;
+use lb_datapath::headers::Ethernet;
 use lb_datapath::packet::{Change, ETHERNET};
-use lb_datapath::parse::Ethernet;
 use lb_datapath::tunnel::OVERHEAD;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -129,7 +129,7 @@ impl Packet for XdpFrame {
         }
         let mut fib = Fib::new(link, source, destination);
         // Without a neighbour, or out of another device: tc goes on, where the kernel resolves.
-        if fib.ask(self.context.as_ptr()) != Way::Whole || fib.link() != link {
+        if fib.ask(self.context.as_ptr()) != FibResult::NextHop || fib.link() != link {
             return false;
         }
         self.next_hop = fib.macs();
@@ -140,7 +140,7 @@ impl Packet for XdpFrame {
     #[inline(always)]
     fn leads(&mut self, source: Be32, destination: Be32) -> bool {
         let mut fib = Fib::new(self.link(), source, destination);
-        fib.ask(self.context.as_ptr()) != Way::None && fib.link() == self.link()
+        fib.ask(self.context.as_ptr()) != FibResult::NoRoute && fib.link() == self.link()
     }
 
     #[inline(always)]

@@ -20,7 +20,7 @@ use crate::session::{Fallen, Session};
 use crate::views::{Memory, Viewed};
 use crate::{TASKS, alone, messages};
 
-/// What others' views may come later in an attack.
+/// Largest delay of other nodes' views during an attack.
 const LATER: Duration = Duration::from_millis(100);
 /// Megabytes that an attack may cost a manager's agent.
 const MEMORY: u64 = 100;

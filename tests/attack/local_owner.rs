@@ -18,7 +18,7 @@ fn a_directory_of_pins_that_somebody_else_made_is_refused_and_named() {
     if !shared::is_root() || by_ipvs() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let test = TestSwarm::up(Path::new(LAB), "lbowner", 1).unwrap();
     let node = test.swarm.manager().unwrap();
     test.swarm.load_agent().unwrap();
@@ -40,7 +40,7 @@ fn a_directory_of_pins_that_somebody_else_made_is_refused_and_named() {
     test.swarm.wait_for_agents().unwrap();
 }
 
-/// What all agents of the node said that are still known, those that ended included.
+/// Logs of all agents of the node that the engine still knows, those that ended included.
 fn logs(node: &Node) -> String {
     let all = ["ps", "--all", "--quiet", "--filter", "name=lb_agent"];
     let containers = node.docker(&all).unwrap();

@@ -12,18 +12,18 @@ use harness::{image, slow, wait};
 use lb_core::ids::Key;
 
 use crate::attacker::Nobody;
-use crate::fence::Fence;
 use crate::packet::{at, hex};
-use crate::{TASKS, alone, turn};
+use crate::restricted_service::RestrictedService;
+use crate::{TASKS, alone, shared_swarm};
 
 /// The label by which a service lets processes of the nodes reach its tasks themselves.
 const OPEN_TO_HOSTS: (&str, &str) = ("swarmlb.task-address", "true");
 
 #[test]
 fn what_a_user_of_a_node_forges_for_the_tunnel_reaches_no_task() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let nobody = Nobody::on(swarm.node("node1").unwrap());
-    Fence::around(&swarm, 8450).holds_against(|to, packets| {
+    RestrictedService::publish(&swarm, 8450).holds_against(|to, packets| {
         nobody.sends(to, packets);
     });
 }
@@ -80,7 +80,7 @@ fn datagrams_of_a_user_end_no_clients_connection() {
 /// Where a service does not open them, ports that it does not publish stay its own.
 #[test]
 fn a_port_that_a_task_does_not_publish_is_no_users_and_no_containers_of_any_node() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("private")
         .on_node("node2")
         .publish("8458:80")

@@ -14,16 +14,16 @@
 
 mod attacker;
 mod fallen_worker;
-mod fence;
 mod local_owner;
 mod local_user;
 mod messages;
 mod packet;
+mod restricted_service;
 mod scale;
 mod session;
 mod stranger_connections;
 mod stranger_flood;
-mod stranger_pieces;
+mod stranger_fragments;
 mod stranger_tunnel;
 mod tenant_answers;
 mod tenant_calls;
@@ -37,17 +37,17 @@ mod witness;
 use std::path::Path;
 
 use harness::acceptance::TASKS;
-use harness::shared::{self, Turn};
+use harness::shared::{self, SharedSwarm};
 
 /// Takes a laboratory down when its test process ends.
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
 
 /// The shared Swarm, or nothing where tests cannot run. Others may use it too.
-fn turn() -> Option<Turn> {
-    shared::is_root().then(|| shared::turn(Path::new(LAB), shared::together()))
+fn shared_swarm() -> Option<SharedSwarm> {
+    shared::is_root().then(|| shared::swarm(Path::new(LAB), shared::together()))
 }
 
 /// The shared Swarm, or nothing where tests cannot run. Nobody else uses this machine meanwhile.
-fn alone() -> Option<Turn> {
-    shared::is_root().then(|| shared::turn(Path::new(LAB), shared::alone()))
+fn alone() -> Option<SharedSwarm> {
+    shared::is_root().then(|| shared::swarm(Path::new(LAB), shared::alone()))
 }

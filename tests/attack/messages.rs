@@ -1,4 +1,4 @@
-//! What a node says to a manager's agent (`agent/proto/sync.proto`), built by hand: also what no
+//! Messages from a node to a manager's agent (`agent/proto/sync.proto`), built by hand: also those that no
 //! encoder would build.
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
     all
 }
 
-/// Who speaks, what it serves by, and all else that its message has.
+/// A Hello with the node's name, its datapath, and further fields.
 fn hello_with(node: &str, datapath: &[u8], rest: &[u8]) -> Bytes {
     let all = [
         field(1, node.as_bytes()),

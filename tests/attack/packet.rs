@@ -20,7 +20,7 @@ pub(crate) fn udp(from: SocketAddrV4, to: SocketAddrV4, payload: &[u8]) -> Vec<u
     packet
 }
 
-/// What opens a connection.
+/// A SYN.
 pub(crate) fn syn(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), TTL)
         .tcp(from.port(), to.port(), 1, 64_240)
@@ -30,8 +30,8 @@ pub(crate) fn syn(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     packet
 }
 
-/// A datagram in two pieces of this identification, the first with 8 bytes of header and 24 of payload.
-pub(crate) fn pieces(
+/// A datagram in two fragments of this identification, the first with 8 bytes of header and 24 of payload.
+pub(crate) fn fragments(
     from: SocketAddrV4,
     to: SocketAddrV4,
     identification: u16,

@@ -1,4 +1,4 @@
-//! How much load an attack makes: a tenth of what is promised to be borne, unless `SWARMLB_ATTACK=full`
+//! Load of an attack: a tenth of the load that swarmlb promises to bear, unless `SWARMLB_ATTACK=full`
 //! asks for all of it; in emulated guests a tenth again.
 
 use harness::slow;

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// More than a message takes.
 const HEARD: Duration = Duration::from_millis(1500);
 
-/// Who has taken over a worker: its files, its address, its network.
+/// An attacker who has taken over a worker: its files, its address, its network.
 #[derive(Clone)]
 pub(crate) struct Fallen {
     /// The node's id.

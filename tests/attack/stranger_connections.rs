@@ -18,7 +18,7 @@ use crate::{alone, messages};
 const CONNECTIONS: u32 = 5000;
 /// After less than that, a session without a heartbeat is over.
 const SILENCE: Duration = Duration::from_secs(4);
-/// What others' views may come later meanwhile.
+/// Largest delay of other nodes' views meanwhile.
 const LATER: Duration = Duration::from_millis(100);
 /// Megabytes.
 const MEMORY: u64 = 100;

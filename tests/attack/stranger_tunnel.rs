@@ -7,18 +7,18 @@ use harness::topology::CLIENT;
 use harness::traffic::http::Connection;
 
 use crate::attacker::Stranger;
-use crate::fence::Fence;
 use crate::packet::{at, syn, udp};
+use crate::restricted_service::RestrictedService;
 use crate::tunnel::{Kind, PORT, forged};
 use crate::witness::{asks, client_socket};
-use crate::{alone, scale, turn};
+use crate::{alone, scale, shared_swarm};
 
 #[test]
 fn what_a_stranger_forges_with_a_nodes_address_reaches_no_task() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let stranger = Stranger::of(&swarm);
     let liar = swarm.node("node1").unwrap().addr;
-    Fence::around(&swarm, 8410).holds_against(|to, packets| {
+    RestrictedService::publish(&swarm, 8410).holds_against(|to, packets| {
         for packet in packets {
             stranger.sends(&udp(at(liar, 50_000), to, packet));
         }
@@ -28,7 +28,7 @@ fn what_a_stranger_forges_with_a_nodes_address_reaches_no_task() {
 /// Whoever knows a task of his own names it for the port of somebody else's service, before a client comes.
 #[test]
 fn a_tunnel_packet_brings_no_client_to_a_task_of_another_service() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let own = ServiceSpec::named("thief")
         .on_node("node2")
         .publish("8411:80");
@@ -61,7 +61,7 @@ fn a_tunnel_packet_brings_no_client_to_a_task_of_another_service() {
 /// In the name of the task's own node, and in that of another one.
 #[test]
 fn a_reply_that_a_stranger_forges_reaches_no_client() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("questioned")
         .on_node("node2")
         .publish("8413:80/udp");

@@ -9,12 +9,12 @@ use harness::topology::CLIENT;
 
 use crate::attacker::in_container;
 use crate::packet::{at, hex, udp};
-use crate::turn;
+use crate::shared_swarm;
 use crate::witness::{asks, client_socket};
 
 #[test]
 fn a_container_answers_for_no_other() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("asked-here")
         .on_node("node1")
         .publish("8442:80/udp");

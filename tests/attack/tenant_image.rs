@@ -7,7 +7,7 @@ use harness::node::Node;
 use harness::service::{ServiceSpec, Task};
 use harness::swarm::Swarm;
 
-use crate::turn;
+use crate::shared_swarm;
 
 const LABEL: &str = "com.docker.swarm.task.id";
 
@@ -62,7 +62,7 @@ fn heard(swarm: &Swarm, node: &str, port: u16) {
 
 #[test]
 fn an_image_with_a_tasks_label_neither_answers_for_the_task_nor_ends_it() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("labelled")
         .on_node("node2")
         .publish("8450:80");

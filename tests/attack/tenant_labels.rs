@@ -14,7 +14,7 @@ use harness::swarm::Swarm;
 use harness::{slow, wait};
 use lb_core::report::Check;
 
-use crate::{TASKS, alone, turn};
+use crate::{TASKS, alone, shared_swarm};
 
 /// The node's own: a process listens there on node2 only.
 const LISTENER: u16 = 2222;
@@ -91,7 +91,7 @@ fn own_listener_answers(swarm: &Swarm, node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// What a node's `lbctl check` does not say of the ports that it does not serve.
+/// Ports that a node does not serve and that its `lbctl check` does not name.
 fn unnamed(node: &Node) -> Vec<String> {
     let check: Check = serde_json::from_value(node.report(&["check"]).unwrap()).unwrap();
     let said: Vec<_> = check
@@ -121,7 +121,7 @@ const PAIRS: usize = 20;
 
 #[test]
 fn a_later_service_takes_no_port_that_another_one_has_by_a_label() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = |name: &str, ports: &str| ServiceSpec::named(name).label("swarmlb.publish", ports);
     for _ in 0..PAIRS {
         let (victim, tasks) = served(&swarm, &spec("first", "8431:80"), 1);

@@ -13,11 +13,11 @@ use harness::swarm::Swarm;
 use harness::topology::CLIENT;
 
 use crate::attacker::from_container;
-use crate::fence::Fence;
 use crate::packet::{at, hex, udp};
+use crate::restricted_service::RestrictedService;
 use crate::tunnel::{Kind, PORT, forged, vxlan, vxlan_reply};
 use crate::witness::{SILENCE, asks, client_socket};
-use crate::{alone, turn};
+use crate::{alone, shared_swarm};
 
 /// Nobody's address.
 const INVENTED: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 66);
@@ -33,10 +33,10 @@ fn tenant<'a>(swarm: &'a Swarm, node: &str, port: u16) -> (Service<'a>, Task) {
 
 #[test]
 fn what_a_container_forges_for_the_tunnel_reaches_no_task() {
-    let Some(swarm) = turn() else { return };
-    let fence = Fence::around(&swarm, 8400);
+    let Some(swarm) = shared_swarm() else { return };
+    let restricted = RestrictedService::publish(&swarm, 8400);
     let (_service, attacker) = tenant(&swarm, "node1", 8401);
-    fence.holds_against(|to, packets| {
+    restricted.holds_against(|to, packets| {
         let said = from_container(&swarm, &attacker, to, packets);
         assert!(said.starts_with("sent "), "{said}");
     });
@@ -44,7 +44,7 @@ fn what_a_container_forges_for_the_tunnel_reaches_no_task() {
 
 #[test]
 fn a_reply_that_a_container_forges_reaches_no_client() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("asked")
         .on_node("node2")
         .publish("8402:80/udp");
@@ -64,7 +64,7 @@ fn a_reply_that_a_container_forges_reaches_no_client() {
 /// What comes back from a task is sent on to its client: not to whomever it names, from whomever it names.
 #[test]
 fn the_tunnel_sends_nothing_on_for_containers() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let (_service, attacker) = tenant(&swarm, "node1", 8404);
     let node = swarm.node("node2").unwrap();
     let tunnel = at(node.addr, PORT);
@@ -93,7 +93,7 @@ fn the_tunnel_sends_nothing_on_for_containers() {
     assert_eq!(said(&private).as_deref(), Some("honest"));
 }
 
-/// What a socket receives next.
+/// The next datagram of a socket.
 fn said(socket: &UdpSocket) -> Option<String> {
     let mut bytes = [0; 2048];
     let length = socket.recv(&mut bytes).ok()?;

@@ -1,4 +1,4 @@
-//! What nodes say to each other about clients' packets, forged: the payload of a datagram to the
+//! Forged tunnel packets: the payload of a datagram to the
 //! tunnel's port, in the forms of both datapaths. A form that a datapath does not speak is nothing
 //! to it, so whoever attacks sends all.
 
@@ -14,7 +14,7 @@ const GUESS: [u8; 3] = [0x5a, 0x3c, 0x99];
 /// The number of replies in the IPVS path's tunnel (`lb_core::ipvs::ids::RETURN_ID`).
 const RETURN: u32 = 0x80_0001;
 
-/// What a tunnel packet is for, as the eBPF path's header has it.
+/// Direction of a tunnel packet, as the eBPF path's header has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// To a task, for the published port.

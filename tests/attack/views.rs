@@ -1,4 +1,4 @@
-//! How soon a node's agent knows of a change, and how much memory a manager's agent takes meanwhile.
+//! Delay until a node's agent knows of a change, and memory of a manager's agent meanwhile.
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What a task received, told by itself, from inside of its container: nothing on the way there can
+//! Datagrams that a task received, reported by itself from inside of its container: nothing on the way there can
 //! hide it.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// What several rounds gave.
+/// Median, least and most of several rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -32,9 +32,9 @@ impl Spread {
 /// One table.
 #[derive(Debug, Serialize)]
 pub(crate) struct Table {
-    /// What it is about.
+    /// Heading of the table.
     pub(crate) title: String,
-    /// What its columns are called.
+    /// Headings of the columns.
     pub(crate) columns: Vec<&'static str>,
     /// A name, and a figure for each column.
     pub(crate) rows: Vec<Row>,

@@ -26,7 +26,7 @@ struct Machine {
     kernel: String,
     processor: String,
     cpus: usize,
-    /// How indirect calls are guarded, which every look-up in a map may pay for.
+    /// The kernel's guard of indirect calls, which every look-up in a map may pay for.
     indirect_branches: String,
 }
 

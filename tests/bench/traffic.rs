@@ -6,7 +6,7 @@
 //! reached through the published ports of node 2 and of node 1.
 
 mod agents;
-mod place;
+mod testbed;
 mod tools;
 
 use std::path::Path;
@@ -17,7 +17,7 @@ use harness::shared;
 
 use crate::effort::Effort;
 use crate::figures::{Cell, Row, Spread, Table};
-use place::{Place, Way};
+use testbed::{Testbed, Variant};
 use tools::Load;
 
 /// Takes the laboratory down when this process ends, however it does.
@@ -35,14 +35,14 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Table>> {
             .replicas(TASKS)
             .publish("8100:80");
         let service = swarm.service_create(&spec)?;
-        service.wait_for_tasks(TASKS, place::PATIENCE)?;
-        swarm.wait_until_served(&service.id, TASKS, place::PATIENCE)?;
+        service.wait_for_tasks(TASKS, testbed::PATIENCE)?;
+        swarm.wait_until_served(&service.id, TASKS, testbed::PATIENCE)?;
         agents.extend(agents::watch(swarm, "12 tasks, nothing to do", effort)?);
     }
-    let place = Place::prepare(swarm)?;
+    let testbed = Testbed::prepare(swarm)?;
     let mut rows = Vec::new();
     for load in Load::ALL {
-        rows.extend(each_way(&place, load, effort).with_context(|| load.name())?);
+        rows.extend(each_variant(&testbed, load, effort).with_context(|| load.name())?);
     }
     agents.extend(agents::watch(swarm, "after that load", effort)?);
     Ok(vec![
@@ -51,7 +51,7 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Table>> {
                 "Through a published port ({} rounds)",
                 effort.traffic_rounds
             ),
-            columns: vec!["what, which way", "a second", "of direct (least to most)"],
+            columns: vec!["load, variant", "a second", "of direct (least to most)"],
             rows,
         },
         Table {
@@ -62,29 +62,29 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Table>> {
     ])
 }
 
-/// One kind of load, by all ways in turn.
-fn each_way(place: &Place<'_>, load: Load, effort: Effort) -> Result<Vec<Row>> {
-    let mut rounds: [Vec<f64>; Way::ALL.len()] = Default::default();
+/// One kind of load, by all variants in turn.
+fn each_variant(testbed: &Testbed<'_>, load: Load, effort: Effort) -> Result<Vec<Row>> {
+    let mut rounds: [Vec<f64>; Variant::ALL.len()] = Default::default();
     for round in 0..=effort.traffic_rounds {
-        for (way, all) in Way::ALL.into_iter().zip(&mut rounds) {
+        for (variant, all) in Variant::ALL.into_iter().zip(&mut rounds) {
             let rate = load
-                .run(place, way, effort.bytes)
-                .with_context(|| way.name())?;
+                .run(testbed, variant, effort.bytes)
+                .with_context(|| variant.name())?;
             if round > 0 {
                 all.push(rate);
             }
         }
     }
     let [direct, ..] = &rounds;
-    let row = |(way, rates): (Way, &Vec<f64>)| {
+    let row = |(variant, rates): (Variant, &Vec<f64>)| {
         let ratios: Vec<f64> = rates.iter().zip(direct).map(|(a, b)| a / b).collect();
         Row {
-            name: format!("{}: {}", load.name(), way.name()),
+            name: format!("{}: {}", load.name(), variant.name()),
             cells: vec![
                 Cell::Number(Spread::of(rates).median, 0),
                 Cell::Spread(Spread::of(&ratios), 2),
             ],
         }
     };
-    Ok(Way::ALL.into_iter().zip(&rounds).map(row).collect())
+    Ok(Variant::ALL.into_iter().zip(&rounds).map(row).collect())
 }

@@ -1,4 +1,4 @@
-//! How long the machine's CPUs were busy, all together, by the kernel's own count.
+//! Time that the machine's CPUs were busy, all together, by the kernel's own count.
 
 use std::fs;
 

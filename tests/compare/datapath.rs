@@ -11,8 +11,8 @@ use harness::topology::CLIENT;
 use harness::{shell, wait};
 use serde_json::Value;
 
-use crate::place::{PATIENCE, Tasks};
-use crate::results::Way;
+use crate::results::Variant;
+use crate::tasks::{PATIENCE, Tasks};
 use crate::updates::{self, Rolling};
 
 const STACK_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/stack.yml");
@@ -20,24 +20,28 @@ const STACK_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/stack.y
 const CHOICE: &str = "${SWARMLB_DATAPATH:-auto}";
 
 /// Is this a datapath that the agent knows?
-pub(crate) fn is_known(way: Way) -> Result<bool> {
+pub(crate) fn is_known(variant: Variant) -> Result<bool> {
     let help = shell::stdout(Command::new(dist("swarmlb")?).args(["run", "--help"]))?;
-    Ok(match way {
+    Ok(match variant {
         // The only one of agents that offer no choice.
-        Way::Ebpf => true,
-        Way::Ipvs => help.contains("SWARMLB_DATAPATH") && help.contains("ipvs"),
-        Way::Direct | Way::Host | Way::Mesh => false,
+        Variant::Ebpf => true,
+        Variant::Ipvs => help.contains("SWARMLB_DATAPATH") && help.contains("ipvs"),
+        Variant::Direct | Variant::Host | Variant::Mesh => false,
     })
 }
 
 /// Deploys the stack, and returns once all agents serve all tasks.
 pub(crate) fn deploy(
     swarm: &Swarm,
-    way: Way,
+    variant: Variant,
     tasks: &Tasks<'_>,
     rolling: &Rolling<'_>,
 ) -> Result<()> {
-    let name = if way == Way::Ipvs { "ipvs" } else { "ebpf" };
+    let name = if variant == Variant::Ipvs {
+        "ipvs"
+    } else {
+        "ebpf"
+    };
     let text = fs::read_to_string(STACK_FILE).context(STACK_FILE)?;
     ensure!(text.contains(CHOICE), "{STACK_FILE} offers no datapaths");
     let file = swarm.dir().join("stack.yml");

@@ -19,7 +19,7 @@ use crate::results::{Latency, Rate};
 
 /// Connections at the same time, each with one request on its way.
 pub(crate) const CONNECTIONS: u32 = 8;
-/// Whatever is not answered by then has failed.
+/// A request without an answer after this time has failed.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// After a failure, before the next try.
 const PAUSE: Duration = Duration::from_millis(5);

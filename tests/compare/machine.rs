@@ -1,4 +1,4 @@
-//! What it is measured on, and of what.
+//! Machine and versions that were measured.
 
 use std::fs;
 use std::process::Command;

@@ -9,8 +9,8 @@ mod busy;
 mod datapath;
 mod load;
 mod machine;
-mod place;
 mod results;
+mod tasks;
 mod updates;
 
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use harness::lab_dir::Description;
 use harness::swarm::Swarm;
-use place::Tasks;
-use results::{Place, Results, Sample, Version, Way};
+use results::{Locality, Results, Sample, Variant, Version};
+use tasks::Tasks;
 use updates::Rolling;
 
 #[derive(Parser)]
@@ -31,10 +31,10 @@ struct Args {
     /// Where the results are written to, as JSON
     #[arg(long)]
     json: PathBuf,
-    /// How often each way is measured
+    /// Rounds: each measures every variant once
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// In how many of the rounds a service is updated by each way, stop-first and start-first
+    /// In how many of the rounds a service is updated by each variant, stop-first and start-first
     #[arg(long, default_value_t = 1)]
     updates: u32,
     /// Seconds that each measurement lasts; that of the latency four times as long
@@ -104,27 +104,27 @@ fn measure(swarm: &Swarm, args: &Args) -> Result<Results> {
         samples: Vec::new(),
         updates: Vec::new(),
     };
-    let mut datapaths = vec![Way::Ebpf, Way::Ipvs];
-    if !datapath::is_known(Way::Ipvs)? {
-        datapaths.retain(|way| *way != Way::Ipvs);
+    let mut datapaths = vec![Variant::Ebpf, Variant::Ipvs];
+    if !datapath::is_known(Variant::Ipvs)? {
+        datapaths.retain(|variant| *variant != Variant::Ipvs);
         let note = "The IPVS datapath is left out: this agent has none.";
         results.notes.push(note.to_owned());
     }
     for round in 1..=args.rounds {
         let begin = Instant::now();
         let updates = round <= args.updates;
-        for way in [Way::Direct, Way::Host, Way::Mesh] {
-            each_place(swarm, &tasks, (way, round), &mut results)?;
+        for variant in [Variant::Direct, Variant::Host, Variant::Mesh] {
+            each_locality(swarm, &tasks, (variant, round), &mut results)?;
         }
         if updates {
-            both_orders(&mut rolling, (Way::Mesh, round), &mut results)?;
+            both_orders(&mut rolling, (Variant::Mesh, round), &mut results)?;
         }
-        for way in &datapaths {
-            datapath::deploy(swarm, *way, &tasks, &rolling)?;
+        for variant in &datapaths {
+            datapath::deploy(swarm, *variant, &tasks, &rolling)?;
             settle();
-            each_place(swarm, &tasks, (*way, round), &mut results)?;
+            each_locality(swarm, &tasks, (*variant, round), &mut results)?;
             if updates {
-                both_orders(&mut rolling, (*way, round), &mut results)?;
+                both_orders(&mut rolling, (*variant, round), &mut results)?;
             }
             datapath::remove(swarm)?;
             settle();
@@ -135,9 +135,9 @@ fn measure(swarm: &Swarm, args: &Args) -> Result<Results> {
     Ok(results)
 }
 
-/// A rate well below what any way can do: a fifth of what the longest one does.
+/// A rate well below what any variant can do: a fifth of what the longest one does.
 fn rate(swarm: &Swarm, tasks: &Tasks<'_>, lasts: Duration) -> Result<u32> {
-    let peer = tasks.peer(Way::Mesh, Place::Remote);
+    let peer = tasks.peer(Variant::Mesh, Locality::Remote);
     let peer = peer.context("the mesh leads everywhere")?;
     let most = load::run(&swarm.client, async || load::kept(peer, lasts).await)?;
     #[expect(
@@ -150,23 +150,23 @@ fn rate(swarm: &Swarm, tasks: &Tasks<'_>, lasts: Duration) -> Result<u32> {
 }
 
 /// Everything but updates, one after the other.
-fn each_place(
+fn each_locality(
     swarm: &Swarm,
     tasks: &Tasks<'_>,
-    (way, round): (Way, u32),
+    (variant, round): (Variant, u32),
     results: &mut Results,
 ) -> Result<()> {
     let lasts = Duration::from_secs_f64(results.seconds);
-    for place in [Place::Local, Place::Remote] {
-        let Some(peer) = tasks.peer(way, place) else {
+    for locality in [Locality::Local, Locality::Remote] {
+        let Some(peer) = tasks.peer(variant, locality) else {
             continue;
         };
         let rate = results.rate;
         let all = async || {
             Ok(Sample {
                 round,
-                way,
-                place,
+                variant,
+                locality,
                 kept: load::kept(peer, lasts).await?,
                 new: load::new(peer, lasts).await?,
                 paced: load::paced(peer, rate, 4 * lasts).await?,
@@ -174,7 +174,7 @@ fn each_place(
             })
         };
         let sample = load::run(&swarm.client, all);
-        let sample = sample.with_context(|| format!("{way:?}, {place:?}: {peer}"))?;
+        let sample = sample.with_context(|| format!("{variant:?}, {locality:?}: {peer}"))?;
         eprintln!("{}", serde_json::to_string(&sample)?);
         results.samples.push(sample);
     }
@@ -183,13 +183,13 @@ fn each_place(
 
 fn both_orders(
     rolling: &mut Rolling<'_>,
-    (way, round): (Way, u32),
+    (variant, round): (Variant, u32),
     results: &mut Results,
 ) -> Result<()> {
     for order in ["stop-first", "start-first"] {
         let mut update = rolling
-            .update(way, order, results.update_rate)
-            .with_context(|| format!("{order} update by {way:?}"))?;
+            .update(variant, order, results.update_rate)
+            .with_context(|| format!("{order} update by {variant:?}"))?;
         update.round = round;
         eprintln!("{}", serde_json::to_string(&update)?);
         results.updates.push(update);

@@ -1,11 +1,11 @@
-//! What one comparison found, as it is written down: whoever draws it includes this file, too.
+//! Results of one comparison, as JSON. The program that draws them includes this file, too.
 
 use serde::{Deserialize, Serialize};
 
-/// How a client comes to a task.
+/// A datapath between the client and a task, with or without swarmlb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Way {
+pub(crate) enum Variant {
     /// Routed to the task's address on `docker_gwbridge`: what the machine gives.
     Direct,
     /// By a port that the engine publishes on the task's node (`mode=host`).
@@ -18,10 +18,10 @@ pub(crate) enum Way {
     Ipvs,
 }
 
-/// Whom the client calls.
+/// The node that the client calls, seen from the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Place {
+pub(crate) enum Locality {
     /// The node that has the task.
     Local,
     /// Another node.
@@ -31,11 +31,11 @@ pub(crate) enum Place {
 /// Everything that one run has found.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
-    /// What it was taken on.
+    /// The machine that it was measured on.
     pub(crate) machine: Machine,
-    /// What it was taken of.
+    /// The version of swarmlb.
     pub(crate) swarmlb: Version,
-    /// Every way once in each of them.
+    /// Number of rounds; each measures every variant once.
     pub(crate) rounds: u32,
     /// Seconds that each measurement lasts; that of the latency four times as long.
     pub(crate) seconds: f64,
@@ -45,9 +45,9 @@ pub(crate) struct Results {
     pub(crate) rate: u32,
     /// New connections per second while a service is updated.
     pub(crate) update_rate: u32,
-    /// What was left out, and why.
+    /// Variants that were left out, with reasons.
     pub(crate) notes: Vec<String>,
-    /// One for each way and place in each round.
+    /// One for each variant and locality in each round.
     pub(crate) samples: Vec<Sample>,
     /// One for each update.
     pub(crate) updates: Vec<Update>,
@@ -64,11 +64,11 @@ pub(crate) struct Machine {
     pub(crate) engine: String,
     /// As the kernel names it.
     pub(crate) processor: String,
-    /// How many of them.
+    /// Number of processors.
     pub(crate) cpus: usize,
 }
 
-/// What was measured.
+/// Version of swarmlb.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Version {
     /// Of the agent.
@@ -77,17 +77,19 @@ pub(crate) struct Version {
     pub(crate) commit: Option<String>,
 }
 
-/// One way in one round.
+/// One variant in one round.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Sample {
     pub(crate) round: u32,
-    pub(crate) way: Way,
-    pub(crate) place: Place,
+    #[serde(alias = "way")]
+    pub(crate) variant: Variant,
+    #[serde(alias = "place")]
+    pub(crate) locality: Locality,
     /// Requests per second on connections that stay.
     pub(crate) kept: Rate,
     /// Requests per second with a connection for each.
     pub(crate) new: Rate,
-    /// How long answers take at a fixed rate below what any way can do.
+    /// Times of answers at a fixed rate that every variant can serve.
     pub(crate) paced: Latency,
     /// Megabytes (10^6) per second from the task to the client, on one connection.
     pub(crate) bulk: f64,
@@ -121,7 +123,8 @@ pub(crate) struct Latency {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Update {
     pub(crate) round: u32,
-    pub(crate) way: Way,
+    #[serde(alias = "way")]
+    pub(crate) variant: Variant,
     /// `stop-first` or `start-first`.
     pub(crate) order: String,
     /// Seconds that it took.

@@ -10,11 +10,11 @@ use harness::image::{WHOAMI, WHOAMI_NEXT};
 use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
 use harness::traffic::load::{Load, Report};
-use harness::{lost, slow, wait};
+use harness::{cable_losses, slow, wait};
 use serde_json::Value;
 
-use crate::place::PATIENCE;
-use crate::results::{Update, Way};
+use crate::results::{Update, Variant};
+use crate::tasks::PATIENCE;
 
 /// The service's published port.
 pub(crate) const PORT: u16 = 8110;
@@ -60,7 +60,7 @@ impl<'a> Rolling<'a> {
     }
 
     /// Updates it to its other image under a load through all nodes; what came of the load.
-    pub(crate) fn update(&mut self, way: Way, order: &str, rate: u32) -> Result<Update> {
+    pub(crate) fn update(&mut self, variant: Variant, order: &str, rate: u32) -> Result<Update> {
         self.image = if self.image == WHOAMI {
             WHOAMI_NEXT
         } else {
@@ -90,11 +90,11 @@ impl<'a> Rolling<'a> {
         details(&report);
         eprintln!(
             "Lost by the wires so far: {:?}",
-            lost::by_wires(self.swarm)?
+            cable_losses::by_cables(self.swarm)?
         );
         Ok(Update {
             round: 0,
-            way,
+            variant,
             order: order.to_owned(),
             seconds,
             asked: report.answered() + report.failed,
@@ -119,7 +119,7 @@ impl<'a> Rolling<'a> {
     }
 }
 
-/// What a failed or a late request was, for whoever looks for its cause.
+/// Prints failed and late requests, for the search of their cause.
 fn details(report: &Report) {
     for failure in report.failures.iter().take(SHOWN) {
         eprintln!("{:?}: {failure:?}", failure.peer);

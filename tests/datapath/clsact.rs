@@ -28,7 +28,7 @@ fn agent(net: &Net) -> BpfKernel {
     kernel
 }
 
-/// What `tc` says, which must succeed; in the calling thread's network namespace.
+/// Output of a `tc` command, which must succeed; in the calling thread's network namespace.
 fn tc(words: &str) -> String {
     let output = Command::new("tc").args(words.split(' ')).output().unwrap();
     assert!(output.status.success(), "tc {words}: {output:?}");

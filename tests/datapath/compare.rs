@@ -1,10 +1,10 @@
-//! What the kernel's maps hold against the tables in memory, after every step.
+//! Comparison of the kernel's maps with the tables in memory, after every step.
 
 use agent::kernel::StatsReader as _;
 use std::collections::BTreeMap;
 
 use lb_abi::counters::Counters;
-use lb_abi::flow::{FirstPiece, Flow};
+use lb_abi::flow::{FirstFragment, Flow};
 use lb_abi::service::AffinityValue;
 use lb_core::ids::Key;
 
@@ -31,7 +31,7 @@ impl World {
             *self.memory.replies.borrow(),
             "replies, {when}"
         );
-        let ports = |fragments: &BTreeMap<_, FirstPiece>| -> BTreeMap<_, _> {
+        let ports = |fragments: &BTreeMap<_, FirstFragment>| -> BTreeMap<_, _> {
             let first = fragments.iter().map(|(key, first)| (*key, first.ports));
             first.collect()
         };

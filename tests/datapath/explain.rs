@@ -1,4 +1,4 @@
-//! What `lbctl explain`, `flows` and `drops` say of a node, against what its programs
+//! Answers of `lbctl explain`, `flows` and `drops`, against what a node's programs
 //! then do with the packet that was asked about.
 
 use agent::kernel::StatsReader as _;

@@ -1,4 +1,4 @@
-//! Which packets are one flow.
+//! Packets that belong to one flow.
 
 use lb_abi::flow::Tuple;
 use lb_abi::{Be16, Be32, TCP, UDP};

@@ -1,5 +1,5 @@
-//! What a tenant, a process, a stranger on the network or a node that has fallen would have the
-//! tunnel do: nothing of it happens, and all of it is counted.
+//! Forged packets by which a tenant, a process, a stranger on the network or a fallen node would misuse the
+//! tunnel: none has an effect, and all are counted.
 
 use std::net::Ipv4Addr;
 

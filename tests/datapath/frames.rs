@@ -11,7 +11,7 @@ use crate::lab::{GATEWAY, mac, node};
 /// A client.
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
 
-/// Which TCP flags a segment has, by their first letters: `SA` is a SYN-ACK.
+/// TCP flags of a segment by their first letters: `SA` is a SYN-ACK.
 pub(crate) type Flags = &'static str;
 
 /// Bytes to put over those at an offset.

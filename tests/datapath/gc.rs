@@ -1,4 +1,4 @@
-//! What is to be looked through when a task is gone holds nothing up, however full the tables are.
+//! Garbage collection after a task is gone delays nothing else, however full the tables are.
 
 use std::time::{Duration, Instant};
 

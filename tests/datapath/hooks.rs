@@ -72,7 +72,7 @@ pub(crate) fn taken(kind: HookKind, frame: &[u8]) -> bool {
     frame.len() >= if kind == UplinkXdp { 15 } else { 34 }
 }
 
-/// What a program returns for a verdict.
+/// The action that a program returns for a verdict.
 pub(crate) fn action(kind: HookKind, verdict: Verdict) -> Action {
     match (kind, verdict.outcome()) {
         (_, Outcome::Pass)
@@ -92,7 +92,7 @@ pub(crate) fn sealed(frame: Vec<u8>, from: u8) -> Vec<u8> {
     frame.bytes
 }
 
-/// What node `from` would send through the tunnel with the outer headers of `outer`, which is in the
+/// The frame that node `from` would send through the tunnel with the outer headers of `outer`, which is in the
 /// tunnel too, and the packet of `frame` inside.
 pub(crate) fn around(outer: &[u8], frame: &[u8], from: u8) -> Vec<u8> {
     let total = u16::try_from(frame.len() - 14 + 56).unwrap();

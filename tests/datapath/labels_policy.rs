@@ -1,4 +1,4 @@
-//! What services ask for by labels: who may come, who stays, who is least busy, and the way back.
+//! Labels of services: allowed clients, affinity, least connections, direct replies.
 
 use agent::kernel::bpf::Arrival;
 use lb_abi::counters::Reason;

@@ -1,4 +1,4 @@
-//! What is not for a published port leaves both hooks as it came, byte for byte.
+//! Frames to other than published ports leave both hooks unchanged, byte for byte.
 
 use lb_abi::{TCP, UDP};
 use lb_datapath::Verdict;

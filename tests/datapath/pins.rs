@@ -1,4 +1,4 @@
-//! Whose the directory of the pins is: on a real BPF file system, which everybody may write to as
+//! Owner of the directory of pins: on a real BPF file system, which everybody may write to as
 //! `mount -t bpf` leaves it.
 
 use std::fs::{self, Permissions};

@@ -1,4 +1,4 @@
-//! What stands in a frame, read with other code than the datapath's, and checked in full.
+//! Content of a frame, read with other code than the datapath's, and checked in full.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -15,7 +15,7 @@ pub(crate) struct Seen {
     pub(crate) checksum: u16,
     /// TCP options; empty for UDP.
     pub(crate) options: Vec<u8>,
-    /// What is behind the transport header.
+    /// Bytes behind the transport header.
     pub(crate) payload: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! Who gets a new flow.
+//! Tasks of new flows, by round-robin.
 
 use std::collections::BTreeSet;
 

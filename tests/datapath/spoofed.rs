@@ -1,7 +1,7 @@
 //! Containers that send under the address of another one.
 
-use crate::callers::serving;
 use crate::frames::{at, client, patched, tcp, udp};
+use crate::hairpin::serving;
 use crate::lab::{lab, mac, node};
 use crate::states::address_of;
 use crate::world::{PortTc, World};
@@ -37,7 +37,7 @@ fn a_container_sends_nothing_under_the_address_of_a_task_behind_another_port() {
             ("an answer", answer.clone()),
             ("a reset", tcp(task, client(1), "R").frame()),
             ("a datagram", udp(at(address_of(1), 53), client(1)).frame()),
-            ("a later piece", patched(&answer, &[(20, &[0, 9])])),
+            ("a later fragment", patched(&answer, &[(20, &[0, 9])])),
             ("a call", tcp(task, at(node(1), 8080), "S").frame()),
             ("a question for a neighbour", arp(1, address_of(1))),
             ("what a neighbour answers", arp(2, address_of(1))),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::wire;
+use harness::packet_socket;
 use lb_abi::TCP;
 use lb_abi::settings::Uplink;
 use lb_datapath::Verdict;
@@ -60,7 +60,7 @@ fn on_the_card_itself_a_vlans_frames_are_left_alone() {
         let tagged = [&frame(1)[..12], &[0x81, 0, 0, 7], &frame(1)[12..]].concat();
         world.net().enter();
         for frame in [tagged, frame(2)] {
-            wire::send(world.net().second, &frame).unwrap();
+            packet_socket::send(world.net().second, &frame).unwrap();
         }
         let ports = || -> Vec<u16> {
             let flows = world.kernel().flows().unwrap();

@@ -1,4 +1,4 @@
-//! What the programs cost the verifier: the kernel's limit is far, but growth is noticed.
+//! Instructions that the verifier walks through: the kernel's limit is far, but growth is noticed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

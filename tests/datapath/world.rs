@@ -174,7 +174,7 @@ impl World {
         self.run(kind, sent)
     }
 
-    /// What a frame from the wire meets: XDP, and then tc if XDP lets it pass.
+    /// Runs a frame from the wire through XDP, and then through tc if XDP lets it pass.
     #[track_caller]
     pub(crate) fn receive(&mut self, frame: &[u8]) -> (Verdict, Vec<u8>) {
         let (verdict, frame) = self.send(UplinkXdp, frame);
@@ -223,7 +223,7 @@ impl World {
         u8::try_from(flow.task & 0xff).unwrap()
     }
 
-    /// What was counted for task `n`.
+    /// Counters of task `n`.
     pub(crate) fn counted(&self, n: u8) -> Counters {
         self.memory
             .counters
@@ -233,7 +233,7 @@ impl World {
             .unwrap()
     }
 
-    /// How many packets were dropped for a reason.
+    /// Number of packets that were dropped for a reason.
     pub(crate) fn dropped(&self, reason: Reason) -> u64 {
         self.all_drops()[&reason]
     }

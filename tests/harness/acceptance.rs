@@ -1,4 +1,4 @@
-//! What tests on a Swarm with agents do again and again, whichever suite they are of.
+//! Common steps of tests on a Swarm with agents, in all suites.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::cable_losses;
 use crate::client::Client;
 use crate::guards::Service;
-use crate::lost;
 use crate::service::{ServiceSpec, Task};
 use crate::slow;
 use crate::swarm::Swarm;
@@ -60,7 +60,7 @@ pub fn task(who: &Who) -> String {
     who.task.clone().unwrap()
 }
 
-/// How often each task answered.
+/// Number of answers of each task.
 pub fn tally(answers: &[Who]) -> BTreeMap<String, usize> {
     let mut tally = BTreeMap::new();
     for who in answers {
@@ -87,9 +87,9 @@ pub fn during<T>(
     load: &Load,
     acts: impl FnOnce() -> Result<T>,
 ) -> (T, Report, u64) {
-    let before = lost::count(swarm).unwrap();
+    let before = cable_losses::count(swarm).unwrap();
     let (done, report) = client.during(load, acts).unwrap();
-    (done, report, lost::count(swarm).unwrap() - before)
+    (done, report, cable_losses::count(swarm).unwrap() - before)
 }
 
 /// Nothing failed, something was asked, and nothing was lost on its way but by the laboratory's own cables, `lost`

@@ -164,7 +164,7 @@ impl Node {
         self.try_docker(&[&["exec", agent.as_str(), "lbctl"], args].concat())
     }
 
-    /// What `lbctl --json args…` says.
+    /// The JSON that `lbctl --json args…` prints.
     pub fn report(&self, args: &[&str]) -> Result<Value> {
         let output = self.lbctl(&[&["--json"], args].concat())?;
         let said = String::from_utf8_lossy(&output.stdout);
@@ -174,7 +174,7 @@ impl Node {
         })
     }
 
-    /// What `lbctl services` says of one service; null if it is not among them.
+    /// One service's entry of `lbctl services`; null if there is none.
     pub fn served(&self, service: &str) -> Result<Value> {
         let report = self.report(&["services"]).unwrap_or_default();
         let services = report.get("services").and_then(Value::as_array);

@@ -51,12 +51,12 @@ impl Client {
         self.block_on(http::get(peer.into(), path, timeout))
     }
 
-    /// Who answers on a connection of its own.
+    /// Asks on a new connection which task answers.
     pub fn who(&self, peer: impl Into<SocketAddr>) -> Result<Who> {
         self.block_on(http::who(peer.into(), PATIENCE))
     }
 
-    /// Who answers on `count` connections, one after the other.
+    /// Asks on `count` new connections, one after the other, which task answers.
     pub fn sequential(&self, peer: impl Into<SocketAddr>, count: usize) -> Result<Vec<Who>> {
         let peer = peer.into();
         self.block_on(async move {
@@ -68,7 +68,7 @@ impl Client {
         })
     }
 
-    /// Who answers a datagram from a port of its own.
+    /// Asks by a datagram from a new port which task answers.
     pub fn udp(&self, peer: impl Into<SocketAddr>, timeout: Duration) -> Result<Who> {
         let peer = peer.into();
         self.block_on(async move { udp::Flow::open(peer).await?.ask(timeout).await })

@@ -48,7 +48,7 @@ impl Node {
         )
     }
 
-    /// What the engine said last, for error messages.
+    /// The last lines of the engine's log, for error messages.
     #[must_use]
     pub fn engine_log(&self) -> String {
         self.log(LOG)

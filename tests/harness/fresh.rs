@@ -9,7 +9,7 @@ use walkdir::{DirEntry, WalkDir};
 
 /// Where the agent's sources are, and those of its BPF programs.
 const SOURCES: [&str; 2] = ["agent", "ebpf"];
-/// What a binary is made of.
+/// Extensions of source files.
 const EXTENSIONS: [&str; 3] = ["rs", "toml", "proto"];
 /// Directories and files of which nothing goes into a binary.
 const NOT_BUILT: [&str; 4] = ["tests", "tests.rs", "examples", "benches"];

@@ -1,16 +1,32 @@
-//! What a test creates in a Swarm, owned by the test.
+//! Services and stacks that a test creates in a Swarm, removed at the end of their scope.
 
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::service::Task;
+use crate::service::{ServiceSpec, Task};
 use crate::swarm::Swarm;
+
+impl Swarm {
+    /// Removes the stack at the end of its scope.
+    #[must_use]
+    pub fn stack_guard<'a>(&'a self, name: &'a str) -> StackGuard<'a> {
+        StackGuard { swarm: self, name }
+    }
+
+    /// Creates a service; it goes with the guard.
+    pub fn service_create(&self, spec: &ServiceSpec) -> Result<Service<'_>> {
+        let arguments = spec.create_arguments();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let id = self.manager()?.docker(&arguments)?;
+        Ok(Service { swarm: self, id })
+    }
+}
 
 /// A service that is removed with this guard.
 #[derive(Debug)]
 pub struct Service<'a> {
-    pub(crate) swarm: &'a Swarm,
+    swarm: &'a Swarm,
     /// The service's id.
     pub id: String,
 }
@@ -52,8 +68,8 @@ impl Drop for Service<'_> {
 /// A stack that is removed with this guard.
 #[derive(Debug)]
 pub struct StackGuard<'a> {
-    pub(crate) swarm: &'a Swarm,
-    pub(crate) name: &'a str,
+    swarm: &'a Swarm,
+    name: &'a str,
 }
 
 impl Drop for StackGuard<'_> {

@@ -15,14 +15,14 @@ const DESCRIPTION: &str = "lab.json";
 /// Where `lab` keeps its laboratory unless told otherwise.
 pub const DEFAULT: &str = "/tmp/swarmlb-lab";
 
-/// What a laboratory was asked to be.
+/// The parameters of a laboratory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// Begins the name of every kernel object of the laboratory.
     pub prefix: String,
-    /// How many nodes it has.
+    /// Number of nodes.
     pub nodes: u8,
-    /// How many of them, the first ones, are managers.
+    /// Number of managers: the first nodes.
     pub managers: u8,
     /// MTU of all links, in bytes.
     pub mtu: u16,

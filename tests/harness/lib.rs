@@ -1,4 +1,4 @@
-//! What the suites and the laboratory are built from.
+//! The library of the suites and of the laboratory.
 //!
 //! From the bottom up: namespaces ([`netns`]), a network of them ([`topology`]),
 //! a Swarm on it ([`swarm`]), clients ([`client`], [`traffic`]). Whatever is made
@@ -7,6 +7,7 @@
 
 pub mod acceptance;
 pub mod agents;
+pub mod cable_losses;
 pub mod cgroups;
 pub mod client;
 pub mod containers;
@@ -17,10 +18,10 @@ mod fresh;
 pub mod guards;
 pub mod image;
 pub mod lab_dir;
-pub mod lost;
 pub mod netns;
 pub mod node;
 pub mod outcome;
+pub mod packet_socket;
 pub mod pattern;
 mod preflight;
 pub mod procs;
@@ -38,5 +39,5 @@ pub mod topology;
 pub mod traffic;
 pub mod wait;
 pub mod who;
-pub mod wire;
+
 pub mod xdp;

@@ -1,11 +1,11 @@
-//! How a call failed: that it did is too little to say, where only one way of failing is the right one.
+//! Kinds of failed calls: refused, no answer, unreachable. A test asserts the kind that is right.
 
 use std::io;
 
 use anyhow::{Error, Result};
 use tokio::time::error::Elapsed;
 
-/// Whoever was called said no: there is no such port.
+/// The connection was refused: nothing listens on the port.
 #[must_use]
 pub fn is_refused(error: &Error) -> bool {
     io_kinds(error).any(|kind| kind == io::ErrorKind::ConnectionRefused)

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-/// How many bytes [`chunks`] hands out at a time; a multiple of the word size.
+/// Bytes that [`chunks`] hands out at a time; a multiple of the word size.
 const CHUNK_BYTES: u64 = 64 * 1024;
 
 const WORD_BYTES: u64 = 8;

@@ -1,4 +1,4 @@
-//! What must be there before a laboratory can be built.
+//! Checks before a laboratory is built: root, and the programs that it runs.
 
 use std::path::Path;
 

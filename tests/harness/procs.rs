@@ -25,7 +25,7 @@ pub fn net_inode(pid: u32) -> Option<u64> {
         .map(|metadata| metadata.st_ino())
 }
 
-/// What a process was started as.
+/// Command line of a process.
 #[must_use]
 pub fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

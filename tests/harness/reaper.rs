@@ -43,7 +43,7 @@ impl Drop for Reaper {
     }
 }
 
-/// What `lab reap` does.
+/// The command `lab reap`: waits for the end of standard input, then takes the laboratory down.
 pub fn reap(dir: &LabDir) -> Result<()> {
     let mut nothing = Vec::new();
     std::io::stdin()

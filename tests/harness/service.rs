@@ -129,9 +129,9 @@ pub struct Task {
     pub node: String,
     /// The id of its container, once there is one.
     pub container: Option<String>,
-    /// What it does: `running`, `preparing`, `shutdown`, …
+    /// Its state: `running`, `preparing`, `shutdown`, …
     pub state: String,
-    /// What the manager wants it to do.
+    /// The state that the manager wants it to have.
     pub desired: String,
     /// Why it failed, if it did.
     pub error: Option<String>,

@@ -1,4 +1,4 @@
-//! One Swarm for all tests of a binary, and the right to run them.
+//! One Swarm for all tests of a binary, and the locks that let a test run alone.
 
 use std::path::Path;
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -51,12 +51,12 @@ impl TestSwarm {
     }
 }
 
-/// Whether a test may meet others on this machine.
+/// Held for reading by tests that may run beside others, for writing by a test that runs alone.
 static MACHINE: RwLock<()> = RwLock::new(());
 static SHARED: OnceLock<Result<RwLock<Option<TestSwarm>>, String>> = OnceLock::new();
 
 /// The right to load this machine, alone or together with others.
-pub struct Quiet {
+pub struct MachineLock {
     _held: Held,
 }
 
@@ -67,29 +67,29 @@ enum Held {
 
 /// Waits until no test runs that wants to be alone.
 #[must_use]
-pub fn together() -> Quiet {
+pub fn together() -> MachineLock {
     let held = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
-    Quiet {
+    MachineLock {
         _held: Held::Together(held),
     }
 }
 
 /// Waits until no other test runs: for tests that change nodes, or measure time.
 #[must_use]
-pub fn alone() -> Quiet {
+pub fn alone() -> MachineLock {
     let held = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
-    Quiet {
+    MachineLock {
         _held: Held::Alone(held),
     }
 }
 
-/// The right to use the shared Swarm.
-pub struct Turn {
+/// The shared Swarm, locked for one test.
+pub struct SharedSwarm {
     swarm: RwLockReadGuard<'static, Option<TestSwarm>>,
-    _quiet: Quiet,
+    _machine: MachineLock,
 }
 
-impl std::ops::Deref for Turn {
+impl std::ops::Deref for SharedSwarm {
     type Target = Swarm;
     fn deref(&self) -> &Swarm {
         match &*self.swarm {
@@ -105,16 +105,16 @@ impl std::ops::Deref for Turn {
 /// Where the Swarm does not come up: then no test can run.
 #[must_use]
 #[expect(clippy::panic, reason = "fails the test that calls it")]
-pub fn turn(lab_binary: &Path, quiet: Quiet) -> Turn {
+pub fn swarm(lab_binary: &Path, machine: MachineLock) -> SharedSwarm {
     let shared = SHARED.get_or_init(|| {
         take_down_at_exit();
         let test = with_agents(lab_binary, "lbswarm", 3).map_err(|error| format!("{error:#}"))?;
         Ok(RwLock::new(Some(test)))
     });
     match shared {
-        Ok(swarm) => Turn {
+        Ok(swarm) => SharedSwarm {
             swarm: swarm.read().unwrap_or_else(PoisonError::into_inner),
-            _quiet: quiet,
+            _machine: machine,
         },
         Err(error) => panic!("no Swarm to test on: {error}"),
     }

@@ -1,4 +1,4 @@
-//! How much slower this machine is than those that the tests were written on.
+//! Factor by which this machine is slower than those that the tests were written on.
 //!
 //! An emulated machine does everything, and the same things, some ten times later. So that no
 //! test has to know, `SWARMLB_SLOW` says it once: what waits waits so many times longer, what

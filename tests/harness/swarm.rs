@@ -6,10 +6,8 @@ use std::thread;
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::client::Client;
-use crate::guards::{Service, StackGuard};
 use crate::lab_dir::{Description, LabDir};
 use crate::node::{Node, docker_cli};
-use crate::service::ServiceSpec;
 use crate::topology::{MAX_NODES, Topology, client_netns};
 use crate::{cgroups, forwarding, image, preflight, shell, slow, teardown};
 
@@ -18,7 +16,7 @@ use crate::{cgroups, forwarding, image, preflight, shell, slow, teardown};
 pub struct Swarm {
     /// node1 first; it is a manager.
     pub nodes: Vec<Node>,
-    /// Who asks the published ports from outside.
+    /// The client outside of the Swarm.
     pub client: Client,
     dir: LabDir,
     description: Description,
@@ -103,7 +101,7 @@ impl Swarm {
         teardown::down(&self.dir)
     }
 
-    /// What the laboratory was asked to be.
+    /// The parameters of the laboratory.
     #[must_use]
     pub fn description(&self) -> &Description {
         &self.description
@@ -195,20 +193,6 @@ impl Swarm {
             command.env("SWARMLB_RUN_PROPAGATION", "rprivate");
         }
         shell::stdout(&mut command).with_context(|| manager.name.clone())
-    }
-
-    /// Removes the stack at the end of its scope.
-    #[must_use]
-    pub fn stack_guard<'a>(&'a self, name: &'a str) -> StackGuard<'a> {
-        StackGuard { swarm: self, name }
-    }
-
-    /// Creates a service; it goes with the guard.
-    pub fn service_create(&self, spec: &ServiceSpec) -> Result<Service<'_>> {
-        let arguments = spec.create_arguments();
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let id = self.manager()?.docker(&arguments)?;
-        Ok(Service { swarm: self, id })
     }
 
     /// Runs a command in the namespace of the client.

@@ -1,4 +1,4 @@
-//! What the manager knows of tasks.
+//! Tasks of services, as the manager sees them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl Swarm {
         })
     }
 
-    /// What the engines of those that do not run as they shall said last.
+    /// The last log lines of the engines of tasks that are not in their desired state.
     fn engine_logs(&self, tasks: &[Task]) -> String {
         let stuck = tasks
             .iter()

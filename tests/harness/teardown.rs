@@ -36,7 +36,7 @@ pub fn remove(prefix: &str) -> Result<()> {
     forwarding::release(prefix)
 }
 
-/// What is left on this machine of the laboratory `prefix`.
+/// Objects of the laboratory `prefix` that are left on this machine.
 #[must_use]
 pub fn residue(prefix: &str) -> Residue {
     let processes = processes(prefix);

@@ -1,4 +1,4 @@
-//! What clients do, as futures for any namespace.
+//! Traffic of clients, as futures for any namespace.
 //!
 //! Each call has an end in time. Nothing is retried: a refused connection or a
 //! lost datagram is an error that a test wants to see.

@@ -1,4 +1,4 @@
-//! What `whoami` says of itself: one line of JSON per request or datagram.
+//! Answers of `whoami`: one line of JSON per request or datagram.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Who {
     /// The host name inside the task: the container's id, shortened.
     pub hostname: String,
-    /// Whom the task sees at the other end: the client, if nobody translated it.
+    /// The peer's address as the task sees it: the client's, if nobody translated it.
     pub peer: SocketAddr,
     /// The task's own end.
     pub local: SocketAddr,
@@ -27,7 +27,7 @@ pub struct Who {
     pub since_ms: u64,
 }
 
-/// What `whoami` answers to an upload.
+/// Answer of `whoami` to an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
     /// Length of the body.
@@ -39,7 +39,7 @@ pub struct Received {
 /// A datagram that `whoami` received, whether or not its answer reached anybody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Datagram {
-    /// Whom the task sees as its sender.
+    /// The sender's address as the task sees it.
     pub peer: SocketAddr,
     /// The task's own end.
     pub local: SocketAddr,

@@ -1,4 +1,4 @@
-//! What is peculiar to the IPVS path: its objects in the kernel, and what befalls them there.
+//! The IPVS path: its objects in the kernel, and their repair after others destroyed them.
 //!
 //! A suite of its own, since it needs a kernel with IPVS, and so has the stock mesh under it: the
 //! virtual machine's (`cargo xtask test --suite vm`).
@@ -24,13 +24,13 @@ const LAB: &str = env!("CARGO_BIN_EXE_lab");
 /// Tasks are there within two seconds; a loaded machine may take its time.
 const TASKS: Duration = Duration::from_secs(30);
 const PORT: u16 = 8300;
-/// Of the blow's end until all is as before.
+/// Time from the command until everything is repaired.
 const REPAIR: Duration = Duration::from_secs(2);
 /// Somebody else's virtual service.
 const FOREIGN: &str = "-A -t 10.77.0.1:9999 -s wlc";
 
-/// What befalls a node, by whoever restarts a firewall or tidies up.
-const BLOWS: [&str; 7] = [
+/// Commands of firewalls and administrators that destroy objects of swarmlb.
+const DESTRUCTIVE: [&str; 7] = [
     "nft flush ruleset",
     "ipvsadm --clear",
     "ip link delete swlb0",
@@ -78,15 +78,15 @@ fn what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_
     assert_eq!(answered(swarm, peer), all);
     shows_what_lbctl_shows(node);
 
-    for blow in BLOWS {
-        sh(node, blow);
+    for command in DESTRUCTIVE {
+        sh(node, command);
         // Whoever calls before that may reach dockerd's own listener, which never answers.
         std::thread::sleep(REPAIR);
         let answered = answered(swarm, peer);
         assert_eq!(
             answered,
             all,
-            "{REPAIR:?} after {blow}\n{}",
+            "{REPAIR:?} after {command}\n{}",
             node.agent_log()
         );
     }

@@ -33,7 +33,7 @@ enum Verb {
         /// Number of nodes.
         #[arg(long, default_value_t = 3)]
         nodes: u8,
-        /// How many of them are managers.
+        /// Number of managers among the nodes.
         #[arg(long, default_value_t = 1)]
         managers: u8,
         /// MTU of all links, in bytes.

@@ -1,4 +1,4 @@
-//! What `lab status` shows.
+//! Output of `lab status`.
 
 use std::fmt::Write as _;
 
@@ -30,7 +30,7 @@ pub(crate) fn describe(swarm: &Swarm) -> String {
     text
 }
 
-/// What the node's own engine says: roles change.
+/// Role of the node by its own engine, since roles change.
 fn role(node: &Node) -> &'static str {
     let info = node.api("/info").unwrap_or_default();
     let is = |pointer, value| info.pointer(pointer).is_some_and(|found| *found == value);

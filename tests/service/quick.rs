@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// What one request may have in its head.
+/// Largest head of a request, in bytes.
 const LARGEST_HEAD: usize = 4096;
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 /// One write of a flow.

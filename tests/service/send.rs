@@ -13,7 +13,7 @@ use nix::sys::socket::{
 
 #[derive(Args)]
 pub(crate) struct Send {
-    /// What is given are whole IPv4 packets, headers included (needs CAP_NET_RAW).
+    /// The payloads are whole IPv4 packets, headers included (needs CAP_NET_RAW).
     #[arg(long)]
     raw: bool,
     /// Each from a socket of its own, bound to this port and the following ones.
@@ -24,7 +24,7 @@ pub(crate) struct Send {
     count: u16,
     /// Where to; for raw packets only the address counts.
     to: SocketAddrV4,
-    /// What, in hexadecimal; each is sent.
+    /// Payloads in hexadecimal; each is sent once.
     #[arg(required = true, value_parser = bytes)]
     payloads: Vec<Bytes>,
 }

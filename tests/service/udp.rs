@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::whoami::Whoami;
 
-/// What one datagram can carry over IPv4.
+/// Largest payload of a datagram over IPv4, in bytes.
 const LARGEST: usize = 65_507;
 /// Bytes of each datagram that are kept.
 const AFFINITY: usize = 64;

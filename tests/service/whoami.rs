@@ -1,4 +1,4 @@
-//! What all connections of the service share: its identity and its health.
+//! State that all connections of the service share: identity and health.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};

@@ -6,12 +6,12 @@ use harness::service::ServiceSpec;
 use harness::topology::CLIENT;
 use harness::traffic::http::Connection;
 
+use crate::shared_swarm;
 use crate::tools::{everywhere, ids, served, tally, task};
-use crate::turn;
 
 #[test]
 fn six_requests_reach_six_tasks_and_then_the_turn_begins_again() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("vote").replicas(6).publish("8080:80");
     let (_service, tasks) = served(&swarm, &spec, 6);
     for node in &swarm.nodes {
@@ -30,7 +30,7 @@ fn six_requests_reach_six_tasks_and_then_the_turn_begins_again() {
 
 #[test]
 fn of_600_connections_through_a_node_each_of_6_tasks_gets_100_and_sees_the_client() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("exact").replicas(6).publish("8090:80");
     let (_service, tasks) = served(&swarm, &spec, 6);
     let hundreds = ids(&tasks).into_iter().map(|task| (task, 100)).collect();
@@ -45,7 +45,7 @@ fn of_600_connections_through_a_node_each_of_6_tasks_gets_100_and_sees_the_clien
 
 #[test]
 fn a_kept_connection_sees_one_task_while_new_ones_see_all() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("kept").replicas(3).publish("8091:80");
     let (_service, tasks) = served(&swarm, &spec, 3);
     for node in &swarm.nodes {
@@ -68,7 +68,7 @@ fn a_kept_connection_sees_one_task_while_new_ones_see_all() {
 
 #[test]
 fn tasks_see_the_clients_address_and_port_by_tcp_and_udp() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("seen")
         .on_node("node2")
         .publish("8092:80")
@@ -97,7 +97,7 @@ fn tasks_see_the_clients_address_and_port_by_tcp_and_udp() {
 /// to the same task, which can't tell them apart by the client's end.
 #[test]
 fn a_client_may_use_one_port_for_every_node_at_once_and_one_after_the_other() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("meet")
         .publish("8095:80")
         .publish("8096:80");
@@ -128,7 +128,7 @@ fn a_client_may_use_one_port_for_every_node_at_once_and_one_after_the_other() {
 
 #[test]
 fn a_node_without_a_task_answers_as_well() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("elsewhere")
         .on_node("node3")
         .replicas(2)
@@ -143,7 +143,7 @@ fn a_node_without_a_task_answers_as_well() {
 
 #[test]
 fn a_global_service_is_balanced_like_others() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("global").global().publish("8094:80");
     let (_service, tasks) = served(&swarm, &spec, 3);
     for node in &swarm.nodes {

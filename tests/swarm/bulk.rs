@@ -7,14 +7,14 @@ use harness::service::ServiceSpec;
 use harness::slow;
 
 use crate::tools::served;
-use crate::{alone, turn};
+use crate::{alone, shared_swarm};
 
 const MEGABYTE: u64 = 1 << 20;
 const GIGABYTE: u64 = 1 << 30;
 
 #[test]
 fn a_megabyte_arrives_intact_both_ways_from_a_local_and_a_remote_task() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("mega")
         .on_node("node2")
         .publish("8100:80");

@@ -60,7 +60,7 @@ fn up_status_exec_down() {
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let lab = Lab::new("all");
     let up = [
         "up",
@@ -117,7 +117,7 @@ fn a_lost_directory_is_no_obstacle() {
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let lab = Lab::new("lost");
     // Stands for all that a laboratory is when only its description is gone.
     let _left = Netns::create(&format!("{}-node1", lab.prefix)).unwrap();
@@ -135,7 +135,7 @@ fn what_cannot_be_is_said_in_one_sentence() {
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let lab = Lab::new("no");
     let with = |options: &[&str]| {
         let up = [&["up", "--prefix", &lab.prefix], options].concat();

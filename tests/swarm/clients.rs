@@ -1,4 +1,4 @@
-//! What clients do while a test does something to the Swarm: new connections by the clock
+//! Traffic of clients while a test changes the Swarm: new connections by the clock
 //! through all nodes, and a download of 1 GB on one connection.
 
 use std::sync::OnceLock;
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use harness::acceptance;
+use harness::cable_losses;
 use harness::guards::Service;
-use harness::lost;
 use harness::pattern;
 use harness::service::ServiceSpec;
 use harness::slow;
@@ -80,7 +80,7 @@ impl<'a> Clients<'a> {
         println!(
             "{what}: dropped {:?}, lost by the wires {:?}",
             drops(&self.swarm.nodes),
-            lost::by_wires(self.swarm).unwrap()
+            cable_losses::by_cables(self.swarm).unwrap()
         );
         static EXPECTED: OnceLock<String> = OnceLock::new();
         let expected = EXPECTED.get_or_init(|| pattern::sha256(length));

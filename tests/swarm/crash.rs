@@ -14,7 +14,7 @@ fn nothing_is_left_when_the_owner_ends() {
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let test = TestSwarm::up(Path::new(LAB), "lbend", 2).unwrap();
     let (dir, prefix) = crash(&test);
     drop(test);
@@ -26,7 +26,7 @@ fn down_removes_what_a_killed_engine_left() {
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let test = TestSwarm::up(Path::new(LAB), "lbdown", 2).unwrap();
     let (dir, prefix) = crash(&test);
     test.swarm.down().unwrap();
@@ -40,7 +40,7 @@ fn a_killed_engine_starts_again_and_its_tasks_return() {
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let test = TestSwarm::up(Path::new(LAB), "lbagain", 2).unwrap();
     let service = test
         .swarm

@@ -1,6 +1,6 @@
-//! Datagrams that fill a link, and datagrams in pieces, to tasks here and elsewhere.
+//! Datagrams that fill a link, and fragmented datagrams, to tasks here and elsewhere.
 //!
-//! Not what tasks send in pieces: Docker's engine lets the host's bridges put that together.
+//! Fragments that tasks send are left out: Docker's engine lets the host's bridges put them together.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result};
 use harness::service::ServiceSpec;
 use harness::traffic::udp::Flow;
 
+use crate::shared_swarm;
 use crate::tools::{served, task};
-use crate::turn;
 
 /// More than a round trip.
 const ANSWER: Duration = Duration::from_millis(500);
@@ -23,7 +23,7 @@ const SIZES: [(usize, usize); 3] = [(1472, 0), (4000, 0), (9, 1416)];
 
 #[test]
 fn large_datagrams_reach_every_task_through_every_node_and_so_do_their_answers() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("large").global().publish("8140:80/udp");
     let (_service, tasks) = served(&swarm, &spec, 3);
     for node in &swarm.nodes {

@@ -18,7 +18,7 @@ use crate::clients::Clients;
 use crate::tools::{ids, served, settled};
 use crate::{TASKS, alone};
 
-/// How long the node is without an engine.
+/// Time during which the node has no engine.
 const WITHOUT: Duration = Duration::from_secs(3);
 /// From the first request that fails to the last one.
 const AT_MOST: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! What `lbctl` says of single packets: explanations, flows, drops.
+//! Reports of `lbctl` about single packets: explanations, flows, drops.
 
 use harness::client::PATIENCE;
 use harness::service::ServiceSpec;
@@ -7,12 +7,12 @@ use harness::traffic::http::Connection;
 use lb_core::report::{Drops, Explanation, FlowState, Flows, Rule, Verdict};
 
 use crate::lbctl::json;
+use crate::shared_swarm;
 use crate::tools::{served, task};
-use crate::turn;
 
 #[test]
 fn a_connection_is_explained_and_listed_with_the_task_that_answers_it() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("looked-at")
         .replicas(3)
         .publish("8204:80");

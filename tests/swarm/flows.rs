@@ -8,15 +8,15 @@ use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
 use harness::traffic::udp::Flow;
 
+use crate::shared_swarm;
 use crate::tools::{served, settled, task};
-use crate::turn;
 
 /// While answers are missed: more than a round trip, less than it takes to miss anything.
 const ANSWER: Duration = Duration::from_millis(200);
 
 #[test]
 fn datagrams_of_one_socket_stay_with_a_task_and_move_on_when_it_is_killed() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("sticky")
         .replicas(3)
         .option("--restart-delay", "100ms")

@@ -17,11 +17,11 @@ use lb_core::ids::Key;
 
 use crate::rolling::complete;
 use crate::tools::{answered, assert_unharmed, during, ids, load, served, tally, task};
-use crate::{TASKS, alone, turn};
+use crate::{TASKS, alone, shared_swarm};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// What a process on a node may call the node.
+/// Addresses by which a process on a node may call the node.
 fn names(node: &Node) -> [IpAddr; 3] {
     [
         LOCALHOST,
@@ -32,7 +32,7 @@ fn names(node: &Node) -> [IpAddr; 3] {
 
 #[test]
 fn six_requests_of_a_process_reach_six_tasks_by_every_name_of_its_node() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("home").replicas(6).publish("8180:80");
     let (_service, tasks) = served(&swarm, &spec, 6);
     for node in &swarm.nodes {
@@ -59,7 +59,7 @@ fn six_requests_of_a_process_reach_six_tasks_by_every_name_of_its_node() {
 /// Also where the other node has it answered by a task on the caller's own.
 #[test]
 fn six_requests_of_a_process_reach_six_tasks_through_every_other_node() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("away").replicas(6).publish("8183:80");
     let (_service, tasks) = served(&swarm, &spec, 6);
     let (caller, others) = swarm.nodes.split_first().unwrap();
@@ -82,7 +82,7 @@ fn refused_at_once(node: &Node, name: IpAddr, port: u16) {
 
 #[test]
 fn a_process_on_any_node_reaches_each_task_itself_at_its_own_port() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("themselves")
         .global()
         .publish("8189:80")
@@ -109,7 +109,7 @@ fn a_process_on_any_node_reaches_each_task_itself_at_its_own_port() {
 
 #[test]
 fn processes_and_clients_outside_take_turns() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("turns").replicas(6).publish("8181:80");
     let (_service, tasks) = served(&swarm, &spec, 6);
     for node in &swarm.nodes {
@@ -125,7 +125,7 @@ fn processes_and_clients_outside_take_turns() {
 
 #[test]
 fn datagrams_of_processes_are_answered_each_socket_by_the_next_task() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("ask").replicas(6).publish("8182:80/udp");
     let (_service, tasks) = served(&swarm, &spec, 6);
     let once: BTreeMap<_, _> = ids(&tasks).into_iter().map(|task| (task, 1)).collect();
@@ -168,7 +168,7 @@ fn sent_and_answered(node: &Node) -> String {
 #[test]
 fn a_hundred_megabytes_arrive_intact_both_ways_from_a_task_elsewhere() {
     const LENGTH: u64 = 100 << 20;
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("haul")
         .on_node("node2")
         .publish("8183:80");
@@ -215,7 +215,7 @@ fn a_rolling_update_fails_no_request_of_a_process() {
 
 #[test]
 fn the_loopback_of_another_namespace_is_not_the_nodes() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("apart").publish("8185:80");
     let (_service, _) = served(&swarm, &spec, 1);
     for node in &swarm.nodes {

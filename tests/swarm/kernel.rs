@@ -1,4 +1,4 @@
-//! What of swarmlb's is in a node's kernel, asked of the kernel itself.
+//! Objects of swarmlb in a node's kernel, read from the kernel itself.
 
 use agent::kernel::bpf::Tc;
 use aya::maps::lpm_trie::LpmTrie;
@@ -108,7 +108,7 @@ fn gone(error: &ProgramError) -> bool {
     false
 }
 
-/// What the kernel holds of the service with this key and these published ports; of the stock mesh's,
+/// Entries in the kernel for the service with this key and these published ports; of the stock mesh's,
 /// nothing is known.
 pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
     if by_mesh() {
@@ -192,7 +192,7 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
     found
 }
 
-/// Who may call restricted ports.
+/// Networks that may call restricted ports.
 fn allowed(node: &Node) -> Vec<Source> {
     let map = Map::LpmTrie(open(node, "LB_ALLOWED"));
     type Data = [u8; size_of::<Source>()];

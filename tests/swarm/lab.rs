@@ -12,13 +12,13 @@ use harness::topology::CLIENT;
 use harness::traffic::load::Load;
 use harness::{pattern, slow, wait};
 
-use crate::{LAB, TASKS, turn};
+use crate::{LAB, TASKS, shared_swarm};
 
 const MEGABYTE: u64 = 1 << 20;
 
 #[test]
 fn tasks_of_a_global_service_answer_on_their_own_node() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("host-global")
         .global()
         .publish("mode=host,published=8081,target=80")
@@ -40,7 +40,7 @@ fn tasks_of_a_global_service_answer_on_their_own_node() {
 
 #[test]
 fn replicas_of_a_service_run_and_go_with_its_guard() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("replicated").replicas(4).label("a", "b");
     let service = swarm.service_create(&spec).unwrap();
     let tasks = service.wait_for_tasks(4, TASKS).unwrap();
@@ -62,7 +62,7 @@ fn a_published_port_is_served_by_the_stock_mesh_or_by_nobody() {
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     // On a Swarm of its own: on the other one there are agents.
     let test = TestSwarm::up(Path::new(LAB), "lbstock", 1).unwrap();
     let swarm = &test.swarm;
@@ -80,7 +80,7 @@ fn a_published_port_is_served_by_the_stock_mesh_or_by_nobody() {
 /// The load must see what fails, or a rolling update that drops requests would pass.
 #[test]
 fn load_counts_answers_by_task_and_failures_with_their_reason() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("load")
         .global()
         .publish("mode=host,published=8085,target=80");
@@ -126,7 +126,7 @@ fn load_counts_answers_by_task_and_failures_with_their_reason() {
 
 #[test]
 fn bulk_data_arrives_whole() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("bulk")
         .on_node("node2")
         .publish("mode=host,published=8083,target=80");
@@ -142,7 +142,7 @@ fn bulk_data_arrives_whole() {
 
 #[test]
 fn an_unhealthy_task_is_replaced() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("health")
         .image(WHOAMI_HEALTHCHECK)
         .on_node("node3")
@@ -167,7 +167,7 @@ fn an_unhealthy_task_is_replaced() {
 
 #[test]
 fn a_stack_is_deployed_and_removed() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let file = swarm.dir().join("stack.yml");
     let stack = "
 version: '3.8'

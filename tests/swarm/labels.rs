@@ -1,4 +1,4 @@
-//! What a service asks for by labels.
+//! Labels of services: host ports, direct replies, problems.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -10,12 +10,12 @@ use harness::topology::CLIENT;
 use harness::wait;
 
 use crate::tools::{ids, served, tally};
-use crate::{TASKS, turn};
+use crate::{TASKS, shared_swarm};
 
 /// Scenario 11: tasks that Docker publishes on their own nodes only, on whatever port.
 #[test]
 fn a_label_publishes_tasks_with_host_ports_on_every_node() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     // No overlay network: these tasks are on docker0 alone.
     let spec = ServiceSpec::named("hosted")
         .option("--mode", "global")
@@ -50,7 +50,7 @@ fn a_label_publishes_tasks_with_host_ports_on_every_node() {
 
 #[test]
 fn by_source_hash_a_client_has_one_task_through_every_node() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("sticky")
         .replicas(4)
         .publish("8082:80")
@@ -74,7 +74,7 @@ fn by_source_hash_a_client_has_one_task_through_every_node() {
 
 #[test]
 fn with_local_only_a_node_uses_its_own_tasks_or_refuses() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("near")
         .replicas(2)
         .on_node("node2")
@@ -97,7 +97,7 @@ fn with_local_only_a_node_uses_its_own_tasks_or_refuses() {
 
 #[test]
 fn a_service_can_be_left_to_docker() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("left")
         .publish("8084:80")
         .label("swarmlb.enable", "false");

@@ -19,14 +19,14 @@ use tokio::time::timeout;
 
 use crate::lbctl::json;
 use crate::tools::{served, tally, task};
-use crate::{TASKS, turn};
+use crate::{TASKS, shared_swarm};
 
-/// What is dropped is never answered; this is longer than any answer takes.
+/// Time after which a request counts as dropped: longer than any answer takes.
 const NO_ANSWER: Duration = Duration::from_millis(500);
 /// A client of another network than [`CLIENT`], in the same namespace.
 const GUEST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
 
-/// Who answers a client with this address.
+/// Calls from this client address, and returns the answer.
 fn asks(swarm: &Swarm, client: Ipv4Addr, node: &Node, port: u16) -> anyhow::Result<Who> {
     let peer = (node.addr, port).into();
     swarm.client.block_on(async move {
@@ -37,7 +37,7 @@ fn asks(swarm: &Swarm, client: Ipv4Addr, node: &Node, port: u16) -> anyhow::Resu
     })
 }
 
-/// Who answers a datagram of a client with this address.
+/// Sends a datagram from this client address, and returns the answer.
 fn datagram(swarm: &Swarm, client: Ipv4Addr, node: &Node, port: u16) -> anyhow::Result<Who> {
     let peer: SocketAddr = (node.addr, port).into();
     swarm.client.block_on(async move {
@@ -58,7 +58,7 @@ fn refused(node: &Node) -> u64 {
 
 #[test]
 fn clients_of_other_networks_are_dropped_and_counted_and_a_changed_label_applies_at_once() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let swarm: &Swarm = &swarm;
     let spec = ServiceSpec::named("fenced")
         .replicas(3)
@@ -123,7 +123,7 @@ fn clients_of_other_networks_are_dropped_and_counted_and_a_changed_label_applies
 
 #[test]
 fn datagrams_of_other_networks_are_dropped_and_counted_too() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let swarm: &Swarm = &swarm;
     let spec = ServiceSpec::named("fenced-udp")
         .replicas(3)
@@ -151,7 +151,7 @@ fn datagrams_of_other_networks_are_dropped_and_counted_too() {
 
 #[test]
 fn a_client_stays_with_a_task_for_the_seconds_of_its_label_and_no_longer_than_that_lives() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let swarm: &Swarm = &swarm;
     let spec = ServiceSpec::named("attached")
         .replicas(3)
@@ -197,7 +197,7 @@ fn a_client_stays_with_a_task_for_the_seconds_of_its_label_and_no_longer_than_th
 
 #[test]
 fn new_connections_go_to_the_task_that_has_fewer_of_them() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("least")
         .replicas(2)
         .publish("8212:80")

@@ -7,11 +7,11 @@ use lb_core::report::{Check, Nodes, Services, Status};
 use serde::de::DeserializeOwned;
 
 use crate::tools::served;
-use crate::{TASKS, turn};
+use crate::{TASKS, shared_swarm};
 
 #[test]
 fn lbctl_tells_people_and_scripts_alike_on_any_node() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("told").replicas(3).publish("8203:80");
     let (service, _) = served(&swarm, &spec, 3);
     for node in &swarm.nodes {
@@ -60,7 +60,7 @@ fn lbctl_tells_people_and_scripts_alike_on_any_node() {
 
 #[test]
 fn lbctls_exit_codes_say_whether_all_is_well() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let manager = swarm.manager().unwrap();
     let code = |node: &Node, args: &[&str]| node.lbctl(args).unwrap().status.code();
     for node in &swarm.nodes {
@@ -101,12 +101,12 @@ fn lbctls_exit_codes_say_whether_all_is_well() {
     .unwrap();
 }
 
-/// What `lbctl --json` says on the host.
+/// The JSON that `lbctl --json` prints on the host.
 pub(crate) fn json<T: DeserializeOwned>(node: &Node, args: &[&str]) -> T {
     serde_json::from_value(node.report(args).unwrap()).unwrap()
 }
 
-/// What `lbctl` shows in the agent's container.
+/// The table that `lbctl` prints in the agent's container.
 fn table(node: &Node, args: &[&str]) -> String {
     let output = node.lbctl_inside(args).unwrap();
     String::from_utf8(output.stdout).unwrap()

@@ -24,7 +24,7 @@ fn when_the_lease_is_over_new_connections_are_the_kernels_and_open_ones_go_on() 
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let test = TestSwarm::up(Path::new(LAB), "lblease", 2).unwrap();
     let swarm = &test.swarm;
     let start = || -> Vec<_> {

@@ -14,13 +14,12 @@
 
 mod balance;
 mod bulk;
-mod callers;
 mod cli;
 mod clients;
+mod container_callers;
 mod crash;
 mod datagrams;
-mod direct;
-mod down;
+mod direct_replies;
 mod drain;
 mod engine;
 mod explain;
@@ -33,21 +32,22 @@ mod labels;
 mod labels_policy;
 mod lbctl;
 mod lease;
-mod leaving;
 mod lifecycle;
-mod obstacles;
+mod lost_node;
 mod ports;
 mod private_mounts;
 mod privileges;
-mod removal;
+mod reserved_ports;
 mod roles;
 mod rolling;
 mod scale;
 mod second_uplink;
+mod service_removal;
 mod stack;
+mod stack_removal;
+mod startup_errors;
 mod state;
 mod stats;
-mod taken;
 mod tools;
 mod unrelated_traffic;
 mod untouched;
@@ -56,17 +56,17 @@ mod uplink;
 use std::path::Path;
 
 use harness::acceptance::TASKS;
-use harness::shared::{self, Turn};
+use harness::shared::{self, SharedSwarm};
 
 /// Takes a laboratory down when its test process ends.
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
 
 /// The shared Swarm, or nothing where tests cannot run. Others may use it too.
-fn turn() -> Option<Turn> {
-    shared::is_root().then(|| shared::turn(Path::new(LAB), shared::together()))
+fn shared_swarm() -> Option<SharedSwarm> {
+    shared::is_root().then(|| shared::swarm(Path::new(LAB), shared::together()))
 }
 
 /// The shared Swarm, or nothing where tests cannot run. Nobody else uses this machine meanwhile.
-fn alone() -> Option<Turn> {
-    shared::is_root().then(|| shared::turn(Path::new(LAB), shared::alone()))
+fn alone() -> Option<SharedSwarm> {
+    shared::is_root().then(|| shared::swarm(Path::new(LAB), shared::alone()))
 }

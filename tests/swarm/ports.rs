@@ -1,15 +1,15 @@
-//! Which ports are served: assigned ones, and TCP and UDP apart.
+//! Ports that are served: assigned ones, and TCP and UDP apart.
 
 use harness::client::PATIENCE;
 use harness::service::ServiceSpec;
 use harness::wait;
 
 use crate::tools::{ids, served, tally};
-use crate::{TASKS, turn};
+use crate::{TASKS, shared_swarm};
 
 #[test]
 fn a_port_that_swarm_assigns_is_served_on_every_node() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("assigned").replicas(2).publish("80");
     let (service, tasks) = served(&swarm, &spec, 2);
     let port = wait::until("a port", TASKS, || {
@@ -29,7 +29,7 @@ fn a_port_that_swarm_assigns_is_served_on_every_node() {
 
 #[test]
 fn tcp_and_udp_on_one_number_can_be_two_services() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = |proto: &str| {
         let publish = format!("published=5353,target=80,protocol={proto}");
         ServiceSpec::named(&format!("dns-{proto}"))
@@ -53,7 +53,7 @@ fn tcp_and_udp_on_one_number_can_be_two_services() {
 
 #[test]
 fn a_service_can_publish_tcp_and_udp_on_one_number() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("dns")
         .replicas(3)
         .publish("5354:80/tcp")

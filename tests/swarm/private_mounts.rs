@@ -13,7 +13,7 @@ fn where_the_hosts_mounts_are_private_the_stack_is_deployed_as_the_readme_says()
     if !shared::is_root() || by_mesh() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let test = TestSwarm::up(Path::new(LAB), "lbpriv", 1).unwrap();
     let node = test.swarm.manager().unwrap();
     node.exec("mount", &["--make-private", "/run"]).unwrap();

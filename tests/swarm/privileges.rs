@@ -1,4 +1,4 @@
-//! What the agent may do on a node, and what it may not: asked of the kernel and of the engine, on
+//! Privileges of the agent on a node, read from the kernel and from the engine, on
 //! the Swarm on which it serves.
 
 use std::fs;
@@ -11,7 +11,7 @@ use harness::agents::{FILTER, SERVICE, by_mesh};
 use harness::node::Node;
 use harness::swarm::Swarm;
 
-use crate::turn;
+use crate::shared_swarm;
 
 /// Capabilities by their numbers (include/uapi/linux/capability.h).
 const NET_ADMIN: u64 = 1 << 12;
@@ -35,7 +35,7 @@ fn seen_by(pid: u32, path: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/root{path}"))
 }
 
-/// What the filter answers, first line.
+/// First line of the filter's answer.
 fn ask(socket: &Path, request: &str) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream
@@ -61,7 +61,7 @@ fn each_node(swarm: &Swarm, test: impl Fn(&Node)) {
 
 #[test]
 fn an_agent_has_few_capabilities_and_what_asks_the_engine_has_none() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     each_node(&swarm, |node| {
         let bpf = match node.is_old_engine().unwrap() {
             true => SYS_ADMIN,
@@ -92,7 +92,7 @@ fn an_agent_has_few_capabilities_and_what_asks_the_engine_has_none() {
 
 #[test]
 fn an_agent_sees_neither_the_engines_socket_nor_the_swarms_secrets() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     each_node(&swarm, |node| {
         let pid = node.agent_pid().unwrap();
         let names = |path: &str| -> Vec<String> {
@@ -111,7 +111,7 @@ fn an_agent_sees_neither_the_engines_socket_nor_the_swarms_secrets() {
 
 #[test]
 fn through_the_filter_an_engine_is_asked_and_not_told() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     each_node(&swarm, |node| {
         let socket = node.path("/run/swarmlb/engine.sock").unwrap();
         for (request, status) in [
@@ -139,7 +139,7 @@ fn through_the_filter_an_engine_is_asked_and_not_told() {
 
 #[test]
 fn an_agent_goes_on_when_what_asks_the_engine_is_replaced() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     if by_mesh() {
         return;
     }

@@ -42,8 +42,8 @@ fn scaling_up_and_down_under_load_fails_no_request_and_uses_new_tasks() {
 /// From the moment that a task's process runs to the first connection through each node.
 #[test]
 fn a_task_is_reached_through_every_node_as_soon_as_it_runs() {
-    let Some(turn) = alone() else { return };
-    let swarm: &Swarm = &turn;
+    let Some(shared) = alone() else { return };
+    let swarm: &Swarm = &shared;
     let mut delays = Vec::new();
     for (round, port) in (0..slow::fewer(STARTS)).zip(8250_u16..) {
         let name = format!("soon{round}");

@@ -11,7 +11,7 @@ use harness::topology;
 use harness::wait;
 
 use crate::tools::{ids, served, tally};
-use crate::{TASKS, turn};
+use crate::{TASKS, shared_swarm};
 
 const CARD: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 2);
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 100);
@@ -19,7 +19,7 @@ const MEGABYTE: u64 = 1 << 20;
 
 #[test]
 fn clients_of_a_second_card_reach_every_task_and_are_seen_there() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("cards")
         .global()
         .publish("8141:80")

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use harness::wait;
 
 use crate::tools::{everywhere, tally};
-use crate::{TASKS, turn};
+use crate::{TASKS, shared_swarm};
 
 const STACK: &str = "
 version: '3.8'
@@ -42,7 +42,7 @@ networks:
 
 #[test]
 fn all_published_ports_of_a_stack_work_at_once() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let file = swarm.dir().join("shop.yml");
     std::fs::write(&file, STACK).unwrap();
     let _guard = swarm.stack_guard("shop");

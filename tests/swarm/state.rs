@@ -1,4 +1,4 @@
-//! What a node's network looks like, as far as anybody could care.
+//! State of a node's network: devices, addresses, routes, rules, files.
 //!
 //! Left out is what changes by itself: counters, timers, the number of tracked connections.
 
@@ -60,7 +60,7 @@ const WHOLES: [(&str, &str); 3] = [
 ];
 
 impl State {
-    /// What `node` is like now, and the switch's end of its cable.
+    /// State of `node` now, and of the switch's end of its cable.
     pub(crate) fn of(swarm: &Swarm, node: &Node) -> Self {
         let mut state = Self(BTreeMap::new());
         let sh = |script: &str| node.exec("sh", &["-c", script]).unwrap();
@@ -116,7 +116,7 @@ impl State {
             .or_default() += 1;
     }
 
-    /// What came (`+`) and went (`-`) since `before`.
+    /// Lines that came (`+`) and went (`-`) since `before`.
     pub(crate) fn changes(&self, before: &Self) -> Vec<String> {
         let went = before
             .0

@@ -15,8 +15,8 @@ use harness::wait;
 use lb_core::report::{Counters, ServiceStats, Stats};
 
 use crate::lbctl::json;
+use crate::shared_swarm;
 use crate::tools::{everywhere, served, task};
-use crate::turn;
 
 const TCP: u16 = 8200;
 const UDP: u16 = 8201;
@@ -26,14 +26,14 @@ const ADDED_UP: Duration = Duration::from_millis(2500);
 
 #[test]
 fn every_agent_tells_the_sum_of_what_clients_did() {
-    let Some(turn) = turn() else { return };
-    let swarm: &Swarm = &turn;
+    let Some(shared) = shared_swarm() else { return };
+    let swarm: &Swarm = &shared;
     let spec = ServiceSpec::named("counted")
         .replicas(6)
         .publish(&format!("{TCP}:80/tcp"))
         .publish(&format!("{UDP}:80/udp"));
     let (_service, tasks) = served(swarm, &spec, 6);
-    let wire = Wire::watch(swarm);
+    let counters = WireCounters::watch(swarm);
     let (tcp, udp) = (everywhere(swarm, TCP), everywhere(swarm, UDP));
     // Each connection from a port of its own: by IPVS, answers to one that has to be told apart from
     // another one at the same port are not all counted.
@@ -63,7 +63,7 @@ fn every_agent_tells_the_sum_of_what_clients_did() {
         }
         // The rest is looked at while those are open.
         tokio::time::sleep(if by_ipvs() { ADDED_UP } else { HALF_A_SECOND }).await;
-        Ok((opened, looked(swarm), wire.seen(), kept.len() as u64))
+        Ok((opened, looked(swarm), counters.seen(), kept.len() as u64))
     };
     let (opened, told, seen, kept) = swarm.client.block_on(clients).unwrap();
     let [first, others @ ..] = told.as_slice() else {
@@ -132,7 +132,7 @@ fn looked(swarm: &Swarm) -> Vec<ServiceStats> {
     told
 }
 
-/// What each node counted of each task, for who has to find out what went wrong.
+/// Counters of each node for each task, for messages of failed tests.
 fn by_node(swarm: &Swarm) -> Vec<String> {
     let of = |node: &Node| {
         let own = counted(json::<Stats>(node, &["stats", "--node"]));
@@ -152,7 +152,7 @@ fn counted(stats: Stats) -> ServiceStats {
 
 #[test]
 fn a_download_is_counted_with_its_headers() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("bytes")
         .on_node("node3")
         .publish("8202:80");
@@ -185,8 +185,8 @@ fn a_download_is_counted_with_its_headers() {
     }
 }
 
-/// What the client's own kernel counts of the two ports: rules that only count.
-struct Wire<'a>(&'a Swarm);
+/// Counters of the client's own kernel for the two ports: rules that only count.
+struct WireCounters<'a>(&'a Swarm);
 
 /// Packets and bytes sent, packets and bytes received.
 type Traffic = [u64; 4];
@@ -198,11 +198,11 @@ const RULES: [(&str, &str, &str, u16); 4] = [
     ("INPUT", "udp", "--sport", UDP),
 ];
 
-impl<'a> Wire<'a> {
+impl<'a> WireCounters<'a> {
     fn watch(swarm: &'a Swarm) -> Self {
-        let wire = Self(swarm);
-        wire.rules("-A");
-        wire
+        let counters = Self(swarm);
+        counters.rules("-A");
+        counters
     }
 
     fn seen(&self) -> Traffic {
@@ -229,7 +229,7 @@ impl<'a> Wire<'a> {
     }
 }
 
-impl Drop for Wire<'_> {
+impl Drop for WireCounters<'_> {
     fn drop(&mut self) {
         self.rules("-D");
     }

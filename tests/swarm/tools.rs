@@ -1,4 +1,4 @@
-//! What the acceptance tests do again and again.
+//! Helpers of the acceptance tests.
 
 use std::process::{Child, Stdio};
 

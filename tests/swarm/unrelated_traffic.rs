@@ -1,4 +1,4 @@
-//! What is not for a published port passes the programs as if they were not there.
+//! Traffic to other than published ports passes the programs unchanged.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
@@ -15,7 +15,7 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use crate::kernel::attached;
-use crate::turn;
+use crate::shared_swarm;
 
 /// No service publishes it.
 const OWN: u16 = 2222;
@@ -23,7 +23,7 @@ const BYTES: u64 = 8 << 20;
 
 #[test]
 fn a_nodes_own_tcp_service_is_unaffected_both_ways() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     for node in &swarm.nodes {
         assert!(attached(node).contains(&"eth0 xdp".to_owned()));
         let listener = node.netns.run(|| TcpListener::bind((node.addr, OWN)));
@@ -53,7 +53,7 @@ fn a_nodes_own_tcp_service_is_unaffected_both_ways() {
 /// Whole, at the MTU, and in fragments.
 #[test]
 fn datagrams_of_any_size_reach_a_nodes_own_port_unchanged() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     for node in &swarm.nodes {
         let server = node.netns.run(|| UdpSocket::bind((node.addr, OWN)));
         let server = server.unwrap().unwrap();
@@ -76,7 +76,7 @@ fn datagrams_of_any_size_reach_a_nodes_own_port_unchanged() {
 
 #[test]
 fn nodes_answer_pings() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     for node in &swarm.nodes {
         for size in [8, 1480, 3000] {
             let answer = swarm.client.netns().run(|| ping(node.addr, size));
@@ -120,7 +120,7 @@ fn ping(addr: Ipv4Addr, size: usize) -> nix::Result<()> {
 
 #[test]
 fn tasks_and_nodes_reach_the_world_as_before() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let server = swarm
         .client
         .netns()

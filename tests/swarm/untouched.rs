@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::tools::{HostAgent, everywhere};
 use crate::{LAB, TASKS};
 
-/// What the kernel needs to forget what was attached.
+/// Time in which the kernel removes programs that were detached.
 const SOON: Duration = Duration::from_secs(5);
 
 /// The directory of the operator's socket, and that socket.
@@ -40,7 +40,7 @@ pub(crate) fn assert_as_before(swarm: &Swarm, before: &[State], files: &[&str]) 
     }
 }
 
-/// What there is while an agent runs, and nothing else; ARCHITECTURE.md has the same list.
+/// Asserts that `changes` are those that an agent makes on a node, as ARCHITECTURE.md lists them.
 pub(crate) fn assert_ours(node: &Node, changes: &[String]) {
     // Only managers are called by other agents, and only at their address in the Swarm.
     let listens = format!("+ socket: tcp LISTEN {}:6081", node.addr);
@@ -122,7 +122,7 @@ fn after_agents_were_killed_clean_leaves_each_node_as_it_was() {
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let test = TestSwarm::up(Path::new(LAB), "lbclean", 3).unwrap();
     let swarm = &test.swarm;
     let spec = ServiceSpec::named("witness").replicas(3).publish("8185:80");

@@ -8,13 +8,13 @@ use harness::traffic::http;
 use harness::wait;
 
 use crate::tools::{ids, served, tally};
-use crate::{TASKS, turn};
+use crate::{TASKS, shared_swarm};
 
 const SECOND: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 150);
 
 #[test]
 fn a_new_address_answers_published_ports_and_a_removed_one_does_not() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("moved").replicas(3).publish("8225:80");
     let (_service, tasks) = served(&swarm, &spec, 3);
     let node = swarm.node("node2").unwrap();

@@ -6,7 +6,7 @@ mod document;
 mod plot;
 #[path = "../../tests/compare/results.rs"]
 mod results;
-mod spread;
+mod statistics;
 mod table;
 
 use std::ffi::OsString;
@@ -24,7 +24,7 @@ use results::Results;
 
 /// The guest has one CPU for three nodes: what waits there, waits so many times longer.
 const SLOWNESS: &str = "SWARMLB_SLOW=4";
-/// What makes it short.
+/// Arguments of the short form.
 const SHORT: [&str; 6] = ["--seconds", "0.2", "--updates", "0", "--settle", "3"];
 /// Where the plot is, for the pages that show it.
 const PLOT: &str = "docs/compare.svg";
@@ -32,13 +32,13 @@ const DOCUMENT: &str = "docs/bench.md";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Which release of Debian, with its kernel and its engine
+    /// Release of Debian, with its kernel and its engine
     #[arg(long, value_enum, default_value_t = Guest::Trixie)]
     guest: Guest,
-    /// How often each way is measured
+    /// Rounds: each measures every variant once
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// In how many of the rounds a service is updated by each way; one if not said
+    /// In how many of the rounds a service is updated by each variant; one if not said
     #[arg(long)]
     updates: Option<u32>,
     /// One short round without updates, to see that everything works
@@ -92,7 +92,7 @@ fn show(report: &str) {
 /// One short round without updates, in a guest of somebody else's: a comparison that no longer works
 /// is seen before it is needed.
 pub(crate) struct Quick {
-    /// What is to run there.
+    /// The command to run in the guest.
     pub(crate) command: Vec<OsString>,
     json: PathBuf,
 }

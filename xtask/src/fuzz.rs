@@ -15,7 +15,7 @@ use crate::setup;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How long for each target
+    /// Minutes for each target
     #[arg(long, default_value_t = 10)]
     minutes: u32,
     /// Only this target; else all, one after the other
@@ -72,13 +72,13 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
 pub(crate) fn quick() -> Result<()> {
     setup::fuzzer()?;
     unchanged_lock()?;
-    let place = target_dir().join("fuzz/quick");
-    remove_tree(&place)?;
+    let quick = target_dir().join("fuzz/quick");
+    remove_tree(&quick)?;
     Target::ALL.into_iter().try_for_each(|target| {
-        let place = Place::at(&place.join(target.name()))?;
-        let mut fuzz = long(target, &place, QUICK_SECONDS);
+        let directories = Directories::at(&quick.join(target.name()))?;
+        let mut fuzz = long(target, &directories, QUICK_SECONDS);
         fuzz.arg("-seed=1");
-        run(&mut fuzz).with_context(|| broken(target, &place))
+        run(&mut fuzz).with_context(|| broken(target, &directories))
     })
 }
 
@@ -95,7 +95,7 @@ fn unchanged_lock() -> Result<()> {
 
 fn fuzz(target: Target, args: &Args) -> Result<()> {
     let name = target.name();
-    let place = Place::at(&setup::cache_dir()?.join("fuzz").join(name))?;
+    let directories = Directories::at(&setup::cache_dir()?.join("fuzz").join(name))?;
     let mut fuzz = if let Some(bytes) = &args.replay {
         let mut fuzz = libfuzzer(target);
         fuzz.arg(std::path::absolute(bytes)?);
@@ -105,31 +105,31 @@ fn fuzz(target: Target, args: &Args) -> Result<()> {
         say(format_args!(
             "Fuzzing the {name} for {} minutes; the corpus is in {}.",
             args.minutes,
-            place.corpus.display()
+            directories.corpus.display()
         ));
-        let mut fuzz = long(target, &place, args.minutes * 60);
+        let mut fuzz = long(target, &directories, args.minutes * 60);
         fuzz.arg("-print_final_stats=1");
         fuzz
     };
-    run(&mut fuzz).with_context(|| broken(target, &place))
+    run(&mut fuzz).with_context(|| broken(target, &directories))
 }
 
-/// Where one target's bytes are kept.
-struct Place {
+/// The directories of one target: inputs that reach new code, and inputs that broke a promise.
+struct Directories {
     corpus: PathBuf,
     findings: PathBuf,
 }
 
-impl Place {
+impl Directories {
     fn at(dir: &Path) -> Result<Self> {
-        let place = Self {
+        let directories = Self {
             corpus: dir.join("corpus"),
             findings: dir.join("findings"),
         };
-        for dir in [&place.corpus, &place.findings] {
+        for dir in [&directories.corpus, &directories.findings] {
             std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
         }
-        Ok(place)
+        Ok(directories)
     }
 }
 
@@ -147,23 +147,26 @@ fn libfuzzer(target: Target) -> Command {
 }
 
 /// Runs a target for so long, from its seeds and what was found before.
-fn long(target: Target, place: &Place, seconds: u32) -> Command {
+fn long(target: Target, directories: &Directories, seconds: u32) -> Command {
     let mut fuzz = libfuzzer(target);
-    fuzz.arg(&place.corpus)
+    fuzz.arg(&directories.corpus)
         .arg(root().join("tests/fuzz/seeds").join(target.name()))
         .arg("--")
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-max_len={LONGEST}"))
-        .arg(format!("-artifact_prefix={}/", place.findings.display()));
+        .arg(format!(
+            "-artifact_prefix={}/",
+            directories.findings.display()
+        ));
     fuzz
 }
 
-fn broken(target: Target, place: &Place) -> String {
+fn broken(target: Target, directories: &Directories) -> String {
     let name = target.name();
     format!(
         "the {name} did not build, or broke a promise, which is named above; the bytes are in {}. \
          Run them with `cargo xtask fuzz --target {name} --replay FILE`, and put them into \
          tests/fuzz/seeds/{name} once that is mended",
-        place.findings.display()
+        directories.findings.display()
     )
 }

@@ -11,7 +11,7 @@ use crate::{image, setup};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What the laboratory is to do; `help` tells more
+    /// Arguments for the laboratory; `help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }

@@ -16,7 +16,7 @@ use crate::setup;
 /// Where decisions are made.
 const CRATES: [&str; 2] = ["lb-core", "lb-datapath"];
 
-/// What CI looks at, in two minutes: ports to present somebody under. Nothing survives there.
+/// The files that CI looks at, in two minutes: choice of SNAT ports. Every change there is noticed.
 const SHORT: [&str; 1] = ["ebpf/datapath/src/snat_port.rs"];
 
 /// Percentage of all changes that tests have to notice.
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     list: bool,
 }
 
-/// What came of it, as cargo-mutants tells.
+/// Outcomes of a run, from cargo-mutants' `outcomes.json`.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq)]
 struct Outcomes {
     missed: usize,
@@ -61,7 +61,7 @@ impl Outcomes {
         self.noticed() + self.missed
     }
 
-    /// Whole percents, rounded down.
+    /// The share of noticed changes in whole percents, rounded down.
     fn score(&self) -> usize {
         (100 * self.noticed())
             .checked_div(self.all())

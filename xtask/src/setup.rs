@@ -18,13 +18,13 @@ use crate::process::{is_root, read, run, say};
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// What the BPF build needs: the source of `core`, bpf-linker
+    /// Tools of the BPF build: the source of `core`, bpf-linker
     #[arg(long)]
     pub(crate) bpf: bool,
-    /// What a Swarm on this machine needs: Docker's engine and network tools
+    /// Tools of a Swarm on this machine: Docker's engine and network tools
     #[arg(long)]
     pub(crate) lab: bool,
-    /// What the checks need: clippy, rustfmt, cargo-deny
+    /// Tools of the checks: clippy, rustfmt, cargo-deny
     #[arg(long)]
     pub(crate) tests: bool,
 }

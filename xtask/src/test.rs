@@ -19,7 +19,7 @@ use crate::{bench, compare, fuzz, image, mutants, setup};
 #[derive(clap::Args)]
 #[command(group(ArgGroup::new("narrow").args(["vm", "repeat"])))]
 pub(crate) struct Args {
-    /// What to run
+    /// The suite to run
     #[arg(long, value_enum, default_value_t = Suite::All)]
     suite: Suite,
     /// Run the suites datapath, ipvs, swarm and attack in a virtual machine instead, or the named one
@@ -54,13 +54,13 @@ enum Suite {
     Netns,
     /// A Swarm of three nodes on this machine (root, Docker's engine)
     Swarm,
-    /// What each kind of attacker can do to that Swarm (root, Docker's engine)
+    /// Attacks on that Swarm, by each kind of attacker (root, Docker's engine)
     Attack,
     /// One short round of `cargo xtask bench`, to see that it works (root, Docker's engine)
     Bench,
     /// The core of the Swarm's suite, and one short round of `cargo xtask compare`, in a virtual machine that has the stock mesh, by both datapaths (root)
     Vm,
-    /// What users do, in virtual machines, by both datapaths and by the stock mesh (root)
+    /// Scenarios of users, in virtual machines, by both datapaths and by the stock mesh (root)
     Scenarios,
     /// All but that one
     All,
@@ -210,7 +210,7 @@ fn images(suite: Suite) -> Result<()> {
     })
 }
 
-/// What CI runs in a virtual machine: all of it in one.
+/// Runs everything that CI wants of a virtual machine, in one guest.
 fn in_one_guest() -> Result<()> {
     let compare = compare::Quick::build()?;
     let wanted = Wanted {

@@ -1,5 +1,5 @@
 //! `cargo xtask tidy`: the repository's own rules as code. Each rule is a pure
-//! function from files to complaints; this file reads the tree and reports.
+//! function from files to findings; this file reads the tree and reports.
 
 mod circles;
 mod columns;
@@ -12,6 +12,8 @@ mod paths;
 mod retired;
 mod source;
 mod style;
+#[cfg(test)]
+mod testing;
 mod tokens;
 
 use std::fmt;
@@ -24,16 +26,16 @@ use walkdir::{DirEntry, WalkDir};
 use crate::process::{cargo, read, root, say};
 use source::Source;
 
-/// What breaks a rule, and where.
+/// A place that breaks a rule.
 #[derive(Debug, PartialEq, Eq)]
-struct Complaint {
+struct Finding {
     path: String,
     /// From 1; 0 is the file as a whole.
     line: usize,
     what: String,
 }
 
-impl Complaint {
+impl Finding {
     fn new(path: &str, line: usize, what: String) -> Self {
         Self {
             path: path.to_owned(),
@@ -43,7 +45,7 @@ impl Complaint {
     }
 }
 
-impl fmt::Display for Complaint {
+impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => write!(f, "{}: {}", self.path, self.what),
@@ -58,23 +60,23 @@ pub(crate) fn run_verb() -> Result<()> {
     for long in files.iter().filter_map(style::long) {
         say(format_args!("note: {long}"));
     }
-    let mut complaints = style::complaints(&files, &developers_dirs());
-    complaints.extend(columns::complaints(&files));
-    complaints.extend(doc_comments::complaints(&files));
-    complaints.extend(layers::complaints(&files));
-    complaints.extend(circles::complaints(&files));
-    complaints.extend(retired::complaints(&files));
-    complaints.extend(invariants::complaints(&files));
+    let mut findings = style::findings(&files, &developers_dirs());
+    findings.extend(columns::findings(&files));
+    findings.extend(doc_comments::findings(&files));
+    findings.extend(layers::findings(&files));
+    findings.extend(circles::findings(&files));
+    findings.extend(retired::findings(&files));
+    findings.extend(invariants::findings(&files));
     for (package, manifest) in layers::PURE_CRATES {
-        complaints.extend(layers::impure_dependencies(
+        findings.extend(layers::impure_dependencies(
             manifest,
             &dependencies(package)?,
         ));
     }
-    for complaint in &complaints {
-        say(complaint);
+    for finding in &findings {
+        say(finding);
     }
-    match complaints.len() {
+    match findings.len() {
         0 => say(format_args!(
             "The repository is tidy ({} files).",
             files.len()

@@ -5,15 +5,15 @@
 //! figures taken there are compared with each other only. They are those of a busy machine, too,
 //! unless the guest is steady: then its time is the number of instructions that it has run.
 
-mod beside;
 mod fault;
 mod guest;
 mod machine;
+mod outcome_table;
 mod rootfs;
 pub(crate) mod scenarios;
+mod shell_quote;
 mod state;
 mod suite;
-mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -38,7 +38,7 @@ pub(crate) struct Args {
 enum Verb {
     /// Boot a virtual machine; the first time, install its system
     Up {
-        /// Which release of Debian
+        /// Release of Debian
         #[arg(long, value_enum, default_value_t = Guest::Bookworm)]
         guest: Guest,
         /// One CPU, whose clock counts instructions: for figures that do not depend on what else

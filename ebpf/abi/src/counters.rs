@@ -46,7 +46,7 @@ macro_rules! reasons {
             /// All of them, in the order of their codes.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// What it means, for people.
+            /// Its meaning in a sentence, for people.
             #[must_use]
             pub const fn sentence(self) -> &'static str {
                 match self { $(Self::$name => $sentence,)* }

@@ -181,7 +181,7 @@ pub const fn ticks(nanoseconds: u64) -> u32 {
     (nanoseconds >> 30) as u32
 }
 
-/// What a task's packet becomes again. Keyed by the task's [`Tuple`]: from its
+/// Reverse NAT of a task's packets. Keyed by the task's [`Tuple`]: from its
 /// own address to the client's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -234,7 +234,7 @@ impl RevNat {
     }
 }
 
-/// The pieces of one fragmented packet, by what all of them bear (RFC 791, section 3.2).
+/// The fragments of one fragmented packet, by what all of them bear (RFC 791, section 3.2).
 #[derive(
     Clone,
     Copy,
@@ -263,7 +263,7 @@ pub struct Fragments {
     pub zero: u8,
 }
 
-/// The ports of a fragmented packet, which only its first piece bears.
+/// The ports of a fragmented packet, which only its first fragment bears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Ports {
@@ -273,19 +273,19 @@ pub struct Ports {
     pub destination: Be16,
 }
 
-/// What is remembered of a first piece.
+/// Ports and time of a first fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct FirstPiece {
+pub struct FirstFragment {
     /// The ports that it bears.
     pub ports: Ports,
     /// When it came, in [`ticks`].
     pub since: u32,
 }
 
-impl FirstPiece {
-    /// Later pieces that come more ticks after the first are of another packet: numbers of packets
-    /// (16 bits) are used again. Pieces of one packet follow each other at once.
+impl FirstFragment {
+    /// Later fragments that come more ticks after the first are of another packet: numbers of packets
+    /// (16 bits) are used again. Fragments of one packet follow each other at once.
     pub const LASTS: u32 = 2;
 }
 

@@ -28,7 +28,7 @@ pub const ALLOWED: u32 = 65_536;
 pub const AFFINITY: u32 = 131_072;
 /// Clients that are to be kept with their tasks once they have proved to be there.
 pub const AFFINITY_EMBRYONIC: u32 = 16_384;
-/// Fragmented packets whose pieces are awaited.
+/// Fragmented packets whose fragments are awaited.
 pub const FRAGMENTS: u32 = 16_384;
 /// Connections of containers to their own node that are remembered.
 pub const HAIRPIN_SNAT: u32 = 65_536;

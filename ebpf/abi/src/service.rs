@@ -59,21 +59,21 @@ pub const RESTRICTED: u32 = 1;
 /// [`Frontend::flags`]: replies go to the client directly.
 pub const DIRECT: u32 = 2;
 
-/// What stands behind a [`Port`].
+/// Table and options of a published [`Port`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Frontend {
     /// Port in the containers.
     pub target: Be16,
-    /// How a new flow finds its place in the table: [`SCHED_RR`] and so on.
+    /// The scheduler of new flows: [`SCHED_RR`] and so on.
     pub scheduler: u16,
     /// Places in the table; 0: the port is refused.
     pub count: u32,
-    /// Which table holds them.
+    /// Number of the table that holds them.
     pub table: u32,
     /// Bits: [`RESTRICTED`], [`DIRECT`].
     pub flags: u32,
-    /// How long a client stays with its task after its last new flow, in
+    /// Time that a client stays with its task after its last new flow, in
     /// [`crate::flow::ticks`]; 0: not at all.
     pub affinity_ticks: u32,
     /// Zero.

@@ -26,7 +26,7 @@ pub fn task_at(address: [Be32; 4]) -> Option<u64> {
     ([first, second] == TASKS).then_some(key)
 }
 
-/// Who a socket of this node talks to, as the kernel has it.
+/// A socket of this node and the peer that it talks to, as the kernel has it.
 #[derive(
     Clone,
     Copy,
@@ -68,7 +68,7 @@ impl SockRevNatKey {
     }
 }
 
-/// What the process behind a [`SockRevNatKey`] asked for.
+/// Address and port that the process behind a [`SockRevNatKey`] asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct SockRevNatValue {

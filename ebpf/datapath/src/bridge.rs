@@ -3,6 +3,7 @@
 use crate::errors;
 use crate::fragments;
 use crate::hairpin::{from_container, to_container};
+use crate::l4_packet::L4Packet;
 use crate::mss;
 use crate::packet::{Packet, Tables};
 use crate::parse;
@@ -37,7 +38,7 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
         if !rewrite(packet, &segment, End::Source, own, reply.client) {
             return Verdict::Drop(Reason::NoRoom);
         }
-        let segment = parse::L4Packet {
+        let segment = L4Packet {
             tuple: client_side,
             ..segment
         };
@@ -63,7 +64,7 @@ pub fn bridge<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     if to_client {
         return Verdict::Uplink;
     }
-    let segment = parse::L4Packet {
+    let segment = L4Packet {
         tuple: client_side,
         ..segment
     };

@@ -1,6 +1,7 @@
 //! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
 
-use crate::parse::Ipv4;
+use crate::headers::Ipv4;
+use lb_abi::UDP;
 
 /// Adds 16-bit words with end-around carry.
 #[inline(always)]
@@ -36,6 +37,13 @@ pub const fn replace4(checksum: u16, from: [u8; 4], to: [u8; 4]) -> u16 {
         u16::from_be_bytes([from[2], from[3]]),
         u16::from_be_bytes([to[2], to[3]]),
     )
+}
+
+/// Offset of the checksum in a UDP header (RFC 768), or else in a TCP header (RFC 9293).
+#[inline(always)]
+#[must_use]
+pub const fn offset(proto: u8) -> usize {
+    if proto == UDP { 6 } else { 16 }
 }
 
 /// Checksum of an IPv4 header without options whose checksum field is zero.

@@ -1,7 +1,7 @@
 //! The task of a packet to a published port: the flow's, or the one that a new flow gets.
 
+use crate::l4_packet::L4Packet;
 use crate::packet::Tables;
-use crate::parse::L4Packet;
 use crate::port_remap::SILENCE;
 use crate::schedule::{Scheduled, keep, schedule};
 use crate::verdict::Verdict;
@@ -10,7 +10,7 @@ use lb_abi::flow::{ANSWERED, EMBRYONIC, FIN_IN, FIN_OUT, Flow, RESET};
 use lb_abi::service::{ACTIVE, Backend, DIRECT, Frontend, Port, RESTRICTED, SCHED_RR, Source};
 use lb_abi::{Be32, UDP};
 
-/// What was found.
+/// The chosen task, or the verdict where there is none.
 pub enum Choice {
     /// This task, with what is remembered of the flow.
     Task(Backend, Flow),
@@ -43,13 +43,13 @@ pub fn choose<T: Tables>(
             None if !flow.came_here() => {
                 return Choice::None(Verdict::Drop(Reason::UnknownTask));
             }
-            None if segment.opens() || segment.tuple.proto == UDP => {}
+            None if segment.may_begin_flow() => {}
             None => return Choice::None(Verdict::Pass),
         },
         None if !tables.is_vip(segment.tuple.destination) || !answerable(segment.tuple.source) => {
             return Choice::None(Verdict::Pass);
         }
-        None if segment.opens() || segment.tuple.proto == UDP => {}
+        None if segment.may_begin_flow() => {}
         // By hash, every node finds the task of a connection that another one began.
         None if frontend.scheduler != SCHED_RR && segment.state_in() & RESET == 0 => {}
         None => return Choice::None(Verdict::Pass),
@@ -91,7 +91,7 @@ const fn must_reschedule(flow: &Flow, backend: &Backend, frontend: &Frontend) ->
 fn comes_here<T: Tables>(tables: &T, segment: &L4Packet, flow: &Flow) -> bool {
     !flow.came_here()
         && !flow.came_from(segment.tuple.source)
-        && (segment.opens() || segment.tuple.proto == UDP)
+        && segment.may_begin_flow()
         && tables.is_vip(segment.tuple.destination)
 }
 

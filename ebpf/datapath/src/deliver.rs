@@ -1,12 +1,11 @@
 //! To a task on this node, with the way back remembered.
 
+use crate::l4_packet::L4Packet;
 use crate::mss;
 use crate::packet::{Packet, Tables};
-use crate::parse::L4Packet;
 use crate::port_remap::allocate;
 use crate::rewrite::{End, rewrite};
 use crate::verdict::Verdict;
-use lb_abi::UDP;
 use lb_abi::counters::Reason;
 use lb_abi::flow::{EMBRYONIC, Flow, RevNat, Tuple};
 use lb_abi::service::{Backend, DIRECT, Frontend};
@@ -45,7 +44,7 @@ pub fn deliver<P: Packet, T: Tables>(
         zero: 0,
     };
     let key = caller.unwrap_or(&segment.tuple);
-    let begins = segment.opens() || segment.tuple.proto == UDP;
+    let begins = segment.may_begin_flow();
     let client_port = match allocate(tables, key, flow, begins, &mut back, &reply) {
         Ok(port) => port,
         Err(reason) => return Verdict::Drop(reason),

@@ -6,9 +6,10 @@
 
 use crate::choose::confirm;
 use crate::fragments;
+use crate::l4_packet::L4Packet;
 use crate::mss;
 use crate::packet::{Packet, Tables};
-use crate::parse::{self, L4Packet};
+use crate::parse;
 use crate::tunnel::{self, Direction, Read};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;

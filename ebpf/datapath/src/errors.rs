@@ -8,8 +8,8 @@ use crate::icmp::{self, IcmpError};
 use crate::packet::{ETHERNET, Packet, Tables};
 use crate::parse;
 use crate::rewrite::End;
+use crate::sender::answers;
 use crate::tunnel::{self, Direction, INNER, Opened};
-use crate::uplink::answers;
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
 use lb_abi::flow::Flow;
@@ -26,22 +26,22 @@ pub fn from_client<P: Packet, T: Tables>(
     if !P::DELIVERS {
         return Verdict::Pass;
     }
-    let Some(complaint) = icmp::read(packet, ETHERNET) else {
+    let Some(error) = icmp::read(packet, ETHERNET) else {
         return Verdict::Pass;
     };
-    let Some((flow, backend)) = concerned(tables, &complaint) else {
+    let Some((flow, backend)) = concerned(tables, &error) else {
         return Verdict::Pass;
     };
     if !parse::ours(packet, tables, settings) {
         return Verdict::Pass;
     }
     if backend.locality == LOCAL {
-        return deliver(packet, tables, settings, &complaint, (&backend, &flow));
+        return deliver(packet, tables, settings, &error, (&backend, &flow));
     }
     if !flow.came_here() {
         return Verdict::Pass;
     }
-    let segment = complaint.segment();
+    let segment = error.segment();
     if !tunnel::fits(packet, &segment, settings) {
         return Verdict::Drop(Reason::TooBig);
     }
@@ -67,10 +67,10 @@ pub fn to_task<P: Packet, T: Tables>(
     if !P::DELIVERS {
         return leave(packet);
     }
-    let Some(complaint) = icmp::read(packet, INNER) else {
+    let Some(error) = icmp::read(packet, INNER) else {
         return Verdict::Drop(Reason::BadTunnel);
     };
-    let (flow, backend) = match concerned(tables, &complaint) {
+    let (flow, backend) = match concerned(tables, &error) {
         Some(found) => found,
         None => return Verdict::Drop(Reason::UnknownTask),
     };
@@ -84,7 +84,7 @@ pub fn to_task<P: Packet, T: Tables>(
         packet,
         tables,
         settings,
-        &complaint.moved(INNER - ETHERNET),
+        &error.moved(INNER - ETHERNET),
         (&backend, &flow),
     )
 }
@@ -95,21 +95,21 @@ pub fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opene
     if !P::DELIVERS {
         return leave(packet);
     }
-    let Some(complaint) = icmp::read(packet, INNER) else {
+    let Some(error) = icmp::read(packet, INNER) else {
         return Verdict::Drop(Reason::BadTunnel);
     };
     // An error keeps no flow alive: whoever is on the way sends those.
-    let Some(flow) = tables.peek(&complaint.about) else {
+    let Some(flow) = tables.peek(&error.about) else {
         return Verdict::Drop(Reason::UnknownTask);
     };
     if !answers(tables, &flow, opened) {
         return Verdict::Drop(Reason::UnknownTask);
     }
     // It goes to whoever sent what it is about, and to nobody else.
-    if complaint.destination != complaint.about.source {
+    if error.destination != error.about.source {
         return Verdict::Drop(Reason::UnknownTask);
     }
-    let here = tables.is_vip(complaint.destination);
+    let here = tables.is_vip(error.destination);
     if packet.shrink() {
         if here { Verdict::Pass } else { Verdict::Uplink }
     } else {
@@ -117,7 +117,7 @@ pub fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opene
     }
 }
 
-/// What XDP does with what is no TCP or UDP inside the tunnel.
+/// XDP's verdict about other packets than TCP and UDP inside the tunnel.
 #[inline(always)]
 fn leave<P: Packet>(packet: &P) -> Verdict {
     if icmp::starts(packet, INNER) {
@@ -130,26 +130,26 @@ fn leave<P: Packet>(packet: &P) -> Verdict {
 /// From a task: about a packet of a client's.
 #[inline(always)]
 pub fn from_task<P: Packet, T: Tables>(packet: &mut P, tables: &T, settings: &Settings) -> Verdict {
-    let Some(complaint) = icmp::read(packet, ETHERNET) else {
+    let Some(error) = icmp::read(packet, ETHERNET) else {
         return Verdict::Pass;
     };
-    let Some(reply) = tables.rev_nat(&complaint.about.reversed()) else {
+    let Some(reply) = tables.rev_nat(&error.about.reversed()) else {
         return Verdict::Pass;
     };
     // Only the task itself speaks in the frontend's name, to whoever sent what it is about, and never
     // to a container here.
-    let about = &complaint.about;
-    let own = complaint.source == about.destination && complaint.destination == about.source;
+    let about = &error.about;
+    let own = error.source == about.destination && error.destination == about.source;
     if reply.calls != 0 || !own {
         return Verdict::Pass;
     }
-    let segment = complaint.segment();
+    let segment = error.segment();
     let here = reply.peer.get() == 0;
     if !here && !tunnel::fits(packet, &segment, settings) {
         return Verdict::Drop(Reason::TooBig);
     }
     let own = (reply.frontend, reply.port);
-    if !icmp::readdress(packet, &complaint, End::Destination, own, reply.client) {
+    if !icmp::readdress(packet, &error, End::Destination, own, reply.client) {
         return Verdict::Drop(Reason::NoRoom);
     }
     if here {
@@ -170,10 +170,10 @@ pub fn from_task<P: Packet, T: Tables>(packet: &mut P, tables: &T, settings: &Se
 
 /// The flow that a client's side complains about, and its task.
 #[inline(always)]
-fn concerned<T: Tables>(tables: &T, complaint: &IcmpError) -> Option<(Flow, Backend)> {
-    let about = &complaint.about;
+fn concerned<T: Tables>(tables: &T, error: &IcmpError) -> Option<(Flow, Backend)> {
+    let about = &error.about;
     // It left in the frontend's name, so the error comes back to that.
-    if complaint.destination != about.source {
+    if error.destination != about.source {
         return None;
     }
     let frontend = tables.frontend(&Port::new(about.source_port, about.proto))?;
@@ -188,22 +188,22 @@ fn deliver<P: Packet, T: Tables>(
     packet: &mut P,
     tables: &T,
     settings: &Settings,
-    complaint: &IcmpError,
+    error: &IcmpError,
     (backend, flow): (&Backend, &Flow),
 ) -> Verdict {
     if (settings.bridge | backend.link) == 0 {
         return Verdict::Pass;
     }
-    let port = Port::new(complaint.about.source_port, complaint.about.proto);
+    let port = Port::new(error.about.source_port, error.about.proto);
     let Some(frontend) = tables.frontend(&port) else {
         return Verdict::Pass;
     };
     let client_port = match flow.remapped_port.get() {
-        0 => complaint.about.destination_port,
+        0 => error.about.destination_port,
         _ => flow.remapped_port,
     };
     let task = (backend.address, frontend.target);
-    if icmp::readdress(packet, complaint, End::Source, task, client_port) {
+    if icmp::readdress(packet, error, End::Source, task, client_port) {
         to_bridge(backend)
     } else {
         Verdict::Drop(Reason::NoRoom)

@@ -1,31 +1,19 @@
-//! Fragments (RFC 791, section 3.2): only the first piece of a packet has ports, so those are
-//! remembered for the rest. Pieces that come before the first are left to the kernel.
+//! Fragments (RFC 791, section 3.2): only the first fragment of a packet has ports, so those are
+//! remembered for the rest. Fragments that come before the first are left to the kernel.
 
+use crate::headers::{Fragment, Ipv4};
+use crate::l4_packet::L4Packet;
 use crate::packet::Tables;
-use crate::parse::{Fragment, Ipv4, L4Packet};
-use lb_abi::flow::{FirstPiece, Fragments, Ports};
+use lb_abi::flow::{FirstFragment, Fragments, Ports};
 
-/// Which piece a header says it is.
-#[inline(always)]
-pub(crate) const fn piece(ip: &Ipv4) -> Fragment {
-    let field = ip.fragment.get();
-    if field & 0x3fff == 0 {
-        Fragment::None
-    } else if field & 0x1fff == 0 {
-        Fragment::First
-    } else {
-        Fragment::Rest
-    }
-}
-
-/// The ports of a later piece, if the first one of its packet was ours, and came just now.
+/// The ports of a later fragment, if the first one of its packet was ours, and came just now.
 #[inline(always)]
 pub(crate) fn ports<T: Tables>(tables: &T, ip: &Ipv4) -> Option<Ports> {
     let first = tables.fragments(&packet(ip))?;
-    (tables.now().wrapping_sub(first.since) <= FirstPiece::LASTS).then_some(first.ports)
+    (tables.now().wrapping_sub(first.since) <= FirstFragment::LASTS).then_some(first.ports)
 }
 
-/// A first piece with these ports came. What is remembered of an earlier packet that had the same number
+/// A first fragment with these ports came. What is remembered of an earlier packet that had the same number
 /// is not about this one.
 #[inline(always)]
 pub(crate) fn first<T: Tables>(tables: &T, ip: &Ipv4, ports: Ports) {
@@ -38,11 +26,11 @@ pub(crate) fn first<T: Tables>(tables: &T, ip: &Ipv4, ports: Ports) {
     }
 }
 
-/// Remembers the ports of a first piece that has turned out to be ours. Without memory for
+/// Remembers the ports of a first fragment that has turned out to be ours. Without memory for
 /// them the rest of the packet is lost, as any packet may be.
 #[inline(always)]
 pub(crate) fn begin<T: Tables>(tables: &T, segment: &L4Packet) {
-    if segment.piece != Fragment::First {
+    if segment.fragment != Fragment::First {
         return;
     }
     let tuple = &segment.tuple;
@@ -53,7 +41,7 @@ pub(crate) fn begin<T: Tables>(tables: &T, segment: &L4Packet) {
         proto: tuple.proto,
         zero: 0,
     };
-    let first = FirstPiece {
+    let first = FirstFragment {
         ports: Ports {
             source: tuple.source_port,
             destination: tuple.destination_port,
@@ -63,7 +51,7 @@ pub(crate) fn begin<T: Tables>(tables: &T, segment: &L4Packet) {
     tables.remember_fragments(&key, &first);
 }
 
-/// What the pieces of one packet have in common.
+/// The key that the fragments of one packet have in common.
 #[inline(always)]
 const fn packet(ip: &Ipv4) -> Fragments {
     Fragments {

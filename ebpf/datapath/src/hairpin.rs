@@ -6,8 +6,8 @@
 use crate::choose::{Choice, choose};
 use crate::deliver::deliver;
 use crate::fragments;
+use crate::l4_packet::L4Packet;
 use crate::packet::{Packet, Tables};
-use crate::parse::L4Packet;
 use crate::port_remap::{LINGERS, SILENCE};
 use crate::rewrite::{End, rewrite};
 use crate::snat_port;

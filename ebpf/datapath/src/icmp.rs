@@ -1,7 +1,9 @@
 //! ICMP errors (RFC 792): each carries the head of the packet it is about.
 
+use crate::headers::{Fragment, Ipv4};
+use crate::l4_packet::L4Packet;
 use crate::packet::{Change, Packet};
-use crate::parse::{Fragment, Ipv4, L4Packet};
+
 use crate::rewrite::{End, bytes};
 use lb_abi::flow::Tuple;
 use lb_abi::{Be16, Be32, TCP, UDP};
@@ -16,17 +18,17 @@ const HEAD: usize = 8;
 /// An ICMP error about a TCP or UDP packet.
 #[derive(Clone, Copy, Debug)]
 pub struct IcmpError {
-    /// Who complains.
+    /// Source address of the error.
     pub source: Be32,
-    /// To whom.
+    /// Destination address of the error.
     pub destination: Be32,
-    /// 5-tuple of the packet complained about, as whoever complains saw it.
+    /// 5-tuple of the packet that the error is about, as its sender saw it.
     pub about: Tuple,
     /// Offset of the IPv4 header in the frame.
     l3: usize,
     /// Offset of the ICMP header in the frame.
     l4: usize,
-    /// Offset of the IPv4 header of the packet complained about.
+    /// Offset of the IPv4 header of the packet that the error is about.
     inner: usize,
     /// Offset of its TCP or UDP header.
     inner_l4: usize,
@@ -55,7 +57,7 @@ impl IcmpError {
             total: self.total,
             tos: self.tos,
             flags: 0,
-            piece: Fragment::None,
+            fragment: Fragment::None,
             id: Be16::new(0),
         }
     }
@@ -135,7 +137,7 @@ pub fn read<P: Packet>(packet: &P, l3: usize) -> Option<IcmpError> {
     })
 }
 
-/// Gives one end of the packet complained about another address and port and its other end
+/// Gives one end of the packet that the error is about another address and port and its other end
 /// the port `other`, and the error's own other end the same address: its source if
 /// `End::Destination`. False if it could not be written.
 ///
@@ -144,34 +146,34 @@ pub fn read<P: Packet>(packet: &P, l3: usize) -> Option<IcmpError> {
 #[inline(always)]
 pub fn readdress<P: Packet>(
     packet: &mut P,
-    complaint: &IcmpError,
+    error: &IcmpError,
     end: End,
     (address, port): (Be32, Be16),
     other: Be16,
 ) -> bool {
-    let about = &complaint.about;
+    let about = &error.about;
     let (old, address_at, outer_at, outer) = match end {
         End::Source => (
             about.source,
-            complaint.inner + 12,
-            complaint.l3 + 16,
-            complaint.destination,
+            error.inner + 12,
+            error.l3 + 16,
+            error.destination,
         ),
         End::Destination => (
             about.destination,
-            complaint.inner + 16,
-            complaint.l3 + 12,
-            complaint.source,
+            error.inner + 16,
+            error.l3 + 12,
+            error.source,
         ),
     };
-    let sum = complaint.l4 + 2;
+    let sum = error.l4 + 2;
     let (from, to) = (old.to_bytes(), address.to_bytes());
     let ports = end.ports(port, other);
     let moved = wide(
         bytes([about.source_port, about.destination_port]),
         bytes(ports),
     );
-    let embedded = [complaint.inner + 10, complaint.inner_l4 + 6];
+    let embedded = [error.inner + 10, error.inner_l4 + 6];
     let Some(before) = packet.load::<[u8; 2]>(embedded[0]) else {
         return false;
     };
@@ -180,7 +182,7 @@ pub fn readdress<P: Packet>(
         && packet.patch_transport(sum, wide(from, to))
         && packet.store(address_at, &to)
         && packet.patch_transport(sum, moved)
-        && packet.store(complaint.inner_l4, &ports);
+        && packet.store(error.inner_l4, &ports);
     if !done {
         return false;
     }
@@ -199,11 +201,11 @@ pub fn readdress<P: Packet>(
             return false;
         }
     }
-    // A router on the way complains in its own name.
+    // A router on the way sends the error in its own name.
     if outer != old {
         return true;
     }
-    packet.patch_header(complaint.l3 + 10, from, to) && packet.store(outer_at, &to)
+    packet.patch_header(error.l3 + 10, from, to) && packet.store(outer_at, &to)
 }
 
 /// Adds to the error's checksum what became of an embedded one.

@@ -7,7 +7,7 @@ pub use frame::Frame;
 use crate::packet::Tables;
 use lb_abi::Be32;
 use lb_abi::counters::{Counters, Reason};
-use lb_abi::flow::{FirstPiece, Flow, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::flow::{FirstFragment, Flow, Fragments, RevNat, SnatEntry, Tuple};
 use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
@@ -24,7 +24,7 @@ pub struct Memory {
     pub uplinks: BTreeMap<u32, Uplink>,
     /// Frontends.
     pub frontends: BTreeMap<Port, Frontend>,
-    /// Turns of frontends.
+    /// Round-robin counters of frontends.
     pub turns: RefCell<BTreeMap<Port, u64>>,
     /// Tables.
     pub slots: BTreeMap<Slot, u64>,
@@ -40,13 +40,13 @@ pub struct Memory {
     pub token_keys: TokenKeys,
     /// Flows of clients.
     pub flows: RefCell<BTreeMap<Tuple, Flow>>,
-    /// What replies become.
+    /// Reverse NAT of replies.
     pub replies: RefCell<BTreeMap<Tuple, RevNat>>,
-    /// First pieces of fragmented packets.
-    pub fragments: RefCell<BTreeMap<Fragments, FirstPiece>>,
+    /// First fragments of fragmented packets.
+    pub fragments: RefCell<BTreeMap<Fragments, FirstFragment>>,
     /// Packets that something else was sent for.
     pub dropped: RefCell<BTreeMap<Reason, u64>>,
-    /// What processes on the node asked for.
+    /// Addresses and ports that processes on the node asked for.
     pub calls: RefCell<BTreeMap<SockRevNatKey, SockRevNatValue>>,
     /// Containers of this node that call.
     pub callers: RefCell<BTreeMap<Tuple, SnatEntry>>,
@@ -62,7 +62,7 @@ pub struct Memory {
     pub loads: RefCell<BTreeMap<u64, u64>>,
     /// The agent's lease has run out.
     pub expired: bool,
-    /// What the clock of flows says.
+    /// Time of the clock of flows, in ticks.
     pub now: u32,
 }
 
@@ -208,11 +208,11 @@ impl Tables for Memory {
         true
     }
 
-    fn fragments(&self, key: &Fragments) -> Option<FirstPiece> {
+    fn fragments(&self, key: &Fragments) -> Option<FirstFragment> {
         self.fragments.borrow().get(key).copied()
     }
 
-    fn remember_fragments(&self, key: &Fragments, first: &FirstPiece) {
+    fn remember_fragments(&self, key: &Fragments, first: &FirstFragment) {
         self.fragments.borrow_mut().insert(*key, *first);
     }
 

@@ -4,8 +4,8 @@
 //! either side sends outgrows the uplink once it is inside the tunnel. Without it,
 //! small answers work and large ones vanish.
 
+use crate::l4_packet::L4Packet;
 use crate::packet::{Change, Packet};
-use crate::parse::L4Packet;
 use crate::tunnel::OVERHEAD;
 use lb_abi::settings::Settings;
 

@@ -2,7 +2,7 @@
 
 use lb_abi::Be32;
 use lb_abi::counters::Reason;
-use lb_abi::flow::{FirstPiece, Flow, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::flow::{FirstFragment, Flow, Fragments, RevNat, SnatEntry, Tuple};
 use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
@@ -57,7 +57,7 @@ pub trait Packet {
     /// Bytes of payload per segment where this is several merged ones, else 0.
     fn segment_size(&self) -> u32;
 
-    /// How many packets on the wire this is.
+    /// Number of packets on the wire that it is made of.
     fn segments(&self) -> u32;
 
     /// Cookie of the socket on this node that sent it; 0 if none did.
@@ -94,7 +94,7 @@ pub trait Tables {
     fn uplink(&self, link: u32) -> Option<Uplink>;
     /// The frontend on a port.
     fn frontend(&self, port: &Port) -> Option<Frontend>;
-    /// Adds one to the turn of a frontend and returns what it was.
+    /// Adds one to a frontend's round-robin counter and returns its value before.
     fn rr_counter(&self, port: &Port) -> Option<u64>;
     /// The key of the task in a slot.
     fn slot(&self, slot: &Slot) -> Option<u64>;
@@ -129,28 +129,28 @@ pub trait Tables {
     fn set_affinity(&self, client: &AffinityKey, kept: &AffinityValue, proved: bool);
     /// Flows of a task through this node, about.
     fn conns(&self, task: u64) -> u64;
-    /// Adds one to that.
+    /// Adds one to the flows of a task through this node.
     fn add_conn(&self, task: u64);
     /// Remembers a flow, seen now, in place of an older one. Those that are [`lb_abi::flow::EMBRYONIC`]
     /// never take room from others. `flow` is written to, as programs have no stack for a copy.
     fn remember(&self, tuple: &Tuple, flow: &mut Flow) -> bool;
-    /// What a task's packets become.
+    /// Reverse NAT of a task's packets.
     fn rev_nat(&self, tuple: &Tuple) -> Option<RevNat>;
-    /// Remembers what a task's packets become.
+    /// Remembers the reverse NAT of a task's packets.
     fn remember_rev_nat(&self, tuple: &Tuple, reply: &RevNat) -> bool;
-    /// The first piece of a fragmented packet, if that was ours.
-    fn fragments(&self, key: &Fragments) -> Option<FirstPiece>;
-    /// Remembers a first piece.
-    fn remember_fragments(&self, key: &Fragments, first: &FirstPiece);
-    /// Forgets it.
+    /// The first fragment of a fragmented packet, if that was ours.
+    fn fragments(&self, key: &Fragments) -> Option<FirstFragment>;
+    /// Remembers a first fragment.
+    fn remember_fragments(&self, key: &Fragments, first: &FirstFragment);
+    /// Forgets a first fragment.
     fn forget_fragments(&self, key: &Fragments);
-    /// What the process asked for whose socket is pointed there.
+    /// Address and port that a process asked for whose socket is pointed elsewhere.
     fn sock_rev_nat(&self, call: &SockRevNatKey) -> Option<SockRevNatValue>;
-    /// Remembers what a process asked for.
+    /// Remembers the address and port that a process asked for.
     fn remember_sock_rev_nat(&self, call: &SockRevNatKey, called: &SockRevNatValue) -> bool;
-    /// Who is presented under a tuple.
+    /// The container that is presented under a tuple.
     fn hairpin_snat(&self, tuple: &Tuple) -> Option<SnatEntry>;
-    /// Remembers who is presented under a tuple.
+    /// Remembers the container that is presented under a tuple.
     fn remember_hairpin_snat(&self, tuple: &Tuple, caller: &SnatEntry) -> bool;
     /// Counts a packet that does not go on, although something else is sent in its place.
     fn dropped(&self, reason: Reason);

@@ -7,12 +7,12 @@
 //! while those senders' own stacks can.
 
 use crate::checksum;
+use crate::geneve::OVERHEAD_BYTES;
+use crate::headers::Ipv4;
 use crate::icmp::ICMP;
 use crate::packet::{ETHERNET, Packet, Tables};
-use crate::parse::Ipv4;
-use crate::tunnel::OVERHEAD_BYTES;
 use lb_abi::counters::Reason;
-use lb_abi::{Be16, Be32, UDP};
+use lb_abi::{Be16, Be32};
 use zerocopy::{Immutable, IntoBytes};
 
 /// Words of TCP or UDP that are quoted: whole headers without options, with their checksums.
@@ -61,7 +61,7 @@ fn quote<P: Packet>(packet: &mut P, mtu: u32, own: Be32) -> bool {
     let Some(ip) = packet.load::<Ipv4>(ETHERNET) else {
         return false;
     };
-    // Options would move what is quoted, and errors are not about later pieces (RFC 1122).
+    // Options would move what is quoted, and errors are not about later fragments (RFC 1122).
     if ip.version_length != 0x45 || ip.fragment.get() & 0x1fff != 0 {
         return false;
     }
@@ -104,7 +104,7 @@ fn transport<P: Packet>(packet: &P, ip: &Ipv4) -> u32 {
     let pseudo = halves(ip.source) + halves(ip.destination) + u32::from(ip.proto) + length;
     let pseudo = checksum::fold(pseudo);
     let at = ETHERNET + IPV4_BYTES;
-    let field = packet.load::<Be16>(at + if ip.proto == UDP { 6 } else { 16 });
+    let field = packet.load::<Be16>(at + checksum::offset(ip.proto));
     let whole = ip.fragment.get() & 0x2000 == 0;
     if whole && field.is_some_and(|field| field.get() == pseudo) {
         u32::from(!pseudo)

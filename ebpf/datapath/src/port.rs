@@ -2,8 +2,9 @@
 //! packets, `br_netfilter`, shows it to Docker's rules, which give calls for published ports to
 //! Swarm's own mesh.
 
+use crate::headers::{self, Ethernet, Ipv4};
 use crate::packet::{ETHERNET, Packet, Tables};
-use crate::parse::{self, Ethernet, Ipv4};
+use crate::parse;
 use crate::verdict::Verdict;
 use core::mem::offset_of;
 use lb_abi::counters::Reason;
@@ -41,7 +42,7 @@ pub fn port<P: Packet, T: Tables>(packet: &P, tables: &T) -> Verdict {
 #[inline(always)]
 fn sender<P: Packet>(packet: &P) -> Option<Be32> {
     let kind: Be16 = packet.load(offset_of!(Ethernet, kind))?;
-    if kind == parse::IPV4 {
+    if kind == headers::IPV4 {
         packet.load(ETHERNET + offset_of!(Ipv4, source))
     } else if kind == ARP {
         packet.load(ARP_SENDER)

@@ -11,7 +11,7 @@ use lb_abi::counters::Reason;
 use lb_abi::flow::{ANSWERED, EMBRYONIC, Flow, RESET, RevNat, Tuple};
 use lb_abi::{Be16, TCP};
 
-/// How long Linux remembers a finished connection: 60 s (`TCP_TIMEWAIT_LEN`), in ticks.
+/// Time that Linux remembers a finished connection: 60 s (`TCP_TIMEWAIT_LEN`), in ticks.
 pub(crate) const LINGERS: u32 = 57;
 /// After so many ticks without a datagram, a flow of UDP is over: 180 s, as in Linux'
 /// connection tracking of streams it is 120 s.

@@ -1,10 +1,12 @@
 //! Changing one end of a packet: its address, with its port or both ports, and both checksums.
 
+use crate::checksum;
+use crate::headers::Fragment;
+use crate::l4_packet::L4Packet;
 use crate::packet::{Change, Packet};
-use crate::parse::{Fragment, L4Packet};
 use lb_abi::{Be16, Be32, UDP};
 
-/// Which end.
+/// The end of a packet that is rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// Source address and port.
@@ -42,14 +44,14 @@ pub fn rewrite<P: Packet>(
         End::Destination => (segment.tuple.destination, segment.l3 + 16),
     };
     let udp = segment.tuple.proto == UDP;
-    let checksum_at = segment.l4 + if udp { 6 } else { 16 };
+    let checksum_at = segment.l4 + checksum::offset(segment.tuple.proto);
     let from = old_address.to_bytes();
     let to = address.to_bytes();
     let ports = end.ports(port, other);
     let header = |packet: &mut P| {
         packet.patch_header(segment.l3 + 10, from, to) && packet.store(address_at, &to)
     };
-    if segment.piece == Fragment::Rest {
+    if segment.fragment == Fragment::Rest {
         return header(packet);
     }
     packet.patch_transport(

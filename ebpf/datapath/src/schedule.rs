@@ -3,15 +3,15 @@
 //! The table has the tasks; what differs between policies is how a flow finds its
 //! place in it: by turn, or by a hash that is the same on every node.
 
+use crate::l4_packet::L4Packet;
 use crate::packet::Tables;
-use crate::parse::L4Packet;
 use lb_abi::counters::Reason;
 use lb_abi::flow::{EMBRYONIC, Flow};
 use lb_abi::service::{
     ACTIVE, AffinityKey, AffinityValue, Backend, Frontend, Port, SCHED_LC, SCHED_MAGLEV, SCHED_SH,
     Slot,
 };
-use lb_abi::{Be16, Be32, UDP};
+use lb_abi::{Be16, Be32};
 
 /// Where a new flow goes.
 pub enum Scheduled {
@@ -43,7 +43,7 @@ pub fn schedule<T: Tables>(
         return Scheduled::Failed(Reason::FlowTable);
     }
     // By hash, the middle of a connection that another node began finds its task, too.
-    if segment.opens() || segment.tuple.proto == UDP {
+    if segment.may_begin_flow() {
         tables.count_new(task);
     }
     Scheduled::To(task, backend)

@@ -19,7 +19,7 @@ const SHARE: u16 = 1_024;
 /// From one try to the next; shares no factor with [`CLIENTS`] nor with [`SHARE`].
 const STRIDE: u16 = 1_009;
 
-/// How many are tried before giving up.
+/// Ports that are tried before giving up.
 pub(crate) const TRIES: u16 = 8;
 
 /// The ports to try, one after the other.

@@ -166,7 +166,7 @@ fn new<T: Tables>(
     Some((task, backend))
 }
 
-/// Whom the process asked for, where its socket talks to `number` at `address`.
+/// Address and port that the process asked for, where its socket talks to `number` at `address`.
 #[inline(always)]
 pub fn asked<T: Tables>(
     tables: &T,

@@ -4,15 +4,12 @@
 //! `SipHash`-1-3 (Aumasson and Bernstein, INDOCRYPT 2012): made for short inputs, and without
 //! multiplications or look-ups. Three words of input cost six rounds.
 
-use crate::parse::Ipv4;
-use crate::tunnel::Opened;
+use crate::geneve::{Opened, Token};
+use crate::headers::Ipv4;
 use lb_abi::Be32;
 use lb_abi::tunnel::TokenKey;
 
-/// A token, as it is on the wire.
-pub type Token = [u8; 8];
-
-/// What a token covers of the packet inside.
+/// The part of the packet inside that a token covers.
 pub(crate) struct Ends {
     pub(crate) source: Be32,
     pub(crate) destination: Be32,
@@ -32,13 +29,13 @@ impl Ends {
 
 /// The token of a packet whose tunnel header `says` this.
 ///
-/// What the code is over, as bytes: source and destination of the packet inside, the key of the task as
-/// in the tunnel header, the sender, the way, the protocol inside. The ports are not in it: they are not in every piece of a
+/// The code is over these bytes: source and destination of the packet inside, the key of the task as
+/// in the tunnel header, the sender, the direction, the protocol inside. The ports are not in it: they are not in every fragment of a
 /// packet, and whoever has a token has seen one of the node's packets.
 #[inline(always)]
 pub(crate) fn token(key: &TokenKey, says: &Opened, inner: &Ends) -> Token {
     let ends = both(half(inner.source), half(inner.destination));
-    let rest = u32::from_le_bytes([says.way as u8, inner.proto, 0, BYTES]);
+    let rest = u32::from_le_bytes([says.direction as u8, inner.proto, 0, BYTES]);
     let last = both(half(says.sender), rest);
     siphash(key, ends, says.task.swap_bytes(), last).to_le_bytes()
 }
@@ -99,7 +96,7 @@ const fn round([a, b, c, d]: [u64; 4]) -> [u64; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tunnel::Direction;
+    use crate::geneve::Direction;
     use proptest::prelude::*;
     use siphasher::sip::SipHasher13;
 
@@ -115,7 +112,7 @@ mod tests {
             };
             let says = Opened {
                 sender: Be32::new(sender),
-                way: Direction::ToClient,
+                direction: Direction::ToClient,
                 task,
             };
             let mut said = Vec::new();

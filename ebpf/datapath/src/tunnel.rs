@@ -1,160 +1,33 @@
-//! Node to node: the client's packet, unchanged, in Geneve over UDP (RFC 8926).
-//!
-//! ```text
-//! IPv4 20 | UDP 8 | Geneve 8 | option: class, type, length 4 | key of the task 8 | token 8 | the packet
-//! ```
-//!
-//! The virtual network identifier is the number of the epoch whose key made the token.
+//! Node to node: the client's packet, unchanged, behind the header of [`crate::geneve`].
+
+pub use crate::geneve::{Direction, INNER, OVERHEAD, Opened};
 
 use crate::checksum;
+use crate::geneve::{
+    CLASS, Geneve, Header, IPV4_BYTES, LENGTH, OVERHEAD_BYTES, TaskKey, VERSION_OPTIONS,
+};
+use crate::headers::{Fragment, IPV4, Ipv4};
+use crate::l4_packet::L4Packet;
 use crate::packet::{ETHERNET, Packet, Tables};
-use crate::parse::{Fragment, IPV4, Ipv4, L4Packet};
-use crate::token::{Ends, Token, token};
+use crate::token::{Ends, token};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
 use lb_abi::flow::Tuple;
 use lb_abi::settings::Settings;
 use lb_abi::tunnel::TokenKeys;
 use lb_abi::{Be16, Be32, UDP};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
-
-/// Bytes that the tunnel adds to a packet.
-pub const OVERHEAD: usize = 56;
-
-/// [`OVERHEAD`] in the type of IPv4's length field.
-pub(crate) const OVERHEAD_BYTES: u16 = 56;
-
-/// Bytes of the outer IPv4 header.
-const IPV4_BYTES: u16 = 20;
-
-/// Offset of the packet inside a tunnelled frame.
-pub const INNER: usize = ETHERNET + OVERHEAD;
-
-/// Which way a packet goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Direction {
-    /// From the ingress node to the task's node.
-    ToTask = 1,
-    /// Back to the ingress node.
-    ToClient = 2,
-    /// To the task's node, for the port that the task itself listens on.
-    ToOwn = 3,
-}
-
-impl Direction {
-    /// The way that an option's type stands for.
-    #[inline(always)]
-    const fn of(kind: u8) -> Option<Self> {
-        match kind & !CRITICAL {
-            1 => Some(Self::ToTask),
-            2 => Some(Self::ToClient),
-            3 => Some(Self::ToOwn),
-            _ => None,
-        }
-    }
-}
-
-/// Everything between the Ethernet header and the packet inside.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-pub struct Header {
-    ip: Ipv4,
-    source_port: Be16,
-    destination_port: Be16,
-    udp_length: Be16,
-    udp_checksum: Be16,
-    geneve: Geneve,
-}
-
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct Geneve {
-    version_options: u8,
-    control: u8,
-    protocol: Be16,
-    network: Be32,
-    class: Be16,
-    kind: u8,
-    length: u8,
-    key: TaskKey,
-    token: Token,
-}
-
-/// Version 0; 5 words of options.
-const VERSION_OPTIONS: u8 = 5;
-/// Experimental range of option classes (RFC 8926, section 7): ours until one is registered.
-const CLASS: Be16 = Be16::new(0xff5b);
-/// In an option's type: whoever does not know it drops the packet.
-const CRITICAL: u8 = 0x80;
-/// Four words of data in the option.
-const LENGTH: u8 = 4;
-
-const _: () = assert!(size_of::<Header>() == OVERHEAD);
-
-/// The key of a task on the wire, by its halves: at an address that fits no whole one, LLVM reads that byte by
-/// byte, and programs have no stack to spare for it (512 bytes with all that they call).
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct TaskKey([Be32; 2]);
-
-impl TaskKey {
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-    const fn new(task: u64) -> Self {
-        Self([Be32::new((task >> 32) as u32), Be32::new(task as u32)])
-    }
-
-    #[inline(always)]
-    const fn get(self) -> u64 {
-        let [high, low] = self.0;
-        (high.get() as u64) << 32 | low.get() as u64
-    }
-}
-
-impl Header {
-    /// Its content, if it is a header of this tunnel.
-    #[inline(always)]
-    const fn says(&self) -> Option<Opened> {
-        match Direction::of(self.geneve.kind) {
-            Some(way) => Some(Opened {
-                sender: self.ip.source,
-                way,
-                task: self.geneve.key.get(),
-            }),
-            None => None,
-        }
-    }
-
-    /// The number of the epoch whose key made the token.
-    #[inline(always)]
-    const fn epoch(&self) -> u32 {
-        self.geneve.network.get() >> 8
-    }
-}
-
-/// What a tunnelled frame says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// The node that sent it.
-    pub sender: Be32,
-    /// Which way it goes.
-    pub way: Direction,
-    /// Key of the task.
-    pub task: u64,
-}
 
 /// Could this be a tunnel packet for us? Cheap, on what is parsed already.
 #[inline(always)]
 #[must_use]
 pub fn addressed(segment: &L4Packet, settings: &Settings) -> bool {
     segment.tuple.proto == UDP
-        && matches!(segment.piece, Fragment::None)
+        && matches!(segment.fragment, Fragment::None)
         && segment.tuple.destination_port == settings.tunnel_port
         && segment.tuple.destination == settings.node
 }
 
-/// What a frame is that came for the tunnel's port.
+/// Kind of a frame that came for the tunnel's port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
     /// A packet of this tunnel.
@@ -233,7 +106,7 @@ pub fn enter<P: Packet, T: Tables>(
     segment: &L4Packet,
     settings: &Settings,
     node: Be32,
-    way: Direction,
+    direction: Direction,
     task: u64,
 ) -> bool {
     let keep_segments = fits(packet, segment, settings);
@@ -242,7 +115,7 @@ pub fn enter<P: Packet, T: Tables>(
     };
     let says = Opened {
         sender: settings.node,
-        way,
+        direction,
         task,
     };
     let tuple = &segment.tuple;
@@ -278,7 +151,7 @@ pub fn enter<P: Packet, T: Tables>(
             protocol: IPV4,
             network: Be32::new(settings.epoch << 8),
             class: CLASS,
-            kind: way as u8,
+            kind: direction as u8,
             length: LENGTH,
             key: TaskKey::new(task),
             token,
@@ -295,10 +168,10 @@ pub fn send<P: Packet, T: Tables>(
     segment: &L4Packet,
     settings: &Settings,
     node: Be32,
-    way: Direction,
+    direction: Direction,
     task: u64,
 ) -> Verdict {
-    if enter(packet, tables, segment, settings, node, way, task) {
+    if enter(packet, tables, segment, settings, node, direction, task) {
         Verdict::Uplink
     } else {
         Verdict::Drop(Reason::NoRoom)

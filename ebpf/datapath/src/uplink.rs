@@ -8,16 +8,18 @@ use crate::deliver::deliver;
 use crate::errors;
 use crate::fragments;
 use crate::hairpin::to_container;
+use crate::l4_packet::L4Packet;
 use crate::packet::{ETHERNET, Packet, Tables};
-use crate::parse::{self, L4Packet};
+use crate::parse;
+use crate::sender::{answers, has_task};
 use crate::tunnel::{self, Direction, INNER, Opened, Read};
 use crate::verdict::Verdict;
+use lb_abi::TCP;
 use lb_abi::counters::Reason;
 use lb_abi::flow::Flow;
-use lb_abi::service::{ADDRESSED, Frontend, LOCAL, Port, REMOTE};
+use lb_abi::service::{ADDRESSED, Frontend, LOCAL, Port};
 use lb_abi::settings::Settings;
 use lb_abi::tunnel::TokenKeys;
-use lb_abi::{TCP, UDP};
 
 /// Decides about a frame that came in on an uplink.
 #[inline(always)]
@@ -63,7 +65,7 @@ fn from_node<P: Packet, T: Tables>(
         return Verdict::Pass;
     }
     match tunnel::open(packet, keys) {
-        Read::Opened(opened) => match opened.way {
+        Read::Opened(opened) => match opened.direction {
             // Outside of the tunnel nothing would say to tc whose it is.
             Direction::ToOwn if !P::DELIVERS => Verdict::Pass,
             Direction::ToTask | Direction::ToOwn => to_task(packet, tables, settings, opened),
@@ -140,7 +142,7 @@ fn to_task<P: Packet, T: Tables>(
     // The published port, if that is of the task's service; or the task's own port, where its service
     // lets processes on nodes call that.
     let target = inner.tuple.destination_port;
-    let frontend = if P::DELIVERS && opened.way == Direction::ToOwn {
+    let frontend = if P::DELIVERS && opened.direction == Direction::ToOwn {
         if backend.flags & ADDRESSED == 0 || inner.tuple.proto != TCP {
             return Verdict::Drop(Reason::UnknownTask);
         }
@@ -158,7 +160,7 @@ fn to_task<P: Packet, T: Tables>(
         return Verdict::Drop(Reason::UnknownTask);
     }
     let client = inner.tuple.source != opened.sender;
-    let begins = inner.opens() || inner.tuple.proto == UDP;
+    let begins = inner.may_begin_flow();
     // Outside of the tunnel it would be a new client's of this node.
     if !P::DELIVERS && client && begins && tables.is_vip(inner.tuple.destination) {
         return Verdict::Pass;
@@ -266,22 +268,6 @@ fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opened) -
     }
 }
 
-/// Is the sender the node to which this node sends `flow`, and speaks for its task? The flow says so, but for
-/// one that began before its task's node had this address.
-#[inline(always)]
-pub(crate) fn answers<T: Tables>(tables: &T, flow: &Flow, opened: Opened) -> bool {
-    let asked = flow.task == opened.task && flow.came_here();
-    asked && (flow.went_to(opened.sender) || is_of(tables, opened))
-}
-
-/// Is the sender the node of the task that it speaks for?
-#[inline(always)]
-fn is_of<T: Tables>(tables: &T, opened: Opened) -> bool {
-    tables
-        .backend(opened.task)
-        .is_some_and(|backend| backend.locality == REMOTE && backend.address == opened.sender)
-}
-
 /// Out of the tunnel, for a container of this node that called.
 #[inline(always)]
 fn to_caller<P: Packet, T: Tables>(
@@ -290,7 +276,7 @@ fn to_caller<P: Packet, T: Tables>(
     inner: L4Packet,
     opened: Opened,
 ) -> Verdict {
-    if !is_of(tables, opened) || tables.hairpin_snat(&inner.tuple.reversed()).is_none() {
+    if !has_task(tables, opened) || tables.hairpin_snat(&inner.tuple.reversed()).is_none() {
         return Verdict::Drop(Reason::UnknownTask);
     }
     fragments::begin(tables, &inner);

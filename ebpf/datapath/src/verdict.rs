@@ -107,7 +107,7 @@ impl Verdict {
         (self.0 >> 32) as u32
     }
 
-    /// What the code says it is.
+    /// The decoded verdict.
     #[inline(always)]
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the lower half")]

@@ -239,13 +239,13 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn fragments(&self, key: &Fragments) -> Option<FirstPiece> {
+    fn fragments(&self, key: &Fragments) -> Option<FirstFragment> {
         // SAFETY: as for replies.
         unsafe { LB_FRAGMENTS.get(key) }.copied()
     }
 
     #[inline(always)]
-    fn remember_fragments(&self, key: &Fragments, first: &FirstPiece) {
+    fn remember_fragments(&self, key: &Fragments, first: &FirstFragment) {
         // Without memory for it the rest of the packet is lost, as any packet may be.
         let _ = LB_FRAGMENTS.insert(key, first, 0);
     }

@@ -1,4 +1,4 @@
-//! What the agents need of their machines, and what the engines do for them.
+//! Memory and CPU time of the agents, and of the engines that they ask.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -6,14 +6,14 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use harness::shell;
 
-use super::place::{Place, Way};
+use super::testbed::{Testbed, Variant};
 
 /// Connections that ask at the same time.
 const CONNECTIONS: &str = "-c16";
-/// How long a round lasts.
+/// Duration of a round.
 const SECONDS: &str = "-d1s";
 
-/// What a client does.
+/// Kind of load that a client makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Load {
     /// A connection for each request.
@@ -37,9 +37,9 @@ impl Load {
     }
 
     /// Runs it once; a download has so many `bytes`.
-    pub(super) fn run(self, place: &Place<'_>, way: Way, bytes: u64) -> Result<f64> {
-        let peer = place.peer(way);
-        let client = |program| place.swarm.client.netns().command(program);
+    pub(super) fn run(self, testbed: &Testbed<'_>, variant: Variant, bytes: u64) -> Result<f64> {
+        let peer = testbed.peer(variant);
+        let client = |program| testbed.swarm.client.netns().command(program);
         match self {
             Self::Bulk => {
                 let format = "%{speed_download} %{size_download}";

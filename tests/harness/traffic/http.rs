@@ -114,7 +114,7 @@ impl Connection {
         self.request(Method::POST, path, Some(0)).await
     }
 
-    /// Who answers.
+    /// Asks which task answers.
     pub async fn who(&mut self) -> Result<Who> {
         let reply = self.get("/").await?;
         ensure!(
@@ -217,7 +217,7 @@ pub async fn get(peer: SocketAddr, path: &str, timeout: Duration) -> Result<Repl
     Connection::open(peer, timeout).await?.get(path).await
 }
 
-/// Who answers on a connection of its own.
+/// Asks on a new connection which task answers.
 pub async fn who(peer: SocketAddr, timeout: Duration) -> Result<Who> {
     Connection::open(peer, timeout).await?.who().await
 }

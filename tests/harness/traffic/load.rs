@@ -22,7 +22,7 @@ use crate::who::Who;
 /// More requests at once would be this machine's trouble, not the Swarm's.
 const AT_ONCE: usize = 8000;
 
-/// What to ask, how often, for how long at most.
+/// Addresses to call, rate, and longest duration of a load.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// Asked in turn.

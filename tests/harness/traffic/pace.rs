@@ -17,7 +17,7 @@ pub struct Pace {
     pub begin: Instant,
     /// Length of the whole.
     pub bytes: u64,
-    /// What may come in a second, on a machine that is not slow.
+    /// Largest rate in bytes per second, on a machine that is not slow.
     pub bytes_per_second: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What came of a load: answers by task, and failures with their times and reasons.
+//! Report of a load: answers by task, and failures with their times and reasons.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,9 +25,9 @@ pub(super) type Asked = (Instant, SocketAddr, Result<Who>);
 pub struct Failure {
     /// When it was asked, from the beginning of the load.
     pub asked: Duration,
-    /// How long it took to fail.
+    /// Time from the request to the failure.
     pub after: Duration,
-    /// Who was asked.
+    /// Address that was called.
     pub peer: Option<SocketAddr>,
     /// Why.
     pub why: String,
@@ -44,15 +44,15 @@ impl fmt::Debug for Failure {
 pub struct Slow {
     /// When it was asked, from the beginning of the load.
     pub asked: Duration,
-    /// How long it took.
+    /// Time from the request to the answer.
     pub took: Duration,
-    /// Who was asked.
+    /// Address that was called.
     pub peer: SocketAddr,
     /// The task that answered.
     pub task: String,
 }
 
-/// What came of it.
+/// Answers and failures of a load.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Answers, by the task that gave them.

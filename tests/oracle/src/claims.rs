@@ -1,8 +1,8 @@
-//! What must hold for one frame at one hook, whatever the tables are.
+//! Assertions about one frame at one hook, for any tables.
 
+use crate::hook::Hook;
 use crate::names::{MAC, PUBLISHED, TUNNEL as TUNNEL_PORT, UPLINK};
 use crate::sums::{self, ETHERNET, ICMP, TCP, TUNNEL, UDP, constant, right, sum};
-use crate::world::Hook;
 use lb_abi::flow::{EMBRYONIC, Flow, Tuple};
 use lb_abi::service::{
     ACTIVE, ADDRESSED, AffinityKey, LOCAL, Port, REMOTE, RESTRICTED, Slot, Source,
@@ -56,7 +56,7 @@ impl Event<'_> {
         self.flows();
     }
 
-    /// What came through the tunnel, where this is an uplink.
+    /// The tunnel header's content, if the frame came through the tunnel on an uplink.
     fn tunnelled(&self) -> Option<Opened> {
         let settings = self.was.settings?;
         let mut frame = Frame::<true>::new(self.before.to_vec());
@@ -72,7 +72,7 @@ impl Event<'_> {
         }
     }
 
-    /// What goes out of the uplink.
+    /// Asserts about a frame that goes out of the uplink.
     fn out(&self) {
         assert_ne!(self.hook, Hook::Egress, "it is on its way out already");
         let (before, after) = (self.before.len(), self.after.len());
@@ -82,7 +82,7 @@ impl Event<'_> {
         } else if after + TUNNEL == before {
             let opened = self.tunnelled();
             let opened = opened.unwrap_or_else(|| panic!("nothing to open"));
-            assert_eq!(opened.way, Direction::ToClient);
+            assert_eq!(opened.direction, Direction::ToClient);
             assert_eq!(self.after, inside(self.before), "more than opened");
             if let Some(tuple) = tuple(self.after) {
                 let flow = self.is.peek(&tuple.reversed());
@@ -115,7 +115,7 @@ impl Event<'_> {
         let own = self.was.settings.map(|settings| settings.node);
         assert_eq!(Some(opened.sender), own);
         let to = Be32::from_bytes([30, 31, 32, 33].map(|at| self.after[at]));
-        if matches!(opened.way, Direction::ToTask | Direction::ToOwn) {
+        if matches!(opened.direction, Direction::ToTask | Direction::ToOwn) {
             let backend = self.was.backends.get(&opened.task);
             let at = backend.map(|backend| (backend.locality, backend.address));
             assert_eq!(at, Some((REMOTE, to)), "to where the task is not");
@@ -162,7 +162,7 @@ impl Event<'_> {
         assert_eq!(before.len(), after.len(), "length");
         assert_eq!(before[..ETHERNET], after[..ETHERNET]);
         if sums::packet(before, ETHERNET).is_some_and(|packet| packet.fragment) {
-            return self.piece(before, after);
+            return self.fragment(before, after);
         }
         let rest = |frame| constant(frame, ETHERNET);
         assert_eq!(rest(before), rest(after), "more than addressed anew");
@@ -174,9 +174,9 @@ impl Event<'_> {
         assert_eq!(was.none, is.none, "UDP without a checksum");
     }
 
-    /// A piece of a packet: its header's sum is right if it was, and what it belongs with stays.
+    /// Asserts about a fragment: its header's sum is right if it was, and what it belongs with stays.
     #[expect(clippy::unused_self, reason = "reads as the others do")]
-    fn piece(&self, before: &[u8], after: &[u8]) {
+    fn fragment(&self, before: &[u8], after: &[u8]) {
         let header = |frame| sums::packet(frame, ETHERNET).map(|packet| packet.header.to_vec());
         let (Some(was), Some(is)) = (header(before), header(after)) else {
             panic!("rewritten, but no packet");
@@ -187,7 +187,7 @@ impl Event<'_> {
         }
     }
 
-    /// What is remembered of flows.
+    /// Asserts about entries in the table of flows.
     fn flows(&self) {
         let (was, is) = (self.was.flows.borrow(), self.is.flows.borrow());
         for (tuple, flow) in is.iter() {
@@ -203,7 +203,7 @@ impl Event<'_> {
             }
             assert!(self.was.backends.contains_key(&flow.task), "to no task");
             if let Some(opened) = self.tunnelled() {
-                self.of_one_service(tuple, flow, opened.way);
+                self.of_one_service(tuple, flow, opened.direction);
                 let own = known.is_some_and(Flow::came_here);
                 let (client, called) = (tuple.source, tuple.destination);
                 let mine = own && client != opened.sender && self.was.is_vip(called);
@@ -236,15 +236,15 @@ impl Event<'_> {
         assert!(over || unanswered || here, "a flow has moved");
     }
 
-    /// Whatever another node says, a flow of one service's port gets no task of another service.
-    fn of_one_service(&self, tuple: &Tuple, flow: &Flow, way: Direction) {
+    /// Asserts that a flow to one service's port has no task of another service, even if another node says so.
+    fn of_one_service(&self, tuple: &Tuple, flow: &Flow, direction: Direction) {
         let port = Port::new(tuple.destination_port, tuple.proto);
         let frontend = self.was.frontend(&port).map(|frontend| frontend.service);
         let backend = self.was.backends.get(&flow.task);
         let service = backend.map(|backend| backend.service);
         let asked = backend.is_some_and(|backend| backend.flags & ADDRESSED != 0);
         assert!(
-            frontend == service || (way == Direction::ToOwn && asked),
+            frontend == service || (direction == Direction::ToOwn && asked),
             "a task of another service"
         );
     }

@@ -38,8 +38,9 @@ const PIECES: [&str; 14] = [
 ];
 /// Longer than any real list, and not yet slow.
 const TIMES: usize = 3_000;
-/// What is said of one service has at most so many sentences, of so many bytes each.
+/// Largest number of problems that may be reported about one service.
 const SENTENCES: usize = 40;
+/// Largest size of a problem's message, in bytes.
 const BYTES: usize = 1_500;
 
 /// Reads labels, and then serves them.
@@ -99,7 +100,7 @@ fn value(story: &mut Unstructured<'_>) -> Result<String> {
     Ok(value)
 }
 
-/// What holds for each service by itself.
+/// Asserts about each service by itself.
 fn alone(service: &Service) {
     let (options, problems) = read(service);
     assert_eq!(read(service), (options.clone(), problems.clone()));
@@ -141,7 +142,7 @@ fn bounded(problems: &[Problem]) {
     }
 }
 
-/// What holds for all of them on one node.
+/// Asserts about all services together, on one node.
 fn together(services: &BTreeMap<ServiceId, Service>) {
     let snapshot = Snapshot {
         complete: true,

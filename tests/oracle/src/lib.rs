@@ -1,4 +1,4 @@
-//! What must hold for any frames, tables and calls, as one function from bytes: the fuzzer
+//! Assertions for any frames, tables and calls, as functions from bytes: the fuzzer
 //! (`cargo xtask fuzz`) looks for bytes that break it, ordinary tests replay what it found.
 //!
 //! The bytes are read as a story: two nodes with their tables, then frames, calls and changes,
@@ -13,6 +13,7 @@
 
 mod claims;
 mod frame;
+mod hook;
 mod host;
 mod labels;
 mod names;
@@ -47,5 +48,5 @@ pub fn labels(bytes: &[u8]) {
 pub fn decision(bytes: &[u8]) {
     let mut story = Unstructured::new(bytes);
     // Bytes that end early are no story.
-    let _ = world::tell(&mut story);
+    let _ = world::run_story(&mut story);
 }

@@ -5,6 +5,8 @@ use crate::sums;
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use lb_abi::flow::Tuple;
 use lb_abi::{Be16, Be32, TCP, UDP};
+use lb_datapath::headers::Fragment;
+use lb_datapath::l4_packet::L4Packet;
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::packet::ETHERNET;
 use lb_datapath::tunnel::{INNER, Read};
@@ -14,7 +16,7 @@ pub(crate) fn raw(bytes: &[u8]) {
     let frame = Frame::<true>::new(bytes.to_vec());
     let ipv4 = bytes.get(12..14) == Some(&[8, 0]);
     let none = Memory::default();
-    let whole = |segment: &parse::L4Packet| segment.piece == parse::Fragment::None;
+    let whole = |segment: &L4Packet| segment.fragment == Fragment::None;
     let ours = parse::outer(&frame, &none).filter(whole);
     if let Some(theirs) = tuple(bytes) {
         let ours = ours.map(|segment| segment.tuple);
@@ -37,13 +39,13 @@ pub(crate) fn raw(bytes: &[u8]) {
             );
             assert!(segment.bytes(3) >= segment.bytes(0));
         }
-        if let Some(complaint) = icmp::read(&frame, l3) {
+        if let Some(error) = icmp::read(&frame, l3) {
             let packet = sums::packet(bytes, l3).unwrap_or_else(|| panic!("no packet at {l3}"));
             assert!(icmp::starts(&frame, l3));
             let about = sums_of_embedded(packet.payload);
-            assert_eq!(Some(complaint.about), about);
-            assert_eq!(complaint.source.to_bytes(), packet.header[12..16]);
-            assert_eq!(complaint.destination.to_bytes(), packet.header[16..20]);
+            assert_eq!(Some(error.about), about);
+            assert_eq!(error.source.to_bytes(), packet.header[12..16]);
+            assert_eq!(error.destination.to_bytes(), packet.header[16..20]);
         }
     }
     let keys = token_keys(Node::First);

@@ -49,7 +49,7 @@ pub(crate) fn packet(frame: &[u8], l3: usize) -> Option<Packet<'_>> {
     })
 }
 
-/// Which checksums are right.
+/// Whether the checksums of a packet are right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Right {
     pub(crate) header: bool,

@@ -12,7 +12,7 @@ use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
 
-/// What is published, and who is behind it.
+/// Published ports, and the tasks behind them.
 #[derive(Arbitrary, Clone, Debug)]
 pub(crate) struct Tables {
     tasks: [Task; TASKS as usize],

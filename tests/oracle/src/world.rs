@@ -1,7 +1,8 @@
 //! Two nodes and what happens to them, step by step.
 
 use crate::claims::Event;
-use crate::frame::Frame as Told;
+use crate::frame::Frame as FrameSpec;
+use crate::hook::Hook;
 use crate::host::Call;
 use crate::names::{BRIDGE, Node, OTHER_BRIDGE, UPLINK};
 use crate::sums::{self, ETHERNET, TCP, right, sum};
@@ -18,29 +19,20 @@ const STEPS: usize = 24;
 /// Frames that may come again.
 const POOL: usize = 8;
 
-/// Where a frame may be.
-#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hook {
-    Xdp,
-    Tc,
-    Bridge,
-    Egress,
-}
-
 #[derive(Arbitrary, Debug)]
 enum Step {
     /// A frame out of nothing.
-    Frame(Place, Told),
+    Frame(AttachPoint, FrameSpec),
     /// One that there was, or the answer to it.
-    Again(Place, Echo),
+    Again(AttachPoint, Echo),
     Call(bool, Call),
     Change(bool, Tables),
     Time(u8),
 }
 
-/// Where, and how the kernel presents it.
+/// The hook at which a node gets a frame, and how the kernel presents the frame there.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-struct Place {
+struct AttachPoint {
     second: bool,
     hook: Hook,
     no_route: bool,
@@ -63,7 +55,7 @@ struct World {
 }
 
 /// Reads the story and checks every step of it.
-pub(crate) fn tell(story: &mut Unstructured<'_>) -> Result<()> {
+pub(crate) fn run_story(story: &mut Unstructured<'_>) -> Result<()> {
     let tables = Tables::arbitrary(story)?;
     let mut world = World {
         nodes: Default::default(),
@@ -77,10 +69,10 @@ pub(crate) fn tell(story: &mut Unstructured<'_>) -> Result<()> {
             break;
         }
         match Step::arbitrary(story)? {
-            Step::Frame(place, frame) => world.send(place, frame.bytes()),
-            Step::Again(place, echo) => {
+            Step::Frame(attach_point, frame) => world.send(attach_point, frame.bytes()),
+            Step::Again(attach_point, echo) => {
                 if let Some(frame) = world.echo(&echo) {
-                    world.send(place, frame);
+                    world.send(attach_point, frame);
                 }
             }
             Step::Call(second, call) => call.on(&world.nodes[usize::from(second)]),
@@ -136,12 +128,12 @@ impl World {
         Some(frame)
     }
 
-    fn send(&mut self, place: Place, bytes: Vec<u8>) {
-        let memory = &self.nodes[usize::from(place.second)];
+    fn send(&mut self, attach_point: AttachPoint, bytes: Vec<u8>) {
+        let memory = &self.nodes[usize::from(attach_point.second)];
         let was = memory.clone();
-        let (verdict, after) = run(place, memory, &bytes);
+        let (verdict, after) = run(attach_point, memory, &bytes);
         Event {
-            hook: place.hook,
+            hook: attach_point.hook,
             was: &was,
             is: memory,
             before: &bytes,
@@ -149,8 +141,8 @@ impl World {
             verdict,
         }
         .check();
-        if place.hook == Hook::Tc && place.merged.is_none() {
-            in_two(place, &was, memory, &bytes, (verdict, &after));
+        if attach_point.hook == Hook::Tc && attach_point.merged.is_none() {
+            in_two(attach_point, &was, memory, &bytes, (verdict, &after));
         }
         for frame in [bytes, after] {
             if !self.pool.contains(&frame) {
@@ -161,25 +153,25 @@ impl World {
     }
 }
 
-fn run(place: Place, memory: &Memory, bytes: &[u8]) -> (Verdict, Vec<u8>) {
-    if place.hook == Hook::Xdp {
+fn run(attach_point: AttachPoint, memory: &Memory, bytes: &[u8]) -> (Verdict, Vec<u8>) {
+    if attach_point.hook == Hook::Xdp {
         let mut frame = Frame::<false>::new(bytes.to_vec());
-        (frame.routed, frame.link) = (!place.no_route, UPLINK);
+        (frame.routed, frame.link) = (!attach_point.no_route, UPLINK);
         let verdict = uplink(&mut frame, memory);
         return (verdict, frame.bytes);
     }
     let mut frame = Frame::<true>::new(bytes.to_vec());
-    frame.routed = !place.no_route;
-    frame.link = match place.hook {
-        Hook::Bridge if place.other_bridge => OTHER_BRIDGE,
+    frame.routed = !attach_point.no_route;
+    frame.link = match attach_point.hook {
+        Hook::Bridge if attach_point.other_bridge => OTHER_BRIDGE,
         Hook::Bridge => BRIDGE,
         _ => UPLINK,
     };
-    if let Some((segments, size)) = place.merged {
+    if let Some((segments, size)) = attach_point.merged {
         (frame.segments, frame.segment_size) = (u32::from(segments), u32::from(size));
     }
-    frame.socket = u64::from(place.socket & 3);
-    let verdict = match place.hook {
+    frame.socket = u64::from(attach_point.socket & 3);
+    let verdict = match attach_point.hook {
         Hook::Xdp | Hook::Tc => uplink(&mut frame, memory),
         Hook::Bridge => bridge(&mut frame, memory),
         Hook::Egress => egress(&mut frame, memory),
@@ -187,16 +179,22 @@ fn run(place: Place, memory: &Memory, bytes: &[u8]) -> (Verdict, Vec<u8>) {
     (verdict, frame.bytes)
 }
 
-/// What tc decides alone is what XDP and tc decide together.
-fn in_two(place: Place, was: &Memory, is: &Memory, bytes: &[u8], alone: (Verdict, &[u8])) {
+/// Asserts that tc alone decides as XDP and tc together do.
+fn in_two(
+    attach_point: AttachPoint,
+    was: &Memory,
+    is: &Memory,
+    bytes: &[u8],
+    alone: (Verdict, &[u8]),
+) {
     let memory = was.clone();
-    let xdp = Place {
+    let xdp = AttachPoint {
         hook: Hook::Xdp,
-        ..place
+        ..attach_point
     };
     let (mut verdict, mut after) = run(xdp, &memory, bytes);
     if verdict == Verdict::Pass {
-        (verdict, after) = run(place, &memory, &after);
+        (verdict, after) = run(attach_point, &memory, &after);
     }
     assert_eq!((verdict, &after[..]), alone, "XDP and tc against tc alone");
     let tasks = |memory: &Memory| -> Vec<_> {

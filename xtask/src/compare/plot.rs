@@ -1,13 +1,13 @@
-//! Bars for what was found: each way's figure as a multiple of the stock mesh's.
+//! Bars for what was found: each variant's figure as a multiple of the stock mesh's.
 
 use anyhow::{Result, ensure};
 use svg::Document;
 use svg::node::element::{Group, Line, Rectangle, Text};
 
-use super::results::{Place, Results, Way};
-use super::spread::{Measure, Spread, WAYS, capital, place_name, samples, way_name};
+use super::results::{Locality, Results, Variant};
+use super::statistics::{Measure, Spread, VARIANTS, capital, locality_name, samples, variant_name};
 
-/// What is drawn; the rest is in the tables.
+/// The measures in the plot; the others are in the tables only.
 const MEASURES: [Measure; 5] = [
     Measure::Kept,
     Measure::New,
@@ -15,7 +15,7 @@ const MEASURES: [Measure; 5] = [
     Measure::Tail,
     Measure::NewCpu,
 ];
-const PLACES: [Place; 2] = [Place::Local, Place::Remote];
+const LOCALITIES: [Locality; 2] = [Locality::Local, Locality::Remote];
 
 /// Sizes in pixels.
 const HEAD: f64 = 80.0;
@@ -31,25 +31,28 @@ const MARGIN: f64 = 16.0;
 const INK: &str = "#1f2937";
 const PALE: &str = "#6b7280";
 
-const fn colour(way: Way) -> &'static str {
-    match way {
-        Way::Direct => "#9ca3af",
-        Way::Host => "#c4b5a5",
-        Way::Mesh => "#4b5563",
-        Way::Ebpf => "#2563eb",
-        Way::Ipvs => "#ea580c",
+const fn colour(variant: Variant) -> &'static str {
+    match variant {
+        Variant::Direct => "#9ca3af",
+        Variant::Host => "#c4b5a5",
+        Variant::Mesh => "#4b5563",
+        Variant::Ebpf => "#2563eb",
+        Variant::Ipvs => "#ea580c",
     }
 }
 
 /// The whole picture.
 pub(super) fn svg(results: &Results) -> Result<String> {
-    let ways: Vec<Way> = WAYS
+    let variants: Vec<Variant> = VARIANTS
         .into_iter()
-        .filter(|way| samples(results, *way, Place::Local).next().is_some())
+        .filter(|variant| samples(results, *variant, Locality::Local).next().is_some())
         .collect();
-    ensure!(ways.contains(&Way::Mesh), "the stock mesh was not measured");
-    let panel = TITLE + STEP * number(ways.len()) + GAP;
-    let width = 2.0 * MARGIN + COLUMN * number(PLACES.len());
+    ensure!(
+        variants.contains(&Variant::Mesh),
+        "the stock mesh was not measured"
+    );
+    let panel = TITLE + STEP * number(variants.len()) + GAP;
+    let width = 2.0 * MARGIN + COLUMN * number(LOCALITIES.len());
     let height = HEAD + panel * number(MEASURES.len()) + MARGIN;
     let machine = &results.machine;
     let subtitle = format!(
@@ -82,35 +85,36 @@ pub(super) fn svg(results: &Results) -> Result<String> {
             .set("font-weight", "600"),
         )
         .add(text(&subtitle, (MARGIN, 42.0), 11, PALE));
-    for (column, place) in PLACES.into_iter().enumerate() {
+    for (column, locality) in LOCALITIES.into_iter().enumerate() {
         let at = (MARGIN + COLUMN * number(column), 66.0);
-        document = document.add(text(&capital(place_name(place)), at, 13, INK));
+        document = document.add(text(&capital(locality_name(locality)), at, 13, INK));
     }
     for (row, measure) in MEASURES.into_iter().enumerate() {
-        // The same scale for both places.
-        let most = scale(results, measure, &ways);
-        for (column, place) in PLACES.into_iter().enumerate() {
+        // The same scale for both localities.
+        let most = scale(results, measure, &variants);
+        for (column, locality) in LOCALITIES.into_iter().enumerate() {
             let at = (MARGIN + COLUMN * number(column), HEAD + panel * number(row));
-            document = document.add(bars(results, (measure, place), &ways, most, at));
+            document = document.add(bars(results, (measure, locality), &variants, most, at));
         }
     }
     Ok(format!("{document}\n"))
 }
 
 /// The largest ratio that is drawn of a measure, and some room.
-fn scale(results: &Results, measure: Measure, ways: &[Way]) -> f64 {
-    let ratios = PLACES.into_iter().flat_map(|place| {
-        ways.iter()
-            .filter_map(move |way| measure.ratio(results, *way, place))
+fn scale(results: &Results, measure: Measure, variants: &[Variant]) -> f64 {
+    let ratios = LOCALITIES.into_iter().flat_map(|locality| {
+        variants
+            .iter()
+            .filter_map(move |variant| measure.ratio(results, *variant, locality))
     });
     ratios.map(|ratio| ratio.most).fold(1.0, f64::max) * 1.05
 }
 
-/// One panel: a measure in a place.
+/// One panel: a measure for a locality.
 fn bars(
     results: &Results,
-    (measure, place): (Measure, Place),
-    ways: &[Way],
+    (measure, locality): (Measure, Locality),
+    variants: &[Variant],
     most: f64,
     (x, y): (f64, f64),
 ) -> Group {
@@ -123,14 +127,15 @@ fn bars(
     let title = text(&title, (x, y + 14.0), 12, INK).set("font-weight", "600");
     let mut group = Group::new().add(title);
     let (left, pixels) = (x + LABELS, BARS / most);
-    for (row, way) in ways.iter().enumerate() {
+    for (row, variant) in variants.iter().enumerate() {
         let top = y + TITLE + STEP * number(row);
         let middle = top + BAR / 2.0;
         group = group.add(
-            text(way_name(*way), (left - 6.0, middle + 4.0), 11, INK).set("text-anchor", "end"),
+            text(variant_name(*variant), (left - 6.0, middle + 4.0), 11, INK)
+                .set("text-anchor", "end"),
         );
-        let Some(ratio) = measure.ratio(results, *way, place) else {
-            group = group.add(text("no such way", (left + 4.0, middle + 4.0), 11, PALE));
+        let Some(ratio) = measure.ratio(results, *variant, locality) else {
+            group = group.add(text("not possible", (left + 4.0, middle + 4.0), 11, PALE));
             continue;
         };
         group = group.add(
@@ -140,29 +145,29 @@ fn bars(
                 .set("width", round(ratio.median * pixels))
                 .set("height", BAR)
                 .set("rx", 2)
-                .set("fill", colour(*way)),
+                .set("fill", colour(*variant)),
         );
         group = group.add(whisker(ratio, left, pixels, middle));
         let end = left + BARS + 6.0;
-        let value = figure(results, (measure, place), *way, ratio);
+        let value = figure(results, (measure, locality), *variant, ratio);
         group = group.add(text(&value, (end, middle + 4.0), 11, INK));
     }
     let one = left + pixels;
-    let bottom = y + TITLE + STEP * number(ways.len());
+    let bottom = y + TITLE + STEP * number(variants.len());
     group.add(line((one, y + TITLE - 4.0), (one, bottom), INK).set("stroke-dasharray", "3 3"))
 }
 
 /// A ratio, and the figure that it is of.
 fn figure(
     results: &Results,
-    (measure, place): (Measure, Place),
-    way: Way,
+    (measure, locality): (Measure, Locality),
+    variant: Variant,
     ratio: Spread,
 ) -> String {
     let median = measure
-        .spread(results, way, place)
+        .spread(results, variant, locality)
         .map_or(0.0, |spread| spread.median);
-    if way == Way::Mesh {
+    if variant == Variant::Mesh {
         format!("{median:.0}")
     } else {
         format!("×{:.2}, {median:.0}", ratio.median)

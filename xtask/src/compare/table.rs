@@ -1,17 +1,17 @@
-//! What was found as Markdown, which is readable on a terminal, too.
+//! Results as Markdown, which is readable on a terminal, too.
 
 use std::fmt::Write as _;
 
-use super::results::{Place, Results, Update, Way};
-use super::spread::{Measure, WAYS, capital, place_name, samples, way_name};
+use super::results::{Locality, Results, Update, Variant};
+use super::statistics::{Measure, VARIANTS, capital, locality_name, samples, variant_name};
 
 /// All tables, and what they were taken on.
 pub(super) fn markdown(results: &Results) -> String {
     let mut text = heading(results);
-    for place in [Place::Local, Place::Remote] {
-        let name = place_name(place);
+    for locality in [Locality::Local, Locality::Remote] {
+        let name = locality_name(locality);
         let _ = write!(text, "\n### {}\n\n", capital(name));
-        text.push_str(&table(&figures(results, place)));
+        text.push_str(&table(&figures(results, locality)));
     }
     if !results.updates.is_empty() {
         text.push_str("\n### A rolling update of 6 tasks, two at a time\n\n");
@@ -46,26 +46,32 @@ fn heading(results: &Results) -> String {
     text
 }
 
-/// A line for each measure, a column for each way that was measured in this place.
-fn figures(results: &Results, place: Place) -> Vec<Vec<String>> {
-    let ways = WAYS.into_iter();
-    let ways: Vec<Way> = ways
-        .filter(|way| samples(results, *way, place).next().is_some())
+/// A line for each measure, a column for each variant that was measured in this locality.
+fn figures(results: &Results, locality: Locality) -> Vec<Vec<String>> {
+    let variants = VARIANTS.into_iter();
+    let variants: Vec<Variant> = variants
+        .filter(|variant| samples(results, *variant, locality).next().is_some())
         .collect();
     let mut lines = vec![vec![String::new()]];
     if let Some(first) = lines.first_mut() {
-        first.extend(ways.iter().map(|way| way_name(*way).to_owned()));
+        first.extend(
+            variants
+                .iter()
+                .map(|variant| variant_name(*variant).to_owned()),
+        );
     }
     for measure in Measure::ALL {
-        let cells = ways.iter().map(|way| cell(results, measure, *way, place));
+        let cells = variants
+            .iter()
+            .map(|variant| cell(results, measure, *variant, locality));
         lines.push(
             std::iter::once(measure.name().to_owned())
                 .chain(cells)
                 .collect(),
         );
     }
-    let failed = ways.iter().map(|way| {
-        let all = samples(results, *way, place);
+    let failed = variants.iter().map(|variant| {
+        let all = samples(results, *variant, locality);
         let failed = all.map(|sample| sample.kept.failed + sample.new.failed + sample.paced.failed);
         failed.sum::<u64>().to_string()
     });
@@ -77,21 +83,21 @@ fn figures(results: &Results, place: Place) -> Vec<Vec<String>> {
     lines
 }
 
-fn cell(results: &Results, measure: Measure, way: Way, place: Place) -> String {
-    let Some(spread) = measure.spread(results, way, place) else {
+fn cell(results: &Results, measure: Measure, variant: Variant, locality: Locality) -> String {
+    let Some(spread) = measure.spread(results, variant, locality) else {
         return String::new();
     };
     let (median, least, most) = (spread.median, spread.least, spread.most);
     let mut text = format!("{median:.0} ({least:.0} to {most:.0})");
-    if way != Way::Mesh
-        && let Some(ratio) = measure.ratio(results, way, place)
+    if variant != Variant::Mesh
+        && let Some(ratio) = measure.ratio(results, variant, locality)
     {
         let _ = write!(text, " ×{:.2}", ratio.median);
     }
     text
 }
 
-/// A line for each way and order; of several updates, their sums.
+/// A line for each variant and order; of several updates, their sums.
 fn updates(results: &Results) -> Vec<Vec<String>> {
     let columns = [
         "by, order",
@@ -102,11 +108,11 @@ fn updates(results: &Results) -> Vec<Vec<String>> {
         "reasons",
     ];
     let mut lines = vec![columns.map(str::to_owned).to_vec()];
-    for way in WAYS {
+    for variant in VARIANTS {
         for order in ["stop-first", "start-first"] {
             let all = results.updates.iter();
             let all: Vec<&Update> = all
-                .filter(|update| update.way == way && update.order == order)
+                .filter(|update| update.variant == variant && update.order == order)
                 .collect();
             if all.is_empty() {
                 continue;
@@ -116,7 +122,7 @@ fn updates(results: &Results) -> Vec<Vec<String>> {
             let reasons = all.iter().flat_map(|update| &update.reasons);
             let reasons: Vec<String> = reasons.map(|(why, n)| format!("{n} × {why}")).collect();
             lines.push(vec![
-                format!("{}, {order}", way_name(way)),
+                format!("{}, {order}", variant_name(variant)),
                 sum(|update| update.asked).to_string(),
                 sum(|update| update.failed).to_string(),
                 format!("{:.0}", most(|update| update.slowest_ms)),

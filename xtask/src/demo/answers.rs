@@ -1,4 +1,4 @@
-//! Who answered: the test service says it in a line of JSON per call.
+//! Answers of the test service: one line of JSON per call, with the task that answered.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -12,7 +12,7 @@ pub(super) struct Program {
     pub(super) bytes: Vec<u8>,
 }
 
-/// What an image is besides its files.
+/// Name and configuration of an image.
 pub(super) struct Image<'a> {
     pub(super) names: &'a [&'a str],
     pub(super) environment: &'a [&'a str],

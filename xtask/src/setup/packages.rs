@@ -13,7 +13,7 @@ use crate::process::{find, is_root, run, say};
 
 /// Programs that belong together.
 pub(super) struct Needed {
-    /// Who needs them.
+    /// The user of the packages, for messages.
     who: &'static str,
     /// Program, and the packages that may bring it, newest naming first.
     programs: &'static [Need],

@@ -8,7 +8,7 @@ use super::step;
 use crate::process::{cargo, run, target_dir};
 use crate::{setup, tidy};
 
-/// What `cargo test` is told, to run the unit tests of all crates but the laboratory's.
+/// Arguments of `cargo test` for the unit tests of all crates but the laboratory's.
 pub(super) const UNIT_TESTS: &[&str] = &[
     "--workspace",
     "--exclude",

@@ -1,6 +1,6 @@
-//! What a log of `cargo test` says of single tests. Pure: the log is a text.
+//! Outcomes of single tests in a log of `cargo test`. Pure: the log is a text.
 
-/// What became of one test in one log.
+/// Outcome of one test in one log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// The test program and the test, as in `netns: client::asks_each_node`.

@@ -12,11 +12,11 @@ use super::libtest::outcomes;
 use super::table::Table;
 use crate::process::{cargo, remove_tree, root, run, say, target_dir};
 
-/// What one `cargo test` runs.
+/// One call of `cargo test`: a name for its logs, and a selection of tests.
 pub(super) struct Run {
     /// Part of its logs' names.
     name: &'static str,
-    /// Which tests, as cargo is told.
+    /// Cargo's arguments that select tests.
     selection: Vec<&'static str>,
 }
 

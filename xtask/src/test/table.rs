@@ -1,11 +1,11 @@
-//! What the logs of many runs say together: how often each test ran, and where it failed. Pure.
+//! Sum of the logs of many runs: how often each test ran, and in which runs it failed. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::libtest::Outcome;
 
-/// How often each test ran, and where it failed.
+/// Runs and failures of each test.
 #[derive(Default)]
 pub(super) struct Table {
     rows: BTreeMap<String, Row>,
@@ -32,12 +32,12 @@ impl Table {
         (passed, outcomes.len() - passed)
     }
 
-    /// How many tests ran at all.
+    /// Number of tests that ran at least once.
     pub(super) fn tests(&self) -> usize {
         self.rows.len()
     }
 
-    /// How many tests failed in one run at least.
+    /// Number of tests that failed in at least one run.
     pub(super) fn failed(&self) -> usize {
         let failed = |row: &&Row| !row.logs.is_empty();
         self.rows.values().filter(failed).count()

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use super::Complaint;
+use super::Finding;
 use super::modules::{Module, crates, is_above, uses};
 use super::source::Source;
 
 const HERE: &str = "xtask/src/tidy/circles.rs";
 
-/// Circles that are there and should not be: the files of each, sorted. The list only gets shorter.
+/// Circles that are there and should not be: the sorted files of each. The list only gets shorter.
 const KNOWN: &[&[&str]] = &[
     &[
         "agent/core/src/desired/ports.rs",
@@ -22,29 +22,14 @@ const KNOWN: &[&[&str]] = &[
         "agent/core/src/explain/result.rs",
         "agent/core/src/explain/sentences.rs",
     ],
-    &["ebpf/datapath/src/errors.rs", "ebpf/datapath/src/uplink.rs"],
-    &[
-        "ebpf/datapath/src/fragments.rs",
-        "ebpf/datapath/src/parse.rs",
-    ],
-    &["ebpf/datapath/src/token.rs", "ebpf/datapath/src/tunnel.rs"],
-    &[
-        "tests/datapath/frames.rs",
-        "tests/datapath/hooks.rs",
-        "tests/datapath/lab.rs",
-        "tests/datapath/states.rs",
-        "tests/datapath/world.rs",
-    ],
-    &["tests/harness/guards.rs", "tests/harness/swarm.rs"],
-    &["tests/oracle/src/claims.rs", "tests/oracle/src/world.rs"],
 ];
 
-pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
-    beside(&circles(files), KNOWN)
+pub(super) fn findings(files: &[Source]) -> Vec<Finding> {
+    against_known(&circles(files), KNOWN)
 }
 
-/// What is a circle and not known, and what is known and no circle.
-fn beside(circles: &[Vec<String>], known: &[&[&str]]) -> Vec<Complaint> {
+/// Findings for circles that the list of known ones lacks, and for known ones that are no circles any more.
+fn against_known(circles: &[Vec<String>], known: &[&[&str]]) -> Vec<Finding> {
     let is_known = |circle: &&Vec<String>| known.iter().any(|known| circle.iter().eq(known.iter()));
     let new = circles.iter().filter(|circle| !is_known(circle));
     let new = new.map(|circle| {
@@ -52,7 +37,7 @@ fn beside(circles: &[Vec<String>], known: &[&[&str]]) -> Vec<Complaint> {
             "these files use each other in a circle: {}",
             circle.join(", ")
         );
-        Complaint::new(circle.first().map_or("", String::as_str), 0, what)
+        Finding::new(circle.first().map_or("", String::as_str), 0, what)
     });
     let is_there = |known: &&&[&str]| circles.iter().any(|circle| circle.iter().eq(known.iter()));
     let gone = known.iter().filter(|known| !is_there(known));
@@ -61,7 +46,7 @@ fn beside(circles: &[Vec<String>], known: &[&[&str]]) -> Vec<Complaint> {
             "this circle is no more, or is another: {}",
             known.join(", ")
         );
-        Complaint::new(
+        Finding::new(
             HERE,
             0,
             format!("{what}; take it off the list of those that are known"),
@@ -102,7 +87,7 @@ fn of_crate(modules: &[Module]) -> Vec<Vec<String>> {
     circles
 }
 
-/// The uses, those of parents replaced by what the parents use outside of their own families.
+/// Pairs of user and used module; a use of a parent is replaced by the parent's uses outside of its own family.
 fn sideways(modules: &[Module]) -> Vec<(usize, usize)> {
     let uses = uses(modules);
     let mut edges = Vec::new();
@@ -119,7 +104,7 @@ fn sideways(modules: &[Module]) -> Vec<(usize, usize)> {
     edges
 }
 
-/// All that follow from one, in one step or more.
+/// The modules that `from` uses, directly or through others.
 fn reached(from: usize, edges: &[(usize, usize)]) -> BTreeSet<usize> {
     let mut reached = BTreeSet::new();
     let mut open = vec![from];
@@ -135,13 +120,11 @@ fn reached(from: usize, edges: &[(usize, usize)]) -> BTreeSet<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::sources;
     use super::*;
 
     fn check(files: &[(&str, &str)]) -> Vec<String> {
-        let source =
-            |(path, text): &(&str, &str)| Source::new((*path).to_owned(), (*text).to_owned());
-        let files: Vec<Source> = files.iter().map(source).collect();
-        circles(&files)
+        circles(&sources(files))
             .iter()
             .map(|circle| circle.join(" "))
             .collect()
@@ -211,18 +194,18 @@ mod tests {
     }
 
     #[test]
-    fn a_known_circle_is_borne_and_its_end_is_told() {
+    fn a_known_circle_is_accepted_and_its_end_is_a_finding() {
         let circle = vec!["a.rs".to_owned(), "b.rs".to_owned()];
-        assert!(beside(std::slice::from_ref(&circle), &[&["a.rs", "b.rs"]]).is_empty());
-        assert_eq!(beside(std::slice::from_ref(&circle), &[]).len(), 1);
-        let gone = beside(&[], &[&["a.rs", "b.rs"]]);
+        assert!(against_known(std::slice::from_ref(&circle), &[&["a.rs", "b.rs"]]).is_empty());
+        assert_eq!(against_known(std::slice::from_ref(&circle), &[]).len(), 1);
+        let gone = against_known(&[], &[&["a.rs", "b.rs"]]);
         assert!(
             gone[0]
                 .to_string()
                 .starts_with("xtask/src/tidy/circles.rs: this circle is no more")
         );
         assert_eq!(
-            beside(&[circle], &[&["a.rs"]]).len(),
+            against_known(&[circle], &[&["a.rs"]]).len(),
             2,
             "smaller than the list says"
         );

@@ -1,18 +1,18 @@
 //! The rule for lines of documents: they are not wider than a window.
 
-use super::Complaint;
+use super::Finding;
 use super::source::Source;
 
 /// Columns of a line of a document. Tables and code can't be broken, and a link's address is not read.
 const WIDE: usize = 160;
 
-pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
+pub(super) fn findings(files: &[Source]) -> Vec<Finding> {
     let checked = files.iter().filter(|file| file.path.ends_with(".md"));
     checked.flat_map(wide_lines).collect()
 }
 
-fn wide_lines(file: &Source) -> Vec<Complaint> {
-    let mut complaints = Vec::new();
+fn wide_lines(file: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let (mut fenced, mut indented, mut blank) = (false, false, true);
     for (line, at) in file.text.lines().zip(1..) {
         let content = line.trim_start();
@@ -25,10 +25,10 @@ fn wide_lines(file: &Source) -> Vec<Complaint> {
         let columns = without_addresses(line).chars().count();
         if !unbroken && columns > WIDE {
             let what = format!("{columns} columns: break the line ({WIDE} at most)");
-            complaints.push(Complaint::new(&file.path, at, what));
+            findings.push(Finding::new(&file.path, at, what));
         }
     }
-    complaints
+    findings
 }
 
 /// The line without the addresses of its links: `[text](address)`, `<https://…>`, `[name]: address`.
@@ -53,20 +53,19 @@ fn without_addresses(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::lines;
     use super::*;
-
-    fn check(path: &str, text: &str) -> Vec<usize> {
-        let files = [Source::new(path.to_owned(), text.to_owned())];
-        complaints(&files).iter().map(|found| found.line).collect()
-    }
 
     #[test]
     fn a_wide_line_of_a_document_is_refused() {
         let wide = |columns: usize| "é".repeat(columns);
-        assert!(check("a.md", &wide(160)).is_empty());
-        assert_eq!(check("a.md", &format!("x\n{}", wide(161))), [2]);
-        assert_eq!(check("a.md", &format!("* item\n    {}", wide(161))), [2]);
-        assert!(check("a.rs", &wide(161)).is_empty());
+        assert!(lines(findings, "a.md", &wide(160)).is_empty());
+        assert_eq!(lines(findings, "a.md", &format!("x\n{}", wide(161))), [2]);
+        assert_eq!(
+            lines(findings, "a.md", &format!("* item\n    {}", wide(161))),
+            [2]
+        );
+        assert!(lines(findings, "a.rs", &wide(161)).is_empty());
     }
 
     #[test]
@@ -79,9 +78,12 @@ mod tests {
             format!("see [this]({wide}), and <https://{wide}>"),
             format!("[this]: {wide}"),
         ] {
-            assert!(check("a.md", &allowed).is_empty(), "{allowed}");
+            assert!(lines(findings, "a.md", &allowed).is_empty(), "{allowed}");
         }
-        assert_eq!(check("a.md", &format!("```\ncode\n```\n{wide}")), [4]);
-        assert_eq!(check("a.md", &format!("[{wide}](address)")), [1]);
+        assert_eq!(
+            lines(findings, "a.md", &format!("```\ncode\n```\n{wide}")),
+            [4]
+        );
+        assert_eq!(lines(findings, "a.md", &format!("[{wide}](address)")), [1]);
     }
 }

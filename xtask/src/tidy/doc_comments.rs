@@ -1,9 +1,9 @@
 //! The rule for doc comments: each says what its item is. A reader comes from anywhere, and tools show each by itself.
 
-use super::Complaint;
+use super::Finding;
 use super::source::Source;
 
-/// How a comment begins that only refers to another one.
+/// Beginnings of comments that only refer to another one.
 const REFERS: [&str; 6] = [
     "The same",
     "See above",
@@ -15,13 +15,13 @@ const REFERS: [&str; 6] = [
 /// After these, words that follow make a sentence of it: `How many …`.
 const MAY_GO_ON: [&str; 4] = ["How", "Which one", "Which", "Whose"];
 
-pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
+pub(super) fn findings(files: &[Source]) -> Vec<Finding> {
     let checked = files.iter().filter(|file| file.is_rust());
     checked.flat_map(references).collect()
 }
 
-fn references(file: &Source) -> Vec<Complaint> {
-    let mut complaints = Vec::new();
+fn references(file: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let mut before = None;
     for (line, at) in file.text.lines().zip(1..) {
         let now = doc(line);
@@ -29,14 +29,14 @@ fn references(file: &Source) -> Vec<Complaint> {
         let first = now.filter(|_| before.is_none_or(|before: &str| before.starts_with("# ")));
         if let Some(words) = first.and_then(refers) {
             let what = format!("`{words}` says nothing of the item by itself: name what it is");
-            complaints.push(Complaint::new(&file.path, at, what));
+            findings.push(Finding::new(&file.path, at, what));
         }
         before = now;
     }
-    complaints
+    findings
 }
 
-/// What a line of a doc comment says.
+/// The text of a doc comment's line.
 fn doc(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let said = line
@@ -57,12 +57,8 @@ fn refers(said: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::lines;
     use super::*;
-
-    fn check(path: &str, text: &str) -> Vec<usize> {
-        let files = [Source::new(path.to_owned(), text.to_owned())];
-        complaints(&files).iter().map(|found| found.line).collect()
-    }
 
     #[test]
     fn a_doc_comment_that_only_refers_is_refused() {
@@ -79,7 +75,7 @@ mod tests {
             "/// Which.",
         ] {
             assert_eq!(
-                check("a.rs", &format!("x\n{comment}\nfn f() {{}}\n")),
+                lines(findings, "a.rs", &format!("x\n{comment}\nfn f() {{}}\n")),
                 [2],
                 "{comment}"
             );
@@ -97,11 +93,15 @@ mod tests {
             "// The same, by the way.",
             "/// Thereby",
         ] {
-            assert!(check("a.rs", comment).is_empty(), "{comment}");
+            assert!(lines(findings, "a.rs", comment).is_empty(), "{comment}");
         }
-        assert!(check("README.md", "/// The same.").is_empty());
+        assert!(lines(findings, "README.md", "/// The same.").is_empty());
         assert_eq!(
-            check("a.rs", "/// Reads.\n///\n/// # Errors\n/// See above."),
+            lines(
+                findings,
+                "a.rs",
+                "/// Reads.\n///\n/// # Errors\n/// See above."
+            ),
             [4]
         );
     }

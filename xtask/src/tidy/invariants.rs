@@ -7,17 +7,17 @@
 
 use std::collections::BTreeMap;
 
-use super::Complaint;
+use super::Finding;
 use super::source::Source;
 
 const DOCUMENT: &str = "docs/invariants.md";
 const ODD_PACKETS: &str = "docs/odd-packets.md";
 const DECISIONS: &str = "docs/adr/";
 
-pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
+pub(super) fn findings(files: &[Source]) -> Vec<Finding> {
     let mut all = match files.iter().find(|file| file.path == DOCUMENT) {
         Some(document) => invariants(document, files),
-        None => vec![Complaint::new(
+        None => vec![Finding::new(
             DOCUMENT,
             0,
             "is missing: it holds the invariants".to_owned(),
@@ -30,7 +30,7 @@ pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
 }
 
 /// Tests that a table names anywhere in its cells.
-fn cases(document: &Source, files: &[Source]) -> Vec<Complaint> {
+fn cases(document: &Source, files: &[Source]) -> Vec<Finding> {
     let words = |line: &str| -> Vec<String> {
         let end = |c: char| c.is_whitespace() || matches!(c, ',' | ':' | '|' | '`' | '.');
         line.split_whitespace()
@@ -38,28 +38,28 @@ fn cases(document: &Source, files: &[Source]) -> Vec<Complaint> {
             .map(|word| word.trim_matches(end).to_owned())
             .collect()
     };
-    let mut complaints = Vec::new();
+    let mut findings = Vec::new();
     for (line, at) in document.text.lines().zip(1..) {
         for test in words(line).iter().filter(|test| !exists(test, files)) {
-            complaints.push(Complaint::new(
+            findings.push(Finding::new(
                 ODD_PACKETS,
                 at,
                 format!("there is no test {test}"),
             ));
         }
     }
-    complaints
+    findings
 }
 
-fn invariants(document: &Source, files: &[Source]) -> Vec<Complaint> {
-    let mut complaints = Vec::new();
+fn invariants(document: &Source, files: &[Source]) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let mut seen = BTreeMap::new();
     for (line, item) in items(&document.text) {
         let Some((id, text)) = item.split_once("**") else {
             continue;
         };
         if let Some(before) = seen.insert(id.to_owned(), line) {
-            complaints.push(Complaint::new(
+            findings.push(Finding::new(
                 DOCUMENT,
                 line,
                 format!("{id} is already the name of line {before}"),
@@ -67,21 +67,21 @@ fn invariants(document: &Source, files: &[Source]) -> Vec<Complaint> {
         }
         let tests: Vec<&str> = named_tests(text);
         if tests.is_empty() {
-            complaints.push(Complaint::new(
+            findings.push(Finding::new(
                 DOCUMENT,
                 line,
                 format!("{id} names no test: `(test: FILE::NAME)`"),
             ));
         }
         for test in tests.into_iter().filter(|test| !exists(test, files)) {
-            complaints.push(Complaint::new(
+            findings.push(Finding::new(
                 DOCUMENT,
                 line,
                 format!("{id}: there is no test {test}"),
             ));
         }
     }
-    complaints
+    findings
 }
 
 /// Invariants with their lines, from after the first `**`, continuation lines joined.
@@ -138,15 +138,15 @@ fn has_test(file: &Source, name: &str) -> bool {
 }
 
 /// Numbers of decisions are used once, and what refers to one finds it.
-fn decisions(files: &[Source]) -> Vec<Complaint> {
+fn decisions(files: &[Source]) -> Vec<Finding> {
     let mut numbers: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut complaints = Vec::new();
+    let mut findings = Vec::new();
     for file in files {
         let Some(number) = file.path.strip_prefix(DECISIONS).and_then(number) else {
             continue;
         };
         if let Some(other) = numbers.insert(number, &file.path) {
-            complaints.push(Complaint::new(
+            findings.push(Finding::new(
                 &file.path,
                 0,
                 format!("has the number of {other}"),
@@ -157,7 +157,7 @@ fn decisions(files: &[Source]) -> Vec<Complaint> {
         for (line, at) in file.text.lines().zip(1..) {
             let referred = line.split(DECISIONS).skip(1).filter_map(number);
             for number in referred.filter(|number| !numbers.contains_key(number)) {
-                complaints.push(Complaint::new(
+                findings.push(Finding::new(
                     &file.path,
                     at,
                     format!("there is no decision {DECISIONS}{number}"),
@@ -165,7 +165,7 @@ fn decisions(files: &[Source]) -> Vec<Complaint> {
             }
         }
     }
-    complaints
+    findings
 }
 
 /// The four digits that a text begins with.
@@ -179,19 +179,14 @@ fn number(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{printed, sources};
     use super::*;
 
     const TEST: &str = "    #[test]\n    fn every_prefix_holds() {\n";
 
-    fn check(architecture: &str) -> Vec<String> {
-        let files = [
-            Source::new(DOCUMENT.to_owned(), architecture.to_owned()),
-            Source::new(
-                "core/plan.rs".to_owned(),
-                format!("{TEST}    }}\n    fn helper() {{}}\n"),
-            ),
-        ];
-        complaints(&files).iter().map(ToString::to_string).collect()
+    fn check(document: &str) -> Vec<String> {
+        let plan = format!("{TEST}    }}\n    fn helper() {{}}\n");
+        printed(findings, &[(DOCUMENT, document), ("core/plan.rs", &plan)])
     }
 
     #[test]
@@ -228,21 +223,17 @@ mod tests {
     fn names_of_invariants_are_unique_and_the_document_is_there() {
         let twice = "- **I1** a (test: core::every_prefix_holds)\n- **I1** b (test: core::every_prefix_holds)\n";
         assert_eq!(check(twice).len(), 1);
-        assert_eq!(complaints(&[]).len(), 1);
+        assert_eq!(findings(&[]).len(), 1);
     }
 
     #[test]
     fn a_decision_has_one_number_and_is_there_when_referred_to() {
-        let file = |path: &str, text: &str| Source::new(path.to_owned(), text.to_owned());
-        let name = |number: &str| format!("{DECISIONS}{number}");
-        let first = file(&name("0001-a.md"), "");
-        let good = [first, file("a.rs", &format!("// see {}", name("0001")))];
-        assert!(decisions(&good).is_empty());
-        let bad = [
-            file(&name("0001-a.md"), ""),
-            file(&name("0001-b.md"), ""),
-            file("a.rs", &name("0002")),
-        ];
-        assert_eq!(decisions(&bad).len(), 2);
+        let [first, second, absent] =
+            ["0001-a.md", "0001-b.md", "0002"].map(|name| format!("{DECISIONS}{name}"));
+        let refers = format!("// see {DECISIONS}0001");
+        let good = [(first.as_str(), ""), ("a.rs", refers.as_str())];
+        assert!(decisions(&sources(&good)).is_empty());
+        let bad = [(first.as_str(), ""), (&second, ""), ("a.rs", &absent)];
+        assert_eq!(decisions(&sources(&bad)).len(), 2);
     }
 }

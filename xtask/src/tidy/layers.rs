@@ -1,7 +1,7 @@
 //! Rules between modules and crates: what is pure does no I/O, and data flows one
 //! way (ARCHITECTURE.md): `watch` and `kernel` meet in `run` only.
 
-use super::Complaint;
+use super::Finding;
 use super::mentions::mentions;
 use super::source::{Source, has_word};
 
@@ -26,7 +26,7 @@ const IO_CRATES: [&str; 11] = [
     "mio",
 ];
 
-/// What code without I/O and without a clock does not say. Addresses of `std::net`
+/// Words that code without I/O and without a clock does not use. Addresses of `std::net`
 /// are plain values.
 const IO_WORDS: [&str; 11] = [
     "std::fs",
@@ -48,7 +48,7 @@ const ONE_WAY: [(&str, &[&str]); 2] = [
     ("agent/src/kernel", &["watch", "sync", "serve"]),
 ];
 
-pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
+pub(super) fn findings(files: &[Source]) -> Vec<Finding> {
     files
         .iter()
         .filter(|file| file.is_rust())
@@ -58,7 +58,7 @@ pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
 }
 
 /// `named` are all packages that a pure crate is built with.
-pub(super) fn impure_dependencies(manifest: &str, named: &[String]) -> Vec<Complaint> {
+pub(super) fn impure_dependencies(manifest: &str, named: &[String]) -> Vec<Finding> {
     let does_io = |package: &str| {
         IO_CRATES.iter().any(|io| {
             package
@@ -68,7 +68,7 @@ pub(super) fn impure_dependencies(manifest: &str, named: &[String]) -> Vec<Compl
     };
     let impure = named.iter().filter(|package| does_io(package));
     impure
-        .map(|package| Complaint {
+        .map(|package| Finding {
             path: manifest.to_owned(),
             line: 0,
             what: format!("depends on {package}, which does I/O: this crate is pure"),
@@ -76,7 +76,7 @@ pub(super) fn impure_dependencies(manifest: &str, named: &[String]) -> Vec<Compl
         .collect()
 }
 
-fn io(file: &Source) -> Vec<Complaint> {
+fn io(file: &Source) -> Vec<Finding> {
     let pure = ["agent/core/src/", "agent/wire/src/", "ebpf/datapath/src/"];
     if !pure.iter().any(|place| file.path.starts_with(place)) {
         return Vec::new();
@@ -90,7 +90,7 @@ fn io(file: &Source) -> Vec<Complaint> {
                 .map(move |word| (at, word))
         })
         .map(|(at, word)| {
-            Complaint::new(
+            Finding::new(
                 &file.path,
                 at,
                 format!("`{word}`: this crate does no I/O and has no clock"),
@@ -99,14 +99,14 @@ fn io(file: &Source) -> Vec<Complaint> {
         .collect()
 }
 
-fn one_way(file: &Source) -> Vec<Complaint> {
+fn one_way(file: &Source) -> Vec<Finding> {
     let rules = ONE_WAY.iter().filter(|(place, _)| file.is_in(place));
     let forbidden: Vec<&str> = rules.flat_map(|(_, names)| *names).copied().collect();
     mentions(file)
         .into_iter()
         .filter(|(name, _)| forbidden.contains(&name.as_str()))
         .map(|(name, at)| {
-            Complaint::new(
+            Finding::new(
                 &file.path,
                 at,
                 format!("mentions crate::{name}: data flows the other way"),
@@ -116,7 +116,7 @@ fn one_way(file: &Source) -> Vec<Complaint> {
 }
 
 /// Only the loop knows both sides.
-fn joins(file: &Source) -> Vec<Complaint> {
+fn joins(file: &Source) -> Vec<Finding> {
     let inside = file.path.strip_prefix("agent/src/");
     if inside.is_none_or(|inside| inside.starts_with("run")) {
         return Vec::new();
@@ -129,7 +129,7 @@ fn joins(file: &Source) -> Vec<Complaint> {
             .map(|(_, at)| *at)
     };
     match (at("watch"), at("kernel")) {
-        (Some(_), Some(line)) => vec![Complaint::new(
+        (Some(_), Some(line)) => vec![Finding::new(
             &file.path,
             line,
             "joins watch and kernel: only run.rs does".to_owned(),
@@ -140,11 +140,11 @@ fn joins(file: &Source) -> Vec<Complaint> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::printed;
     use super::*;
 
     fn check(path: &str, text: &str) -> Vec<String> {
-        let files = [Source::new(path.to_owned(), text.to_owned())];
-        complaints(&files).iter().map(ToString::to_string).collect()
+        printed(findings, &[(path, text)])
     }
 
     #[test]

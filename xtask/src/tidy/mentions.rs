@@ -1,4 +1,4 @@
-//! Which modules of its own crate a file names.
+//! The modules of its own crate that a file names.
 
 use super::source::Source;
 

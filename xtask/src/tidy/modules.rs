@@ -13,7 +13,7 @@ pub(super) struct Module {
     pub(super) file: String,
     path: Path,
     tokens: Vec<String>,
-    /// What `use` makes of the crate's own modules and items, by the name that it has here.
+    /// The crate's own modules and items that `use` imports, by the names that they have here.
     imports: BTreeMap<String, Path>,
 }
 
@@ -161,14 +161,12 @@ fn owner(path: &[String], modules: &[Module], hops: u32) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::sources;
     use super::*;
 
-    /// Who uses whom, in a crate of these files.
+    /// Pairs of files of a crate: the user and the used one.
     fn edges(files: &[(&str, &str)]) -> Vec<(String, String)> {
-        let source =
-            |(path, text): &(&str, &str)| Source::new((*path).to_owned(), (*text).to_owned());
-        let files: Vec<Source> = files.iter().map(source).collect();
-        let modules = crates(&files).pop().unwrap();
+        let modules = crates(&sources(files)).pop().unwrap();
         let file = |at: usize| modules[at].file.clone();
         let edges = uses(&modules).into_iter();
         edges.map(|(from, to)| (file(from), file(to))).collect()

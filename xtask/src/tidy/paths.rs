@@ -6,7 +6,7 @@ pub(super) type Path = Vec<String>;
 /// A path that code names.
 pub(super) struct Mention {
     pub(super) path: Path,
-    /// What it is called from there on, if it stands in a `use`.
+    /// The name that a `use` gives it; none for other paths.
     pub(super) name: Option<String>,
     /// It stands in a `pub use` of any kind.
     pub(super) public: bool,

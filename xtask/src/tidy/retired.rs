@@ -2,7 +2,7 @@
 //! and `where`. `where` is `everywhere`, or beginnings of paths, separated by commas. A word counts in any case, as a part of a
 //! name, and with the `s` or `es` of many.
 
-use super::Complaint;
+use super::Finding;
 use super::source::Source;
 
 const GLOSSARY: &str = "docs/glossary.md";
@@ -18,7 +18,7 @@ struct Retired {
     places: Vec<String>,
 }
 
-pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
+pub(super) fn findings(files: &[Source]) -> Vec<Finding> {
     let Some(glossary) = files.iter().find(|file| file.path == GLOSSARY) else {
         return Vec::new();
     };
@@ -37,7 +37,7 @@ pub(super) fn complaints(files: &[Source]) -> Vec<Complaint> {
             for found in here.iter().filter(|retired| retired.is_in(&words)) {
                 let (word, term) = (found.word.join(" "), &found.term);
                 let what = format!("`{word}` is a retired word: say {term}");
-                all.push(Complaint::new(&file.path, at, what));
+                all.push(Finding::new(&file.path, at, what));
             }
         }
     }
@@ -63,10 +63,9 @@ impl Retired {
 }
 
 /// The rows of the table, and what is wrong with it.
-fn table(text: &str) -> (Vec<Retired>, Vec<Complaint>) {
-    let wrong = |line, what: &str| Complaint::new(GLOSSARY, line, what.to_owned());
-    let (mut rows, mut complaints, mut inside, mut heading) =
-        (Vec::new(), Vec::new(), false, false);
+fn table(text: &str) -> (Vec<Retired>, Vec<Finding>) {
+    let wrong = |line, what: &str| Finding::new(GLOSSARY, line, what.to_owned());
+    let (mut rows, mut findings, mut inside, mut heading) = (Vec::new(), Vec::new(), false, false);
     for (line, at) in text.lines().zip(1..) {
         if line.starts_with('#') {
             inside = line.trim_end() == HEADING;
@@ -82,7 +81,7 @@ fn table(text: &str) -> (Vec<Retired>, Vec<Complaint>) {
             .map(|cell| cell.trim().replace('`', ""))
             .collect();
         let [word, term, places] = cells.as_slice() else {
-            complaints.push(wrong(at, "a row has three cells: word, term, where"));
+            findings.push(wrong(at, "a row has three cells: word, term, where"));
             continue;
         };
         if word == "word" || word.starts_with("--") || word.starts_with(":-") {
@@ -95,7 +94,7 @@ fn table(text: &str) -> (Vec<Retired>, Vec<Complaint>) {
             .collect();
         let word = words(word);
         if word.is_empty() || places.is_empty() {
-            complaints.push(wrong(at, "a row names a word, and where it is retired"));
+            findings.push(wrong(at, "a row names a word, and where it is retired"));
             continue;
         }
         rows.push(Retired {
@@ -105,14 +104,14 @@ fn table(text: &str) -> (Vec<Retired>, Vec<Complaint>) {
         });
     }
     if !heading {
-        complaints.push(wrong(
+        findings.push(wrong(
             0,
             "has no heading `## Retired words` with a table below it",
         ));
-    } else if rows.is_empty() && complaints.is_empty() {
-        complaints.push(wrong(0, "the table of retired words is empty"));
+    } else if rows.is_empty() && findings.is_empty() {
+        findings.push(wrong(0, "the table of retired words is empty"));
     }
-    (rows, complaints)
+    (rows, findings)
 }
 
 /// The words of a line, in small letters: names are split at `_`, and where a capital follows a small letter.
@@ -137,11 +136,11 @@ fn words(line: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::printed;
     use super::*;
 
     fn check(glossary: &str, path: &str, text: &str) -> usize {
-        let file = |path: &str, text: &str| Source::new(path.to_owned(), text.to_owned());
-        complaints(&[file(GLOSSARY, glossary), file(path, text)]).len()
+        printed(findings, &[(GLOSSARY, glossary), (path, text)]).len()
     }
 
     const TABLE: &str = "## Retired words\n\n| word | term | where |\n|---|---|---|\n\
@@ -173,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_glossary_without_its_table_is_refused() {
-        assert!(complaints(&[]).is_empty());
+        assert!(findings(&[]).is_empty());
         assert_eq!(check("# Glossary\n", "a.rs", "kettle"), 1);
         assert_eq!(check("## Retired words\n", "a.rs", "kettle"), 1);
         assert_eq!(check("## Retired words\n| a | b |\n", "a.rs", ""), 1);

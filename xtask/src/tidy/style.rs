@@ -1,6 +1,6 @@
 //! Rules for single files: length, words that do not belong, where `unsafe` may be.
 
-use super::Complaint;
+use super::Finding;
 use super::source::{Source, has_word};
 
 /// Files longer than this are looked at, longer than that are split.
@@ -24,7 +24,7 @@ const UNSAFE_PLACES: [&str; 8] = [
 /// A SAFETY comment is at most so many lines above what it speaks of.
 const SAFETY_LINES: usize = 6;
 
-pub(super) fn complaints(files: &[Source], developers_dirs: &[String]) -> Vec<Complaint> {
+pub(super) fn findings(files: &[Source], developers_dirs: &[String]) -> Vec<Finding> {
     let mut all = Vec::new();
     for file in files {
         all.extend(too_long(file));
@@ -38,20 +38,20 @@ pub(super) fn complaints(files: &[Source], developers_dirs: &[String]) -> Vec<Co
 }
 
 /// The note on a file that is long, but not yet too long.
-pub(super) fn long(file: &Source) -> Option<Complaint> {
+pub(super) fn long(file: &Source) -> Option<Finding> {
     let lines = file.code.len();
     let what = format!("{lines} lines; {LONG} are enough for one idea");
     (file.is_rust() && (LONG + 1..=TOO_LONG).contains(&lines))
-        .then(|| Complaint::new(&file.path, 0, what))
+        .then(|| Finding::new(&file.path, 0, what))
 }
 
-fn too_long(file: &Source) -> Option<Complaint> {
+fn too_long(file: &Source) -> Option<Finding> {
     let lines = file.code.len();
     let what = format!("{lines} lines: split it ({LONG} are enough for one idea)");
-    (file.is_rust() && lines > TOO_LONG).then(|| Complaint::new(&file.path, 0, what))
+    (file.is_rust() && lines > TOO_LONG).then(|| Finding::new(&file.path, 0, what))
 }
 
-fn developers_paths(file: &Source, dirs: &[String]) -> Vec<Complaint> {
+fn developers_paths(file: &Source, dirs: &[String]) -> Vec<Finding> {
     // In two parts, so that this file does not break its own rule.
     let homes = [concat!("/ho", "me/"), concat!("/Use", "rs/")];
     let patterns = homes.into_iter().chain(dirs.iter().map(String::as_str));
@@ -66,7 +66,7 @@ fn developers_paths(file: &Source, dirs: &[String]) -> Vec<Complaint> {
     patterns
         .flat_map(|pattern| numbered(pattern).into_iter().map(move |at| (pattern, at)))
         .map(|(pattern, at)| {
-            Complaint::new(
+            Finding::new(
                 &file.path,
                 at,
                 format!("`{pattern}` is a path of one developer's machine"),
@@ -75,7 +75,7 @@ fn developers_paths(file: &Source, dirs: &[String]) -> Vec<Complaint> {
         .collect()
 }
 
-fn unfinished(file: &Source) -> Vec<Complaint> {
+fn unfinished(file: &Source) -> Vec<Finding> {
     let words = [
         ("#[ignore", "a test that never runs tests nothing"),
         ("todo!(", "unfinished"),
@@ -86,16 +86,16 @@ fn unfinished(file: &Source) -> Vec<Complaint> {
         .iter()
         .flat_map(|(word, why)| file.lines_with(word).map(move |at| (at, word, why)));
     found
-        .map(|(at, word, why)| Complaint::new(&file.path, at, format!("`{word}`: {why}")))
+        .map(|(at, word, why)| Finding::new(&file.path, at, format!("`{word}`: {why}")))
         .collect()
 }
 
-fn unsafety(file: &Source) -> Vec<Complaint> {
+fn unsafety(file: &Source) -> Vec<Finding> {
     let allowed = UNSAFE_PLACES
         .iter()
         .any(|place| file.path.starts_with(place));
     let raw: Vec<&str> = file.text.lines().collect();
-    let mut complaints = Vec::new();
+    let mut findings = Vec::new();
     for (index, line) in file.code.iter().enumerate() {
         // An attribute as `#[unsafe(no_mangle)]` contains no code to justify.
         if !has_word(&line.replace("#[unsafe(", ""), "unsafe") {
@@ -106,31 +106,29 @@ fn unsafety(file: &Source) -> Vec<Complaint> {
             .unwrap_or_default();
         if !allowed {
             let what = format!("`unsafe` outside of {}", UNSAFE_PLACES.join(", "));
-            complaints.push(Complaint::new(&file.path, index + 1, what));
+            findings.push(Finding::new(&file.path, index + 1, what));
         } else if !above
             .iter()
             .any(|line| line.contains("SAFETY") || line.contains("# Safety"))
         {
-            complaints.push(Complaint::new(
+            findings.push(Finding::new(
                 &file.path,
                 index + 1,
                 "`unsafe` without a SAFETY comment".to_owned(),
             ));
         }
     }
-    complaints
+    findings
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::printed;
     use super::*;
 
     fn check(path: &str, text: &str) -> Vec<String> {
-        let files = [Source::new(path.to_owned(), text.to_owned())];
-        complaints(&files, &["/srv/me/".to_owned()])
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        let rule = |files: &[Source]| findings(files, &["/srv/me/".to_owned()]);
+        printed(rule, &[(path, text)])
     }
 
     #[test]

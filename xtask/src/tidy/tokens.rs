@@ -45,7 +45,7 @@ pub(super) fn without_tests(tokens: &[String]) -> Vec<String> {
     left
 }
 
-/// What follows the item that the tokens begin with: it ends with a semicolon, or with its braces.
+/// The tokens behind the first item, which ends with a semicolon or with its closing brace.
 fn after_item(tokens: &[String]) -> &[String] {
     let is_use = tokens.iter().take(5).any(|token| token == "use");
     let mut depth = 0_u32;

@@ -1,4 +1,4 @@
-//! What the emulator does wrong, as opposed to the guest and to us.
+//! Faults of the emulator, as opposed to those of the guest and of swarmlb.
 
 use std::fmt;
 

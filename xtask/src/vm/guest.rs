@@ -1,4 +1,4 @@
-//! What can be booted.
+//! The guests that can be booted.
 
 use clap::ValueEnum;
 use std::fmt;

@@ -14,8 +14,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::fault::StaleBreakpoint;
 use super::guest::Guest;
 use super::rootfs::System;
+use super::shell_quote::shell_quote;
 use super::state::{self, State};
-use super::words::quoted;
 use crate::image::dist_dir;
 use crate::process::{find, read, root, run, say, target_dir};
 
@@ -218,22 +218,22 @@ impl Machine {
     /// Runs a command in the directory that this process is in.
     pub(super) fn run(&self, command: &[OsString]) -> Result<ExitCode> {
         let here = std::env::current_dir().context("cannot tell the current directory")?;
-        let mut words = Vec::from(b"cd ".as_slice());
-        words.extend(quoted(here.as_os_str().as_bytes()));
-        words.extend(b" 2>/dev/null; exec env SWARMLB_SLOW=10".as_slice());
+        let mut line = Vec::from(b"cd ".as_slice());
+        line.extend(shell_quote(here.as_os_str().as_bytes()));
+        line.extend(b" 2>/dev/null; exec env SWARMLB_SLOW=10".as_slice());
         // There is no compiler in the guest: its laboratory takes what was built here.
         for (name, path) in [
             ("SWARMLB_DIST", dist_dir()),
             ("SWARMLB_WHOAMI", dist_dir().join("whoami")),
         ] {
-            words.extend(format!(" {name}=").as_bytes());
-            words.extend(quoted(path.as_os_str().as_bytes()));
+            line.extend(format!(" {name}=").as_bytes());
+            line.extend(shell_quote(path.as_os_str().as_bytes()));
         }
         for word in command {
-            words.push(b' ');
-            words.extend(quoted(word.as_bytes()));
+            line.push(b' ');
+            line.extend(shell_quote(word.as_bytes()));
         }
-        let status = self.ssh().arg(OsString::from_vec(words)).status();
+        let status = self.ssh().arg(OsString::from_vec(line)).status();
         let status = status.context("cannot start ssh")?;
         if !self.lives("qemu") {
             let said = self.log("serial.log");
@@ -291,7 +291,7 @@ impl Machine {
     }
 }
 
-/// What the guest sees at the path that it has here: the repository, and where cargo builds to.
+/// Directories that the guest sees at their paths on the host: the repository, and cargo's target directory.
 fn shares() -> Vec<(String, PathBuf)> {
     let mut paths = vec![root().to_owned()];
     if !target_dir().starts_with(root()) {

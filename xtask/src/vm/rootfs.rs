@@ -17,13 +17,13 @@ const MIRROR: &str = "http://deb.debian.org/debian";
 /// Room for the system and for what engines write.
 const SIZE: &str = "12G";
 
-/// What qemu boots.
+/// Files that qemu boots: kernel, initrd and disk.
 pub(super) struct System {
     /// The root file system.
     pub(super) disk: PathBuf,
     /// The kernel.
     pub(super) kernel: PathBuf,
-    /// What finds the root file system.
+    /// The initial RAM disk, which mounts the root file system.
     pub(super) initrd: PathBuf,
 }
 

@@ -1,7 +1,7 @@
-//! What users do with a published port and must see, each with the tests that show it: run by each
+//! Scenarios: use of a published port with its expected result, and the tests that show it; run by each
 //! datapath and, for comparison, by the stock mesh.
 
-/// What a user does or sees, and the names of its tests.
+/// One scenario in words, and the names of its tests.
 pub(crate) struct Scenario {
     pub(super) what: &'static str,
     pub(super) tests: &'static [&'static str],
@@ -30,7 +30,7 @@ pub(crate) const SCENARIOS: [Scenario; 14] = [
     Scenario {
         what: "containers call any node, themselves included",
         tests: &[
-            "callers::a_container_reaches_every_task_in_turn_itself_included_through_every_node",
+            "container_callers::a_container_reaches_every_task_in_turn_itself_included_through_every_node",
         ],
     },
     Scenario {
@@ -77,13 +77,13 @@ pub(crate) const SCENARIOS: [Scenario; 14] = [
     Scenario {
         what: "the port of a removed service is refused",
         tests: &[
-            "removal::the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel",
+            "service_removal::the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel",
         ],
     },
     Scenario {
         what: "removed, nothing is left and the stock mesh answers",
         tests: &[
-            "leaving::a_removed_stack_leaves_no_pin_and_no_program_on_any_node",
+            "stack_removal::a_removed_stack_leaves_no_pin_and_no_program_on_any_node",
             // The same by IPVS, which has other traces.
             "what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_the_end",
         ],
@@ -96,8 +96,8 @@ pub(crate) const SHORT: [&str; 7] = [
     "balance::tasks_see_the_clients_address_and_port_by_tcp_and_udp",
     "balance::a_client_may_use_one_port_for_every_node_at_once_and_one_after_the_other",
     "host_callers::six_requests_of_a_process_reach_six_tasks_by_every_name_of_its_node",
-    "callers::a_container_reaches_every_task_in_turn_itself_included_through_every_node",
-    "removal::the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel",
+    "container_callers::a_container_reaches_every_task_in_turn_itself_included_through_every_node",
+    "service_removal::the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel",
     "what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_the_end",
 ];
 

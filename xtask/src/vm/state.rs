@@ -1,4 +1,4 @@
-//! What is written down of a running machine, so that the next process finds it, and
+//! The state file of a running machine, by which the next process finds it, and
 //! ends it also after a crash.
 
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ impl State {
         }
     }
 
-    /// What `directory` describes.
+    /// Reads the state file of `directory`.
     pub(super) fn read(directory: &Path) -> Result<Self> {
         let text = fs::read(directory.join(FILE))
             .context("no virtual machine is running: `cargo xtask vm up` boots one")?;

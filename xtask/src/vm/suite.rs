@@ -9,18 +9,18 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::beside::Beside;
 use super::boot;
 use super::fault::StaleBreakpoint;
 use super::guest::Guest;
 use super::machine::Machine;
+use super::outcome_table::OutcomeTable;
 use super::state;
 use crate::process::{cargo, say};
 
 /// Tests that look at programs, links and maps, or ask for what IPVS does not do. What they are
 /// about is in the suite `ipvs` for the other datapath.
 const EBPF_ONLY: [&str; 5] = [
-    "leaving::",
+    "stack_removal::",
     "lease::",
     "untouched::",
     "explain::",
@@ -55,7 +55,7 @@ impl Guests {
     }
 }
 
-/// What to run.
+/// Suites, datapaths and filters of a run.
 pub(crate) struct Wanted<'a> {
     /// The suites, as cargo names them, and [`NETLINK`].
     pub(crate) suites: &'a [&'a str],
@@ -114,7 +114,7 @@ fn in_guest(
     wanted: &Wanted<'_>,
 ) -> Result<Vec<String>> {
     let mut failed = Vec::new();
-    let mut beside = Beside::default();
+    let mut outcomes = OutcomeTable::default();
     for (suite, program) in programs {
         for datapath in runs(suite, wanted.datapaths) {
             let by = datapath.map_or_else(String::new, |datapath| format!(" by {datapath}"));
@@ -130,7 +130,7 @@ fn in_guest(
             } else {
                 wanted.filters
             };
-            let code = machine.run(&words(program, datapath, filters, &log))?;
+            let code = machine.run(&arguments(program, datapath, filters, &log))?;
             if code != ExitCode::SUCCESS && datapath != Some(MESH) {
                 failed.push(name.clone());
             }
@@ -138,7 +138,7 @@ fn in_guest(
             say(format_args!("<== suite {name}: {seconds:.0} s"));
             // Written once the program runs: where it did not, it has failed already.
             let told = std::fs::read_to_string(&log).unwrap_or_default();
-            beside.add(datapath.unwrap_or(suite), &told);
+            outcomes.add(datapath.unwrap_or(suite), &told);
         }
     }
     if let Some((name, command)) = wanted.then {
@@ -152,7 +152,7 @@ fn in_guest(
         say(format_args!("<== {name}: {seconds:.0} s"));
     }
     if wanted.datapaths.contains(&MESH) {
-        say(format_args!("Outcomes on {guest}:\n{beside}"));
+        say(format_args!("Outcomes on {guest}:\n{outcomes}"));
     }
     Ok(failed)
 }
@@ -163,32 +163,46 @@ fn runs<'a>(suite: &str, wanted: &[&'a str]) -> Vec<Option<&'a str>> {
     match suite {
         "swarm" => wanted.map(Some).collect(),
         // The stock mesh is not what it is about.
-        "attack" => wanted.filter(|way| *way != MESH).map(Some).collect(),
-        "ipvs" => wanted.filter(|way| *way == "ipvs").map(Some).collect(),
+        "attack" => wanted
+            .filter(|datapath| *datapath != MESH)
+            .map(Some)
+            .collect(),
+        "ipvs" => wanted
+            .filter(|datapath| *datapath == "ipvs")
+            .map(Some)
+            .collect(),
         // Its agents' kernel without agents.
-        NETLINK => wanted.filter(|way| *way == "ipvs").map(|_| None).collect(),
+        NETLINK => wanted
+            .filter(|datapath| *datapath == "ipvs")
+            .map(|_| None)
+            .collect(),
         // No agents, and so no choice.
         _ => vec![None],
     }
 }
 
-/// The command: settings, then the program. Tests run one by one: each is slow enough alone.
-fn words(program: &Path, datapath: Option<&str>, filters: &[&str], log: &Path) -> Vec<OsString> {
+/// The arguments of the command: settings, then the program. Tests run one by one: each is slow enough alone.
+fn arguments(
+    program: &Path,
+    datapath: Option<&str>,
+    filters: &[&str],
+    log: &Path,
+) -> Vec<OsString> {
     // Nobody reads notes there: what can't run has failed.
-    let mut words = vec![OsString::from("env"), "CI=true".into()];
-    words.extend(datapath.map(|datapath| format!("SWARMLB_DATAPATH={datapath}").into()));
+    let mut arguments = vec![OsString::from("env"), "CI=true".into()];
+    arguments.extend(datapath.map(|datapath| format!("SWARMLB_DATAPATH={datapath}").into()));
     // How much load attacks make.
     let load = std::env::var("SWARMLB_ATTACK");
-    words.extend(load.map(|load| format!("SWARMLB_ATTACK={load}").into()));
-    words.extend([program.into(), "--test-threads=1".into()]);
-    words.extend(["--logfile".into(), log.into()]);
+    arguments.extend(load.map(|load| format!("SWARMLB_ATTACK={load}").into()));
+    arguments.extend([program.into(), "--test-threads=1".into()]);
+    arguments.extend(["--logfile".into(), log.into()]);
     if datapath.is_some_and(|datapath| datapath != "ebpf") {
         for name in EBPF_ONLY {
-            words.extend(["--skip".into(), name.into()]);
+            arguments.extend(["--skip".into(), name.into()]);
         }
     }
-    words.extend(filters.iter().map(OsString::from));
-    words
+    arguments.extend(filters.iter().map(OsString::from));
+    arguments
 }
 
 /// The suites' programs, built here: there is no compiler in the guest.
@@ -263,8 +277,8 @@ mod tests {
     #[test]
     fn settings_stand_before_the_program_and_names_after_it() {
         let log = Path::new("/t/outcomes");
-        let words = words(Path::new("/t/swarm-1"), Some("ipvs"), &["balance"], log);
-        let at = |word: &str| words.iter().position(|one| one == word).unwrap();
+        let arguments = arguments(Path::new("/t/swarm-1"), Some("ipvs"), &["balance"], log);
+        let at = |word: &str| arguments.iter().position(|one| one == word).unwrap();
         assert!(at("/t/swarm-1") < at("--skip"));
         assert!(at("SWARMLB_DATAPATH=ipvs") < at("/t/swarm-1"));
         assert!(at("/t/swarm-1") < at("balance"));

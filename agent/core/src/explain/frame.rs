@@ -1,7 +1,7 @@
 //! The frame that a client would send: a SYN, or an empty datagram.
 
 use lb_datapath::checksum;
-use lb_datapath::parse::flags::SYN;
+use lb_datapath::l4_packet::flags::SYN;
 use std::net::SocketAddrV4;
 
 /// Any sender on the wire: nothing depends on it.

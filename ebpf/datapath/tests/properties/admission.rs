@@ -1,4 +1,4 @@
-//! Who may begin a flow, over TCP and UDP alike: clients of the networks that a restriction names, and
+//! Clients that may begin a flow, over TCP and UDP alike: those of the networks that a restriction names, and
 //! nobody while the agent's lease has run out.
 
 use std::net::{Ipv4Addr, SocketAddrV4};

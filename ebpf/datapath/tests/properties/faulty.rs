@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use lb_abi::Be32;
 use lb_abi::counters::Reason;
-use lb_abi::flow::{FirstPiece, Flow, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::flow::{FirstFragment, Flow, Fragments, RevNat, SnatEntry, Tuple};
 use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
@@ -67,10 +67,10 @@ impl Tables for Faulty {
     fn uplink(&self, link: u32) -> Option<Uplink> {
         self.memory.uplink(link)
     }
-    fn fragments(&self, key: &Fragments) -> Option<FirstPiece> {
+    fn fragments(&self, key: &Fragments) -> Option<FirstFragment> {
         self.memory.fragments(key)
     }
-    fn remember_fragments(&self, key: &Fragments, first: &FirstPiece) {
+    fn remember_fragments(&self, key: &Fragments, first: &FirstFragment) {
         self.memory.remember_fragments(key, first);
     }
     fn forget_fragments(&self, key: &Fragments) {

@@ -1,4 +1,4 @@
-//! Who gets which flow, for any number of tasks and any order of packets.
+//! Tasks of flows, for any number of tasks and any order of packets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};

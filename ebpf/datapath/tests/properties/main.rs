@@ -1,4 +1,4 @@
-//! What holds for every packet, not only for those of the fixtures: checked on random
+//! Properties of every packet, not only of those of the fixtures: checked on random
 //! ones, against etherparse's reading and writing of them.
 
 #![expect(
@@ -12,14 +12,14 @@ mod nodes;
 mod packets;
 
 mod admission;
-mod alias;
 mod checksum;
 mod faults;
 mod flows;
+mod fragments;
 mod ingress;
-mod later_pieces;
 mod mss;
 mod parse;
 mod paths;
+mod port_remap;
 mod proof;
 mod schedulers;

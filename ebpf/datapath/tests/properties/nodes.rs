@@ -14,7 +14,7 @@ pub(crate) const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub(crate) const INGRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 /// Where tasks of [`REMOTE`] tables are.
 pub(crate) const HOME: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
-/// What clients speak to.
+/// The frontend that clients call.
 pub(crate) const FRONTEND: SocketAddrV4 = SocketAddrV4::new(INGRESS, 80);
 
 /// The keys of every node.

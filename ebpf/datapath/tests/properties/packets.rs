@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::nodes::MAC;
 
-/// What does not change on a packet's way.
+/// The part of a packet that no node changes.
 #[derive(Clone, Debug)]
 pub(crate) enum Transport {
     /// Flags as they stand in the header, options, sequence number.
@@ -45,7 +45,7 @@ pub(crate) fn segment(flags: u8) -> Body {
     Body::bare(Transport::Tcp(flags, Vec::new(), 7))
 }
 
-/// Whole words of options.
+/// Random options of TCP, in whole words.
 fn options() -> impl Strategy<Value = Vec<u8>> {
     (0usize..=10).prop_flat_map(|words| vec(any::<u8>(), words * 4))
 }

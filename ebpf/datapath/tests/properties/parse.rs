@@ -1,4 +1,4 @@
-//! Whatever arrives: nothing panics, and what is not ours leaves as it came.
+//! For any bytes: nothing panics, and frames that are not for a published port leave as they came.
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use lb_abi::flow::Tuple;
@@ -6,8 +6,9 @@ use lb_abi::service::LOCAL;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
+use lb_datapath::headers::Fragment;
 use lb_datapath::model::{Frame, Memory};
-use lb_datapath::parse::{Fragment, outer};
+use lb_datapath::parse::outer;
 use lb_datapath::tunnel::OVERHEAD;
 use lb_datapath::uplink::uplink;
 use proptest::collection::vec;
@@ -129,7 +130,7 @@ proptest! {
         }
         let ipv4 = frame.get(12..14) == Some(&[0x08, 0x00]);
         let ours = outer(&Frame::<true>::new(frame.clone()), &Memory::default()).filter(|_| ipv4);
-        if ours.is_some_and(|segment| segment.piece == Fragment::First) {
+        if ours.is_some_and(|segment| segment.fragment == Fragment::First) {
             // A first fragment has the ports; the others read them where it says it is all.
             prop_assert_eq!(frame[FRAGMENT] & MORE, MORE);
             frame[FRAGMENT] ^= MORE;

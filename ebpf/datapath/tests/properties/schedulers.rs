@@ -1,4 +1,4 @@
-//! Who gets a new flow where the table's turn does not say it alone: the less loaded of two tasks, and the
+//! Tasks of new flows where the round-robin counter does not decide alone: the less loaded of two tasks, and the
 //! task that a client was with before.
 
 use std::net::{Ipv4Addr, SocketAddrV4};

@@ -1,4 +1,4 @@
-//! Stories in words that the datapath must tell as it does, and that the claims must let it tell.
+//! Sequences of steps that the datapath must handle as expected, and that the assertions must accept.
 
 use super::*;
 use crate::names::{MAC, PUBLISHED, Who};
@@ -18,7 +18,7 @@ fn world() -> World {
     world
 }
 
-const UPLINK_TC: Place = Place {
+const UPLINK_TC: AttachPoint = AttachPoint {
     second: false,
     hook: Hook::Tc,
     no_route: false,
@@ -37,7 +37,7 @@ fn syn() -> Vec<u8> {
     frame
 }
 
-/// Who has the flow of [`syn`].
+/// Key of the task that has the flow of [`syn`].
 fn task(world: &World) -> u64 {
     let flows = world.nodes[0].flows.borrow();
     assert_eq!(flows.len(), 1);

@@ -4,7 +4,7 @@ use crate::kernel::bpf::maps::{Flows, Plain, Table, observe_error};
 use crate::kernel::bpf::{BpfKernel, Failure};
 use aya::maps::{Map, MapError, PerCpuArray};
 use lb_abi::counters::Reason;
-use lb_abi::flow::{FirstPiece, Flow, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::flow::{FirstFragment, Flow, Fragments, RevNat, SnatEntry, Tuple};
 use lb_abi::service::{AffinityKey, AffinityValue, Port};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
 use lb_core::ids::Key;
@@ -57,7 +57,7 @@ impl BpfKernel {
     ///
     /// # Errors
     /// When the map could not be read.
-    pub fn fragments(&self) -> Result<BTreeMap<Fragments, FirstPiece>, ObserveError> {
+    pub fn fragments(&self) -> Result<BTreeMap<Fragments, FirstFragment>, ObserveError> {
         self.entries("LB_FRAGMENTS")
     }
 

@@ -1,4 +1,4 @@
-//! Equal tasks, and a way to each.
+//! Equal tasks, one for each variant, and the address that a client of each variant connects to.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use harness::{wait, xdp};
 
 /// For what a loaded machine does in seconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-/// What the tasks listen on.
+/// Port on which the tasks listen.
 const TARGET: u16 = 80;
 
-/// How a client comes to a task.
+/// A datapath between the client and a task, with or without swarmlb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Variant {
     /// Routed to its address, on a node without swarmlb.
     Direct,
     /// Routed to its address, where a program on the uplink passes everything: what XDP costs by itself on
@@ -33,7 +33,7 @@ pub(super) enum Way {
     Elsewhere,
 }
 
-impl Way {
+impl Variant {
     pub(super) const ALL: [Self; 5] = [
         Self::Direct,
         Self::Around,
@@ -67,7 +67,7 @@ impl Way {
         matches!(self, Self::Direct | Self::Around | Self::Passed)
     }
 
-    /// Enough for one to have an address that no other way's task on another node has.
+    /// Enough for one to have an address that no other variant's task on another node has.
     const fn tasks(self) -> usize {
         match self {
             Self::Passed => 3,
@@ -82,29 +82,29 @@ impl Way {
 }
 
 /// The Swarm, ready to be measured.
-pub(super) struct Place<'a> {
+pub(super) struct Testbed<'a> {
     pub(super) swarm: &'a Swarm,
-    peers: [SocketAddr; Way::ALL.len()],
+    peers: [SocketAddr; Variant::ALL.len()],
     _services: Vec<Service<'a>>,
 }
 
-impl<'a> Place<'a> {
-    /// Starts a task for each way, and takes swarmlb from nodes 3 and 4. One task for two ways
+impl<'a> Testbed<'a> {
+    /// Starts a task for each variant, and takes swarmlb from nodes 3 and 4. One task for two variants
     /// would see one client's connections from the same ports.
     pub(super) fn prepare(swarm: &'a Swarm) -> Result<Self> {
         let node = |number: usize| swarm.nodes.get(number - 1).context("a node less");
         let (bare, hop) = (node(3)?, node(4)?);
         let mut services = Vec::new();
         let mut tasks = Vec::new();
-        for way in Way::ALL {
-            let home = node(way.home())?;
-            let spec = ServiceSpec::named(&format!("{way:?}").to_lowercase())
+        for variant in Variant::ALL {
+            let home = node(variant.home())?;
+            let spec = ServiceSpec::named(&format!("{variant:?}").to_lowercase())
                 .on_node(&home.name)
-                .replicas(way.tasks())
-                .publish(&format!("{}:{TARGET}", way.port()));
+                .replicas(variant.tasks())
+                .publish(&format!("{}:{TARGET}", variant.port()));
             let service = swarm.service_create(&spec)?;
-            let running = service.wait_for_tasks(way.tasks(), PATIENCE)?;
-            swarm.wait_until_served(&service.id, way.tasks(), PATIENCE)?;
+            let running = service.wait_for_tasks(variant.tasks(), PATIENCE)?;
+            swarm.wait_until_served(&service.id, variant.tasks(), PATIENCE)?;
             // Every node numbers its tasks in the same network.
             let addresses = running
                 .iter()
@@ -113,7 +113,7 @@ impl<'a> Place<'a> {
             let address = addresses
                 .into_iter()
                 .find(|address| !tasks.contains(address));
-            if way.is_routed() {
+            if variant.is_routed() {
                 tasks.push(address.context("no task has an address of its own")?);
             }
             services.push(service);
@@ -133,22 +133,22 @@ impl<'a> Place<'a> {
                 (*direct, TARGET).into(),
                 (*around, TARGET).into(),
                 (*passed, TARGET).into(),
-                (node(2)?.addr, Way::Here.port()).into(),
-                (node(1)?.addr, Way::Elsewhere.port()).into(),
+                (node(2)?.addr, Variant::Here.port()).into(),
+                (node(1)?.addr, Variant::Elsewhere.port()).into(),
             ],
             _services: services,
         })
     }
 
-    /// Where a client connects to.
-    pub(super) fn peer(&self, way: Way) -> SocketAddr {
+    /// The address that a client connects to.
+    pub(super) fn peer(&self, variant: Variant) -> SocketAddr {
         let [direct, around, passed, here, elsewhere] = self.peers;
-        match way {
-            Way::Direct => direct,
-            Way::Passed => passed,
-            Way::Around => around,
-            Way::Here => here,
-            Way::Elsewhere => elsewhere,
+        match variant {
+            Variant::Direct => direct,
+            Variant::Passed => passed,
+            Variant::Around => around,
+            Variant::Here => here,
+            Variant::Elsewhere => elsewhere,
         }
     }
 }

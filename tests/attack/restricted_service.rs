@@ -11,7 +11,7 @@ use crate::packet::{at, udp};
 use crate::tunnel::{Kind, PORT, forged};
 use crate::witness::{asks, client_socket, received};
 
-/// Who may call.
+/// Networks that may call.
 const ALLOWED: &str = "192.0.2.0/24, 10.77.0.192/26";
 /// One of those, at the client's device.
 const GUEST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
@@ -21,15 +21,15 @@ const INVENTED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
 const UNPUBLISHED: u16 = 90;
 
 /// The service, with its only task on node2.
-pub(crate) struct Fence<'a> {
+pub(crate) struct RestrictedService<'a> {
     swarm: &'a Swarm,
     published: u16,
     task: Task,
     _service: Service<'a>,
 }
 
-impl<'a> Fence<'a> {
-    pub(crate) fn around(swarm: &'a Swarm, published: u16) -> Self {
+impl<'a> RestrictedService<'a> {
+    pub(crate) fn publish(swarm: &'a Swarm, published: u16) -> Self {
         let spec = ServiceSpec::named(&format!("fenced-{published}"))
             .on_node("node2")
             .publish(&format!("{published}:80/udp"))

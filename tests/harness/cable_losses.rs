@@ -34,12 +34,12 @@ struct Sent {
 
 /// Packets that all cables of the laboratory lost since they are there.
 pub fn count(swarm: &Swarm) -> Result<u64> {
-    Ok(by_wires(swarm)?.values().sum())
+    Ok(by_cables(swarm)?.values().sum())
 }
 
-/// How many each end lost of what it sent since it is there; ends that lost none are left out.
+/// Packets that each end of a cable has lost of those it sent; ends that lost none are left out.
 /// Named after the namespace's role and the device: `switch/node2` is the way to node 2.
-pub fn by_wires(swarm: &Swarm) -> Result<BTreeMap<String, u64>> {
+pub fn by_cables(swarm: &Swarm) -> Result<BTreeMap<String, u64>> {
     let prefix = &swarm.description().prefix;
     let mut lost = BTreeMap::new();
     let mut count = |netns: Netns, wires: &dyn Fn(&str) -> bool| -> Result<()> {

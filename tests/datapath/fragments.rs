@@ -1,4 +1,4 @@
-//! Fragments: all pieces of a packet go where its first one goes.
+//! Fragments: all fragments of a packet go where its first one goes.
 
 use etherparse::Ipv4Header;
 use lb_abi::UDP;
@@ -11,8 +11,8 @@ use crate::read::read;
 use crate::states::{address_of, here, publish};
 use crate::world::{BridgeTc, UplinkTc, UplinkXdp, World};
 
-/// A frame cut into pieces whose data has `sizes`, multiples of eight.
-pub(crate) fn pieces(frame: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
+/// A frame cut into fragments whose data has `sizes`, multiples of eight.
+pub(crate) fn fragments(frame: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
     let (ethernet, packet) = frame.split_at(14);
     let (header, _) = Ipv4Header::from_slice(packet).unwrap();
     let data = &packet[header.header_len()..];
@@ -24,20 +24,20 @@ pub(crate) fn pieces(frame: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
         header.fragment_offset = u16::try_from(at / 8).unwrap().try_into().unwrap();
         header.set_payload_len(*size).unwrap();
         header.header_checksum = header.calc_header_checksum();
-        let piece = [ethernet, &header.to_bytes(), &data[at..at + size]].concat();
-        cut.push(piece);
+        let fragment = [ethernet, &header.to_bytes(), &data[at..at + size]].concat();
+        cut.push(fragment);
         at += size;
     }
     assert_eq!(at, data.len());
     cut
 }
 
-/// The packet that a receiver puts together of pieces.
-fn whole(pieces: &[Vec<u8>]) -> Vec<u8> {
+/// The packet that a receiver puts together of fragments.
+fn whole(fragments: &[Vec<u8>]) -> Vec<u8> {
     let mut data = vec![];
     let mut first = None;
-    for piece in pieces {
-        let (header, rest) = Ipv4Header::from_slice(&piece[14..]).unwrap();
+    for fragment in fragments {
+        let (header, rest) = Ipv4Header::from_slice(&fragment[14..]).unwrap();
         assert_eq!(header.header_checksum, header.calc_header_checksum());
         assert_eq!(usize::from(header.fragment_offset.value()) * 8, data.len());
         let first = first.get_or_insert_with(|| header.clone());
@@ -50,7 +50,7 @@ fn whole(pieces: &[Vec<u8>]) -> Vec<u8> {
     header.more_fragments = false;
     header.set_payload_len(data.len()).unwrap();
     header.header_checksum = header.calc_header_checksum();
-    [&pieces[0][..14], &header.to_bytes(), &data].concat()
+    [&fragments[0][..14], &header.to_bytes(), &data].concat()
 }
 
 #[test]
@@ -60,18 +60,18 @@ fn the_pieces_of_a_datagram_reach_one_task_and_make_a_whole() {
         pairs(lab, |mut pair| {
             let (us, task) = (at(node(1), 5353), at(address_of(1), 53));
             let asked = udp(client(7), us).payload(&text).frame();
-            let arrived: Vec<_> = pieces(&asked, &[1400, 1400, 208])
+            let arrived: Vec<_> = fragments(&asked, &[1400, 1400, 208])
                 .iter()
-                .map(|piece| pair.deliver(piece))
+                .map(|fragment| pair.deliver(fragment))
                 .collect();
             let seen = read(&whole(&arrived));
             assert_eq!((seen.from, seen.to), (client(7), task));
             assert_eq!(seen.payload, text);
 
             let answered = udp(task, client(7)).payload(&text).frame();
-            let arrived: Vec<_> = pieces(&answered, &[1400, 1400, 208])
+            let arrived: Vec<_> = fragments(&answered, &[1400, 1400, 208])
                 .iter()
-                .map(|piece| pair.reply(piece))
+                .map(|fragment| pair.reply(fragment))
                 .collect();
             let seen = read(&whole(&arrived));
             assert_eq!((seen.from, seen.to), (us, client(7)));
@@ -91,24 +91,27 @@ fn pieces_before_the_first_and_pieces_of_what_is_not_ours_are_the_kernels() {
         let mut world = World::new(lab, 1);
         world.change(|state| publish(state, UDP, 5353, 53, &[here(1), here(2)]));
         let ours = udp(client(7), at(node(1), 5353)).payload(&[1; 100]).frame();
-        let ours = pieces(&ours, &[64, 44]);
-        world.untouched("a piece before its first", &ours[1]);
+        let ours = fragments(&ours, &[64, 44]);
+        world.untouched("a fragment before its first", &ours[1]);
         let others = udp(client(7), at(node(1), 999)).payload(&[1; 100]).frame();
-        for piece in pieces(&others, &[64, 44]) {
-            world.untouched("a piece of what is not ours", &piece);
+        for fragment in fragments(&others, &[64, 44]) {
+            world.untouched("a fragment of what is not ours", &fragment);
         }
         let strangers = udp(at(address_of(1), 999), client(7))
             .payload(&[1; 100])
             .frame();
-        for piece in pieces(&strangers, &[64, 44]) {
-            let (verdict, after) = world.send(BridgeTc, &piece);
-            assert_eq!((verdict, after), (Verdict::Pass, piece));
+        for fragment in fragments(&strangers, &[64, 44]) {
+            let (verdict, after) = world.send(BridgeTc, &fragment);
+            assert_eq!((verdict, after), (Verdict::Pass, fragment));
         }
         assert!(world.tables().fragments.borrow().is_empty());
         // The same packet in its order is served.
-        for piece in &ours {
-            assert_eq!(world.send(UplinkXdp, piece), (Verdict::Pass, piece.clone()));
-            assert_eq!(world.send(UplinkTc, piece).0, Verdict::Bridge);
+        for fragment in &ours {
+            assert_eq!(
+                world.send(UplinkXdp, fragment),
+                (Verdict::Pass, fragment.clone())
+            );
+            assert_eq!(world.send(UplinkTc, fragment).0, Verdict::Bridge);
         }
     });
 }
@@ -119,9 +122,9 @@ fn a_container_may_send_pieces_too() {
         let mut world = World::new(lab, 1);
         world.change(|state| publish(state, UDP, 5353, 53, &[here(1)]));
         let asked = udp(at(address_of(9), 5000), at(node(1), 5353)).payload(&[7; 2000]);
-        let delivered: Vec<_> = pieces(&asked.frame(), &[1400, 608])
+        let delivered: Vec<_> = fragments(&asked.frame(), &[1400, 608])
             .iter()
-            .map(|piece| world.send(BridgeTc, piece))
+            .map(|fragment| world.send(BridgeTc, fragment))
             .collect();
         assert!(
             delivered
@@ -132,9 +135,9 @@ fn a_container_may_send_pieces_too() {
         let seen = read(&whole(&delivered));
         assert_eq!(seen.to, at(address_of(1), 53));
         let answered = udp(seen.to, seen.from).payload(&[8; 2000]).frame();
-        let delivered: Vec<_> = pieces(&answered, &[1400, 608])
+        let delivered: Vec<_> = fragments(&answered, &[1400, 608])
             .iter()
-            .map(|piece| world.send(BridgeTc, piece).1)
+            .map(|fragment| world.send(BridgeTc, fragment).1)
             .collect();
         let seen = read(&whole(&delivered));
         assert_eq!(
@@ -145,30 +148,30 @@ fn a_container_may_send_pieces_too() {
 }
 
 #[test]
-fn a_first_piece_says_nothing_of_another_packet_that_has_its_number() {
+fn a_first_fragment_says_nothing_of_another_packet_that_has_its_number() {
     lab(|lab| {
         let mut world = World::new(lab, 1);
         world.change(|state| publish(state, UDP, 5353, 53, &[here(1)]));
         let cut = |to| {
             let whole = udp(client(7), at(node(1), to)).payload(&[1; 100]).frame();
-            pieces(&whole, &[64, 44])
+            fragments(&whole, &[64, 44])
         };
         let (ours, others) = (cut(5353), cut(2049));
-        // A first piece of ours, then a whole packet of the kernel's with the same number.
+        // A first fragment of ours, then a whole packet of the kernel's with the same number.
         world.send(UplinkTc, &ours[0]);
         world.send(UplinkTc, &others[0]);
-        for piece in &others {
-            let (verdict, after) = world.send(UplinkTc, piece);
-            assert_eq!((verdict, after), (Verdict::Pass, piece.clone()));
+        for fragment in &others {
+            let (verdict, after) = world.send(UplinkTc, fragment);
+            assert_eq!((verdict, after), (Verdict::Pass, fragment.clone()));
         }
-        // A first piece of ours, and the rest of something else's when that is long over.
+        // A first fragment of ours, and the rest of something else's when that is long over.
         world.send(UplinkTc, &ours[0]);
         world.pass(3);
         let (verdict, after) = world.send(UplinkTc, &others[1]);
         assert_eq!((verdict, after), (Verdict::Pass, others[1].clone()));
         // In time, and in order.
-        for piece in &ours {
-            assert_eq!(world.send(UplinkTc, piece).0, Verdict::Bridge);
+        for fragment in &ours {
+            assert_eq!(world.send(UplinkTc, fragment).0, Verdict::Bridge);
         }
     });
 }

@@ -16,9 +16,9 @@ use lb_core::report::Check;
 
 use crate::lbctl::json;
 use crate::tools::{ids, served, tally};
-use crate::{TASKS, turn};
+use crate::{TASKS, shared_swarm};
 
-/// What ports its processes listen on, a node knows after a second, and when they have let go of one
+/// A node knows after a second on which ports its processes listen, and when they have closed one
 /// after ten more.
 const HEARD: Duration = Duration::from_secs(20);
 
@@ -26,7 +26,7 @@ fn daemon(node: &Node, port: u16) -> Daemon {
     Daemon::start(node, Path::new(env!("CARGO_BIN_EXE_whoami")), port).unwrap()
 }
 
-/// What a node's `lbctl check` says of a service.
+/// Problems of a service in a node's `lbctl check`.
 fn said(node: &Node, service: &str) -> Vec<String> {
     let check: Check = json(node, &["check"]);
     let object = format!("service {service}");
@@ -42,7 +42,7 @@ fn is_the_hosts(client: &harness::client::Client, node: &Node, port: u16) -> boo
     who.is_ok_and(|who| who.task.is_none())
 }
 
-/// Who answers `port` of `node`: twice each of so many tasks, by TCP.
+/// Whether TCP connections to `port` of `node` reach each of `tasks` tasks twice.
 fn all_answer(swarm: &Swarm, node: &Node, port: u16, tasks: usize) -> bool {
     let answers = swarm.client.sequential((node.addr, port), 2 * tasks);
     answers.is_ok_and(|answers| {
@@ -52,7 +52,7 @@ fn all_answer(swarm: &Swarm, node: &Node, port: u16, tasks: usize) -> bool {
 
 #[test]
 fn a_label_takes_no_port_of_the_swarms_nor_one_below_1024() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let ports = "2377:80,7946:80,7946:80/udp,4789:80/udp,6081:80,6081:80/udp,22:80,8086:80";
     let spec = ServiceSpec::named("greedy")
         .global()
@@ -87,7 +87,7 @@ fn a_label_takes_no_port_of_the_swarms_nor_one_below_1024() {
 /// One port of a label, one that Swarm publishes.
 #[test]
 fn a_port_on_which_a_process_of_the_host_listens_is_its_own_there_and_a_services_elsewhere() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let (labelled, published) = (8087, 8088);
     let node = &swarm.nodes[1];
     let daemons = [labelled, published].map(|port| daemon(node, port));
@@ -141,7 +141,7 @@ fn a_port_on_which_a_process_of_the_host_listens_is_its_own_there_and_a_services
 
 #[test]
 fn a_service_that_comes_later_takes_no_port_from_an_older_one() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let first = ServiceSpec::named("first").label("swarmlb.publish", "8089:80");
     let (_first, own) = served(&swarm, &first, 1);
     for (name, later) in [

@@ -38,7 +38,7 @@ fn hosting(lab: &Lab) -> World {
     world
 }
 
-/// What the kernel counted for task `n`.
+/// The kernel's counters for task `n`.
 fn counted(world: &World, n: u8) -> Counters {
     let told = world.kernel().stats_reader().unwrap().read().unwrap();
     told.tasks[&Key(key(n))]

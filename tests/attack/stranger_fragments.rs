@@ -1,4 +1,4 @@
-//! Somebody sends a first piece in another client's name and never the rest.
+//! Somebody sends a first fragment in another client's name and never the rest.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
@@ -10,26 +10,26 @@ use harness::slow;
 use harness::topology::CLIENT;
 
 use crate::attacker::Stranger;
-use crate::packet::{at, pieces};
-use crate::turn;
+use crate::packet::{at, fragments};
+use crate::shared_swarm;
 use crate::witness::SILENCE;
 
 /// The node's own.
 const OWN: u16 = 2049;
 /// A published one, of a task elsewhere.
 const PUBLISHED: u16 = 8460;
-/// What a first piece says of the rest is forgotten by then, whatever comes.
+/// Time after which the ports of a first fragment are forgotten, whatever comes.
 const STALE: Duration = Duration::from_secs(12);
 
 #[test]
-fn a_first_piece_in_somebodys_name_takes_none_of_his_later_datagrams() {
+fn a_first_fragment_in_somebodys_name_takes_none_of_his_later_datagrams() {
     if by_ipvs() {
-        // There, as on any host, the kernel itself puts pieces together before anything else sees them, and
-        // a stranger's first piece spoils the datagram whose number and addresses it bears.
+        // There, as on any host, the kernel itself puts fragments together before anything else sees them, and
+        // a stranger's first fragment spoils the datagram whose number and addresses it bears.
         return;
     }
-    let Some(swarm) = turn() else { return };
-    let spec = ServiceSpec::named("pieces")
+    let Some(swarm) = shared_swarm() else { return };
+    let spec = ServiceSpec::named("fragments")
         .on_node("node3")
         .publish(&format!("{PUBLISHED}:80/udp"));
     let (_service, _) = served(&swarm, &spec, 1);
@@ -49,24 +49,24 @@ fn a_first_piece_in_somebodys_name_takes_none_of_his_later_datagrams() {
     let sender = Stranger::of(&swarm);
     let steal = |identification: u16| {
         let published = at(node.addr, PUBLISHED);
-        let [first, _] = pieces(at(CLIENT, 9), published, identification, &[b'x'; 40]);
+        let [first, _] = fragments(at(CLIENT, 9), published, identification, &[b'x'; 40]);
         sender.sends(&first);
     };
     let honest = |identification: u16| {
-        let says = format!("a datagram in two pieces, number {identification:05}");
-        let pieces = pieces(
+        let says = format!("a datagram in two fragments, number {identification:05}");
+        let fragments = fragments(
             at(CLIENT, 700),
             at(node.addr, OWN),
             identification,
             says.as_bytes(),
         );
-        (says, pieces)
+        (says, fragments)
     };
     // One that nobody meddled with.
     let (says, [first, second]) = honest(1);
     sender.sends(&first);
     sender.sends(&second);
-    assert_eq!(receives(), Some(says), "in pieces, before the attack");
+    assert_eq!(receives(), Some(says), "in fragments, before the attack");
 
     let mut wrong = Vec::new();
     for identification in 2..6 {
@@ -78,7 +78,7 @@ fn a_first_piece_in_somebodys_name_takes_none_of_his_later_datagrams() {
         sender.sends(&second);
         if receives() != Some(says) {
             wrong.push(format!(
-                "{identification}: with the first piece first, at once"
+                "{identification}: with the first fragment first, at once"
             ));
         }
     }
@@ -89,7 +89,7 @@ fn a_first_piece_in_somebodys_name_takes_none_of_his_later_datagrams() {
         sender.sends(&first);
         if receives() != Some(says) {
             wrong.push(format!(
-                "{identification}: with the second piece first, after {STALE:?}"
+                "{identification}: with the second fragment first, after {STALE:?}"
             ));
         }
     }

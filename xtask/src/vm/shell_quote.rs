@@ -1,9 +1,9 @@
-//! Words for the guest's shell.
+//! Quoting of arguments for the guest's shell.
 
-/// A word as a shell has to see it to take it for one word.
-pub(super) fn quoted(word: &[u8]) -> Vec<u8> {
+/// The argument in single quotes, so that a POSIX shell reads it as one word without expanding anything.
+pub(super) fn shell_quote(argument: &[u8]) -> Vec<u8> {
     let mut quoted = vec![b'\''];
-    for byte in word {
+    for byte in argument {
         match byte {
             b'\'' => quoted.extend(b"'\\''"),
             byte => quoted.push(*byte),
@@ -26,7 +26,7 @@ mod tests {
         let mut line = Vec::from(b"printf '%s|'".as_slice());
         for word in words {
             line.push(b' ');
-            line.extend(quoted(word));
+            line.extend(shell_quote(word));
         }
         let mut shell = Command::new("sh");
         let told = shell.arg("-c").arg(OsString::from_vec(line)).output();

@@ -1,8 +1,8 @@
-//! Equal tasks on one node, one for each way to it, and how a client comes there.
+//! Equal tasks on one node, one for each variant, and the address that a client of each variant connects to.
 //!
 //! All are tasks of services that publish a port by the mesh and one of their node: so all have
-//! the same networks and the same rules around them. Each way has a task of its own: to a task
-//! that two ways lead to, one client's connections would come from the same ports twice.
+//! the same networks and the same rules around them. Each variant has a task of its own: at a task
+//! of two variants, one client's connections would come from the same ports twice.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use harness::routed;
 use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
 
-use crate::results::{Place, Way};
+use crate::results::{Locality, Variant};
 
 /// For what a machine of its own does in seconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// What the tasks listen on.
+/// Port on which the tasks listen.
 const TARGET: u16 = 80;
 /// The services, and from which ports on they publish by the mesh and on their node.
 const SERVICES: [&str; 5] = ["direct", "around", "host", "here", "away"];
 const MESH_PORTS: u16 = 8101;
 const HOST_PORTS: u16 = 8201;
 
-/// Where the client connects to, by way and place.
+/// Where the client connects to, by variant and locality.
 pub(crate) struct Tasks<'a> {
     /// The services' ids.
     pub(crate) services: Vec<Service<'a>>,
@@ -72,15 +72,15 @@ impl<'a> Tasks<'a> {
         })
     }
 
-    /// Where the client connects to; nowhere, where there is no such way.
-    pub(crate) fn peer(&self, way: Way, place: Place) -> Option<SocketAddr> {
-        match (way, place) {
-            (Way::Direct, Place::Local) => Some(self.direct),
-            (Way::Direct, Place::Remote) => Some(self.around),
-            (Way::Host, Place::Local) => Some(self.host),
-            (Way::Host, Place::Remote) => None,
-            (Way::Mesh | Way::Ebpf | Way::Ipvs, Place::Local) => Some(self.here),
-            (Way::Mesh | Way::Ebpf | Way::Ipvs, Place::Remote) => Some(self.away),
+    /// The address that the client connects to; none where the variant is not possible.
+    pub(crate) fn peer(&self, variant: Variant, locality: Locality) -> Option<SocketAddr> {
+        match (variant, locality) {
+            (Variant::Direct, Locality::Local) => Some(self.direct),
+            (Variant::Direct, Locality::Remote) => Some(self.around),
+            (Variant::Host, Locality::Local) => Some(self.host),
+            (Variant::Host, Locality::Remote) => None,
+            (Variant::Mesh | Variant::Ebpf | Variant::Ipvs, Locality::Local) => Some(self.here),
+            (Variant::Mesh | Variant::Ebpf | Variant::Ipvs, Locality::Remote) => Some(self.away),
         }
     }
 }

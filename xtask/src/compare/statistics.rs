@@ -1,30 +1,36 @@
 //! Figures of several rounds, and what they are compared with: the stock mesh in the same round.
 
-use super::results::{Place, Results, Sample, Way};
+use super::results::{Locality, Results, Sample, Variant};
 
-/// All ways, as they stand beside each other.
-pub(super) const WAYS: [Way; 5] = [Way::Direct, Way::Host, Way::Mesh, Way::Ebpf, Way::Ipvs];
+/// All variants, in the order of columns.
+pub(super) const VARIANTS: [Variant; 5] = [
+    Variant::Direct,
+    Variant::Host,
+    Variant::Mesh,
+    Variant::Ebpf,
+    Variant::Ipvs,
+];
 
-/// What a way is called.
-pub(super) const fn way_name(way: Way) -> &'static str {
-    match way {
-        Way::Direct => "direct",
-        Way::Host => "mode=host",
-        Way::Mesh => "stock mesh",
-        Way::Ebpf => "swarmlb (eBPF)",
-        Way::Ipvs => "swarmlb (IPVS)",
+/// The name of a variant in tables and plots.
+pub(super) const fn variant_name(variant: Variant) -> &'static str {
+    match variant {
+        Variant::Direct => "direct",
+        Variant::Host => "mode=host",
+        Variant::Mesh => "stock mesh",
+        Variant::Ebpf => "swarmlb (eBPF)",
+        Variant::Ipvs => "swarmlb (IPVS)",
     }
 }
 
-/// What a place is called.
-pub(super) const fn place_name(place: Place) -> &'static str {
-    match place {
-        Place::Local => "the called node has the task",
-        Place::Remote => "another node has the task",
+/// The name of a locality in tables and plots.
+pub(super) const fn locality_name(locality: Locality) -> &'static str {
+    match locality {
+        Locality::Local => "the called node has the task",
+        Locality::Remote => "another node has the task",
     }
 }
 
-/// As a heading.
+/// The text with its first letter in upper case, for a heading.
 pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters
@@ -86,28 +92,43 @@ impl Measure {
         }
     }
 
-    /// Of all rounds of a way; nothing where it was not measured.
-    pub(super) fn spread(self, results: &Results, way: Way, place: Place) -> Option<Spread> {
-        Spread::of(samples(results, way, place).map(|sample| self.of(sample)))
+    /// Of all rounds of a variant; nothing where it was not measured.
+    pub(super) fn spread(
+        self,
+        results: &Results,
+        variant: Variant,
+        locality: Locality,
+    ) -> Option<Spread> {
+        Spread::of(samples(results, variant, locality).map(|sample| self.of(sample)))
     }
 
-    /// Of all rounds of a way, each divided by the stock mesh's round; nothing where one was not measured.
-    pub(super) fn ratio(self, results: &Results, way: Way, place: Place) -> Option<Spread> {
-        let ratios = samples(results, way, place).filter_map(|sample| {
-            let mesh = samples(results, Way::Mesh, place).find(|mesh| mesh.round == sample.round);
+    /// Of all rounds of a variant, each divided by the stock mesh's round; nothing where one was not measured.
+    pub(super) fn ratio(
+        self,
+        results: &Results,
+        variant: Variant,
+        locality: Locality,
+    ) -> Option<Spread> {
+        let ratios = samples(results, variant, locality).filter_map(|sample| {
+            let mesh =
+                samples(results, Variant::Mesh, locality).find(|mesh| mesh.round == sample.round);
             Some(self.of(sample) / self.of(mesh?))
         });
         Spread::of(ratios.filter(|ratio| ratio.is_finite()))
     }
 }
 
-/// What a way gave in a place, round by round.
-pub(super) fn samples(results: &Results, way: Way, place: Place) -> impl Iterator<Item = &Sample> {
+/// The samples of a variant and a locality, one for each round.
+pub(super) fn samples(
+    results: &Results,
+    variant: Variant,
+    locality: Locality,
+) -> impl Iterator<Item = &Sample> {
     let all = results.samples.iter();
-    all.filter(move |sample| sample.way == way && sample.place == place)
+    all.filter(move |sample| sample.variant == variant && sample.locality == locality)
 }
 
-/// The middle of several rounds, and how far they were apart.
+/// Median, least and most of several rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Spread {
     pub(super) median: f64,

@@ -21,7 +21,7 @@ use crate::world::{BridgeTc, UplinkTc, UplinkXdp, World};
 
 /// Long enough for a socket to give up where nobody answers.
 const SHORT: Duration = Duration::from_millis(50);
-/// What tasks listen on; nobody publishes it.
+/// Port on which tasks listen; nobody publishes it.
 const OWN: u16 = 9000;
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the host itself sends to another node's published port.
+//! Packets of the host itself to another node's published port.
 
 use crate::node::{HERE, KEYS, THERE, be, memory, socket};
 use etherparse::{PacketBuilder, SlicedPacket, TransportSlice};
@@ -80,7 +80,7 @@ fn a_connection_to_a_task_elsewhere_goes_through_the_tunnel_from_its_syn_on() {
             panic!("not to be opened")
         };
         assert_eq!(
-            (opened.sender, opened.way, opened.task),
+            (opened.sender, opened.direction, opened.task),
             (be(HERE), Direction::ToTask, 2)
         );
         let outer = SlicedPacket::from_ethernet(&after).unwrap();

@@ -19,7 +19,7 @@ fn a_node_said_to_be_down_keeps_its_connections_gets_no_new_ones_and_comes_back(
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let test = shared::with_agents(Path::new(LAB), "lbcut", 3).unwrap();
     let swarm = &test.swarm;
     // Or it would take 15 s to be missed.
@@ -117,7 +117,7 @@ fn state(swarm: &Swarm, name: &str) -> String {
     text(node.unwrap(), "/Status/State")
 }
 
-/// What the engine sends to managers is lost; the agents and the tasks are not hindered.
+/// Drops the engine's packets to managers; agents and tasks are not affected.
 struct Cut<'a>(&'a Node);
 
 impl<'a> Cut<'a> {

@@ -12,15 +12,15 @@ use lb_core::ids::{Key, ServiceId};
 use tokio::net::TcpStream;
 
 use crate::kernel::{counted, traces, weighed};
+use crate::shared_swarm;
 use crate::tools::{everywhere, served};
-use crate::turn;
 
 /// Tasks end at once; the Swarm takes its time to say so.
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("gone")
         .replicas(6)
         .publish("8120:80/tcp")

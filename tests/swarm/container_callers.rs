@@ -7,15 +7,15 @@ use harness::containers::{gateway, home, inside};
 use harness::pattern;
 use harness::service::ServiceSpec;
 
+use crate::shared_swarm;
 use crate::tools::{ids, served, tally, task};
-use crate::turn;
 
 /// Bytes: many segments, merged ones among them.
 const LENGTH: u64 = 20 << 20;
 
 #[test]
 fn a_container_reaches_every_task_in_turn_itself_included_through_every_node() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("calls")
         .replicas(6)
         .publish("8110:80")
@@ -50,7 +50,7 @@ fn a_container_reaches_every_task_in_turn_itself_included_through_every_node() {
 
 #[test]
 fn what_a_container_downloads_from_tasks_here_and_elsewhere_arrives_intact() {
-    let Some(swarm) = turn() else { return };
+    let Some(swarm) = shared_swarm() else { return };
     let spec = ServiceSpec::named("fetch").replicas(3).publish("8111:80");
     let (_service, tasks) = served(&swarm, &spec, 3);
     let (_netns, client) = inside(&swarm, &tasks[0]).unwrap();

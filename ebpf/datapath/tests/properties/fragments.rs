@@ -1,4 +1,4 @@
-//! Pieces of fragmented datagrams: the ports of the first one are those of the others of the same packet,
+//! Fragments of fragmented datagrams: the ports of the first one are those of the others of the same packet,
 //! and of no other.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -14,8 +14,8 @@ use crate::packets::{Body, Transport};
 
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), 40_000);
 
-/// A piece of a datagram: with this number, at this place (in units of 8 bytes), with more to come or not.
-fn piece(id: u16, offset: u16, more: bool) -> Vec<u8> {
+/// A fragment of a datagram: with this number, at this place (in units of 8 bytes), with more to come or not.
+fn fragment(id: u16, offset: u16, more: bool) -> Vec<u8> {
     let body = Body {
         payload: vec![7; 32],
         ..Body::bare(Transport::Udp(false))
@@ -34,11 +34,15 @@ fn tc(memory: &Memory, bytes: Vec<u8>) -> Verdict {
 #[test]
 fn a_later_piece_is_known_by_its_packets_number() {
     let memory = serving(INGRESS, LOCAL, 1);
-    assert_eq!(tc(&memory, piece(1, 5, true)), Verdict::Pass, "no first");
-    assert_eq!(tc(&memory, piece(1, 0, true)), Verdict::Bridge);
-    assert_eq!(tc(&memory, piece(1, 5, true)), Verdict::Bridge);
-    assert_eq!(tc(&memory, piece(1, 10, false)), Verdict::Bridge);
-    assert_eq!(tc(&memory, piece(2, 5, false)), Verdict::Pass, "another's");
+    assert_eq!(tc(&memory, fragment(1, 5, true)), Verdict::Pass, "no first");
+    assert_eq!(tc(&memory, fragment(1, 0, true)), Verdict::Bridge);
+    assert_eq!(tc(&memory, fragment(1, 5, true)), Verdict::Bridge);
+    assert_eq!(tc(&memory, fragment(1, 10, false)), Verdict::Bridge);
+    assert_eq!(
+        tc(&memory, fragment(2, 5, false)),
+        Verdict::Pass,
+        "another's"
+    );
 }
 
 #[test]
@@ -48,7 +52,7 @@ fn nobody_is_told_that_a_later_piece_was_too_large() {
     let own = memory.settings.unwrap().node;
     for (offset, expected) in [(0, true), (1, false), (0x1000, false)] {
         for more in [true, false] {
-            let mut frame = Frame::<true>::new(piece(1, offset, more));
+            let mut frame = Frame::<true>::new(fragment(1, offset, more));
             assert_eq!(answer(&mut frame, &memory, own), expected, "at {offset}");
         }
     }

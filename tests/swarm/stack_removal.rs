@@ -18,7 +18,7 @@ fn a_removed_stack_leaves_no_pin_and_no_program_on_any_node() {
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let test = TestSwarm::up(Path::new(LAB), "lbleave", 3).unwrap();
     let swarm = &test.swarm;
     let spec = ServiceSpec::named("stays").replicas(3).publish("8180:80");

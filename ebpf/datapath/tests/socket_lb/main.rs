@@ -5,7 +5,7 @@
     reason = "helpers of tests fail the test that calls them"
 )]
 
-mod containers;
+mod connect;
 mod egress;
-mod host;
+mod hairpin;
 mod node;

@@ -61,7 +61,7 @@ fn after(memory: &mut Memory, seconds: u64) {
     memory.now = lb_abi::flow::ticks(seconds * 1_000_000_000) + 1;
 }
 
-/// Which port a flow to [`OTHER`] has at the task so many seconds after `before` was sent to [`FRONTEND`].
+/// Port of a flow to [`OTHER`] at the task, so many seconds after `before` was sent to [`FRONTEND`].
 fn later(before: impl Fn(&Memory), body: &Body, seconds: u64) -> u16 {
     let mut memory = memory();
     before(&memory);

@@ -1,4 +1,4 @@
-//! What keeps an agent from working is said in one sentence, and nothing is half done.
+//! Errors at an agent's start: one sentence names the obstacle, and nothing is half done.
 
 use std::path::Path;
 use std::process::Output;
@@ -11,7 +11,7 @@ use harness::{shell, topology};
 use crate::LAB;
 use crate::kernel::{attached, pins};
 
-/// What deploy/stack.yml gives the agent, as `docker run` puts it.
+/// The agent's mounts in deploy/stack.yml, as arguments of `docker run`.
 const MOUNTS: [&str; 4] = [
     "/run/swarmlb:/run/swarmlb",
     "/var/lib/docker/swarm/certificates:/var/lib/docker/swarm/certificates:ro",
@@ -24,7 +24,7 @@ fn each_obstacle_is_said_in_one_sentence_and_nothing_is_programmed() {
     if !shared::is_root() {
         return;
     }
-    let _quiet = shared::together();
+    let _machine = shared::together();
     let test = TestSwarm::up(Path::new(LAB), "lbobst", 1).unwrap();
     test.swarm.load_agent().unwrap();
     let node = test.swarm.manager().unwrap();
