@@ -200,7 +200,9 @@ fn swarm(services: u16, tasks: u16, nodes: u16) -> Snapshot {
         };
         let service = Service {
             name: format!("stack_service{n}"),
-            labels: [("com.docker.stack.namespace".to_owned(), "stack".to_owned())].into(),
+            labels: [("com.docker.stack.namespace".to_owned(), "stack".to_owned())]
+                .into_iter()
+                .collect(),
             ports: vec![port],
             removed: false,
             created: 0,

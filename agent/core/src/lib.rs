@@ -23,6 +23,7 @@ pub mod op;
 pub mod overlay;
 pub mod persistent;
 pub mod plan;
+pub mod port;
 pub mod rate;
 pub mod readiness;
 pub mod report;

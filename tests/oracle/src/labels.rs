@@ -7,9 +7,8 @@ use lb_abi::service::RESTRICTED;
 use lb_core::config::Config;
 use lb_core::desired::desired;
 use lb_core::ids::{Key, ServiceId};
-use lb_core::labels::{NETWORKS, PORTS, PREFIX, read};
+use lb_core::labels::{Labels, NETWORKS, PORTS, PREFIX};
 use lb_core::node::{Link, Node};
-use lb_core::report::Problem;
 use lb_core::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot};
 use lb_core::state::State;
 use std::collections::BTreeMap;
@@ -75,7 +74,7 @@ fn service(story: &mut Unstructured<'_>, number: u8) -> Result<Service> {
     }
     Ok(Service {
         name: format!("name{number}"),
-        labels,
+        labels: labels.into(),
         ports,
         removed: story.ratio(1, 8)?,
         created: story.int_in_range(0..=2)?,
@@ -101,16 +100,17 @@ fn value(story: &mut Unstructured<'_>) -> Result<String> {
 
 /// What holds for each service by itself.
 fn alone(service: &Service) {
-    let (options, problems) = read(service);
-    assert_eq!(read(service), (options.clone(), problems.clone()));
+    let (options, refusals) = (service.options(), service.labels.refusals());
+    let again = Labels::from(service.labels.as_map().clone());
+    assert_eq!((again.options(), again.refusals()), (options, refusals));
     assert!(options.published.len() <= PORTS);
     let allowed = options.allow.iter().flatten().count();
     assert!(allowed <= NETWORKS);
-    let restricts = service.labels.contains_key(&format!("{PREFIX}allow"));
+    let restricts = service.labels.as_map().contains_key(&format!("{PREFIX}allow"));
     assert_eq!(options.allow.is_some(), restricts, "a restriction is lost");
-    bounded(&problems);
+    bounded(refusals);
     // Each network that is let in is one that was asked for, or is made of such.
-    let value = service.labels.get(&format!("{PREFIX}allow"));
+    let value = service.labels.as_map().get(&format!("{PREFIX}allow"));
     let asked: Vec<ipnet::Ipv4Net> = value.into_iter().flat_map(|value| asked(value)).collect();
     let asked = ipnet::Ipv4Net::aggregate(&asked);
     for network in options.allow.iter().flatten() {
@@ -133,11 +133,11 @@ fn asked(value: &str) -> impl Iterator<Item = ipnet::Ipv4Net> {
     })
 }
 
-fn bounded(problems: &[Problem]) {
-    assert!(problems.len() <= SENTENCES, "{} sentences", problems.len());
-    for problem in problems {
-        let length = problem.message.len();
-        assert!(length <= BYTES, "{length} bytes: {}", problem.message);
+fn bounded(sentences: &[String]) {
+    assert!(sentences.len() <= SENTENCES, "{} of them", sentences.len());
+    for sentence in sentences {
+        let length = sentence.len();
+        assert!(length <= BYTES, "{length} bytes: {sentence}");
     }
 }
 
@@ -178,7 +178,7 @@ fn together(services: &BTreeMap<ServiceId, Service>) {
             .unwrap_or_else(|| panic!("port {number} is no service's"));
         let by_swarm = service.ports.iter().any(|port| port.published == number);
         assert!(by_swarm || number >= floor, "a label has port {number}");
-        let restricts = service.labels.contains_key(&format!("{PREFIX}allow"));
+        let restricts = service.labels.as_map().contains_key(&format!("{PREFIX}allow"));
         assert_eq!(frontend.flags & RESTRICTED != 0, restricts, "port {number}");
     }
     let most = (limits::ALLOWED / 4) as usize * services.len();

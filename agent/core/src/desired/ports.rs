@@ -1,10 +1,10 @@
 //! Port owners: the service that answers each port.
 
-use super::refusal::{refused, refused_if_any};
+use super::refusal::{refused, refused_if_any, refused_labels};
 use super::share;
 use crate::config::Config;
 use crate::ids::{Key, ServiceId};
-use crate::labels::{self, ServiceOptions};
+use crate::labels::ServiceOptions;
 use crate::report::Problem;
 use crate::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot};
 use crate::state::State;
@@ -20,7 +20,7 @@ const SWARM: [(u16, &str); 3] = [
     (4789, "it is the port of the Swarm's overlay networks"),
 ];
 
-/// What one service asks for: its labels, read once, and what of it is served on any node.
+/// What one service asks for, and what of it is served on any node.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) options: ServiceOptions,
@@ -33,12 +33,13 @@ pub(super) struct Asked {
 impl Asked {
     /// What `service` asks for, and may have as `config` says.
     pub(super) fn of(service: &Service, config: &Config) -> Self {
-        let (mut options, mut problems) = labels::read(service);
+        let mut options = service.options().clone();
+        let mut problems: Vec<Problem> = refused_labels(service).collect();
         options.task_address |= config.task_addresses;
         let mut ports = Vec::new();
         let mut reserved: BTreeMap<&str, Vec<PublishedPort>> = BTreeMap::new();
         let mut outside = Vec::new();
-        for claim in labels::claims(service, &options) {
+        for claim in service.claims() {
             let number = claim.port.published;
             let labelled = |ports: &std::ops::RangeInclusive<u16>| ports.contains(&number);
             if let Some(why) = whose(number, config) {

@@ -9,6 +9,7 @@ use lb_abi::service::{
     DIRECT, Frontend, Port, RESTRICTED, SCHED_LC, SCHED_MAGLEV, SCHED_RR, SCHED_SH,
 };
 use lb_abi::{Be16, TCP, UDP};
+use std::time::Duration;
 
 /// A published port, as the datapath names it.
 pub(super) fn port(published: &PublishedPort) -> Port {
@@ -61,7 +62,7 @@ pub(super) fn publish(
                 } else {
                     0
                 },
-            affinity_ticks: ticks_of(options.affinity_s),
+            affinity_ticks: options.affinity.map_or(0, ticks_of),
             ..Frontend::new(Be16::new(published.target), count, table, service.0)
         },
     );
@@ -80,10 +81,10 @@ pub(super) fn bar(want: &mut State, port: Port, published: &PublishedPort, servi
     want.barred.insert(port);
 }
 
-/// Seconds as ticks of the flows' clock, rounded up.
-fn ticks_of(seconds: u32) -> u32 {
-    let nanoseconds = u64::from(seconds) * 1_000_000_000;
-    lb_abi::flow::ticks(nanoseconds + (1 << 30) - 1)
+/// A time in ticks of the flows' clock, rounded up.
+fn ticks_of(time: Duration) -> u32 {
+    let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    lb_abi::flow::ticks(nanoseconds.saturating_add((1 << 30) - 1))
 }
 
 /// Takes the ports of a service away that it has, of those that it asked for.

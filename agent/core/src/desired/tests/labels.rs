@@ -5,9 +5,9 @@ use super::*;
 pub(super) fn labelled(labels: &[(&str, &str)]) -> Snapshot {
     let mut snapshot = snapshot();
     let service = snapshot.services.get_mut(&"vote".into()).unwrap();
-    for (label, value) in labels {
-        service.labels.insert((*label).into(), (*value).into());
-    }
+    let labels = labels.iter();
+    let labels = labels.map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
+    service.labels = labels.collect();
     snapshot
 }
 

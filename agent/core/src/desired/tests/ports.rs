@@ -25,7 +25,7 @@ fn rival(name: &str, created: u64, label: bool) -> Service {
     };
     if label {
         let label = ("swarmlb.publish".to_owned(), "8080:81".to_owned());
-        service.labels = [label].into();
+        service.labels = [label].into_iter().collect();
     } else {
         service.ports = vec![port(8080, Proto::Tcp)];
     }
