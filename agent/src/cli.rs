@@ -223,7 +223,7 @@ pub enum Choice {
     Auto,
     /// Programs at XDP, tc and the root cgroup
     Ebpf,
-    /// The kernel's own virtual servers
+    /// The kernel's own virtual services
     Ipvs,
 }
 

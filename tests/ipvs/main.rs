@@ -26,7 +26,7 @@ const TASKS: Duration = Duration::from_secs(30);
 const PORT: u16 = 8300;
 /// Of the blow's end until all is as before.
 const REPAIR: Duration = Duration::from_secs(2);
-/// Somebody else's virtual server.
+/// Somebody else's virtual service.
 const FOREIGN: &str = "-A -t 10.77.0.1:9999 -s wlc";
 
 /// What befalls a node, by whoever restarts a firewall or tidies up.
@@ -172,7 +172,7 @@ fn answered(swarm: &Swarm, peer: SocketAddr) -> BTreeSet<String> {
     answers.into_iter().filter_map(|who| who.task).collect()
 }
 
-/// As many real servers that take new connections as lbctl says there are tasks.
+/// As many destinations that take new connections as lbctl says there are tasks.
 fn shows_what_lbctl_shows(node: &Node) {
     let shown = sh(node, &format!("ipvsadm -Ln -t {}:{PORT}", node.addr));
     let reals = shown.lines().filter(|line| line.contains("->")).skip(1);

@@ -202,7 +202,7 @@ fn allowed(node: &Node) -> Vec<Source> {
         .collect()
 }
 
-/// Lines of the kernel's own tools about these ports: virtual servers, their real ones, elements of sets.
+/// Lines of the kernel's own tools about these ports: virtual services, their destinations, elements of sets.
 fn servers(node: &Node, ports: &[u16]) -> Vec<String> {
     let told = [
         node.exec("ipvsadm", &["-Sn"]).unwrap(),

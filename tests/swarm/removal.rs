@@ -31,7 +31,7 @@ fn the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel() 
     let key = Key::from(&ServiceId::from(service.id.as_str())).0;
     let least = match (by_mesh(), by_ipvs()) {
         (true, _) => 0,
-        // A virtual server for each port and one real server each; connections are not looked at.
+        // A virtual service for each port and one destination each; connections are not looked at.
         (_, true) => 4,
         // Two ports and their turns, six places each, six tasks, 31 flows, two clients that are kept, a call of a
         // process, and two networks.

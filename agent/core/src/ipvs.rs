@@ -1,5 +1,5 @@
-//! Objects of the IPVS path in the kernel: virtual servers and real servers, ways to other
-//! nodes, and the elements of a table of rules that claims packets for them.
+//! Objects of the IPVS path in the kernel: virtual services and destinations, encapsulating routes to other
+//! nodes, and the elements of the ruleset that steers packets to IPVS.
 //!
 //! ```text
 //! State (want) ── lower ──> ipvs::State (want) ┐
@@ -9,19 +9,20 @@
 //! The common [`crate::state::State`] says what is to be served; IPVS can't keep its keys and
 //! tables, so what it keeps is a state of its own kind, which follows from that one (ADR 0012).
 
-mod alias;
 mod apply;
 mod cookie;
+mod ids;
 mod lower;
 mod op;
 mod plan;
 mod state;
 
-pub use alias::{MARKS, PEERS, RETURN, TASKS};
 pub use apply::apply_all;
+pub use ids::{PEER_ROUTE_ADDRESSES, RETURN_ID, TASK_MARKS, TASK_ROUTE_ADDRESSES};
 pub use lower::{Lowered, lower};
 pub use op::Op;
 pub use plan::plan;
 pub use state::{
-    Cookie, Element, Ground, Method, Real, RealKey, Scheduler, Server, Setup, State, Way,
+    Cookie, Destination, DestinationKey, Element, EncapRoute, Method, NodeConfig, Scheduler,
+    ServiceKey, State, VirtualService,
 };

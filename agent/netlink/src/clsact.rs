@@ -4,7 +4,7 @@
 //! Formats: include/uapi/linux/pkt_cls.h (`TCA_BPF_…`), include/uapi/linux/pkt_sched.h
 //! (`TC_H_CLSACT`), include/uapi/linux/rtnetlink.h (`struct tcmsg`).
 
-use crate::socket::{Error, Wire};
+use crate::socket::{Error, NetlinkSocket};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
@@ -23,14 +23,14 @@ const ALL_PROTOCOLS: u16 = 3;
 
 /// Which packets of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Way {
+pub enum Direction {
     /// Those that come in.
     Ingress,
     /// Those that go out.
     Egress,
 }
 
-impl Way {
+impl Direction {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Ingress, Self::Egress];
 
@@ -52,7 +52,7 @@ pub struct Place {
     /// Index of the device.
     pub link: u32,
     /// Which of its packets.
-    pub way: Way,
+    pub direction: Direction,
     /// Filters with lower numbers see a packet first.
     pub priority: u16,
     /// Its number among the BPF filters of that priority; not 0.
@@ -74,8 +74,8 @@ pub struct Filter {
 ///
 /// # Errors
 /// When the kernel gives none.
-pub fn open() -> Result<Wire, Error> {
-    Wire::open(NETLINK_ROUTE)
+pub fn open() -> Result<NetlinkSocket, Error> {
+    NetlinkSocket::open(NETLINK_ROUTE)
 }
 
 /// Gives a device a `clsact` queueing discipline, and changes nothing else of it; false if it had one.
@@ -83,29 +83,29 @@ pub fn open() -> Result<Wire, Error> {
 /// # Errors
 /// `ENODEV` without such a device, `EINVAL` where a discipline of another kind (`ingress`) holds
 /// the place.
-pub fn add(wire: &mut Wire, link: u32) -> Result<bool, Error> {
-    let queue = queue(wire, link)?;
+pub fn add(socket: &mut NetlinkSocket, link: u32) -> Result<bool, Error> {
+    let queue = queue(socket, link)?;
     let message = || RouteNetlinkMessage::NewQueueDiscipline(discipline(link));
-    match wire.ask(message(), NLM_F_CREATE | NLM_F_EXCL) {
+    match socket.request(message(), NLM_F_CREATE | NLM_F_EXCL) {
         Ok(_) => {
             // With any discipline, a device without a queue gets the length of one (`qdisc_create` of
             // net/sched/sch_api.c). It is of no use, but it would stay.
             if queue == Some(0) {
-                set_queue(wire, link, 0)?;
+                set_queue(socket, link, 0)?;
             }
             Ok(true)
         }
         // Of which kind? To the same one the kernel changes nothing; another one it refuses.
         Err(error) if error.refused() == Some(Errno::EEXIST) => {
-            wire.ask(message(), NLM_F_CREATE).map(|_| false)
+            socket.request(message(), NLM_F_CREATE).map(|_| false)
         }
         Err(error) => Err(error),
     }
 }
 
 /// How many packets a device queues at most (`IFLA_TXQLEN`).
-fn queue(wire: &mut Wire, link: u32) -> Result<Option<u32>, Error> {
-    let told = wire.ask(RouteNetlinkMessage::GetLink(device(link)), 0)?;
+fn queue(socket: &mut NetlinkSocket, link: u32) -> Result<Option<u32>, Error> {
+    let told = socket.request(RouteNetlinkMessage::GetLink(device(link)), 0)?;
     let attributes = told.into_iter().flat_map(|message| match message {
         RouteNetlinkMessage::NewLink(message) => message.attributes,
         _ => Vec::new(),
@@ -117,10 +117,12 @@ fn queue(wire: &mut Wire, link: u32) -> Result<Option<u32>, Error> {
     Ok(lengths.next())
 }
 
-fn set_queue(wire: &mut Wire, link: u32, length: u32) -> Result<(), Error> {
+fn set_queue(socket: &mut NetlinkSocket, link: u32, length: u32) -> Result<(), Error> {
     let mut message = device(link);
     message.attributes.push(LinkAttribute::TxQueueLen(length));
-    wire.ask(RouteNetlinkMessage::SetLink(message), 0).map(drop)
+    socket
+        .request(RouteNetlinkMessage::SetLink(message), 0)
+        .map(drop)
 }
 
 fn device(link: u32) -> LinkMessage {
@@ -133,9 +135,9 @@ fn device(link: u32) -> LinkMessage {
 ///
 /// # Errors
 /// When the kernel refuses: `EINVAL` or `ENOENT` where there is none.
-pub fn remove(wire: &mut Wire, link: u32) -> Result<(), Error> {
+pub fn remove(socket: &mut NetlinkSocket, link: u32) -> Result<(), Error> {
     let message = RouteNetlinkMessage::DelQueueDiscipline(discipline(link));
-    wire.ask(message, 0).map(drop)
+    socket.request(message, 0).map(drop)
 }
 
 /// Puts a program at a place, in one step also where another BPF filter has it: each packet sees
@@ -143,13 +145,13 @@ pub fn remove(wire: &mut Wire, link: u32) -> Result<(), Error> {
 ///
 /// # Errors
 /// When the kernel refuses: `EINVAL` where the device has no `clsact`.
-pub fn put(
-    wire: &mut Wire,
+pub fn attach(
+    socket: &mut NetlinkSocket,
     place: Place,
     name: &str,
     program: BorrowedFd<'_>,
 ) -> Result<(), Error> {
-    let mut message = filter(place.link, place.way, place.priority);
+    let mut message = filter(place.link, place.direction, place.priority);
     message.header.handle = place.handle.into();
     message.attributes.push(TcAttribute::Options(
         [
@@ -162,30 +164,35 @@ pub fn put(
     ));
     let message = RouteNetlinkMessage::NewTrafficFilter(message);
     // Without `NLM_F_EXCL` the kernel replaces what is there.
-    wire.ask(message, NLM_F_CREATE).map(drop)
+    socket.request(message, NLM_F_CREATE).map(drop)
 }
 
 /// Takes the filter away that is at a place.
 ///
 /// # Errors
 /// When the kernel refuses: `ENOENT` or `EINVAL` where there is none.
-pub fn take(wire: &mut Wire, place: Place) -> Result<(), Error> {
-    let mut message = filter(place.link, place.way, place.priority);
+pub fn detach(socket: &mut NetlinkSocket, place: Place) -> Result<(), Error> {
+    let mut message = filter(place.link, place.direction, place.priority);
     message.header.handle = place.handle.into();
     let message = RouteNetlinkMessage::DelTrafficFilter(message);
-    wire.ask(message, 0).map(drop)
+    socket.request(message, 0).map(drop)
 }
 
 /// The BPF filters of a device with a priority; none of a device without `clsact`.
 ///
 /// # Errors
 /// When the kernel refuses (`ENODEV` without such a device), or can't be understood.
-pub fn filters(wire: &mut Wire, link: u32, way: Way, priority: u16) -> Result<Vec<Filter>, Error> {
-    let told = wire.list(RouteNetlinkMessage::GetTrafficFilter(filter(
-        link, way, priority,
+pub fn filters(
+    socket: &mut NetlinkSocket,
+    link: u32,
+    direction: Direction,
+    priority: u16,
+) -> Result<Vec<Filter>, Error> {
+    let told = socket.dump(RouteNetlinkMessage::GetTrafficFilter(filter(
+        link, direction, priority,
     )))?;
     let told = told.into_iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewTrafficFilter(message) => read(&message, way),
+        RouteNetlinkMessage::NewTrafficFilter(message) => read(&message, direction),
         _ => None,
     });
     Ok(told.collect())
@@ -196,11 +203,11 @@ pub fn filters(wire: &mut Wire, link: u32, way: Way, priority: u16) -> Result<Ve
 /// # Errors
 /// When the kernel refuses. What it tells of other kinds of filters may not be understood: then
 /// there are some.
-pub fn any(wire: &mut Wire, link: u32, way: Way) -> Result<bool, Error> {
-    let mut message = filter(link, way, 0);
+pub fn any(socket: &mut NetlinkSocket, link: u32, direction: Direction) -> Result<bool, Error> {
+    let mut message = filter(link, direction, 0);
     message.header.info = 0;
     message.attributes.clear();
-    match wire.list(RouteNetlinkMessage::GetTrafficFilter(message)) {
+    match socket.dump(RouteNetlinkMessage::GetTrafficFilter(message)) {
         Ok(told) => Ok(!told.is_empty()),
         Err(Error::Garbled(_)) => Ok(true),
         Err(error) => Err(error),
@@ -219,8 +226,8 @@ fn discipline(link: u32) -> TcMessage {
     message
 }
 
-fn filter(link: u32, way: Way, priority: u16) -> TcMessage {
-    let mut message = message(link, way.parent());
+fn filter(link: u32, direction: Direction, priority: u16) -> TcMessage {
+    let mut message = message(link, direction.parent());
     // `TC_H_MAKE(priority << 16, protocol)`, the protocol in network order.
     message.header.info = u32::from(priority) << 16 | u32::from(ALL_PROTOCOLS.to_be());
     let kind = TcFilterBpf::KIND.to_owned();
@@ -240,7 +247,7 @@ fn message(link: u32, parent: TcHandle) -> TcMessage {
 
 /// A filter, if it is a BPF program with a name. What the kernel tells first of each priority
 /// has no handle: it stands for all of its filters.
-fn read(message: &TcMessage, way: Way) -> Option<Filter> {
+fn read(message: &TcMessage, direction: Direction) -> Option<Filter> {
     let options = message.attributes.iter().filter_map(|attribute| {
         let TcAttribute::Options(options) = attribute else {
             return None;
@@ -258,7 +265,7 @@ fn read(message: &TcMessage, way: Way) -> Option<Filter> {
     Some(Filter {
         place: Place {
             link: u32::try_from(message.header.index).ok()?,
-            way,
+            direction,
             priority: u16::try_from(message.header.info >> 16).ok()?,
             handle: Some(u32::from(message.header.handle)).filter(|handle| *handle != 0)?,
         },

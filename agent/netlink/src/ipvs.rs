@@ -1,8 +1,8 @@
-//! IPVS, the kernel's own load balancer: its virtual servers, their real servers, and what
+//! IPVS, the kernel's own load balancer: its virtual services, their destinations, and what
 //! they count. By generic netlink, as in `linux/ip_vs.h`; all of it is of the network
 //! namespace of the thread that opens it.
 //!
-//! Other programs have virtual servers, too (Docker's own mesh does). So every server that is
+//! Other programs have virtual services, too (Docker's own mesh does). So every server that is
 //! there is listed, whatever it is, and nothing here removes more than the one that is named.
 
 mod connections;
@@ -23,7 +23,7 @@ pub use info::{Info, Timeouts};
 pub use service::{Flags, Name, Netmask, Service};
 pub use stats::Stats;
 
-use crate::socket::{self, Wire};
+use crate::socket::{self, NetlinkSocket};
 use listing::Seen;
 use message::{Attribute, Command, DEST, Message};
 use netlink_packet_core::DecodeError;
@@ -34,7 +34,7 @@ use nix::errno::Errno;
 /// IPVS of one network namespace.
 #[derive(Debug)]
 pub struct Ipvs {
-    wire: Wire,
+    socket: NetlinkSocket,
     /// The number that generic netlink gave to IPVS.
     family: u16,
     seen: Seen,
@@ -50,15 +50,15 @@ impl Ipvs {
             step: Step::Open,
             source,
         };
-        let mut wire = Wire::open(NETLINK_GENERIC).map_err(failed)?;
-        let answer = match wire.ask(Message::family(), 0) {
+        let mut socket = NetlinkSocket::open(NETLINK_GENERIC).map_err(failed)?;
+        let answer = match socket.request(Message::family(), 0) {
             Err(error) if error.refused() == Some(Errno::ENOENT) => return Err(Error::Absent),
             answer => answer.map_err(failed)?,
         };
         let family = answer.iter().find_map(|one| one.payload.family_id());
         let family = family.ok_or_else(|| failed(incomplete()))?;
         Ok(Self {
-            wire,
+            socket,
             family,
             seen: Seen::default(),
         })
@@ -70,7 +70,7 @@ impl Ipvs {
     /// When the caller is not an administrator of the network namespace (`EPERM`, as with all
     /// that follows).
     pub fn info(&mut self) -> Result<Info, Error> {
-        let answer = self.ask(Step::Info, Command::GetInfo, vec![])?;
+        let answer = self.request(Step::Info, Command::GetInfo, vec![])?;
         one(Step::Info, &answer, Info::parse)
     }
 
@@ -79,7 +79,7 @@ impl Ipvs {
     /// # Errors
     /// When the kernel refuses.
     pub fn timeouts(&mut self) -> Result<Timeouts, Error> {
-        let answer = self.ask(Step::Timeouts, Command::GetConfig, vec![])?;
+        let answer = self.request(Step::Timeouts, Command::GetConfig, vec![])?;
         one(Step::Timeouts, &answer, Timeouts::parse)
     }
 
@@ -90,17 +90,17 @@ impl Ipvs {
     /// When one is too long (`EINVAL`).
     pub fn set_timeouts(&mut self, timeouts: Timeouts) -> Result<(), Error> {
         let attributes = timeouts.attributes();
-        self.ask(Step::SetTimeouts, Command::SetConfig, attributes)
+        self.request(Step::SetTimeouts, Command::SetConfig, attributes)
             .map(drop)
     }
 
-    /// Makes a virtual server.
+    /// Makes a virtual service.
     ///
     /// # Errors
     /// When it is there (`EEXIST`), or the kernel has no such scheduler (`ENOENT`).
     pub fn add_service(&mut self, service: &Service) -> Result<(), Error> {
         let step = Step::AddService(service.id);
-        let done = self.ask(step, Command::NewService, vec![service.attribute()]);
+        let done = self.request(step, Command::NewService, vec![service.attribute()]);
         let there = match &done {
             Ok(_) => true,
             Err(error) => error.refused() == Some(Errno::EEXIST),
@@ -111,28 +111,28 @@ impl Ipvs {
         done.map(drop)
     }
 
-    /// Changes a virtual server into this one; its real servers and connections stay.
+    /// Changes a virtual service into this one; its destinations and connections stay.
     ///
     /// # Errors
     /// When it is not there (`ESRCH`), or the kernel has no such scheduler (`ENOENT`).
     pub fn set_service(&mut self, service: &Service) -> Result<(), Error> {
         let step = Step::SetService(service.id);
-        self.ask(step, Command::SetService, vec![service.attribute()])
+        self.request(step, Command::SetService, vec![service.attribute()])
             .map(drop)
     }
 
-    /// Removes a virtual server with its real servers.
+    /// Removes a virtual service with its destinations.
     ///
     /// # Errors
     /// When it is not there (`ESRCH`).
     pub fn del_service(&mut self, id: &ServiceId) -> Result<(), Error> {
         let step = Step::DelService(*id);
-        self.ask(step, Command::DelService, vec![id.attribute()])?;
+        self.request(step, Command::DelService, vec![id.attribute()])?;
         self.seen.gone(id);
         Ok(())
     }
 
-    /// The real servers of a virtual one, the youngest first; none if there is no such server.
+    /// The destinations of a virtual one, the youngest first; none if there is no such server.
     /// The kernel tells a long list in parts: what others change of it meanwhile may hide a server
     /// or tell it twice.
     ///
@@ -140,11 +140,11 @@ impl Ipvs {
     /// When the kernel refuses, or can't be understood.
     pub fn dests(&mut self, id: &ServiceId) -> Result<Vec<(Dest, DestNow)>, Error> {
         let step = Step::Dests(*id);
-        let answer = self.list(step, Command::GetDest, vec![id.attribute()])?;
+        let answer = self.dump(step, Command::GetDest, vec![id.attribute()])?;
         several(step, &answer, DEST, |bytes| Dest::parse(id.family(), bytes))
     }
 
-    /// Gives a virtual server a real one.
+    /// Gives a virtual service a real one.
     ///
     /// # Errors
     /// When it has it (`EEXIST`), is not there (`ESRCH`), or can't have such a one (`EINVAL`, as
@@ -152,52 +152,52 @@ impl Ipvs {
     /// network namespace has no address at all).
     pub fn add_dest(&mut self, id: &ServiceId, dest: &Dest) -> Result<(), Error> {
         let attributes = vec![id.attribute(), dest.attribute()];
-        self.ask(Step::AddDest(*id, *dest), Command::NewDest, attributes)
+        self.request(Step::AddDest(*id, *dest), Command::NewDest, attributes)
             .map(drop)
     }
 
-    /// Changes the real server of this address and port into this one.
+    /// Changes the destination of this address and port into this one.
     ///
     /// # Errors
-    /// When the virtual server is not there (`ESRCH`) or has no such one (`ENOENT`).
+    /// When the virtual service is not there (`ESRCH`) or has no such one (`ENOENT`).
     pub fn set_dest(&mut self, id: &ServiceId, dest: &Dest) -> Result<(), Error> {
         let attributes = vec![id.attribute(), dest.attribute()];
-        self.ask(Step::SetDest(*id, *dest), Command::SetDest, attributes)
+        self.request(Step::SetDest(*id, *dest), Command::SetDest, attributes)
             .map(drop)
     }
 
-    /// Removes the real server of this address and port; the rest of `dest` doesn't matter. What
+    /// Removes the destination of this address and port; the rest of `dest` doesn't matter. What
     /// becomes of its connections is a matter of `net.ipv4.vs.expire_nodest_conn`.
     ///
     /// # Errors
-    /// When the virtual server is not there (`ESRCH`) or has no such one (`ENOENT`).
+    /// When the virtual service is not there (`ESRCH`) or has no such one (`ENOENT`).
     pub fn del_dest(&mut self, id: &ServiceId, dest: &Dest) -> Result<(), Error> {
         let attributes = vec![id.attribute(), dest.name()];
-        self.ask(Step::DelDest(*id, *dest), Command::DelDest, attributes)
+        self.request(Step::DelDest(*id, *dest), Command::DelDest, attributes)
             .map(drop)
     }
 
-    fn ask(
+    fn request(
         &mut self,
         step: Step,
         command: Command,
         attributes: Vec<Attribute>,
     ) -> Result<Vec<GenlMessage<Message>>, Error> {
         let message = Message::new(self.family, command, attributes);
-        self.wire
-            .ask(message, 0)
+        self.socket
+            .request(message, 0)
             .map_err(|source| Error::Failed { step, source })
     }
 
-    fn list(
+    fn dump(
         &mut self,
         step: Step,
         command: Command,
         attributes: Vec<Attribute>,
     ) -> Result<Vec<GenlMessage<Message>>, Error> {
         let message = Message::new(self.family, command, attributes);
-        self.wire
-            .list(message)
+        self.socket
+            .dump(message)
             .map_err(|source| Error::Failed { step, source })
     }
 }

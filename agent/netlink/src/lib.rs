@@ -3,11 +3,11 @@
 //!
 //! It knows the kernel's formats and nothing of Swarm: no service, task or node is named here.
 
-pub mod claim;
 pub mod clsact;
+pub mod ids;
 pub mod ipvs;
-pub mod names;
 pub mod nft;
 pub mod route;
+pub mod routes;
+pub mod ruleset;
 pub mod socket;
-pub mod ways;

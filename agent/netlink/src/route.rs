@@ -1,6 +1,6 @@
 //! Devices, IPv4 routes and rules of a network namespace, by `rtnetlink(7)`.
 //!
-//! Of routes and rules only ours are listed: those that bear [`PROTOCOL`](crate::names::PROTOCOL).
+//! Of routes and rules only ours are listed: those that bear [`PROTOCOL`](crate::ids::PROTOCOL).
 
 mod batch;
 mod device;
@@ -11,13 +11,13 @@ mod link;
 mod rule;
 mod table;
 
-pub use error::{Deed, Error, Refused};
+pub use error::{Error, Operation, Refused};
 pub use fib::{Encap, Kind as RouteKind, MAIN, Route};
 pub use ipv4::Setting;
 pub use link::{Kind, Link, Vxlan};
 pub use rule::{Rule, Selector};
 
-use crate::socket::{self, Wire};
+use crate::socket::{self, NetlinkSocket};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
@@ -28,7 +28,7 @@ const TRIES: usize = 8;
 /// Speaks with the kernel about devices, routes and rules.
 #[derive(Debug)]
 pub struct Routes {
-    wire: Wire,
+    socket: NetlinkSocket,
 }
 
 impl Routes {
@@ -37,10 +37,10 @@ impl Routes {
     /// # Errors
     /// When there is no socket.
     pub fn open() -> Result<Self, Error> {
-        let mut wire = Wire::open(NETLINK_ROUTE).map_err(Error::Socket)?;
+        let mut socket = NetlinkSocket::open(NETLINK_ROUTE).map_err(Error::Socket)?;
         // So that of a million routes of a routing daemon none needs to be read.
-        wire.strict().map_err(Error::Socket)?;
-        Ok(Self { wire })
+        socket.strict().map_err(Error::Socket)?;
+        Ok(Self { socket })
     }
 
     fn list(
@@ -50,7 +50,7 @@ impl Routes {
     ) -> Result<Vec<RouteNetlinkMessage>, Error> {
         let mut tries = 1;
         loop {
-            match self.wire.list(message.clone()) {
+            match self.socket.dump(message.clone()) {
                 Err(socket::Error::Refused(Errno::EINTR)) if tries < TRIES => tries += 1,
                 answer => return answer.map_err(|source| Error::List { what, source }),
             }

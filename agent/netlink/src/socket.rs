@@ -45,12 +45,12 @@ impl Error {
 
 /// A socket of one netlink family in this network namespace.
 #[derive(Debug)]
-pub struct Wire {
+pub struct NetlinkSocket {
     socket: Socket,
     sequence: u32,
 }
 
-impl Wire {
+impl NetlinkSocket {
     /// Opens a socket of `protocol`, as in `netlink(7)`: `NETLINK_GENERIC` and so on.
     ///
     /// # Errors
@@ -86,12 +86,12 @@ impl Wire {
     ///
     /// # Errors
     /// When the kernel refuses, or can't be understood.
-    pub fn ask<T>(&mut self, message: T, flags: u16) -> Result<Vec<T>, Error>
+    pub fn request<T>(&mut self, message: T, flags: u16) -> Result<Vec<T>, Error>
     where
         T: NetlinkSerializable + NetlinkDeserializable,
     {
-        let sequence = self.send(message, flags | NLM_F_REQUEST | NLM_F_ACK)?;
-        self.answer(sequence)
+        let sequence = self.send_message(message, flags | NLM_F_REQUEST | NLM_F_ACK)?;
+        self.recv_answer(sequence)
     }
 
     /// Asks for all of a kind.
@@ -99,16 +99,16 @@ impl Wire {
     /// # Errors
     /// When the kernel refuses, can't be understood, or what is listed changed meanwhile
     /// (`EINTR`: ask again).
-    pub fn list<T>(&mut self, message: T) -> Result<Vec<T>, Error>
+    pub fn dump<T>(&mut self, message: T) -> Result<Vec<T>, Error>
     where
         T: NetlinkSerializable + NetlinkDeserializable,
     {
-        let sequence = self.send(message, NLM_F_REQUEST | NLM_F_DUMP)?;
-        self.answer(sequence)
+        let sequence = self.send_message(message, NLM_F_REQUEST | NLM_F_DUMP)?;
+        self.recv_answer(sequence)
     }
 
     /// The number of the next message: its answer bears it, too.
-    pub fn number(&mut self) -> u32 {
+    pub fn next_seq(&mut self) -> u32 {
         self.sequence = self.sequence.wrapping_add(1);
         self.sequence
     }
@@ -134,7 +134,7 @@ impl Wire {
     ///
     /// # Errors
     /// When the socket fails.
-    pub fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.socket.send(bytes, 0).map(drop).map_err(Error::Socket)
     }
 
@@ -142,14 +142,18 @@ impl Wire {
     ///
     /// # Errors
     /// When none comes within some seconds, or some were lost (`ENOBUFS`).
-    pub fn take(&mut self) -> Result<Vec<u8>, Error> {
+    pub fn recv(&mut self) -> Result<Vec<u8>, Error> {
         let mut buffer = Vec::with_capacity(DATAGRAM);
         self.socket.recv(&mut buffer, 0).map_err(Error::Socket)?;
         Ok(buffer)
     }
 
-    fn send<T: NetlinkSerializable>(&mut self, message: T, flags: u16) -> Result<u32, Error> {
-        let sequence = self.number();
+    fn send_message<T: NetlinkSerializable>(
+        &mut self,
+        message: T,
+        flags: u16,
+    ) -> Result<u32, Error> {
+        let sequence = self.next_seq();
         let mut header = NetlinkHeader::default();
         header.flags = flags;
         header.sequence_number = sequence;
@@ -157,15 +161,15 @@ impl Wire {
         packet.finalize();
         let mut bytes = vec![0; packet.buffer_len()];
         packet.serialize(&mut bytes);
-        self.put(&bytes)?;
+        self.send(&bytes)?;
         Ok(sequence)
     }
 
-    fn answer<T: NetlinkDeserializable>(&mut self, sequence: u32) -> Result<Vec<T>, Error> {
+    fn recv_answer<T: NetlinkDeserializable>(&mut self, sequence: u32) -> Result<Vec<T>, Error> {
         let mut told = Vec::new();
         let mut interrupted = false;
         loop {
-            for packet in packets::<T>(&self.take()?)? {
+            for packet in packets::<T>(&self.recv()?)? {
                 // Left from a question that was given up.
                 if packet.header.sequence_number != sequence {
                     continue;

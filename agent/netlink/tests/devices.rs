@@ -33,7 +33,7 @@ fn a_tunnel_is_read_back_as_made() {
         };
         assert_eq!(tunnel.kind, Kind::Vxlan(vxlan));
         assert_eq!((tunnel.mtu, tunnel.up), (1464, true));
-        assert_eq!(tunnel.alias.as_deref(), Some("swarmlb"));
+        assert_eq!(tunnel.ifalias.as_deref(), Some("swarmlb"));
         assert!(routes.links().unwrap().contains(&tunnel));
         let shown = run("ip -d link show swlb0");
         for word in [
@@ -79,7 +79,7 @@ fn a_pair_is_read_back_as_made() {
             assert_eq!(end.kind, Kind::Veth { peer });
             assert_eq!((end.mtu, end.up, end.noarp), (9000, true, true));
             assert_eq!(end.mac, Some(MAC));
-            assert_eq!(end.alias.as_deref(), Some("swarmlb"));
+            assert_eq!(end.ifalias.as_deref(), Some("swarmlb"));
             let shown = run(&format!("ip -d link show {}", end.name));
             for word in [
                 "mtu 9000",

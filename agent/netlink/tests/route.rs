@@ -7,7 +7,7 @@
 
 mod namespace;
 
-use lb_netlink::names::LO;
+use lb_netlink::ids::LO;
 use lb_netlink::route::{Encap, Error, Refused, Route, Routes, Rule, Selector};
 use namespace::{inside, run};
 use nix::errno::Errno;

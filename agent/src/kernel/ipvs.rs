@@ -1,32 +1,34 @@
-//! The IPVS path as a [`Kernel`]: virtual servers, the rules that claim packets for them, and
-//! devices and routes that lead to other nodes (ADR 0012).
+//! The IPVS path as a [`Kernel`]: virtual services, the ruleset that steers packets to them, and
+//! devices and routes to other nodes (ADR 0012).
 //!
 //! All of it outlives the agent; the next one finds it by its marks and goes on.
 
+mod capabilities;
+mod capacity;
+mod change_detector;
 mod clean;
-mod degraded;
 mod elements;
-mod meter;
-mod room;
-mod servers;
-mod signs;
-mod switches;
+mod services;
+mod stats;
+mod sysctl;
 
-pub use meter::Meter;
+pub use stats::IpvsStats;
 
+use change_detector::ChangeDetector;
 use elements::{from_kernel, keys_from_kernel, keys_to_kernel, to_kernel};
-use lb_core::ipvs::{Element, Ground, Lowered, MARKS, Op, RETURN, Server, State, Way};
+use lb_core::ipvs::{
+    Element, EncapRoute, Lowered, NodeConfig, Op, RETURN_ID, ServiceKey, State, TASK_MARKS,
+};
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::report::Problem;
 use lb_core::token::TokenKeys;
-use lb_netlink::claim::{self, Elements, Params};
 use lb_netlink::ipvs::Ipvs;
-use lb_netlink::socket::{self, Wire};
-use lb_netlink::ways::{self, Encap, Loopway, Tunnel};
+use lb_netlink::routes::{self, Encap, Hairpin, Tunnel};
+use lb_netlink::ruleset::{self, Elements, Params};
+use lb_netlink::socket::{self, NetlinkSocket};
 use lb_netlink::{ipvs, nft};
-use meter::Names;
 use netlink_sys::protocols::NETLINK_NETFILTER;
-use signs::Signs;
+use stats::Owners;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -36,84 +38,84 @@ use thiserror::Error;
 /// Lifetime of a set's element that is not to expire.
 const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// The core gives replies this number, and the rules know them by it.
-const _: () = assert!(RETURN == claim::RETURN_ID);
-/// And it marks what is for tasks as what came out of the tunnel.
-const _: () = assert!(MARKS & claim::TUNNEL_MASK == claim::TUNNEL_MARKS);
+/// The core gives replies this tunnel id, and the rules recognise them by it.
+const _: () = assert!(RETURN_ID == ruleset::RETURN_ID);
+/// The core's marks of tasks are marks of packets out of the tunnel.
+const _: () = assert!(TASK_MARKS & ruleset::TUNNEL_MASK == ruleset::TUNNEL_MARKS);
 
 /// Handles to all of swarmlb's objects in the kernel.
 pub struct IpvsKernel {
     ipvs: Ipvs,
-    rules: Wire,
-    ground: ways::Ground,
-    signs: Signs,
-    /// What devices and rules were last made of.
-    prepared: Option<Ground>,
-    /// What is in the sets.
+    rules: NetlinkSocket,
+    routes: routes::RouteHandle,
+    change_detector: ChangeDetector,
+    /// Parameters of the devices and rules that were made last.
+    prepared: Option<NodeConfig>,
+    /// Elements of the ruleset's sets.
     elements: Elements,
-    /// swarmlb's virtual servers, known since this agent made or found them: the record in the
+    /// swarmlb's virtual services, known since this agent made or found them: the record in the
     /// rules may be flushed by whoever restarts a firewall.
-    mine: BTreeSet<Server>,
-    /// Virtual servers that are there and are not ours.
-    foreign: BTreeSet<Server>,
-    /// What is not as good as it could be on this kernel.
+    mine: BTreeSet<ServiceKey>,
+    /// Virtual services that are there and are not ours.
+    foreign: BTreeSet<ServiceKey>,
+    /// Capabilities that this kernel lacks.
     degraded: Vec<Problem>,
-    names: Arc<Mutex<Names>>,
+    owners: Arc<Mutex<Owners>>,
 }
 
 /// Why the IPVS path can't serve, or a step failed.
 #[derive(Debug, Error)]
 pub enum IpvsError {
-    /// No virtual servers.
-    #[error("virtual servers")]
+    /// No virtual services.
+    #[error("virtual services")]
     Servers(#[from] ipvs::Error),
     /// No rules.
     #[error("rules of nf_tables")]
     Rules(#[from] nft::Error),
     /// No socket for rules.
-    #[error("this kernel has no nf_tables, which claims packets for IPVS")]
+    #[error("this kernel has no nf_tables, which steers packets to IPVS")]
     NoRules(#[source] socket::Error),
     /// No rules for bridges.
     #[error("this kernel has no nf_tables for frames of bridges (CONFIG_NF_TABLES_BRIDGE)")]
     NoBridgeRules(#[source] nft::Error),
-    /// No socket for news.
-    #[error("this kernel tells no news of devices and routes")]
-    NoNews(#[source] socket::Error),
+    /// No socket for notifications of changes.
+    #[error("this kernel gives no notifications of changes to devices and routes")]
+    NoMonitor(#[source] socket::Error),
     /// No devices or routes.
     #[error("devices and routes")]
-    Ways(#[from] ways::Error),
+    Routes(#[from] routes::Error),
     /// Somebody else's.
     #[error(
-        "another virtual server has this address and port: swarmlb leaves it alone; remove it (ipvsadm -D) or publish another port"
+        "another virtual service has this address and port: swarmlb leaves it alone; remove it (ipvsadm -D) or publish another port"
     )]
     Foreign,
 }
 
 impl IpvsKernel {
-    /// Opens the kernel's doors, and has it load what IPVS needs.
+    /// Opens netlink sockets, and has the kernel load the modules of IPVS.
     ///
     /// # Errors
     /// When this kernel has no IPVS or no nf_tables, or doesn't let us.
     pub fn open() -> Result<Self, IpvsError> {
         let mut ipvs = Ipvs::open()?;
-        let degraded = degraded::prepare(&mut ipvs);
-        let mut rules = Wire::open(NETLINK_NETFILTER).map_err(IpvsError::NoRules)?;
-        claim::probe(&mut rules).map_err(IpvsError::NoBridgeRules)?;
+        let degraded = capabilities::prepare(&mut ipvs);
+        let mut rules = NetlinkSocket::open(NETLINK_NETFILTER).map_err(IpvsError::NoRules)?;
+        ruleset::probe(&mut rules).map_err(IpvsError::NoBridgeRules)?;
         Ok(Self {
             ipvs,
             rules,
-            ground: ways::Ground::open()?,
-            signs: Signs::new()?,
+            routes: routes::RouteHandle::open()?,
+            change_detector: ChangeDetector::new()?,
             prepared: None,
             elements: Elements::default(),
             mine: BTreeSet::new(),
             foreign: BTreeSet::new(),
             degraded,
-            names: Arc::default(),
+            owners: Arc::default(),
         })
     }
 
-    /// Lets new connections be claimed for this time from now; `None`: without end.
+    /// Steers new connections to IPVS for this time from now; `None`: without end.
     ///
     /// # Errors
     /// When the rules are not there.
@@ -122,8 +124,10 @@ impl IpvsKernel {
         if self.prepared.is_none() {
             return Ok(());
         }
-        let lease = claim::lease(lasts.unwrap_or(EVER));
-        let begun = self.signs.unnoticed(&mut self.rules, &lease);
+        let lease = ruleset::lease(lasts.unwrap_or(EVER));
+        let begun = self
+            .change_detector
+            .apply_unreported(&mut self.rules, &lease);
         begun.map_err(|error| observe("lease", error))
     }
 
@@ -132,9 +136,9 @@ impl IpvsKernel {
     /// # Errors
     /// When the kernel can't be asked.
     pub fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError> {
-        let keys = Wire::open(NETLINK_NETFILTER)
+        let keys = NetlinkSocket::open(NETLINK_NETFILTER)
             .map_err(IpvsError::NoRules)
-            .and_then(|mut wire| Ok(Elements::read_keys(&mut wire)?));
+            .and_then(|mut socket| Ok(Elements::read_keys(&mut socket)?));
         let keys = keys.map_err(|error| observe("keys of tunnel packets", error))?;
         Ok(keys.map(keys_from_kernel))
     }
@@ -144,7 +148,7 @@ impl IpvsKernel {
     /// # Errors
     /// When the kernel can't be asked.
     pub fn seems_unchanged(&mut self) -> Result<bool, ObserveError> {
-        let same = self.signs.same(&mut self.rules);
+        let same = self.change_detector.is_unchanged(&mut self.rules);
         same.map_err(|error| observe("signs of changes", error))
     }
 
@@ -154,15 +158,15 @@ impl IpvsKernel {
         self.degraded.clone()
     }
 
-    /// Whose the real servers are, for whoever reads traffic.
-    pub fn name(&self, lowered: &Lowered) {
-        meter::lock(&self.names).put(lowered);
+    /// Tells the statistics which task and service each destination and port belongs to.
+    pub fn set_owners(&self, lowered: &Lowered) {
+        stats::lock(&self.owners).put(lowered);
     }
 
-    /// A reader of traffic.
+    /// A reader of counters and connections.
     #[must_use]
-    pub fn meter(&self) -> Meter {
-        Meter::new(Arc::clone(&self.names))
+    pub fn stats(&self) -> IpvsStats {
+        IpvsStats::new(Arc::clone(&self.owners))
     }
 
     /// Removes all of swarmlb's objects from this network namespace.
@@ -175,51 +179,55 @@ impl IpvsKernel {
 
     fn step(&mut self, op: &Op) -> Result<(), IpvsError> {
         match op {
-            Op::Prepare(ground) => self.prepare(ground),
+            Op::Prepare(node_config) => self.prepare(node_config),
             Op::PutKeys(keys) => {
                 let mut next = self.elements.clone();
                 next.keys = Some(keys_to_kernel(*keys));
                 self.put_elements(next)
             }
-            Op::PutWays(ways) => {
-                let encaps = ways.iter().map(|(alias, way)| (*alias, encap(way)));
-                Ok(self.ground.put_encaps(&encaps.collect())?)
+            Op::PutRoutes(routes) => {
+                let encaps = routes
+                    .iter()
+                    .map(|(route_address, route)| (*route_address, encap(route)));
+                Ok(self.routes.put_encaps(&encaps.collect())?)
             }
-            Op::RemoveWays(aliases) => {
-                let aliases = aliases.iter().copied().collect();
-                Ok(self.ground.remove_encaps(&aliases)?)
+            Op::RemoveRoutes(route_addresses) => {
+                let route_addresses = route_addresses.iter().copied().collect();
+                Ok(self.routes.remove_encaps(&route_addresses)?)
             }
-            Op::PutServer(server, scheduler, keep_s) => {
-                self.put_server(*server, *scheduler, *keep_s)
+            Op::PutService(service, scheduler, persistence_s) => {
+                self.put_service(*service, *scheduler, *persistence_s)
             }
-            Op::RemoveServer(server) => self.remove_server(*server),
-            Op::PutReal(server, key, real) => self.put_real(*server, *key, *real),
-            Op::RemoveReal(server, key) => self.remove_real(*server, *key),
+            Op::RemoveService(service) => self.remove_service(*service),
+            Op::PutDestination(service, key, destination) => {
+                self.put_destination(*service, *key, *destination)
+            }
+            Op::RemoveDestination(service, key) => self.remove_destination(*service, *key),
             Op::Swap { remove, add } => self.swap(remove, add),
         }
     }
 
-    fn prepare(&mut self, ground: &Ground) -> Result<(), IpvsError> {
-        self.ground.make_tunnel(&tunnel(ground))?;
-        self.ground.make_loop(&loopway(ground))?;
-        let strays = self.ground.observe()?.strays;
-        self.ground.remove_strays(&strays)?;
-        for server in &self.mine {
-            elements::own(&mut self.elements, *server, true);
+    fn prepare(&mut self, node_config: &NodeConfig) -> Result<(), IpvsError> {
+        self.routes.make_tunnel(&tunnel(node_config))?;
+        self.routes.make_hairpin(&hairpin(node_config))?;
+        let orphans = self.routes.observe()?.orphans;
+        self.routes.remove_orphans(&orphans)?;
+        for service in &self.mine {
+            elements::own(&mut self.elements, *service, true);
         }
-        let params = params(ground);
-        let mut kept = claim::volatile(&mut self.rules)?;
+        let params = params(node_config);
+        let mut kept = ruleset::volatile(&mut self.rules)?;
         // Where rules were flushed, or are of another version, nothing is known of connections that go on.
-        if !claim::knows_flows(&kept) && has_connections() {
-            kept.extend(claim::crowded());
+        if !ruleset::knows_flows(&kept) && has_connections() {
+            kept.extend(ruleset::crowded());
         }
-        if claim::lease_left(&mut self.rules)?.is_none() {
+        if ruleset::lease_left(&mut self.rules)?.is_none() {
             // Until the first tick.
-            kept.extend(claim::lease(Duration::from_secs(5)));
+            kept.extend(ruleset::lease(Duration::from_secs(5)));
         }
-        let rules = claim::replace(&params, &self.elements, kept);
+        let rules = ruleset::replace(&params, &self.elements, kept);
         nft::apply(&mut self.rules, &rules)?;
-        self.prepared = Some(*ground);
+        self.prepared = Some(*node_config);
         Ok(())
     }
 
@@ -240,34 +248,34 @@ impl IpvsKernel {
         let before = std::mem::replace(&mut self.elements, next);
         let gone: BTreeSet<_> = &before.ports() - &self.elements.ports();
         if !gone.is_empty() {
-            let remains = claim::remains(&mut self.rules, &gone)?;
+            let remains = ruleset::remains(&mut self.rules, &gone)?;
             nft::apply(&mut self.rules, &remains)?;
         }
         Ok(())
     }
 
-    fn look(&mut self) -> Result<State, IpvsError> {
-        self.signs.begin(&mut self.rules)?;
+    fn read(&mut self) -> Result<State, IpvsError> {
+        self.change_detector.begin(&mut self.rules)?;
         self.elements = Elements::read(&mut self.rules)?;
-        let ways = self.ground.observe()?;
-        let servers = self.servers()?;
+        let routes = self.routes.observe()?;
+        let services = self.services()?;
         let mut right = None;
-        if let Some(ground) = self.prepared
-            && ways.tunnel == Some(tunnel(&ground))
-            && ways.loopway == Some(loopway(&ground))
-            && ways.strays.is_empty()
-            && claim::are_right(&mut self.rules, &params(&ground))?
+        if let Some(node_config) = self.prepared
+            && routes.tunnel == Some(tunnel(&node_config))
+            && routes.hairpin == Some(hairpin(&node_config))
+            && routes.orphans.is_empty()
+            && ruleset::is_current(&mut self.rules, &params(&node_config))?
         {
-            right = Some(ground);
+            right = Some(node_config);
         }
-        let ways = ways.encaps.into_iter().map(|(alias, encap)| {
+        let routes = routes.encaps.into_iter().map(|(route_address, encap)| {
             let Encap { id, to: node } = encap;
-            (alias, Way { id, node })
+            (route_address, EncapRoute { id, node })
         });
         Ok(State {
-            ground: right,
-            ways: ways.collect::<BTreeMap<Ipv4Addr, Way>>(),
-            servers,
+            node_config: right,
+            routes: routes.collect::<BTreeMap<Ipv4Addr, EncapRoute>>(),
+            services,
             elements: from_kernel(&self.elements),
             keys: self.elements.keys.map(keys_from_kernel),
         })
@@ -279,7 +287,7 @@ impl Kernel for IpvsKernel {
     type Op = Op;
 
     fn observe(&mut self) -> Result<State, ObserveError> {
-        self.look().map_err(|error| observe("IPVS path", error))
+        self.read().map_err(|error| observe("IPVS path", error))
     }
 
     fn apply(&mut self, op: &Op) -> Result<(), ApplyError<Op>> {
@@ -302,28 +310,28 @@ fn has_connections() -> bool {
     ipvs::connections().is_ok_and(|mut all| all.next().is_some())
 }
 
-fn encap(way: &Way) -> Encap {
+fn encap(route: &EncapRoute) -> Encap {
     Encap {
-        id: way.id,
-        to: way.node,
+        id: route.id,
+        to: route.node,
     }
 }
 
-fn tunnel(ground: &Ground) -> Tunnel {
-    Tunnel::over(ground.mtu, ground.port)
+fn tunnel(node_config: &NodeConfig) -> Tunnel {
+    Tunnel::over(node_config.mtu, node_config.port)
 }
 
-/// What comes in by the loop may go into the tunnel.
-fn loopway(ground: &Ground) -> Loopway {
-    Loopway::new(tunnel(ground).mtu)
+/// What comes in by the hairpin may go into the tunnel.
+fn hairpin(node_config: &NodeConfig) -> Hairpin {
+    Hairpin::new(tunnel(node_config).mtu)
 }
 
-fn params(ground: &Ground) -> Params {
+fn params(node_config: &NodeConfig) -> Params {
     Params {
-        node: ground.node,
-        tunnel_port: ground.port,
-        tunnel_mtu: u16::try_from(tunnel(ground).mtu).unwrap_or(u16::MAX),
-        connections: room::connections(),
+        node: node_config.node,
+        tunnel_port: node_config.port,
+        tunnel_mtu: u16::try_from(tunnel(node_config).mtu).unwrap_or(u16::MAX),
+        connections: capacity::connections(),
     }
 }
 
@@ -332,8 +340,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_packet_is_sent_to_the_aliases_that_the_core_gives() {
-        assert_eq!(lb_core::ipvs::PEERS, claim::PEER_ALIASES);
-        assert_eq!(lb_core::ipvs::TASKS, claim::TASK_ALIASES);
+    fn no_packet_is_sent_to_the_route_addresses_that_the_core_gives() {
+        assert_eq!(
+            lb_core::ipvs::PEER_ROUTE_ADDRESSES,
+            ruleset::PEER_ROUTE_ADDRESSES
+        );
+        assert_eq!(
+            lb_core::ipvs::TASK_ROUTE_ADDRESSES,
+            ruleset::TASK_ROUTE_ADDRESSES
+        );
     }
 }

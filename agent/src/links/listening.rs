@@ -7,7 +7,7 @@
 
 use lb_core::node::Listener;
 use lb_core::snapshot::Proto;
-use lb_netlink::socket::{Error, Wire};
+use lb_netlink::socket::{Error, NetlinkSocket};
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP};
 use netlink_packet_sock_diag::inet::nlas::Nla;
@@ -58,7 +58,7 @@ struct Bound {
 /// What the last look found.
 #[derive(Debug, Default)]
 pub struct Listening {
-    wire: Option<Wire>,
+    socket: Option<NetlinkSocket>,
     ports: Ports,
     /// Who has let go of a port, and how many looks ago.
     gone: BTreeMap<(u16, Proto), (Listener, u32)>,
@@ -87,7 +87,7 @@ impl Listening {
             Ok(bound) => bound,
             Err(error) => {
                 // The next look begins with another socket.
-                self.wire = None;
+                self.socket = None;
                 let failure = crate::error_chain::error_chain(&error);
                 if self.failure.as_ref() != Some(&failure) {
                     tracing::warn!(error = failure, "ports of the host's processes not read");
@@ -111,9 +111,9 @@ impl Listening {
     }
 
     fn read(&mut self) -> Result<Vec<Bound>, Error> {
-        let wire = match &mut self.wire {
-            Some(wire) => wire,
-            none => none.insert(Wire::open(NETLINK_SOCK_DIAG)?),
+        let socket = match &mut self.socket {
+            Some(socket) => socket,
+            none => none.insert(NetlinkSocket::open(NETLINK_SOCK_DIAG)?),
         };
         let mut bound = Vec::new();
         for (proto, number, states) in [
@@ -131,7 +131,7 @@ impl Listening {
                     states: states.clone(),
                     socket_id: id,
                 });
-                for answer in wire.list(request)? {
+                for answer in socket.dump(request)? {
                     if let SockDiagMessage::InetResponse(socket) = answer {
                         bound.extend(self::bound(&socket, proto));
                     }

@@ -23,7 +23,7 @@ const KNOWN: &[&[&str]] = &[
         "agent/core/src/explain/sentences.rs",
     ],
     &[
-        "agent/netlink/src/claim/acts.rs",
+        "agent/netlink/src/ruleset/statements.rs",
         "agent/netlink/src/claim/alias.rs",
         "agent/netlink/src/claim/cookie.rs",
         "agent/netlink/src/claim/endpoint.rs",

@@ -1,7 +1,7 @@
 //! Takes the steps of a plan; one that fails holds up only what builds on it.
 
 use super::op::Op;
-use super::state::{Element, Method, Server, State};
+use super::state::{Element, Method, ServiceKey, State};
 use crate::kernel::{ApplyError, Kernel};
 use lb_abi::service::Port;
 use std::collections::BTreeSet;
@@ -30,29 +30,29 @@ pub fn apply_all(
 /// What is not as it should be.
 #[derive(Default)]
 struct Failed {
-    ground: bool,
+    node_config: bool,
     elements: bool,
     /// Some are there that should be gone.
-    reals: bool,
-    ways: BTreeSet<Ipv4Addr>,
-    servers: BTreeSet<Server>,
+    destinations: bool,
+    routes: BTreeSet<Ipv4Addr>,
+    services: BTreeSet<ServiceKey>,
     ports: BTreeSet<Port>,
 }
 
 impl Failed {
     /// What of a step can be done all the same.
     fn allowed(&self, op: &Op) -> Option<Op> {
-        if self.ground {
+        if self.node_config {
             return None;
         }
         let possible = match op {
-            Op::PutReal(server, key, real) => {
-                let way = real.method == Method::Nat || !self.ways.contains(&key.0);
-                way && !self.servers.contains(server)
+            Op::PutDestination(service, key, destination) => {
+                let route = destination.method == Method::Nat || !self.routes.contains(&key.0);
+                route && !self.services.contains(service)
             }
-            // What is still claimed must not lose its server.
-            Op::RemoveServer(..) => !self.elements,
-            Op::RemoveWays(..) => !self.elements && !self.reals,
+            // A service that packets are still steered to must not go.
+            Op::RemoveService(..) => !self.elements,
+            Op::RemoveRoutes(..) => !self.elements && !self.destinations,
             Op::Swap { remove, add } => {
                 let add = add.iter().filter(|element| !self.leads_nowhere(element));
                 return Some(Op::Swap {
@@ -69,23 +69,23 @@ impl Failed {
         match element {
             Element::Published(port) => self.ports.contains(port),
             other => other
-                .server()
-                .is_some_and(|server| self.servers.contains(&server)),
+                .service()
+                .is_some_and(|service| self.services.contains(&service)),
         }
     }
 
     fn note(&mut self, op: &Op) {
         match op {
-            Op::Prepare(..) => self.ground = true,
-            Op::PutWays(ways) => self.ways.extend(ways.keys()),
-            Op::PutServer(server, ..) => {
-                self.servers.insert(*server);
-                if let Server::Address(_, port) = server {
+            Op::Prepare(..) => self.node_config = true,
+            Op::PutRoutes(routes) => self.routes.extend(routes.keys()),
+            Op::PutService(service, ..) => {
+                self.services.insert(*service);
+                if let ServiceKey::Address(_, port) = service {
                     self.ports.insert(*port);
                 }
             }
             Op::Swap { .. } => self.elements = true,
-            Op::RemoveReal(..) | Op::RemoveServer(..) => self.reals = true,
+            Op::RemoveDestination(..) | Op::RemoveService(..) => self.destinations = true,
             _ => {}
         }
     }

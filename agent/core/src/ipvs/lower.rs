@@ -1,8 +1,11 @@
 //! From the wanted state to the IPVS objects that serve it.
 
-use super::alias::{self, Names, RETURN};
 use super::cookie;
-use super::state::{Element, Ground, Method, Real, RealKey, Scheduler, Server, Setup, State, Way};
+use super::ids::{self, Allocator, RETURN_ID};
+use super::state::{
+    Destination, DestinationKey, Element, EncapRoute, Method, NodeConfig, Scheduler, ServiceKey,
+    State, VirtualService,
+};
 use crate::ids::Key;
 use crate::node::Node;
 use crate::state;
@@ -18,13 +21,13 @@ use std::net::Ipv4Addr;
 pub struct Lowered {
     /// The objects.
     pub state: State,
-    /// Whose address or alias each real server's is.
+    /// The task of each destination, by its address or route address.
     pub tasks: BTreeMap<Ipv4Addr, Key>,
-    /// Whose each port is.
+    /// The Swarm service of each published port.
     pub services: BTreeMap<Port, Key>,
 }
 
-/// The objects that serve `want` on `node`. Nothing while the node has no way out.
+/// The objects that serve `want` on `node`. Nothing while the node has no uplink.
 #[must_use]
 pub fn lower(want: &state::State, node: &Node) -> Lowered {
     let Some(settings) = want.settings else {
@@ -32,7 +35,7 @@ pub fn lower(want: &state::State, node: &Node) -> Lowered {
     };
     let mut lowering = Lowering::new(want);
     let out = &mut lowering.out.state;
-    out.ground = Some(Ground {
+    out.node_config = Some(NodeConfig {
         node: settings.node.get().into(),
         port: settings.tunnel_port.get(),
         mtu: settings.mtu,
@@ -43,16 +46,18 @@ pub fn lower(want: &state::State, node: &Node) -> Lowered {
     let endpoints = want.endpoints.iter();
     out.elements
         .extend(endpoints.map(|(address, port)| Element::Endpoint(*address, *port)));
-    let mut names = alias::peers();
+    let mut allocator = ids::peers();
     out.keys = cookie::own_keys(want, &settings);
     for (peer, keys) in &want.peers {
-        let alias = names.name(alias::spread((*peer).into()), *peer).into();
-        let way = Way {
-            id: RETURN,
+        let route_address = allocator
+            .allocate(ids::spread((*peer).into()), *peer)
+            .into();
+        let route = EncapRoute {
+            id: RETURN_ID,
             node: *peer,
         };
-        out.ways.insert(alias, way);
-        out.elements.insert(Element::Peer(*peer, alias));
+        out.routes.insert(route_address, route);
+        out.elements.insert(Element::Peer(*peer, route_address));
         let cookies = cookie::of_peer(want, &settings, *peer, keys);
         out.elements.extend(cookies);
     }
@@ -81,8 +86,8 @@ struct Lowering<'a> {
     want: &'a state::State,
     /// Tasks by service.
     tasks: BTreeMap<u64, Vec<(Key, &'a Backend)>>,
-    aliases: Names<Key>,
-    marks: Names<(Key, Port)>,
+    route_addresses: Allocator<Key>,
+    marks: Allocator<(Key, Port)>,
     out: Lowered,
 }
 
@@ -98,8 +103,8 @@ impl<'a> Lowering<'a> {
         Self {
             want,
             tasks,
-            aliases: alias::tasks(),
-            marks: alias::marks(),
+            route_addresses: ids::tasks(),
+            marks: ids::marks(),
             out: Lowered::default(),
         }
     }
@@ -108,7 +113,7 @@ impl<'a> Lowering<'a> {
         let table = self.want.tables.get(&(port, frontend.table));
         // Tables of hashes name a task many times.
         let ready: BTreeSet<Key> = table.into_iter().flatten().copied().collect();
-        let mut reals = BTreeMap::new();
+        let mut destinations = BTreeMap::new();
         let tasks = self.tasks.get(&frontend.service).cloned();
         for (task, backend) in tasks.into_iter().flatten() {
             let weight = u32::from(ready.contains(&task));
@@ -118,8 +123,10 @@ impl<'a> Lowering<'a> {
                 (self.elsewhere(port, task, backend), Method::Route)
             };
             // An address may have been given to a new task before the old one is forgotten.
-            let real: &mut Real = reals.entry(key).or_insert(Real { method, weight });
-            real.weight = real.weight.max(weight);
+            let destination: &mut Destination = destinations
+                .entry(key)
+                .or_insert(Destination { method, weight });
+            destination.weight = destination.weight.max(weight);
             if weight != 0 {
                 self.out.tasks.insert(key.0, task);
             } else {
@@ -137,62 +144,70 @@ impl<'a> Lowering<'a> {
             elements.insert(Element::Restricted(port));
         }
         if frontend.flags & DIRECT != 0 {
-            elements.insert(Element::Direct(port));
+            elements.insert(Element::DirectReturn(port));
         }
-        let setup = Setup {
+        let virtual_service = VirtualService {
             scheduler: scheduler(frontend.scheduler),
-            keep_s: seconds(frontend.affinity_ticks),
-            reals,
+            persistence_s: seconds(frontend.affinity_ticks),
+            destinations,
         };
         for address in &self.want.addresses {
-            elements.insert(Element::Claim(*address, port));
-            let server = Server::Address(*address, port);
-            self.out.state.servers.insert(server, setup.clone());
+            elements.insert(Element::Vip(*address, port));
+            let service = ServiceKey::Address(*address, port);
+            self.out
+                .state
+                .services
+                .insert(service, virtual_service.clone());
         }
     }
 
     /// A task of this node: also for what comes out of the tunnel for it.
-    fn here(&mut self, port: Port, frontend: &Frontend, task: Key, backend: &Backend) -> RealKey {
-        let real = (backend.address.get().into(), frontend.target.get());
+    fn here(
+        &mut self,
+        port: Port,
+        frontend: &Frontend,
+        task: Key,
+        backend: &Backend,
+    ) -> DestinationKey {
+        let destination = (backend.address.get().into(), frontend.target.get());
         // A port and a key are not more than 64 bits' worth of hash.
-        let hash =
-            task.0 ^ alias::spread(u32::from(port.number.get()) << 8 | u32::from(port.proto));
-        let mark = self.marks.name(hash, (task, port));
-        let tag = alias::tag(task);
+        let hash = task.0 ^ ids::spread(u32::from(port.number.get()) << 8 | u32::from(port.proto));
+        let mark = self.marks.allocate(hash, (task, port));
+        let tag = ids::tag(task);
         let target = Port::new(frontend.target, port.proto);
         let elements = &mut self.out.state.elements;
         elements.insert(if self.want.tracked.contains(&Key(frontend.service)) {
-            Element::TrackedAnswer(real.0, target)
+            Element::TrackedReply(destination.0, target)
         } else {
-            Element::Answer(real.0, target)
+            Element::LocalReply(destination.0, target)
         });
-        let same = Element::Tag(tag, port, 0)..=Element::Tag(tag, port, u32::MAX);
+        let same = Element::TunnelMark(tag, port, 0)..=Element::TunnelMark(tag, port, u32::MAX);
         if elements.range(same).next().is_none() {
-            elements.insert(Element::Tag(tag, port, mark));
-            let to_it = Real {
+            elements.insert(Element::TunnelMark(tag, port, mark));
+            let to_it = Destination {
                 method: Method::Nat,
                 weight: 1,
             };
-            let setup = Setup {
+            let virtual_service = VirtualService {
                 scheduler: Scheduler::RoundRobin,
-                keep_s: 0,
-                reals: BTreeMap::from([(real, to_it)]),
+                persistence_s: 0,
+                destinations: BTreeMap::from([(destination, to_it)]),
             };
-            let server = Server::Mark(mark);
-            self.out.state.servers.insert(server, setup);
+            let service = ServiceKey::Mark(mark);
+            self.out.state.services.insert(service, virtual_service);
         }
-        real
+        destination
     }
 
     /// A task of another node: its packets keep their port.
-    fn elsewhere(&mut self, port: Port, task: Key, backend: &Backend) -> RealKey {
-        let alias = self.aliases.name(task.0, task).into();
-        let way = Way {
-            id: alias::tag(task),
+    fn elsewhere(&mut self, port: Port, task: Key, backend: &Backend) -> DestinationKey {
+        let route_address = self.route_addresses.allocate(task.0, task).into();
+        let route = EncapRoute {
+            id: ids::tag(task),
             node: backend.address.get().into(),
         };
-        self.out.state.ways.insert(alias, way);
-        (alias, port.number.get())
+        self.out.state.routes.insert(route_address, route);
+        (route_address, port.number.get())
     }
 }
 

@@ -1,6 +1,9 @@
 //! One step of a plan of the IPVS path: data, not code. [`fmt::Display`] is the dry run.
 
-use super::state::{Element, Ground, Method, Real, RealKey, Scheduler, Server, State, Way};
+use super::state::{
+    Destination, DestinationKey, Element, EncapRoute, Method, NodeConfig, Scheduler, ServiceKey,
+    State,
+};
 use crate::token::TokenKeys;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,21 +13,21 @@ use std::net::Ipv4Addr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Create or replace devices and rules; elements stay.
-    Prepare(Ground),
+    Prepare(NodeConfig),
     /// Keep the keys of this node's cookies.
     PutKeys(TokenKeys),
-    /// Lead aliases into the tunnel.
-    PutWays(BTreeMap<Ipv4Addr, Way>),
-    /// No longer lead them there.
-    RemoveWays(Vec<Ipv4Addr>),
-    /// Add or change a virtual server.
-    PutServer(Server, Scheduler, u32),
-    /// Remove a virtual server, with its real servers.
-    RemoveServer(Server),
-    /// Make a real server, or change its weight.
-    PutReal(Server, RealKey, Real),
-    /// Remove a real server: what it had is over.
-    RemoveReal(Server, RealKey),
+    /// Add or replace encapsulating routes, by route address.
+    PutRoutes(BTreeMap<Ipv4Addr, EncapRoute>),
+    /// Remove the routes of these route addresses.
+    RemoveRoutes(Vec<Ipv4Addr>),
+    /// Add or change a virtual service.
+    PutService(ServiceKey, Scheduler, u32),
+    /// Remove a virtual service, with its destinations.
+    RemoveService(ServiceKey),
+    /// Make a destination, or change its weight.
+    PutDestination(ServiceKey, DestinationKey, Destination),
+    /// Remove a destination: what it had is over.
+    RemoveDestination(ServiceKey, DestinationKey),
     /// Change the rules' sets, all at once.
     Swap {
         /// What goes.
@@ -38,33 +41,38 @@ impl Op {
     /// What the step makes of a state, if it succeeds.
     pub fn apply_to(&self, state: &mut State) {
         match self.clone() {
-            Self::Prepare(ground) => state.ground = Some(ground),
+            Self::Prepare(node_config) => state.node_config = Some(node_config),
             Self::PutKeys(keys) => state.keys = Some(keys),
-            Self::PutWays(ways) => state.ways.extend(ways),
-            Self::RemoveWays(aliases) => {
-                for alias in aliases {
-                    state.ways.remove(&alias);
+            Self::PutRoutes(routes) => state.routes.extend(routes),
+            Self::RemoveRoutes(route_addresses) => {
+                for route_address in route_addresses {
+                    state.routes.remove(&route_address);
                 }
             }
-            Self::PutServer(server, scheduler, keep_s) => {
-                let setup = state.servers.entry(server).or_insert(super::Setup {
-                    scheduler,
-                    keep_s,
-                    reals: BTreeMap::new(),
-                });
-                (setup.scheduler, setup.keep_s) = (scheduler, keep_s);
+            Self::PutService(service, scheduler, persistence_s) => {
+                let virtual_service =
+                    state
+                        .services
+                        .entry(service)
+                        .or_insert(super::VirtualService {
+                            scheduler,
+                            persistence_s,
+                            destinations: BTreeMap::new(),
+                        });
+                (virtual_service.scheduler, virtual_service.persistence_s) =
+                    (scheduler, persistence_s);
             }
-            Self::RemoveServer(server) => {
-                state.servers.remove(&server);
+            Self::RemoveService(service) => {
+                state.services.remove(&service);
             }
-            Self::PutReal(server, key, real) => {
-                if let Some(setup) = state.servers.get_mut(&server) {
-                    setup.reals.insert(key, real);
+            Self::PutDestination(service, key, destination) => {
+                if let Some(virtual_service) = state.services.get_mut(&service) {
+                    virtual_service.destinations.insert(key, destination);
                 }
             }
-            Self::RemoveReal(server, key) => {
-                if let Some(setup) = state.servers.get_mut(&server) {
-                    setup.reals.remove(&key);
+            Self::RemoveDestination(service, key) => {
+                if let Some(virtual_service) = state.services.get_mut(&service) {
+                    virtual_service.destinations.remove(&key);
                 }
             }
             Self::Swap { remove, add } => {
@@ -80,37 +88,37 @@ impl Op {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Prepare(ground) => write!(
+            Self::Prepare(node_config) => write!(
                 f,
                 "make devices and rules: node {}, port {}, MTU {}",
-                ground.node, ground.port, ground.mtu
+                node_config.node, node_config.port, node_config.mtu
             ),
             Self::PutKeys(keys) => write!(f, "keep the keys of epoch {}", keys.epoch),
-            Self::PutWays(ways) => write!(f, "lead {} more aliases to other nodes", ways.len()),
-            Self::RemoveWays(aliases) => {
-                write!(f, "lead {} fewer aliases to other nodes", aliases.len())
+            Self::PutRoutes(routes) => write!(f, "add {} routes to other nodes", routes.len()),
+            Self::RemoveRoutes(route_addresses) => {
+                write!(f, "remove {} routes to other nodes", route_addresses.len())
             }
-            Self::PutServer(server, scheduler, keep_s) => {
-                write!(f, "make virtual server {server} {}", scheduler.as_str())?;
-                if *keep_s != 0 {
-                    write!(f, ", clients kept for {keep_s} s")?;
+            Self::PutService(service, scheduler, persistence_s) => {
+                write!(f, "make virtual service {service} {}", scheduler.as_str())?;
+                if *persistence_s != 0 {
+                    write!(f, ", clients kept for {persistence_s} s")?;
                 }
                 Ok(())
             }
-            Self::RemoveServer(server) => write!(f, "remove virtual server {server}"),
-            Self::PutReal(server, (address, port), real) => {
-                let method = match real.method {
+            Self::RemoveService(service) => write!(f, "remove virtual service {service}"),
+            Self::PutDestination(service, (address, port), destination) => {
+                let method = match destination.method {
                     Method::Nat => "here",
                     Method::Route => "on its node",
                 };
-                let weight = real.weight;
+                let weight = destination.weight;
                 write!(
                     f,
-                    "make real server {address}:{port} of {server}, {method}, weight {weight}"
+                    "make destination {address}:{port} of {service}, {method}, weight {weight}"
                 )
             }
-            Self::RemoveReal(server, (address, port)) => {
-                write!(f, "remove real server {address}:{port} of {server}")
+            Self::RemoveDestination(service, (address, port)) => {
+                write!(f, "remove destination {address}:{port} of {service}")
             }
             Self::Swap { remove, add } => {
                 write!(

@@ -1,11 +1,11 @@
 //! Operations from the observed state to the wanted one, in an order of which every prefix is consistent.
 //!
-//! Every prefix of a plan leaves the datapath consistent: nothing is claimed for a virtual server
-//! that is not there, and no real server is reached by a way that is not there. So: ways, servers,
-//! then elements; and the other way round when things go.
+//! Every prefix of a plan leaves the datapath consistent: no packet is steered to a virtual service
+//! that is not there, and no destination is reached by a route that is not there. So routes come
+//! first, then services, then elements; removals are in the reverse order.
 
 use super::op::Op;
-use super::state::{Element, State, Way};
+use super::state::{Element, EncapRoute, State};
 use crate::plan::Prune;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -14,50 +14,58 @@ use std::net::Ipv4Addr;
 #[must_use]
 pub fn plan(want: &State, have: &State, prune: Prune) -> Vec<Op> {
     let mut ops = Vec::new();
-    if let Some(ground) = want.ground.filter(|ground| have.ground != Some(*ground)) {
-        ops.push(Op::Prepare(ground));
+    if let Some(node_config) = want
+        .node_config
+        .filter(|node_config| have.node_config != Some(*node_config))
+    {
+        ops.push(Op::Prepare(node_config));
     }
     if let Some(keys) = want.keys.filter(|keys| have.keys != Some(*keys)) {
         ops.push(Op::PutKeys(keys));
     }
-    let ways: BTreeMap<Ipv4Addr, Way> = want
-        .ways
+    let routes: BTreeMap<Ipv4Addr, EncapRoute> = want
+        .routes
         .iter()
-        .filter(|(alias, way)| have.ways.get(alias) != Some(way))
-        .map(|(alias, way)| (*alias, *way))
+        .filter(|(route_address, route)| have.routes.get(route_address) != Some(route))
+        .map(|(route_address, route)| (*route_address, *route))
         .collect();
-    if !ways.is_empty() {
-        ops.push(Op::PutWays(ways));
+    if !routes.is_empty() {
+        ops.push(Op::PutRoutes(routes));
     }
-    put_servers(want, have, &mut ops);
+    put_services(want, have, &mut ops);
     swap(want, have, prune, &mut ops);
     if prune == Prune::Allowed {
-        remove_servers(want, have, &mut ops);
+        remove_services(want, have, &mut ops);
         let gone: Vec<Ipv4Addr> = have
-            .ways
+            .routes
             .keys()
-            .filter(|alias| !want.ways.contains_key(alias))
+            .filter(|route_address| !want.routes.contains_key(route_address))
             .copied()
             .collect();
         if !gone.is_empty() {
-            ops.push(Op::RemoveWays(gone));
+            ops.push(Op::RemoveRoutes(gone));
         }
     }
     ops
 }
 
-fn put_servers(want: &State, have: &State, ops: &mut Vec<Op>) {
-    for (server, setup) in &want.servers {
-        let known = have.servers.get(server);
+fn put_services(want: &State, have: &State, ops: &mut Vec<Op>) {
+    for (service, virtual_service) in &want.services {
+        let known = have.services.get(service);
         let same = known.is_some_and(|known| {
-            (known.scheduler, known.keep_s) == (setup.scheduler, setup.keep_s)
+            (known.scheduler, known.persistence_s)
+                == (virtual_service.scheduler, virtual_service.persistence_s)
         });
         if !same {
-            ops.push(Op::PutServer(*server, setup.scheduler, setup.keep_s));
+            ops.push(Op::PutService(
+                *service,
+                virtual_service.scheduler,
+                virtual_service.persistence_s,
+            ));
         }
-        for (key, real) in &setup.reals {
-            if known.and_then(|known| known.reals.get(key)) != Some(real) {
-                ops.push(Op::PutReal(*server, *key, *real));
+        for (key, destination) in &virtual_service.destinations {
+            if known.and_then(|known| known.destinations.get(key)) != Some(destination) {
+                ops.push(Op::PutDestination(*service, *key, *destination));
             }
         }
     }
@@ -78,15 +86,15 @@ fn swap(want: &State, have: &State, prune: Prune, ops: &mut Vec<Op>) {
     }
 }
 
-fn remove_servers(want: &State, have: &State, ops: &mut Vec<Op>) {
-    for (server, setup) in &have.servers {
-        let Some(wanted) = want.servers.get(server) else {
-            ops.push(Op::RemoveServer(*server));
+fn remove_services(want: &State, have: &State, ops: &mut Vec<Op>) {
+    for (service, virtual_service) in &have.services {
+        let Some(wanted) = want.services.get(service) else {
+            ops.push(Op::RemoveService(*service));
             continue;
         };
-        for key in setup.reals.keys() {
-            if !wanted.reals.contains_key(key) {
-                ops.push(Op::RemoveReal(*server, *key));
+        for key in virtual_service.destinations.keys() {
+            if !wanted.destinations.contains_key(key) {
+                ops.push(Op::RemoveDestination(*service, *key));
             }
         }
     }
@@ -104,7 +112,9 @@ impl Element {
             (Self::Peer(new, _), Self::Peer(old, _)) => new == old,
             (Self::CookieTo(new, _), Self::CookieTo(old, _))
             | (Self::CookieFrom(new, _), Self::CookieFrom(old, _)) => new == old,
-            (Self::Tag(tag, port, _), Self::Tag(old, at, _)) => (tag, port) == (old, at),
+            (Self::TunnelMark(tag, port, _), Self::TunnelMark(old, at, _)) => {
+                (tag, port) == (old, at)
+            }
             _ => false,
         }
     }

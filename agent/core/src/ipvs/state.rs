@@ -14,21 +14,21 @@ pub type Cookie = [u8; 3];
 /// All of swarmlb's objects in the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// What everything else stands on: devices and rules. None: not there, or not as it should be.
-    pub ground: Option<Ground>,
-    /// Where packets to an alias go.
-    pub ways: BTreeMap<Ipv4Addr, Way>,
-    /// Virtual servers.
-    pub servers: BTreeMap<Server, Setup>,
+    /// Parameters of the devices and rules; `None`: they are missing, or differ from what the parameters ask for.
+    pub node_config: Option<NodeConfig>,
+    /// Encapsulating routes to other nodes, by route address.
+    pub routes: BTreeMap<Ipv4Addr, EncapRoute>,
+    /// Virtual services.
+    pub services: BTreeMap<ServiceKey, VirtualService>,
     /// Elements of the rules' sets and maps.
     pub elements: BTreeSet<Element>,
     /// The keys of this node's cookies. No rule uses them: the next agent goes on with them.
     pub keys: Option<TokenKeys>,
 }
 
-/// What devices and rules are made of.
+/// Node-level parameters of the devices and rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ground {
+pub struct NodeConfig {
     /// This node's address towards other nodes.
     pub node: Ipv4Addr,
     /// UDP port of the tunnel.
@@ -39,39 +39,39 @@ pub struct Ground {
 
 /// A route into the tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Way {
-    /// The tunnel's number for it, 24 bits: [`super::RETURN`], or a task's tag.
+pub struct EncapRoute {
+    /// The tunnel's number for it, 24 bits: [`super::RETURN_ID`], or a task's tag.
     pub id: u32,
     /// The node at its end.
     pub node: Ipv4Addr,
 }
 
-/// A virtual server's name.
+/// Identifies a virtual service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Server {
+pub enum ServiceKey {
     /// A published port on an address of this node.
     Address(Ipv4Addr, Port),
     /// Packets out of the tunnel for one task of this node, by their mark.
     Mark(u32),
 }
 
-/// How a virtual server works, and for whom.
+/// Scheduler, persistence and destinations of a virtual service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setup {
-    /// Who is next.
+pub struct VirtualService {
+    /// Chooses the destination of a new connection.
     pub scheduler: Scheduler,
     /// Seconds that a client stays with its task after its last connection; 0: not at all.
-    pub keep_s: u32,
-    /// The real servers.
-    pub reals: BTreeMap<RealKey, Real>,
+    pub persistence_s: u32,
+    /// The destinations.
+    pub destinations: BTreeMap<DestinationKey, Destination>,
 }
 
-/// A real server's name within its virtual server: address and port.
-pub type RealKey = (Ipv4Addr, u16);
+/// Identifies a destination within its virtual service: address and port.
+pub type DestinationKey = (Ipv4Addr, u16);
 
-/// How a task is reached.
+/// How a virtual service reaches one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Real {
+pub struct Destination {
     /// How packets get there.
     pub method: Method,
     /// 1: new flows may go there; 0: only those that it has go on.
@@ -83,11 +83,11 @@ pub struct Real {
 pub enum Method {
     /// Rewritten, to a task on this node.
     Nat,
-    /// Unchanged, along a [`Way`].
+    /// Unchanged, along an [`EncapRoute`].
     Route,
 }
 
-/// Who is next: IPVS's own schedulers.
+/// IPVS's own schedulers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheduler {
     /// `rr`: one after the other.
@@ -105,45 +105,45 @@ pub enum Scheduler {
 pub enum Element {
     /// Containers on this bridge, by its index, call published ports.
     Bridge(u32),
-    /// A node whose tunnel packets are opened, and the alias by which replies get to it.
+    /// A node whose tunnel packets are opened, and the route address by which replies get to it.
     Peer(Ipv4Addr, Ipv4Addr),
     /// Tunnel packets of this node may bear this cookie, and none but its cookies.
     CookieFrom(Ipv4Addr, Cookie),
     /// Tunnel packets to this node bear this cookie.
     CookieTo(Ipv4Addr, Cookie),
     /// Tunnel packets with this number to this port get this mark.
-    Tag(u32, Port, u32),
+    TunnelMark(u32, Port, u32),
     /// Clients of a network may use a restricted port.
     Allowed(Port, Ipv4Net),
     /// A port that not everybody may use.
     Restricted(Port),
     /// Replies from this port don't go back through the tunnel.
-    Direct(Port),
+    DirectReturn(Port),
     /// Processes and containers of this node may call this port.
     Published(Port),
-    /// What a task on this node sends from here are answers, of no use to connection tracking.
-    Answer(Ipv4Addr, Port),
-    /// What a task on this node sends from here are answers, and connection tracking has to see them.
-    TrackedAnswer(Ipv4Addr, Port),
+    /// Packets from this address and port of a task on this node are replies; they skip connection tracking.
+    LocalReply(Ipv4Addr, Port),
+    /// Packets from this address and port of a task on this node are replies, and connection tracking has to see them.
+    TrackedReply(Ipv4Addr, Port),
     /// The task with this address is behind the port of a bridge with this index.
     Endpoint(Ipv4Addr, u32),
-    /// IPVS answers here, and nobody else.
-    Claim(Ipv4Addr, Port),
+    /// A published port on an address of this node: its packets are steered to IPVS.
+    Vip(Ipv4Addr, Port),
 }
 
 impl Element {
-    /// The virtual server without which the element would lead nowhere.
+    /// The virtual service without which the element would lead nowhere.
     #[must_use]
-    pub fn server(&self) -> Option<Server> {
+    pub fn service(&self) -> Option<ServiceKey> {
         match self {
-            Self::Claim(address, port) => Some(Server::Address(*address, *port)),
-            Self::Tag(_, _, mark) => Some(Server::Mark(*mark)),
+            Self::Vip(address, port) => Some(ServiceKey::Address(*address, *port)),
+            Self::TunnelMark(_, _, mark) => Some(ServiceKey::Mark(*mark)),
             _ => None,
         }
     }
 }
 
-impl fmt::Display for Server {
+impl fmt::Display for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address, port) => {
@@ -163,17 +163,19 @@ impl fmt::Display for Element {
             Self::Peer(node, _) => write!(f, "node {node}"),
             Self::CookieFrom(node, _) => write!(f, "cookie of node {node}"),
             Self::CookieTo(node, _) => write!(f, "cookie for node {node}"),
-            Self::Tag(tag, port, _) => write!(f, "tag {tag} of {}", port_name(port)),
+            Self::TunnelMark(tag, port, _) => write!(f, "tag {tag} of {}", port_name(port)),
             Self::Allowed(port, network) => write!(f, "{network} on {}", port_name(port)),
             Self::Restricted(port) => write!(f, "{} is restricted", port_name(port)),
-            Self::Direct(port) => write!(f, "{} answers directly", port_name(port)),
+            Self::DirectReturn(port) => write!(f, "{} answers directly", port_name(port)),
             Self::Published(port) => write!(f, "{} for callers here", port_name(port)),
-            Self::Answer(address, port) => write!(f, "answers of {address} {}", port_name(port)),
-            Self::TrackedAnswer(address, port) => {
+            Self::LocalReply(address, port) => {
+                write!(f, "answers of {address} {}", port_name(port))
+            }
+            Self::TrackedReply(address, port) => {
                 write!(f, "tracked answers of {address} {}", port_name(port))
             }
             Self::Endpoint(address, port) => write!(f, "task {address} behind device {port}"),
-            Self::Claim(address, port) => write!(f, "{address} {}", port_name(port)),
+            Self::Vip(address, port) => write!(f, "{address} {}", port_name(port)),
         }
     }
 }

@@ -19,7 +19,7 @@ pub struct Connection {
     /// What the client speaks to. For a mark that remembers a client, the mark is in place of
     /// the address.
     pub target: SocketAddr,
-    /// The real server.
+    /// The destination.
     pub dest: SocketAddr,
     /// As the kernel writes it: `ESTABLISHED`, `UDP`, `NONE` and so on.
     pub state: String,

@@ -1,4 +1,4 @@
-//! A real server: where a virtual server's connections go, and how they get there.
+//! A destination: where a virtual service's connections go, and how they get there.
 
 use super::id::{Family, address_bytes};
 use super::message::{Attribute, DEST, as_be16, as_u8, as_u16, as_u32, each};
@@ -37,7 +37,7 @@ impl TunnelKind {
     pub const GRE: Self = Self(2);
 }
 
-/// The tunnel to a real server.
+/// The tunnel to a destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tunnel {
     /// How packets are put into others.
@@ -48,7 +48,7 @@ pub struct Tunnel {
     pub flags: u16,
 }
 
-/// How a packet gets to a real server: `IP_VS_CONN_F_…`.
+/// How a packet gets to a destination: `IP_VS_CONN_F_…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// Destination address and port become the server's (NAT).
@@ -102,13 +102,13 @@ impl Display for Method {
     }
 }
 
-/// A real server of a virtual one, which it is told from others by its address and port. Its
+/// A destination of a virtual one, which it is told from others by its address and port. Its
 /// `Display` is what `ipvsadm -Ln` prints, but for the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Dest {
-    /// Of the family of the virtual server, but for tunnels.
+    /// Of the family of the virtual service, but for tunnels.
     pub address: IpAddr,
-    /// In the machine's byte order. 0 leaves the port as it is, if the virtual server has none.
+    /// In the machine's byte order. 0 leaves the port as it is, if the virtual service has none.
     pub port: u16,
     /// How packets get there.
     pub method: Method,
@@ -167,7 +167,7 @@ impl Dest {
     }
 
     /// A server as the kernel tells of it. Kernels that don't tell its family (before 3.18)
-    /// know only `family`, that of the virtual server. `None` if it can't be named here.
+    /// know only `family`, that of the virtual service. `None` if it can't be named here.
     pub(super) fn parse(
         family: Family,
         bytes: &[u8],
@@ -216,7 +216,7 @@ impl Display for Dest {
     }
 }
 
-/// What a real server does at the moment.
+/// What a destination does at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DestNow {
     /// Connections that are open.

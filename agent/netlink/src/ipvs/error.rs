@@ -30,7 +30,7 @@ pub enum Error {
 
 impl Error {
     /// What the kernel said, if it said no: `EEXIST` for a server that is there already, `ESRCH`
-    /// for a virtual server that is not, `ENOENT` for a real server that is not, or for a
+    /// for a virtual service that is not, `ENOENT` for a destination that is not, or for a
     /// scheduler that it doesn't have.
     #[must_use]
     pub fn refused(&self) -> Option<Errno> {
@@ -52,7 +52,7 @@ pub enum Step {
     Timeouts,
     /// Change them.
     SetTimeouts,
-    /// Which virtual servers are there?
+    /// Which virtual services are there?
     Services,
     /// Is this one there?
     Service(ServiceId),
@@ -62,7 +62,7 @@ pub enum Step {
     SetService(ServiceId),
     /// Remove one.
     DelService(ServiceId),
-    /// Which real servers does one have?
+    /// Which destinations does one have?
     Dests(ServiceId),
     /// Add one.
     AddDest(ServiceId, Dest),
@@ -80,15 +80,15 @@ impl Display for Step {
             Self::Info => f.write_str("ask for its version"),
             Self::Timeouts => f.write_str("ask for the timeouts"),
             Self::SetTimeouts => f.write_str("set the timeouts"),
-            Self::Services => f.write_str("list virtual servers"),
-            Self::Service(id) => write!(f, "ask for the virtual server {id}"),
-            Self::AddService(id) => write!(f, "add the virtual server {id}"),
-            Self::SetService(id) => write!(f, "change the virtual server {id}"),
-            Self::DelService(id) => write!(f, "remove the virtual server {id}"),
-            Self::Dests(id) => write!(f, "list the real servers of {id}"),
-            Self::AddDest(id, dest) => write!(f, "add the real server {dest} to {id}"),
-            Self::SetDest(id, dest) => write!(f, "change the real server {dest} of {id}"),
-            Self::DelDest(id, dest) => write!(f, "remove the real server {} of {id}", at(dest)),
+            Self::Services => f.write_str("list virtual services"),
+            Self::Service(id) => write!(f, "ask for the virtual service {id}"),
+            Self::AddService(id) => write!(f, "add the virtual service {id}"),
+            Self::SetService(id) => write!(f, "change the virtual service {id}"),
+            Self::DelService(id) => write!(f, "remove the virtual service {id}"),
+            Self::Dests(id) => write!(f, "list the destinations of {id}"),
+            Self::AddDest(id, dest) => write!(f, "add the destination {dest} to {id}"),
+            Self::SetDest(id, dest) => write!(f, "change the destination {dest} of {id}"),
+            Self::DelDest(id, dest) => write!(f, "remove the destination {} of {id}", at(dest)),
         }
     }
 }

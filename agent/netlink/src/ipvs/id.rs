@@ -1,4 +1,4 @@
-//! Identity of a virtual server: an address and a port of a protocol, or a firewall mark.
+//! Identity of a virtual service: an address and a port of a protocol, or a firewall mark.
 
 use super::message::{Attribute, SERVICE, as_be16, as_u16, as_u32};
 use std::fmt::{self, Display, Formatter};
@@ -95,7 +95,7 @@ impl Display for Protocol {
     }
 }
 
-/// What tells a virtual server from all others of its network namespace. Its `Display` is what
+/// What tells a virtual service from all others of its network namespace. Its `Display` is what
 /// `ipvsadm -Ln` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ServiceId {

@@ -1,4 +1,4 @@
-//! The list of virtual servers, which the kernel gets wrong while servers come and go.
+//! The list of virtual services, which the kernel gets wrong while servers come and go.
 //!
 //! It tells a long list in parts, and finds the next part by counting servers: those of all
 //! network namespaces. One that goes anywhere may hide another here, one that comes lets another
@@ -10,12 +10,12 @@ use super::{Error, Ipvs, Service, ServiceId, Stats, Step, several};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// So many virtual servers fit into the smallest first part, in which none is hidden.
+/// So many virtual services fit into the smallest first part, in which none is hidden.
 const ONE_PART: usize = 8;
 /// So often a longer list is asked for, as long as none was seen before.
 const FIRST_LISTINGS: usize = 4;
 
-/// The virtual servers that were there when last looked at.
+/// The virtual services that were there when last looked at.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     ids: BTreeSet<ServiceId>,
@@ -38,7 +38,7 @@ impl Seen {
 type Listed = BTreeMap<ServiceId, (Service, Stats)>;
 
 impl Ipvs {
-    /// All virtual servers, by their names. Those that [`ServiceId`] can't name (of an unknown
+    /// All virtual services, by their names. Those that [`ServiceId`] can't name (of an unknown
     /// family) are left out. While servers come and go in this network namespace or in others,
     /// one may be left out that was neither made nor listed before by this value.
     ///
@@ -65,20 +65,20 @@ impl Ipvs {
 
     /// What the kernel lists.
     fn listed(&mut self) -> Result<Listed, Error> {
-        let answer = self.list(Step::Services, Command::GetService, vec![])?;
+        let answer = self.dump(Step::Services, Command::GetService, vec![])?;
         let all = several(Step::Services, &answer, SERVICE, Service::parse)?;
         let all: Listed = all.into_iter().map(|one| (one.0.id, one)).collect();
         self.seen.ids.extend(all.keys().copied());
         Ok(all)
     }
 
-    /// One virtual server, if it is there.
+    /// One virtual service, if it is there.
     ///
     /// # Errors
     /// When the kernel refuses, or can't be understood.
     pub fn service(&mut self, id: &ServiceId) -> Result<Option<(Service, Stats)>, Error> {
         let step = Step::Service(*id);
-        match self.ask(step, Command::GetService, vec![id.attribute()]) {
+        match self.request(step, Command::GetService, vec![id.attribute()]) {
             Ok(answer) => Ok(several(step, &answer, SERVICE, Service::parse)?.pop()),
             Err(error) if error.refused() == Some(Errno::ESRCH) => Ok(None),
             Err(error) => Err(error),

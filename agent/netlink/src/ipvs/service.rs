@@ -1,4 +1,4 @@
-//! A virtual server: how it spreads connections.
+//! A virtual service: how it spreads connections.
 
 use super::id::{Family, ServiceId};
 use super::message::{Attribute, SERVICE, as_u32, each};
@@ -72,7 +72,7 @@ impl Display for Name {
 pub struct Flags(u32);
 
 impl Flags {
-    /// A client stays with its real server.
+    /// A client stays with its destination.
     pub const PERSISTENT: Self = Self(0x0001);
     /// Each datagram is its own connection (UDP).
     pub const ONE_PACKET: Self = Self(0x0004);
@@ -162,12 +162,12 @@ impl Netmask {
     }
 }
 
-/// A virtual server.
+/// A virtual service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The address, or the mark, that the virtual server answers.
+    /// The address, or the mark, that the virtual service answers.
     pub id: ServiceId,
-    /// What chooses real servers for new connections.
+    /// What chooses destinations for new connections.
     pub scheduler: Name,
     /// Options: persistent, hashed by port, one packet.
     pub flags: Flags,

@@ -1,4 +1,4 @@
-//! Counters of virtual servers and real servers.
+//! Counters of virtual services and destinations.
 
 use super::message::{as_u64, each};
 use netlink_packet_core::DecodeError;

@@ -142,7 +142,7 @@ fn virtual_servers_are_added_and_changed_as_by_ipvsadm() {
     assert_eq!(encoded(ours, &theirs.sent), theirs.sent);
 }
 
-/// `ipvsadm` names a virtual server by all of it, with a scheduler without a name. The kernel
+/// `ipvsadm` names a virtual service by all of it, with a scheduler without a name. The kernel
 /// reads what names it, and so that is all we send: it must be what theirs begins with.
 fn assert_named_alike(ours: &Attribute, theirs: &[u8], words: &str) {
     assert_eq!(ours.value(), &theirs[..ours.value().len()], "{words}");
@@ -161,7 +161,7 @@ fn virtual_servers_are_removed_by_what_names_them() {
     ] {
         let theirs = captured_with(&format!("ipvsadm -D {words}"), Command::DelService);
         let [(SERVICE, service)] = outermost(&theirs.sent)[..] else {
-            panic!("{words}: not one virtual server");
+            panic!("{words}: not one virtual service");
         };
         assert_named_alike(&id.attribute(), service, words);
     }
@@ -183,14 +183,14 @@ fn real_servers_are_added_and_changed_as_by_ipvsadm() {
     for (id, verb, command, words, dest) in added.chain([changed]) {
         let theirs = captured_with(&format!("ipvsadm -{verb} {words}"), command);
         let [(SERVICE, service), (DEST, all)] = outermost(&theirs.sent)[..] else {
-            panic!("{words}: not one virtual and one real server");
+            panic!("{words}: not one virtual and one destination");
         };
         assert_named_alike(&id.attribute(), service, words);
         assert_eq!(dest.attribute().value(), all, "{words}");
     }
 }
 
-/// What became of the first real server.
+/// What became of the first destination.
 fn drained() -> Dest {
     Dest {
         upper: 100,
@@ -215,14 +215,14 @@ fn real_servers_are_removed_by_what_names_them() {
     ] {
         let theirs = captured_with(&format!("ipvsadm -d {words}"), Command::DelDest);
         let [(SERVICE, service), (DEST, all)] = outermost(&theirs.sent)[..] else {
-            panic!("{words}: not one virtual and one real server");
+            panic!("{words}: not one virtual and one destination");
         };
         assert_named_alike(&id.attribute(), service, words);
         assert_named_alike(&gone.name(), all, words);
     }
 }
 
-/// The list of virtual servers, as the kernel told it.
+/// The list of virtual services, as the kernel told it.
 fn listed() -> Vec<(Service, Stats)> {
     let theirs = listing(&asked(Command::GetService, vec![]));
     several(Step::Services, &theirs, SERVICE, Service::parse).unwrap()

@@ -5,7 +5,7 @@
 use super::change::Change;
 use super::message::Message;
 use super::uapi::{NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END};
-use crate::socket::{self, Wire, packets};
+use crate::socket::{self, NetlinkSocket, packets};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
@@ -52,16 +52,16 @@ impl Error {
 /// # Errors
 /// When the kernel refuses one of them, or can't be talked to. If its answer is lost, the
 /// changes may have been made.
-pub fn apply(wire: &mut Wire, changes: &[Change]) -> Result<(), Error> {
+pub fn apply(socket: &mut NetlinkSocket, changes: &[Change]) -> Result<(), Error> {
     if changes.is_empty() {
         return Ok(());
     }
-    let batch = Batch::of(changes, || wire.number());
-    wire.make_room(batch.bytes.len())?;
-    wire.put(&batch.bytes)?;
+    let batch = Batch::of(changes, || socket.next_seq());
+    socket.make_room(batch.bytes.len())?;
+    socket.send(&batch.bytes)?;
     let mut refused = None;
     loop {
-        for packet in packets::<Message>(&wire.take()?)? {
+        for packet in packets::<Message>(&socket.recv()?)? {
             let NetlinkPayload::Error(answer) = packet.payload else {
                 continue;
             };

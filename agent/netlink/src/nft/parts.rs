@@ -108,7 +108,7 @@ pub struct Rule {
     /// Its chain. The rule comes behind those that are there.
     pub chain: &'static str,
     /// What it does.
-    pub steps: Vec<Expression>,
+    pub expressions: Vec<Expression>,
     /// Its name, which `nft list` shows as its comment: 127 bytes at most.
     pub comment: Option<&'static str>,
 }
@@ -161,8 +161,10 @@ fn place(hook: Hook, priority: i32) -> Attribute {
 impl Rule {
     pub(super) fn message(&self) -> Message {
         let family = self.table.family;
-        let steps = self.steps.iter();
-        let list = steps.map(|step| encode::expression(step, family)).collect();
+        let expressions = self.expressions.iter();
+        let list = expressions
+            .map(|step| encode::expression(step, family))
+            .collect();
         let mut attributes = vec![
             Attribute::text(NFTA_RULE_TABLE, self.table.name),
             Attribute::text(NFTA_RULE_CHAIN, self.chain),

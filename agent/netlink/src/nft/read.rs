@@ -8,7 +8,7 @@ use super::message::Message;
 use super::parts::{TableName, noted};
 use super::set::SetName;
 use super::uapi::*;
-use crate::socket::Wire;
+use crate::socket::NetlinkSocket;
 use nix::errno::Errno;
 use std::fmt;
 
@@ -30,10 +30,10 @@ pub struct RuleCount {
 ///
 /// # Errors
 /// When the kernel can't be asked.
-pub fn comment(wire: &mut Wire, table: TableName) -> Result<Option<String>, Error> {
+pub fn comment(socket: &mut NetlinkSocket, table: TableName) -> Result<Option<String>, Error> {
     let name = vec![Attribute::text(NFTA_TABLE_NAME, table.name)];
     let question = Message::new(NFT_MSG_GETTABLE, table.family.number(), name);
-    let told = one(wire, question, NFT_MSG_NEWTABLE)?;
+    let told = one(socket, question, NFT_MSG_NEWTABLE)?;
     Ok(told.map(|table| {
         let userdata = table.attributes().find(NFTA_TABLE_USERDATA);
         userdata.and_then(noted).unwrap_or_default()
@@ -47,13 +47,17 @@ pub fn comment(wire: &mut Wire, table: TableName) -> Result<Option<String>, Erro
 ///
 /// # Errors
 /// When the kernel can't be asked.
-pub fn devices(wire: &mut Wire, table: TableName, chain: &str) -> Result<Vec<String>, Error> {
+pub fn devices(
+    socket: &mut NetlinkSocket,
+    table: TableName,
+    chain: &str,
+) -> Result<Vec<String>, Error> {
     let name = vec![
         Attribute::text(NFTA_CHAIN_TABLE, table.name),
         Attribute::text(NFTA_CHAIN_NAME, chain),
     ];
     let question = Message::new(NFT_MSG_GETCHAIN, table.family.number(), name);
-    let told = one(wire, question, NFT_MSG_NEWCHAIN)?;
+    let told = one(socket, question, NFT_MSG_NEWCHAIN)?;
     let hook = told
         .as_ref()
         .and_then(|chain| chain.attributes().nested(NFTA_CHAIN_HOOK));
@@ -72,13 +76,13 @@ pub fn devices(wire: &mut Wire, table: TableName, chain: &str) -> Result<Vec<Str
 ///
 /// # Errors
 /// When the kernel can't be asked, or its tables change all the time.
-pub fn elements(wire: &mut Wire, set: SetName) -> Result<Option<Vec<Element>>, Error> {
+pub fn elements(socket: &mut NetlinkSocket, set: SetName) -> Result<Option<Vec<Element>>, Error> {
     let question = Message::new(
         NFT_MSG_GETSETELEM,
         set.table.family.number(),
         of(set).to_vec(),
     );
-    let told = match list(wire, &question, &set) {
+    let told = match list(socket, &question, &set) {
         Ok(told) => told,
         Err(error) if error.errno() == Some(Errno::ENOENT) => return Ok(None),
         Err(error) => return Err(error),
@@ -106,10 +110,10 @@ pub(super) fn listed(message: &Message) -> impl Iterator<Item = Element> {
 ///
 /// # Errors
 /// When the kernel can't be asked, or its tables change all the time.
-pub fn rules(wire: &mut Wire, table: TableName) -> Result<Vec<RuleCount>, Error> {
+pub fn rules(socket: &mut NetlinkSocket, table: TableName) -> Result<Vec<RuleCount>, Error> {
     let name = vec![Attribute::text(NFTA_RULE_TABLE, table.name)];
     let question = Message::new(NFT_MSG_GETRULE, table.family.number(), name);
-    let told = match list(wire, &question, &table) {
+    let told = match list(socket, &question, &table) {
         Err(error) if error.errno() == Some(Errno::ENOENT) => Vec::new(),
         other => other?,
     };
@@ -134,8 +138,8 @@ pub(super) fn rule(told: Attributes<'_>) -> Option<RuleCount> {
 }
 
 /// The answer of this kind to a question about one thing; none if it is not there.
-fn one(wire: &mut Wire, question: Message, kind: u16) -> Result<Option<Message>, Error> {
-    match wire.ask(question, 0) {
+fn one(socket: &mut NetlinkSocket, question: Message, kind: u16) -> Result<Option<Message>, Error> {
+    match socket.request(question, 0) {
         Ok(told) => Ok(told.into_iter().find(|message| message.is(kind))),
         Err(error) if error.refused() == Some(Errno::ENOENT) => Ok(None),
         Err(error) => Err(error.into()),
@@ -144,15 +148,15 @@ fn one(wire: &mut Wire, question: Message, kind: u16) -> Result<Option<Message>,
 
 /// All of a kind, as it was at one moment.
 fn list(
-    wire: &mut Wire,
+    socket: &mut NetlinkSocket,
     question: &Message,
     what: &impl fmt::Display,
 ) -> Result<Vec<Message>, Error> {
-    let mut before = generation(wire)?;
+    let mut before = generation(socket)?;
     for _ in 0..ATTEMPTS {
-        let told = wire.list(question.clone());
+        let told = socket.dump(question.clone());
         // Lists of elements come without a word about changes meanwhile.
-        let after = generation(wire)?;
+        let after = generation(socket)?;
         match told {
             Err(error) if error.refused() == Some(Errno::EINTR) => {}
             other if before == after => return Ok(other?),
@@ -180,9 +184,9 @@ impl Generation {
 ///
 /// # Errors
 /// When the kernel can't be asked.
-pub fn generation(wire: &mut Wire) -> Result<Option<Generation>, Error> {
+pub fn generation(socket: &mut NetlinkSocket) -> Result<Option<Generation>, Error> {
     let question = Message::new(NFT_MSG_GETGEN, NFPROTO_UNSPEC, Vec::new());
-    let told = one(wire, question, NFT_MSG_NEWGEN)?;
+    let told = one(socket, question, NFT_MSG_NEWGEN)?;
     let number = told.and_then(|told| told.attributes().u32(NFTA_GEN_ID));
     Ok(number.map(Generation))
 }

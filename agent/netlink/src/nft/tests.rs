@@ -1,6 +1,6 @@
 //! Messages against what `nft` 1.0.6 sends for the same (`strace -e sendmsg -xx nft -f …`).
 
-mod steps;
+mod expressions;
 
 use super::batch::encode as batch;
 use super::uapi::*;

@@ -1,6 +1,6 @@
 //! Many messages in one send, each with an answer of its own.
 
-use crate::socket::{Error, Wire};
+use crate::socket::{Error, NetlinkSocket};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
@@ -18,21 +18,21 @@ pub(super) type Step = (RouteNetlinkMessage, u16);
 /// Sends all, in their order; returns which of them, by their place, the kernel refused. A refusal does not
 /// stop those that follow. The messages of one send are carried out even if this process is killed meanwhile.
 pub(super) fn all(
-    wire: &mut Wire,
+    socket: &mut NetlinkSocket,
     steps: impl IntoIterator<Item = Step>,
 ) -> Result<Vec<(usize, Errno)>, Error> {
     let mut refused = Vec::new();
     let mut bytes = Vec::new();
     let mut waiting = BTreeMap::new();
     for (place, (message, flags)) in steps.into_iter().enumerate() {
-        let sequence = wire.number();
+        let sequence = socket.next_seq();
         append(&mut bytes, sequence, message, flags);
         waiting.insert(sequence, place);
         if waiting.len() == AT_ONCE {
-            flush(wire, &mut bytes, &mut waiting, &mut refused)?;
+            flush(socket, &mut bytes, &mut waiting, &mut refused)?;
         }
     }
-    flush(wire, &mut bytes, &mut waiting, &mut refused)?;
+    flush(socket, &mut bytes, &mut waiting, &mut refused)?;
     Ok(refused)
 }
 
@@ -51,7 +51,7 @@ fn append(bytes: &mut Vec<u8>, sequence: u32, message: RouteNetlinkMessage, flag
 }
 
 fn flush(
-    wire: &mut Wire,
+    socket: &mut NetlinkSocket,
     bytes: &mut Vec<u8>,
     waiting: &mut BTreeMap<u32, usize>,
     refused: &mut Vec<(usize, Errno)>,
@@ -59,10 +59,10 @@ fn flush(
     if waiting.is_empty() {
         return Ok(());
     }
-    wire.put(bytes)?;
+    socket.send(bytes)?;
     bytes.clear();
     while !waiting.is_empty() {
-        let answers = wire.take()?;
+        let answers = socket.recv()?;
         let mut rest = answers.as_slice();
         while !rest.is_empty() {
             let packet = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)

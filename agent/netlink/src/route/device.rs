@@ -1,8 +1,8 @@
 //! Devices: looked at, made, changed and deleted.
 
 use super::batch::{self, Step};
-use super::{Deed, Error, Link, Routes, Setting, ipv4};
-use crate::names::ALIAS;
+use super::{Error, Link, Operation, Routes, Setting, ipv4};
+use crate::ids::IFALIAS;
 use crate::socket;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -34,14 +34,17 @@ impl Routes {
     pub fn link(&mut self, name: &str) -> Result<Option<Link>, Error> {
         let mut question = LinkMessage::default();
         question.attributes = vec![LinkAttribute::IfName(name.to_owned())];
-        match self.wire.ask(RouteNetlinkMessage::GetLink(question), 0) {
+        match self
+            .socket
+            .request(RouteNetlinkMessage::GetLink(question), 0)
+        {
             Ok(told) => Ok(told.iter().find_map(read)),
             Err(socket::Error::Refused(Errno::ENODEV)) => Ok(None),
-            Err(source) => Err(failed(name, Deed::Read, source)),
+            Err(source) => Err(failed(name, Operation::Read, source)),
         }
     }
 
-    /// Makes a VXLAN-GPE tunnel in external mode on all addresses of the host, with our alias, and brings it up.
+    /// Makes a VXLAN-GPE tunnel in external mode on all addresses of the host, with our ifalias, and brings it up.
     /// `port` is its UDP port, `mtu` in bytes.
     ///
     /// # Errors
@@ -49,12 +52,15 @@ impl Routes {
     pub fn add_vxlan(&mut self, name: &str, port: u16, mtu: u32) -> Result<(), Error> {
         self.add(
             name,
-            vec![vxlan(name, port, mtu), alias(name, LinkFlags::empty())],
+            vec![
+                vxlan(name, port, mtu),
+                set_ifalias(name, LinkFlags::empty()),
+            ],
         )
     }
 
     /// Makes a pair of devices that need no ARP: both ends have the MAC address `mac`, `mtu` in bytes, and our
-    /// alias. Brings both up.
+    /// ifalias. Brings both up.
     ///
     /// # Errors
     /// `EEXIST` if there is a device of either name.
@@ -69,7 +75,7 @@ impl Routes {
             return Err(taken(peer));
         }
         // The end that is made first can't be up before it has the other.
-        let up = [name, peer].map(|end| alias(end, LinkFlags::Up));
+        let up = [name, peer].map(|end| set_ifalias(end, LinkFlags::Up));
         let steps = [veth(name, peer, mac, mtu)].into_iter().chain(up);
         self.add(name, steps.collect())
     }
@@ -107,21 +113,25 @@ impl Routes {
         let mut message = LinkMessage::default();
         message.header.index = index;
         self.tell(RouteNetlinkMessage::DelLink(message), 0)
-            .map_err(|source| failed(&format!("if{index}"), Deed::Deleted, source))
+            .map_err(|source| failed(&format!("if{index}"), Operation::Deleted, source))
     }
 
-    /// The kernel takes the alias only of a device that is there. Both messages go in one send, so that there
+    /// The kernel takes the ifalias only of a device that is there. Both messages go in one send, so that there
     /// is never a device of swarmlb's without it, even if this process ends between them. As the second would give a
-    /// stranger's device our alias, that there is none is seen first.
+    /// stranger's device our ifalias, that there is none is seen first.
     fn add(&mut self, name: &str, steps: Vec<Step>) -> Result<(), Error> {
         if self.link(name)?.is_some() {
             return Err(taken(name));
         }
-        let refused = batch::all(&mut self.wire, steps);
+        let refused = batch::all(&mut self.socket, steps);
         match refused.map(|refused| refused.first().copied()) {
             Ok(None) => Ok(()),
-            Ok(Some((_, errno))) => Err(failed(name, Deed::Added, socket::Error::Refused(errno))),
-            Err(source) => Err(failed(name, Deed::Added, source)),
+            Ok(Some((_, errno))) => Err(failed(
+                name,
+                Operation::Added,
+                socket::Error::Refused(errno),
+            )),
+            Err(source) => Err(failed(name, Operation::Added, source)),
         }
     }
 
@@ -137,7 +147,7 @@ impl Routes {
         message.header.change_mask = flags;
         message.attributes = attributes;
         self.tell(RouteNetlinkMessage::SetLink(message), 0)
-            .map_err(|source| failed(&format!("if{index}"), Deed::Changed, source))
+            .map_err(|source| failed(&format!("if{index}"), Operation::Changed, source))
     }
 
     pub(super) fn tell(
@@ -145,7 +155,7 @@ impl Routes {
         message: RouteNetlinkMessage,
         flags: u16,
     ) -> Result<(), socket::Error> {
-        self.wire.ask(message, flags).map(drop)
+        self.socket.request(message, flags).map(drop)
     }
 }
 
@@ -199,25 +209,29 @@ fn new(message: LinkMessage) -> Step {
     (RouteNetlinkMessage::NewLink(message), flags)
 }
 
-fn alias(name: &str, flags: LinkFlags) -> Step {
+fn set_ifalias(name: &str, flags: LinkFlags) -> Step {
     let mut message = LinkMessage::default();
     message.header.flags = flags;
     message.header.change_mask = flags;
     message.attributes = vec![
         LinkAttribute::IfName(name.to_owned()),
-        LinkAttribute::IfAlias(ALIAS.to_owned()),
+        LinkAttribute::IfAlias(IFALIAS.to_owned()),
     ];
     (RouteNetlinkMessage::SetLink(message), 0)
 }
 
 fn taken(name: &str) -> Error {
-    failed(name, Deed::Added, socket::Error::Refused(Errno::EEXIST))
+    failed(
+        name,
+        Operation::Added,
+        socket::Error::Refused(Errno::EEXIST),
+    )
 }
 
-fn failed(device: &str, deed: Deed, source: socket::Error) -> Error {
+fn failed(device: &str, operation: Operation, source: socket::Error) -> Error {
     Error::Device {
         device: device.to_owned(),
-        deed,
+        operation,
         source,
     }
 }

@@ -21,52 +21,52 @@ pub enum Error {
         source: socket::Error,
     },
     /// One device.
-    #[error("device {device} can't be {deed}")]
+    #[error("device {device} can't be {operation}")]
     Device {
         /// Its name, or `if` and its index.
         device: String,
         /// What was asked for.
-        deed: Deed,
+        operation: Operation,
         /// What happened.
         source: socket::Error,
     },
     /// One route.
-    #[error("route {route} can't be {deed}")]
+    #[error("route {route} can't be {operation}")]
     Route {
         /// The route.
         route: Route,
         /// What was asked for.
-        deed: Deed,
+        operation: Operation,
         /// What happened.
         source: socket::Error,
     },
     /// Some of many routes; the others are as asked.
-    #[error("{} of {of} routes can't be {deed}: {}", refused.len(), first(refused))]
+    #[error("{} of {of} routes can't be {operation}: {}", refused.len(), first(refused))]
     Routes {
         /// What was asked for.
-        deed: Deed,
+        operation: Operation,
         /// How many were asked for.
         of: usize,
         /// Those that the kernel refused, in the order in which they were asked for.
         refused: Vec<Refused>,
     },
     /// The socket failed amid many routes: some are as asked, some may not be.
-    #[error("{of} routes can't be {deed}")]
+    #[error("{of} routes can't be {operation}")]
     Broken {
         /// What was asked for.
-        deed: Deed,
+        operation: Operation,
         /// How many were asked for.
         of: usize,
         /// What happened.
         source: socket::Error,
     },
     /// One rule.
-    #[error("rule {rule} can't be {deed}")]
+    #[error("rule {rule} can't be {operation}")]
     Rule {
         /// The rule.
         rule: Rule,
         /// What was asked for.
-        deed: Deed,
+        operation: Operation,
         /// What happened.
         source: socket::Error,
     },
@@ -99,7 +99,7 @@ impl Error {
 
 /// What was to be done to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Operation {
     /// Look at it.
     Read,
     /// Make a new one.
@@ -112,7 +112,7 @@ pub enum Deed {
     Deleted,
 }
 
-impl fmt::Display for Deed {
+impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Read => "read",

@@ -1,6 +1,6 @@
 //! A route in the host's IPv4 tables (FIB) as a value.
 
-use crate::names::PROTOCOL;
+use crate::ids::PROTOCOL;
 use ipnet::Ipv4Net;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{

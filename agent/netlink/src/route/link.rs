@@ -25,7 +25,7 @@ pub struct Link {
     /// Its MAC address, if it has one of six bytes.
     pub mac: Option<[u8; 6]>,
     /// `IFLA_IFALIAS`: free text, of whoever made it.
-    pub alias: Option<String>,
+    pub ifalias: Option<String>,
     /// Its IPv4 settings; none if it has no IPv4.
     pub ipv4: BTreeMap<Setting, u32>,
 }
@@ -58,7 +58,7 @@ pub struct Vxlan {
 impl Link {
     /// What a message tells; nothing if it has no name or size.
     pub(super) fn read(message: &LinkMessage) -> Option<Self> {
-        let (mut name, mut mtu, mut mac, mut alias) = (None, None, None, None);
+        let (mut name, mut mtu, mut mac, mut ifalias) = (None, None, None, None);
         let (mut peer, mut elsewhere) = (None, false);
         let (mut ipv4, mut kind) = (BTreeMap::new(), Kind::Other(None));
         for attribute in &message.attributes {
@@ -66,7 +66,7 @@ impl Link {
                 LinkAttribute::IfName(text) => name = Some(text.clone()),
                 LinkAttribute::Mtu(bytes) => mtu = Some(*bytes),
                 LinkAttribute::Address(bytes) => mac = bytes.as_slice().try_into().ok(),
-                LinkAttribute::IfAlias(text) => alias = Some(text.clone()),
+                LinkAttribute::IfAlias(text) => ifalias = Some(text.clone()),
                 LinkAttribute::Link(index) => peer = Some(*index),
                 LinkAttribute::LinkNetNsId(_) => elsewhere = true,
                 LinkAttribute::LinkInfo(infos) => kind = Kind::read(infos),
@@ -85,7 +85,7 @@ impl Link {
             up: message.header.flags.contains(LinkFlags::Up),
             noarp: message.header.flags.contains(LinkFlags::Noarp),
             mac,
-            alias,
+            ifalias,
             ipv4,
         })
     }
@@ -141,8 +141,8 @@ impl fmt::Display for Link {
             f.write_str(" noarp")?;
         }
         write!(f, "{}", self.kind)?;
-        if let Some(alias) = &self.alias {
-            write!(f, " alias {alias}")?;
+        if let Some(ifalias) = &self.ifalias {
+            write!(f, " alias {ifalias}")?;
         }
         Ok(())
     }

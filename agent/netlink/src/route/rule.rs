@@ -1,7 +1,7 @@
 //! Our rules: which packets ask which table.
 
-use super::{Deed, Error, Routes};
-use crate::names::PROTOCOL;
+use super::{Error, Operation, Routes};
+use crate::ids::PROTOCOL;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::route::RouteProtocol;
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
@@ -155,7 +155,7 @@ impl Routes {
     pub fn add_rule(&mut self, rule: &Rule) -> Result<(), Error> {
         let message = RouteNetlinkMessage::NewRule(rule.message());
         self.tell(message, NLM_F_CREATE | NLM_F_EXCL)
-            .map_err(failed(rule, Deed::Added))
+            .map_err(failed(rule, Operation::Added))
     }
 
     /// Deletes a rule of swarmlb's.
@@ -164,11 +164,15 @@ impl Routes {
     /// `ENOENT` if there is none.
     pub fn delete_rule(&mut self, rule: &Rule) -> Result<(), Error> {
         self.tell(RouteNetlinkMessage::DelRule(rule.message()), 0)
-            .map_err(failed(rule, Deed::Deleted))
+            .map_err(failed(rule, Operation::Deleted))
     }
 }
 
-fn failed(rule: &Rule, deed: Deed) -> impl FnOnce(crate::socket::Error) -> Error {
+fn failed(rule: &Rule, operation: Operation) -> impl FnOnce(crate::socket::Error) -> Error {
     let rule = rule.clone();
-    move |source| Error::Rule { rule, deed, source }
+    move |source| Error::Rule {
+        rule,
+        operation,
+        source,
+    }
 }

@@ -1,7 +1,7 @@
 //! Our routes in the host's IPv4 tables: listed, put and deleted.
 
-use super::{Deed, Error, Refused, Route, Routes, batch};
-use crate::names::PROTOCOL;
+use super::{Error, Operation, Refused, Route, Routes, batch};
+use crate::ids::PROTOCOL;
 use crate::socket;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::route::{RouteMessage, RouteProtocol};
@@ -34,7 +34,7 @@ impl Routes {
     /// `EEXIST` if there is a route to the same network in that table, whoever made it.
     pub fn add_route(&mut self, route: &Route) -> Result<(), Error> {
         self.tell(new(route), NLM_F_CREATE | NLM_F_EXCL)
-            .map_err(failed(route, Deed::Added))
+            .map_err(failed(route, Operation::Added))
     }
 
     /// Puts a route in the place of that to the same network, if there is one, whoever made it.
@@ -43,7 +43,7 @@ impl Routes {
     /// When the kernel refuses.
     pub fn replace_route(&mut self, route: &Route) -> Result<(), Error> {
         self.tell(new(route), NLM_F_CREATE | NLM_F_REPLACE)
-            .map_err(failed(route, Deed::Put))
+            .map_err(failed(route, Operation::Put))
     }
 
     /// Deletes a route of swarmlb's. `None` matches any encapsulation, and metric 0 any metric.
@@ -52,7 +52,7 @@ impl Routes {
     /// `ESRCH` if there is none.
     pub fn delete_route(&mut self, route: &Route) -> Result<(), Error> {
         self.tell(RouteNetlinkMessage::DelRoute(route.message()), 0)
-            .map_err(failed(route, Deed::Deleted))
+            .map_err(failed(route, Operation::Deleted))
     }
 
     /// [`replace_route`](Self::replace_route) for many, with few system calls.
@@ -60,7 +60,7 @@ impl Routes {
     /// # Errors
     /// Names all that were refused; the others are there.
     pub fn replace_many(&mut self, routes: &[Route]) -> Result<(), Error> {
-        self.many(routes, Deed::Put, |route| {
+        self.many(routes, Operation::Put, |route| {
             (new(route), NLM_F_CREATE | NLM_F_REPLACE)
         })
     }
@@ -70,7 +70,7 @@ impl Routes {
     /// # Errors
     /// Names all that were refused; the others are gone.
     pub fn delete_many(&mut self, routes: &[Route]) -> Result<(), Error> {
-        self.many(routes, Deed::Deleted, |route| {
+        self.many(routes, Operation::Deleted, |route| {
             (RouteNetlinkMessage::DelRoute(route.message()), 0)
         })
     }
@@ -78,12 +78,17 @@ impl Routes {
     fn many(
         &mut self,
         routes: &[Route],
-        deed: Deed,
+        operation: Operation,
         step: impl Fn(&Route) -> batch::Step,
     ) -> Result<(), Error> {
         let of = routes.len();
-        let refused = batch::all(&mut self.wire, routes.iter().map(step))
-            .map_err(|source| Error::Broken { deed, of, source })?;
+        let refused = batch::all(&mut self.socket, routes.iter().map(step)).map_err(|source| {
+            Error::Broken {
+                operation,
+                of,
+                source,
+            }
+        })?;
         let refused: Vec<Refused> = refused
             .into_iter()
             .filter_map(|(place, errno)| {
@@ -94,7 +99,11 @@ impl Routes {
         if refused.is_empty() {
             Ok(())
         } else {
-            Err(Error::Routes { deed, of, refused })
+            Err(Error::Routes {
+                operation,
+                of,
+                refused,
+            })
         }
     }
 }
@@ -103,11 +112,11 @@ fn new(route: &Route) -> RouteNetlinkMessage {
     RouteNetlinkMessage::NewRoute(route.message())
 }
 
-fn failed(route: &Route, deed: Deed) -> impl FnOnce(socket::Error) -> Error {
+fn failed(route: &Route, operation: Operation) -> impl FnOnce(socket::Error) -> Error {
     let route = *route;
     move |source| Error::Route {
         route,
-        deed,
+        operation,
         source,
     }
 }

@@ -219,7 +219,7 @@ fn a_connection_is_listed_and_counted() {
         assert!((1..=900).contains(&one.expires), "{one:?}");
 
         let [(dest, now)] = ipvs.dests(&web()).unwrap()[..] else {
-            panic!("not one real server");
+            panic!("not one destination");
         };
         assert_eq!(dest.address, IpAddr::from([10, 9, 0, 1]));
         assert_eq!((now.active, now.inactive, now.persistent), (1, 0, 0));
@@ -233,7 +233,7 @@ fn a_connection_is_listed_and_counted() {
     });
 }
 
-/// What the one virtual server counted, once that is enough: the kernel adds it up now and then.
+/// What the one virtual service counted, once that is enough: the kernel adds it up now and then.
 fn counted(ipvs: &mut Ipvs, enough: impl Fn(&Stats) -> bool) -> Stats {
     let begin = Instant::now();
     loop {

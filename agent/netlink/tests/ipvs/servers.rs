@@ -35,7 +35,7 @@ pub(super) fn gue() -> Method {
     })
 }
 
-/// Virtual servers of every kind, with real servers of every kind.
+/// Virtual services of every kind, with destinations of every kind.
 pub(super) fn every_kind() -> Vec<(Service, Vec<Dest>)> {
     let ipip = Method::Tunnel(Tunnel::default());
     let rr = Name::ROUND_ROBIN;
@@ -109,7 +109,7 @@ pub(super) fn make(ipvs: &mut Ipvs, servers: &[(Service, Vec<Dest>)]) {
     }
 }
 
-/// What there is, by name; real servers as the kernel lists them.
+/// What there is, by name; destinations as the kernel lists them.
 pub(super) fn have(ipvs: &mut Ipvs) -> BTreeMap<ServiceId, (Service, Vec<Dest>)> {
     let services = ipvs.services().unwrap();
     let mut all = BTreeMap::new();

@@ -1,14 +1,14 @@
 //! The cookie of tunnel packets: what does not bear its sender's gets nowhere, and what does gets through the kernel's
 //! own VXLAN from one node to another.
 
-use crate::claim::{count, device, params, put};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::neighbour;
+use crate::ruleset::{count, device, params, put};
 use crate::tunnel::{CALLED, COOKIE, TAG, datagram, neighbour_node, peer, with_cookie};
 use etherparse::PacketBuilder;
-use lb_netlink::claim::*;
-use lb_netlink::socket::Wire;
-use lb_netlink::ways::{Ground, Tunnel};
+use lb_netlink::routes::{RouteHandle, Tunnel};
+use lb_netlink::ruleset::*;
+use lb_netlink::socket::NetlinkSocket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, sendto, socket};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -32,12 +32,12 @@ fn task() -> (UdpSocket, u16) {
 
 #[test]
 fn what_does_not_bear_its_senders_cookie_reaches_no_task() {
-    in_namespace("cookies of tunnel packets", |wire| {
+    in_namespace("cookies of tunnel packets", |socket| {
         let (task, port) = task();
-        let neighbour = neighbour_node(wire, udp(port));
+        let neighbour = neighbour_node(socket, udp(port));
         let next = [0x11, 0x22, 0x33];
         let others = [0x44, 0x55, 0x66];
-        let mut elements = Elements::read(wire).unwrap();
+        let mut elements = Elements::read(socket).unwrap();
         elements.cookies.extend([
             Cookie {
                 peer: Ipv4Addr::new(127, 0, 0, 5),
@@ -48,7 +48,7 @@ fn what_does_not_bear_its_senders_cookie_reaches_no_task() {
                 bits: others,
             },
         ]);
-        put(wire, &elements);
+        put(socket, &elements);
         let packet = datagram(CALLED, port);
         let mut buffer = [0; 4];
         let [a, b, c] = COOKIE;
@@ -65,7 +65,7 @@ fn what_does_not_bear_its_senders_cookie_reaches_no_task() {
             let packet = with_cookie(cookie, TAG, &packet);
             neighbour.send(&packet).unwrap();
             assert!(task.recv(&mut buffer).is_err(), "{cookie:x?}");
-            assert_eq!(count(wire, "bad token"), number as u64 + 1);
+            assert_eq!(count(socket, "bad token"), number as u64 + 1);
         }
         // Of both epochs.
         for good in [COOKIE, next] {
@@ -74,17 +74,17 @@ fn what_does_not_bear_its_senders_cookie_reaches_no_task() {
         }
         // Nor what ends before it.
         neighbour.send(&with_cookie(COOKIE, TAG, &[])[..7]).unwrap();
-        assert_eq!(count(wire, "bad token"), bad.len() as u64 + 1);
-        assert_eq!(count(wire, "stranger"), 0);
+        assert_eq!(count(socket, "bad token"), bad.len() as u64 + 1);
+        assert_eq!(count(socket, "stranger"), 0);
     });
 }
 
 /// What each of two nodes has: a tunnel, and the other one for a peer.
-fn node(wire: &mut Wire, node: Ipv4Addr, elements: &Elements) {
+fn node(socket: &mut NetlinkSocket, node: Ipv4Addr, elements: &Elements) {
     let tunnel = Tunnel::over(1500, params().tunnel_port);
-    Ground::open().unwrap().make_tunnel(&tunnel).unwrap();
+    RouteHandle::open().unwrap().make_tunnel(&tunnel).unwrap();
     let params = Params { node, ..params() };
-    lb_netlink::nft::apply(wire, &replace(&params, elements, Vec::new())).unwrap();
+    lb_netlink::nft::apply(socket, &replace(&params, elements, Vec::new())).unwrap();
 }
 
 const HERE: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 1);
@@ -92,7 +92,7 @@ const THERE: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 2);
 
 #[test]
 fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
-    in_namespace("the tunnel from node to node", |wire| {
+    in_namespace("the tunnel from node to node", |socket| {
         let (ready, waits) = channel();
         let there = neighbour("outside0", &["10.7.0.2/24"], "10.7.0.1", move || {
             let (task, port) = task();
@@ -104,8 +104,8 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
                 tags: [(tag, TUNNEL_MARKS | 0x0100_0001)].into(),
                 ..peer(HERE)
             };
-            let mut wire = Wire::open(NETLINK_NETFILTER).unwrap();
-            node(&mut wire, THERE, &elements);
+            let mut socket = NetlinkSocket::open(NETLINK_NETFILTER).unwrap();
+            node(&mut socket, THERE, &elements);
             let limit = Duration::from_secs(2);
             task.set_read_timeout(Some(limit)).unwrap();
             let mut buffer = [0; 2000];
@@ -114,7 +114,7 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
                 ready.send(port).unwrap();
                 heard.push(task.recv(&mut buffer).ok());
             }
-            (heard, counts(&mut wire).unwrap())
+            (heard, counts(&mut socket).unwrap())
         });
         let port = waits.recv().unwrap();
         let with = peer(THERE);
@@ -122,7 +122,7 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
         without.sent.clear();
         let mut wrong = with.clone();
         wrong.sent.insert(THERE, [1, 2, 3]);
-        node(wire, HERE, &with);
+        node(socket, HERE, &with);
         let called = Ipv4Addr::from(CALLED);
         let (to, id) = (called.to_string(), TAG.to_string());
         let route = [
@@ -148,7 +148,7 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
             if number > 0 {
                 waits.recv().unwrap();
             }
-            lb_netlink::nft::apply(wire, &elements.changes(&have)).unwrap();
+            lb_netlink::nft::apply(socket, &elements.changes(&have)).unwrap();
             have = elements.clone();
             go.send(()).unwrap();
         }
@@ -163,10 +163,10 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
 /// From a card that does not compute them, whose sum over all of the packet has to stay right, too.
 #[test]
 fn what_is_cleared_leaves_the_sum_of_the_packet_as_it_was() {
-    in_namespace("checksums of tunnel packets", |wire| {
+    in_namespace("checksums of tunnel packets", |socket| {
         device();
         run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
-        put(wire, &peer(THERE));
+        put(socket, &peer(THERE));
         let port = params().tunnel_port;
         let tunnel = UdpSocket::bind((params().node, port)).unwrap();
         let limit = Duration::from_secs(2);

@@ -1,10 +1,10 @@
 //! Containers that send under the address of another one, at ports of a bridge.
 
-use crate::claim::{count, device, put};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
-use lb_netlink::claim::*;
+use crate::ruleset::{count, device, put};
 use lb_netlink::nft;
+use lb_netlink::ruleset::*;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -23,7 +23,7 @@ enum Order {
 
 #[test]
 fn a_container_sends_nothing_under_the_address_of_a_task_behind_another_port() {
-    in_namespace("containers under others' addresses", |wire| {
+    in_namespace("containers under others' addresses", |socket| {
         device();
         let (order, orders) = channel();
         let (done, waits) = channel();
@@ -72,32 +72,32 @@ fn a_container_sends_nothing_under_the_address_of_a_task_behind_another_port() {
             ..Elements::default()
         };
         let lease = || lease(Duration::from_secs(60));
-        put(wire, &Elements::default());
-        nft::apply(wire, &lease()).unwrap();
+        put(socket, &Elements::default());
+        nft::apply(socket, &lease()).unwrap();
         assert!(arrives(TASK, 5000), "nothing is known of the task");
-        put(wire, &behind(index("port0")));
+        put(socket, &behind(index("port0")));
         assert!(arrives(TASK, 5000), "it is behind this port");
 
-        put(wire, &behind(index("port0") + 1));
+        put(socket, &behind(index("port0") + 1));
         assert!(!arrives(TASK, 300), "it is behind another port");
-        assert_eq!(count(wire, "spoofed"), 1, "the datagram");
+        assert_eq!(count(socket, "spoofed"), 1, "the datagram");
         assert!(arrives(ANOTHER, 5000), "its own address");
         order.send(Order::Forget).unwrap();
         waits.recv().unwrap();
         assert!(!arrives(TASK, 300));
-        assert!(count(wire, "spoofed") >= 2, "it asks for its neighbour");
+        assert!(count(socket, "spoofed") >= 2, "it asks for its neighbour");
         assert!(arrives(ANOTHER, 5000), "its own address asks, too");
 
         let over = nft::Change::Flush(LEASE_BRIDGE);
-        nft::apply(wire, &[over]).unwrap();
+        nft::apply(socket, &[over]).unwrap();
         assert!(arrives(TASK, 5000), "nobody knows any more who has it");
     });
 }
 
 #[test]
 fn whether_there_are_rules_for_bridges_is_tried_and_leaves_nothing() {
-    in_namespace("rules for bridges", |wire| {
-        probe(wire).unwrap();
+    in_namespace("rules for bridges", |socket| {
+        probe(socket).unwrap();
         assert_eq!(run("nft", &["list", "tables"]), "");
     });
 }

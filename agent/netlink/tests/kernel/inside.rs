@@ -1,10 +1,10 @@
 //! Containers that call published ports of their own node.
 
-use crate::claim::{count, device, put, tcp};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
-use lb_netlink::claim::*;
+use crate::ruleset::{count, device, put, tcp};
 use lb_netlink::nft;
+use lb_netlink::ruleset::*;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const PORT: u16 = 8080;
 
 #[test]
 fn who_may_not_call_may_not_from_a_container_of_the_node_either() {
-    in_namespace("restricted calls from inside", |wire| {
+    in_namespace("restricted calls from inside", |socket| {
         device();
         let at = SocketAddr::from((HOST, PORT));
         let (order, orders) = channel();
@@ -48,18 +48,18 @@ fn who_may_not_call_may_not_from_a_container_of_the_node_either() {
             restricted: ports.into(),
             ..Elements::default()
         };
-        put(wire, &elements);
-        nft::apply(wire, &lease(Duration::from_secs(60))).unwrap();
+        put(socket, &elements);
+        nft::apply(socket, &lease(Duration::from_secs(60))).unwrap();
         assert_eq!(arrive(), (false, false));
-        assert!(count(wire, "refused") >= 2);
+        assert!(count(socket, "refused") >= 2);
         let network = "10.9.0.0/24".parse().unwrap();
         let all = ports.map(|port| Allowed { port, network });
         elements.allowed = all.into();
-        put(wire, &elements);
+        put(socket, &elements);
         assert_eq!(arrive(), (true, true));
         elements.allowed.clear();
-        put(wire, &elements);
-        nft::apply(wire, &[nft::Change::Flush(LEASE)]).unwrap();
+        put(socket, &elements);
+        nft::apply(socket, &[nft::Change::Flush(LEASE)]).unwrap();
         assert_eq!(arrive(), (true, true), "without a lease it is the kernel's");
     });
 }

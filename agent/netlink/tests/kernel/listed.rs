@@ -1,7 +1,7 @@
-use crate::claim::{device, elements, params};
 use crate::namespace::{in_namespace, run};
-use lb_netlink::claim::replace;
+use crate::ruleset::{device, elements, params};
 use lb_netlink::nft;
+use lb_netlink::ruleset::replace;
 use lb_support::not_tested;
 use std::process::Command;
 
@@ -23,9 +23,9 @@ fn nft_lists_the_rules_that_are_meant() {
         not_tested(what, &format!("{} is here, not {VERSION}", version.trim()));
         return;
     }
-    in_namespace(what, |wire| {
+    in_namespace(what, |socket| {
         device();
-        nft::apply(wire, &replace(&params(), &elements(), Vec::new())).unwrap();
+        nft::apply(socket, &replace(&params(), &elements(), Vec::new())).unwrap();
         let listed =
             ["ip", "ip6", "bridge"].map(|family| run("nft", &["list", "table", family, "swarmlb"]));
         // It follows from the rules' bytes: what it is says nothing to a reader.

@@ -2,10 +2,6 @@
 
 // All of it is test code; the mark tells clippy so, also for what is outside of #[test].
 #[cfg(test)]
-mod alias;
-#[cfg(test)]
-mod claim;
-#[cfg(test)]
 mod cookie;
 #[cfg(test)]
 mod endpoint;
@@ -22,9 +18,13 @@ mod order;
 #[cfg(test)]
 mod outer;
 #[cfg(test)]
+mod port_remap;
+#[cfg(test)]
 mod returned;
 #[cfg(test)]
 mod room;
+#[cfg(test)]
+mod ruleset;
 #[cfg(test)]
 mod tables;
 #[cfg(test)]

@@ -1,20 +1,20 @@
 //! A network namespace per test.
 
-use lb_netlink::socket::Wire;
+use lb_netlink::socket::NetlinkSocket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::sched::{CloneFlags, unshare};
 use std::process::Command;
 
 /// Runs `test` on a thread with a namespace of its own, which goes with the thread. Its loopback
 /// is up. Without root there is no test, but in CI there must be.
-pub(crate) fn in_namespace(what: &str, test: impl FnOnce(&mut Wire) + Send + 'static) {
+pub(crate) fn in_namespace(what: &str, test: impl FnOnce(&mut NetlinkSocket) + Send + 'static) {
     if !lb_support::rooted(what) {
         return;
     }
     let thread = std::thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         run("ip", &["link", "set", "lo", "up"]);
-        test(&mut Wire::open(NETLINK_NETFILTER).unwrap());
+        test(&mut NetlinkSocket::open(NETLINK_NETFILTER).unwrap());
     });
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);

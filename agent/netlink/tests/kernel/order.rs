@@ -1,12 +1,12 @@
 //! What depends on which rule, or whose, comes first: behaviour, where the listing of `listed` has text.
 
-use crate::claim::{claimed, count, device, params, put, tcp};
 use crate::namespace::{in_namespace, nft, run};
 use crate::neighbour::{index, neighbour};
 use crate::returned::encap_to;
+use crate::ruleset::{count, device, params, put, served, tcp};
 use crate::tunnel::{CALLED, CLIENT, TAG, datagram, encapsulated, neighbour_node};
-use lb_netlink::claim::*;
 use lb_netlink::nft;
+use lb_netlink::ruleset::*;
 use nix::sys::socket::{getsockopt, sockopt::TcpMaxSeg};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn hears(socket: &UdpSocket) -> bool {
 
 #[test]
 fn datagrams_of_who_may_not_call_are_dropped_and_counted() {
-    in_namespace("restrictions of datagrams", |wire| {
+    in_namespace("restrictions of datagrams", |socket| {
         device();
         let (server, number) = socket(Ipv4Addr::LOCALHOST);
         let port = udp(number);
@@ -42,18 +42,18 @@ fn datagrams_of_who_may_not_call_are_dropped_and_counted() {
             port,
         };
         let mut elements = Elements {
-            claims: [service].into(),
+            vips: [service].into(),
             restricted: [port].into(),
             ..Elements::default()
         };
-        put(wire, &elements);
-        nft::apply(wire, &lease(Duration::from_secs(100))).unwrap();
+        put(socket, &elements);
+        nft::apply(socket, &lease(Duration::from_secs(100))).unwrap();
         let (client, _) = socket(Ipv4Addr::LOCALHOST);
         let call = || client.send_to(b"x", (Ipv4Addr::LOCALHOST, number)).unwrap();
         for times in 1..=2 {
             call();
             assert!(!hears(&server));
-            assert_eq!(count(wire, "refused"), times);
+            assert_eq!(count(socket, "refused"), times);
         }
         // The same number by TCP lets nobody in here.
         let network = "127.0.0.0/8".parse().unwrap();
@@ -63,11 +63,11 @@ fn datagrams_of_who_may_not_call_are_dropped_and_counted() {
             network,
         }]
         .into();
-        put(wire, &elements);
+        put(socket, &elements);
         call();
         assert!(!hears(&server));
         elements.allowed = [Allowed { port, network }].into();
-        put(wire, &elements);
+        put(socket, &elements);
         call();
         assert!(hears(&server));
     });
@@ -75,9 +75,9 @@ fn datagrams_of_who_may_not_call_are_dropped_and_counted() {
 
 #[test]
 fn a_connections_segments_fit_into_the_tunnel_whoever_its_task_will_be() {
-    in_namespace("the clamp", |wire| {
+    in_namespace("the clamp", |socket| {
         device();
-        let (listener, at, elements) = claimed();
+        let (listener, at, elements) = served();
         // Of what the server may send: the loopback device alone would let it send 64 kB.
         let mss = || {
             let client = TcpStream::connect_timeout(&at, SOON).unwrap();
@@ -86,8 +86,8 @@ fn a_connections_segments_fit_into_the_tunnel_whoever_its_task_will_be() {
             getsockopt(&served, TcpMaxSeg).unwrap()
         };
         assert!(mss() > 10_000, "without rules");
-        put(wire, &elements);
-        nft::apply(wire, &lease(Duration::from_secs(100))).unwrap();
+        put(socket, &elements);
+        nft::apply(socket, &lease(Duration::from_secs(100))).unwrap();
         // IPv4 and TCP have 40 bytes of headers, and options of TCP come off as well.
         let most = u32::from(params().tunnel_mtu) - 40;
         let mss = mss();
@@ -126,7 +126,7 @@ impl Container {
 
 #[test]
 fn a_containers_call_is_not_a_clients_before_it_has_come_back_as_the_nodes_own() {
-    in_namespace("calls of containers", |wire| {
+    in_namespace("calls of containers", |socket| {
         device();
         let container = Container::new();
         run("ip", &["address", "add", &format!("{IN}/32"), "dev", "lo"]);
@@ -136,7 +136,7 @@ fn a_containers_call_is_not_a_clients_before_it_has_come_back_as_the_nodes_own()
         server.set_read_timeout(Some(SOON)).unwrap();
         let port = udp(number);
         let mut elements = Elements {
-            claims: [Service {
+            vips: [Service {
                 address: params().node,
                 port,
             }]
@@ -144,12 +144,12 @@ fn a_containers_call_is_not_a_clients_before_it_has_come_back_as_the_nodes_own()
             published: [port].into(),
             ..Elements::default()
         };
-        put(wire, &elements);
-        nft::apply(wire, &lease(Duration::from_secs(100))).unwrap();
+        put(socket, &elements);
+        nft::apply(socket, &lease(Duration::from_secs(100))).unwrap();
         container.calls(number);
         assert!(hears(&server), "no bridge is known");
         elements.bridges = [index("inside0")].into();
-        put(wire, &elements);
+        put(socket, &elements);
         container.calls(number);
         assert!(!hears(&server));
         assert!(hears(&ours));
@@ -158,7 +158,7 @@ fn a_containers_call_is_not_a_clients_before_it_has_come_back_as_the_nodes_own()
 
 #[test]
 fn a_containers_call_for_a_published_port_is_ours_before_it_is_dockers() {
-    in_namespace("calls that Docker's rules lead elsewhere", |wire| {
+    in_namespace("calls that Docker's rules lead elsewhere", |socket| {
         device();
         let container = Container::new();
         run("ip", &["address", "add", &format!("{IN}/32"), "dev", "lo"]);
@@ -180,8 +180,8 @@ fn a_containers_call_for_a_published_port_is_ours_before_it_is_dockers() {
             bridges: [index("inside0")].into(),
             ..Elements::default()
         };
-        put(wire, &elements);
-        nft::apply(wire, &lease(Duration::from_secs(100))).unwrap();
+        put(socket, &elements);
+        nft::apply(socket, &lease(Duration::from_secs(100))).unwrap();
         // Tables of the same priority are in the order in which they were made.
         nft(&format!(
             "add table ip docker
@@ -196,10 +196,10 @@ fn a_containers_call_for_a_published_port_is_ours_before_it_is_dockers() {
 
 #[test]
 fn a_tasks_answer_goes_back_through_the_tunnel_as_what_ipvs_made_of_it() {
-    in_namespace("what IPVS rewrites", |wire| {
+    in_namespace("what IPVS rewrites", |socket| {
         run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
         let port = 5300;
-        let neighbour_here = neighbour_node(wire, udp(port));
+        let neighbour_here = neighbour_node(socket, udp(port));
         encap_to(Ipv4Addr::new(10, 7, 0, 2));
         let node = neighbour("outside0", &["10.7.0.2/24"], "10.7.0.1", || {
             let socket = UdpSocket::bind(("10.7.0.2", params().tunnel_port)).unwrap();
@@ -221,14 +221,14 @@ fn a_tasks_answer_goes_back_through_the_tunnel_as_what_ipvs_made_of_it() {
                 done.send(()).unwrap();
             }
         });
-        let mut elements = Elements::read(wire).unwrap();
+        let mut elements = Elements::read(socket).unwrap();
         elements.bridges = [index("inside0")].into();
         elements.answers = [Service {
             address: Ipv4Addr::new(172, 18, 0, 3),
             port: udp(port),
         }]
         .into();
-        put(wire, &elements);
+        put(socket, &elements);
         // What IPVS does, where it does it: `ip_vs_reply4` is at priority 100.
         let [a, b, c, d] = CALLED;
         if !nft(&format!(
@@ -243,7 +243,7 @@ fn a_tasks_answer_goes_back_through_the_tunnel_as_what_ipvs_made_of_it() {
             .unwrap();
         tell.send(()).unwrap();
         sent.recv().unwrap();
-        assert_eq!(count(wire, "sent back"), 1);
+        assert_eq!(count(socket, "sent back"), 1);
         let back = node.join().unwrap();
         assert_eq!(back[20..24], CALLED, "as whom the client called");
     });

@@ -1,11 +1,11 @@
 //! Tunnel packets as they are on the wire: nobody but the tunnel's own device sends any to another node, and none
 //! comes in by a way that no node has.
 
-use crate::claim::{count, device, params, put};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
+use crate::ruleset::{count, device, params, put};
 use crate::tunnel::{encapsulated, peer};
-use lb_netlink::claim::Elements;
+use lb_netlink::ruleset::Elements;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,7 +15,7 @@ use std::time::Duration;
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 8, 0, 2);
 
 /// What arrives there within a moment.
-fn heard(socket: &UdpSocket) -> Option<SocketAddr> {
+fn changed(socket: &UdpSocket) -> Option<SocketAddr> {
     socket
         .set_read_timeout(Some(Duration::from_millis(500)))
         .unwrap();
@@ -25,42 +25,46 @@ fn heard(socket: &UdpSocket) -> Option<SocketAddr> {
 
 #[test]
 fn what_a_process_sends_to_another_nodes_tunnel_never_leaves() {
-    in_namespace("forged by a process", |wire| {
+    in_namespace("forged by a process", |socket| {
         device();
         let peer = Ipv4Addr::new(127, 0, 0, 5);
-        put(wire, &crate::tunnel::peer(peer));
+        put(socket, &crate::tunnel::peer(peer));
         let port = params().tunnel_port;
         let tunnel = UdpSocket::bind((peer, port)).unwrap();
         let other = UdpSocket::bind((peer, port + 1)).unwrap();
         let process = UdpSocket::bind("127.0.0.1:0").unwrap();
         let refused = process.send_to(b"x", (peer, port)).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
-        assert_eq!(heard(&tunnel), None);
-        assert_eq!(count(wire, "forged"), 1);
+        assert_eq!(changed(&tunnel), None);
+        assert_eq!(count(socket, "forged"), 1);
         // Nothing else is kept from it, nor from that port elsewhere.
         process.send_to(b"x", (peer, port + 1)).unwrap();
-        assert!(heard(&other).is_some());
+        assert!(changed(&other).is_some());
         process.send_to(b"x", ("127.0.0.6", port)).unwrap();
-        assert_eq!(count(wire, "forged"), 1);
+        assert_eq!(count(socket, "forged"), 1);
     });
 }
 
 #[test]
-fn nobody_sends_into_the_tunnel_by_an_alias() {
-    in_namespace("packets to aliases", |wire| {
+fn nobody_sends_into_the_tunnel_by_a_route_address() {
+    in_namespace("packets to route addresses", |socket| {
         device();
         run("ip", &["link", "set", "lo", "mtu", "1500"]);
         // Somewhere they would go.
         run("ip", &["route", "add", "240.0.0.0/4", "dev", "lo"]);
-        put(wire, &Elements::default());
+        put(socket, &Elements::default());
         let process = UdpSocket::bind("0.0.0.0:0").unwrap();
-        for (number, alias) in ["248.0.0.1:8080", "251.255.0.1:53", "241.0.0.2:8080"]
+        for (number, route_address) in ["248.0.0.1:8080", "251.255.0.1:53", "241.0.0.2:8080"]
             .into_iter()
             .enumerate()
         {
-            let refused = process.send_to(b"x", alias).unwrap_err();
-            assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{alias}");
-            assert_eq!(count(wire, "forged"), number as u64 + 1);
+            let refused = process.send_to(b"x", route_address).unwrap_err();
+            assert_eq!(
+                refused.kind(),
+                ErrorKind::PermissionDenied,
+                "{route_address}"
+            );
+            assert_eq!(count(socket, "forged"), number as u64 + 1);
         }
     });
 }
@@ -76,7 +80,7 @@ fn sends(from: &'static str, told: Receiver<SocketAddr>, sent: &Sender<()>) {
 
 #[test]
 fn what_a_container_sends_to_another_nodes_tunnel_never_leaves() {
-    in_namespace("forged by a container", |wire| {
+    in_namespace("forged by a container", |socket| {
         device();
         run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
         let (told, who) = channel();
@@ -90,7 +94,7 @@ fn what_a_container_sends_to_another_nodes_tunnel_never_leaves() {
             let sockets = [port, port + 1].map(|port| UdpSocket::bind((PEER, port)).unwrap());
             tell.send(None).unwrap();
             for socket in sockets {
-                tell.send(Some(heard(&socket).is_some())).unwrap();
+                tell.send(Some(changed(&socket).is_some())).unwrap();
             }
         });
         assert_eq!(heard_there.recv().unwrap(), None);
@@ -99,10 +103,10 @@ fn what_a_container_sends_to_another_nodes_tunnel_never_leaves() {
                 bridges: bridges.into_iter().collect(),
                 ..peer(PEER)
             };
-            put(wire, &elements);
+            put(socket, &elements);
             told.send((PEER, port).into()).unwrap();
             done.recv().unwrap();
-            assert_eq!(count(wire, "forged"), 1);
+            assert_eq!(count(socket, "forged"), 1);
         }
         told.send((PEER, port + 1).into()).unwrap();
         drop(told);
@@ -115,7 +119,7 @@ fn what_a_container_sends_to_another_nodes_tunnel_never_leaves() {
 
 #[test]
 fn a_container_with_a_nodes_address_is_a_stranger() {
-    in_namespace("a node's address in a container", |wire| {
+    in_namespace("a node's address in a container", |socket| {
         device();
         let node = params().node;
         run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
@@ -136,14 +140,14 @@ fn a_container_with_a_nodes_address_is_a_stranger() {
             }));
             to_senders.push((told, done));
         }
-        put(wire, &peer(PEER));
+        put(socket, &peer(PEER));
         let port = params().tunnel_port;
         let tunnel = UdpSocket::bind((node, port)).unwrap();
         let mut heard_of = Vec::new();
         for (told, done) in &to_senders {
             told.send((node, port).into()).unwrap();
             done.recv().unwrap();
-            heard_of.push((heard(&tunnel).is_some(), count(wire, "stranger")));
+            heard_of.push((changed(&tunnel).is_some(), count(socket, "stranger")));
         }
         assert_eq!(heard_of, [(false, 1), (true, 1)]);
         drop(to_senders);

@@ -1,14 +1,14 @@
 //! What comes out of the tunnel as a reply: it goes on only if its client asked for it here. And what goes back
 //! into the tunnel.
 
-use crate::claim::{count, params, put};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
+use crate::ruleset::{count, params, put};
 use crate::tunnel::{CALLED, CLIENT, COOKIE, TAG, datagram, encapsulated, neighbour_node};
 use etherparse::PacketBuilder;
-use lb_netlink::claim::*;
 use lb_netlink::nft;
-use lb_netlink::ways::{Encap, Ground};
+use lb_netlink::routes::{Encap, RouteHandle};
+use lb_netlink::ruleset::*;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -37,20 +37,20 @@ fn segment(from: ([u8; 4], u16), to: ([u8; 4], u16)) -> Vec<u8> {
 
 #[test]
 fn only_answers_to_flows_that_came_in_here_go_out_in_this_nodes_name() {
-    in_namespace("replies nobody asked for", |wire| {
+    in_namespace("replies nobody asked for", |socket| {
         run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
         let here = params().node.octets();
         let port = 5300;
-        let neighbour_here = neighbour_node(wire, udp(port));
-        let mut elements = Elements::read(wire).unwrap();
-        elements.claims = [udp(port), crate::claim::tcp(port)]
+        let neighbour_here = neighbour_node(socket, udp(port));
+        let mut elements = Elements::read(socket).unwrap();
+        elements.vips = [udp(port), crate::ruleset::tcp(port)]
             .map(|port| Service {
                 address: params().node,
                 port,
             })
             .into();
-        put(wire, &elements);
-        nft::apply(wire, &lease(Duration::from_secs(60))).unwrap();
+        put(socket, &elements);
+        nft::apply(socket, &lease(Duration::from_secs(60))).unwrap();
         let (go, asks) = channel::<()>();
         let (asked, waits) = channel();
         let client = neighbour("outside0", &["10.8.0.2/24"], "10.8.0.1", move || {
@@ -89,7 +89,7 @@ fn only_answers_to_flows_that_came_in_here_go_out_in_this_nodes_name() {
         for packet in never.iter().chain([&good]) {
             unasked += 1;
             neighbour_here.send(packet).unwrap();
-            let counted = (count(wire, "unasked"), count(wire, "returned"));
+            let counted = (count(socket, "unasked"), count(socket, "returned"));
             assert_eq!(counted, (unasked, 0), "{packet:02x?}");
         }
         go.send(()).unwrap();
@@ -97,11 +97,11 @@ fn only_answers_to_flows_that_came_in_here_go_out_in_this_nodes_name() {
         for packet in &never {
             unasked += 1;
             neighbour_here.send(packet).unwrap();
-            let counted = (count(wire, "unasked"), count(wire, "returned"));
+            let counted = (count(socket, "unasked"), count(socket, "returned"));
             assert_eq!(counted, (unasked, 0), "{packet:02x?}");
         }
         neighbour_here.send(&good).unwrap();
-        assert_eq!(count(wire, "returned"), 1);
+        assert_eq!(count(socket, "returned"), 1);
         let (said, from) = client.join().unwrap();
         assert_eq!(
             (&said[..], from),
@@ -112,27 +112,27 @@ fn only_answers_to_flows_that_came_in_here_go_out_in_this_nodes_name() {
 
 /// Has the tunnel lead what goes back to the neighbour of [`neighbour_node`] to the node at this address.
 pub(crate) fn encap_to(node: Ipv4Addr) -> Encap {
-    let alias = Ipv4Addr::new(241, 0, 0, 5);
-    let way = Encap {
+    let route_address = Ipv4Addr::new(241, 0, 0, 5);
+    let encap = Encap {
         id: RETURN_ID,
         to: node,
     };
-    let mut ground = Ground::open().unwrap();
-    ground.put_encaps(&[(alias, way)].into()).unwrap();
-    way
+    let mut handle = RouteHandle::open().unwrap();
+    handle.put_encaps(&[(route_address, encap)].into()).unwrap();
+    encap
 }
 
 /// A container that has an address which a tunnel packet named, and what becomes of what it sends.
 #[test]
 fn tunnel_packets_lead_replies_of_tasks_back_and_nothing_else() {
-    in_namespace("what tunnel packets teach", |wire| {
+    in_namespace("what tunnel packets teach", |socket| {
         run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
         let port = 5300;
-        let neighbour_here = neighbour_node(wire, udp(port));
-        let way = encap_to(Ipv4Addr::new(10, 7, 0, 2));
+        let neighbour_here = neighbour_node(socket, udp(port));
+        let encap = encap_to(Ipv4Addr::new(10, 7, 0, 2));
         let (ready, waits) = channel();
         let node = neighbour("outside0", &["10.7.0.2/24"], "10.7.0.1", move || {
-            let socket = UdpSocket::bind((way.to, params().tunnel_port)).unwrap();
+            let socket = UdpSocket::bind((encap.to, params().tunnel_port)).unwrap();
             socket
                 .set_read_timeout(Some(Duration::from_secs(5)))
                 .unwrap();
@@ -159,15 +159,15 @@ fn tunnel_packets_lead_replies_of_tasks_back_and_nothing_else() {
                 }
             },
         );
-        let mut elements = Elements::read(wire).unwrap();
+        let mut elements = Elements::read(socket).unwrap();
         elements.bridges = [index("inside0")].into();
         elements.answers = [Service {
             address: CALLED.into(),
             port: udp(port),
         }]
         .into();
-        elements.sent.insert(way.to, COOKIE);
-        put(wire, &elements);
+        elements.sent.insert(encap.to, COOKIE);
+        put(socket, &elements);
         let says = |from, address| {
             send.send((from, address)).unwrap();
             done.recv().unwrap();
@@ -181,15 +181,15 @@ fn tunnel_packets_lead_replies_of_tasks_back_and_nothing_else() {
             .unwrap();
         says(80, [172, 18, 0, 3]);
         says(port, [172, 18, 0, 3]);
-        assert_eq!(count(wire, "sent back"), 0);
+        assert_eq!(count(socket, "sent back"), 0);
         // A task, but nobody asked; then somebody does, by this neighbour.
         says(port, CALLED);
-        assert_eq!(count(wire, "sent back"), 0);
+        assert_eq!(count(socket, "sent back"), 0);
         neighbour_here
             .send(&encapsulated(TAG, &datagram(CALLED, port)))
             .unwrap();
         says(port, CALLED);
-        assert_eq!(count(wire, "sent back"), 1);
+        assert_eq!(count(socket, "sent back"), 1);
         let back = node.join().unwrap();
         let builder = PacketBuilder::ipv4(CALLED, CLIENT, 63).udp(port, CLIENTS_PORT);
         let mut packet = Vec::new();
@@ -200,10 +200,10 @@ fn tunnel_packets_lead_replies_of_tasks_back_and_nothing_else() {
             (bytes.len(), bytes[..8].to_vec(), bytes[20..34].to_vec())
         });
         assert_eq!(got, expected);
-        assert_eq!(count(wire, "forged"), 0);
+        assert_eq!(count(socket, "forged"), 0);
         // Another port of the same address is none of the task's.
         says(port + 1, CALLED);
-        assert_eq!(count(wire, "sent back"), 1);
+        assert_eq!(count(socket, "sent back"), 1);
         drop(send);
         container.join().unwrap();
     });

@@ -1,20 +1,20 @@
 //! Where sets are full, and what fills them.
 
-use crate::alias::{CALLED, PORTS, call, serve};
-use crate::claim::{count, device, params, tcp};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
-use lb_netlink::claim::*;
+use crate::port_remap::{CALLED, PORTS, call, serve};
+use crate::ruleset::{count, device, params, tcp};
 use lb_netlink::nft::{self, SetName};
-use lb_netlink::socket::Wire;
+use lb_netlink::ruleset::*;
+use lb_netlink::socket::NetlinkSocket;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 /// The longest time that an element of a set still lasts, and how many there are.
-fn lasts(wire: &mut Wire, name: &'static str) -> (Duration, usize) {
+fn lasts(socket: &mut NetlinkSocket, name: &'static str) -> (Duration, usize) {
     let table = TABLE;
-    let elements = nft::elements(wire, SetName { table, name }).unwrap();
+    let elements = nft::elements(socket, SetName { table, name }).unwrap();
     let left = elements.iter().flatten().filter_map(|element| element.left);
     let all: Vec<Duration> = left.collect();
     (all.iter().max().copied().unwrap_or_default(), all.len())
@@ -22,7 +22,7 @@ fn lasts(wire: &mut Wire, name: &'static str) -> (Duration, usize) {
 
 #[test]
 fn where_there_is_no_room_for_more_clients_keep_their_own_port() {
-    in_namespace("full sets", |wire| {
+    in_namespace("full sets", |socket| {
         device();
         run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
         let (ready, waits) = channel();
@@ -33,7 +33,7 @@ fn where_there_is_no_room_for_more_clients_keep_their_own_port() {
             port: tcp(port),
         });
         let elements = Elements {
-            claims: services.into(),
+            vips: services.into(),
             answers: services.into(),
             bridges: [index("inside0")].into(),
             ..Elements::default()
@@ -42,9 +42,9 @@ fn where_there_is_no_room_for_more_clients_keep_their_own_port() {
             connections: 3,
             ..params()
         };
-        let kept = volatile(wire).unwrap();
-        nft::apply(wire, &replace(&params, &elements, kept)).unwrap();
-        nft::apply(wire, &lease(Duration::from_secs(60))).unwrap();
+        let kept = volatile(socket).unwrap();
+        nft::apply(socket, &replace(&params, &elements, kept)).unwrap();
+        nft::apply(socket, &lease(Duration::from_secs(60))).unwrap();
         let client = neighbour("outside0", &["10.8.0.2/24"], "10.8.0.1", move || {
             call(&waits, &PORTS[..1]);
         });
@@ -56,25 +56,25 @@ fn where_there_is_no_room_for_more_clients_keep_their_own_port() {
         ports.dedup();
         // Some were told apart while there was room.
         assert!((2..=4).contains(&ports.len()), "{seen:?}");
-        assert!(count(wire, "no room") > 0);
+        assert!(count(socket, "no room") > 0);
     });
 }
 
 #[test]
 fn what_only_opens_a_connection_is_soon_forgotten() {
-    in_namespace("SYNs and nothing else", |wire| {
+    in_namespace("SYNs and nothing else", |socket| {
         const SOON: Duration = Duration::from_secs(10);
         device();
         run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
         let port = tcp(8080);
         let address = params().node;
         let elements = Elements {
-            claims: [Service { address, port }].into(),
+            vips: [Service { address, port }].into(),
             ..Elements::default()
         };
         run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
-        crate::claim::put(wire, &elements);
-        nft::apply(wire, &lease(Duration::from_secs(60))).unwrap();
+        crate::ruleset::put(socket, &elements);
+        nft::apply(socket, &lease(Duration::from_secs(60))).unwrap();
         let at = SocketAddr::from((address, 8080));
         let (next, waits) = channel::<()>();
         let (tell, told) = channel();
@@ -92,7 +92,7 @@ fn what_only_opens_a_connection_is_soon_forgotten() {
         });
         assert!(!told.recv().unwrap());
         for set in ["calls", "callers", "opening"] {
-            let (time, many) = lasts(wire, set);
+            let (time, many) = lasts(socket, set);
             assert!(time <= SOON && many == 1, "{set}: {time:?} {many}");
         }
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
@@ -100,19 +100,19 @@ fn what_only_opens_a_connection_is_soon_forgotten() {
         assert!(told.recv().unwrap());
         let taken = listener.accept().unwrap();
         for set in ["calls", "callers"] {
-            let (time, _) = lasts(wire, set);
+            let (time, _) = lasts(socket, set);
             assert!(time > Duration::from_secs(3600), "{set}: {time:?}");
         }
         // It has gone on, and is none of those any more.
-        assert_eq!(lasts(wire, "opening").1, 1);
+        assert_eq!(lasts(socket, "opening").1, 1);
         next.send(()).unwrap();
         assert!(told.recv().unwrap());
         drop(taken);
         client.join().unwrap();
         for set in ["calls", "callers"] {
-            let (time, _) = lasts(wire, set);
+            let (time, _) = lasts(socket, set);
             assert!(time <= Duration::from_secs(130), "{set}: {time:?}");
         }
-        assert_eq!(count(wire, "no room"), 0);
+        assert_eq!(count(socket, "no room"), 0);
     });
 }

@@ -1,6 +1,6 @@
 use crate::namespace::in_namespace;
 use lb_netlink::nft::*;
-use lb_netlink::socket::Wire;
+use lb_netlink::socket::NetlinkSocket;
 use nix::errno::Errno;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const SET: SetName = SetName {
 };
 const MAP: SetName = SetName {
     table: TABLE,
-    name: "aliases",
+    name: "remapped_ports",
 };
 
 fn table(comment: &str) -> Change {
@@ -56,46 +56,46 @@ fn numbers(elements: &[Element]) -> Vec<u32> {
 
 #[test]
 fn what_is_not_there_is_an_answer_and_no_error() {
-    in_namespace("an empty kernel", |wire| {
-        assert_eq!(comment(wire, TABLE).unwrap(), None);
-        assert_eq!(elements(wire, SET).unwrap(), None);
-        assert_eq!(rules(wire, TABLE).unwrap(), []);
-        apply(wire, &[table("here")]).unwrap();
-        assert_eq!(comment(wire, TABLE).unwrap().as_deref(), Some("here"));
-        assert_eq!(elements(wire, SET).unwrap(), None);
+    in_namespace("an empty kernel", |socket| {
+        assert_eq!(comment(socket, TABLE).unwrap(), None);
+        assert_eq!(elements(socket, SET).unwrap(), None);
+        assert_eq!(rules(socket, TABLE).unwrap(), []);
+        apply(socket, &[table("here")]).unwrap();
+        assert_eq!(comment(socket, TABLE).unwrap().as_deref(), Some("here"));
+        assert_eq!(elements(socket, SET).unwrap(), None);
     });
 }
 
 #[test]
 fn a_batch_with_a_bad_change_changes_nothing_and_names_it() {
-    in_namespace("a bad batch", |wire| {
+    in_namespace("a bad batch", |socket| {
         let bad = Change::AddElements(MAP, vec![number(1)]);
         let mut batch = vec![table("x")];
         batch.extend(sets());
         batch.extend([bad.clone(), Change::Flush(SET)]);
-        match apply(wire, &batch) {
+        match apply(socket, &batch) {
             Err(Error::Refused { change, errno }) => {
                 assert_eq!((*change, errno), (bad, Errno::EINVAL));
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(comment(wire, TABLE).unwrap(), None);
+        assert_eq!(comment(socket, TABLE).unwrap(), None);
         // The socket goes on with the next one.
-        apply(wire, &[table("y")]).unwrap();
+        apply(socket, &[table("y")]).unwrap();
         let gone = apply(
-            wire,
+            socket,
             &[Change::DeleteTable(TABLE), Change::DeleteTable(TABLE)],
         );
         assert_eq!(gone.unwrap_err().errno(), Some(Errno::ENOENT));
-        assert_eq!(comment(wire, TABLE).unwrap().as_deref(), Some("y"));
+        assert_eq!(comment(socket, TABLE).unwrap().as_deref(), Some("y"));
     });
 }
 
 #[test]
 fn elements_come_and_go_with_their_values_and_times() {
-    in_namespace("elements", |wire| {
-        apply(wire, &[table("")]).unwrap();
-        apply(wire, &sets()).unwrap();
+    in_namespace("elements", |socket| {
+        apply(socket, &[table("")]).unwrap();
+        apply(socket, &sets()).unwrap();
         let key = |port| Key::default().address([10, 0, 0, 1].into()).port(port);
         let pair = Element::pair(key(80), [241, 0, 0, 1]);
         let long = Element::expiring(Key::default().number(7), Duration::from_secs(100));
@@ -103,9 +103,9 @@ fn elements_come_and_go_with_their_values_and_times() {
             Change::AddElements(MAP, vec![pair.clone()]),
             Change::AddElements(SET, vec![long, number(8)]),
         ];
-        apply(wire, &changes).unwrap();
-        assert_eq!(elements(wire, MAP).unwrap(), Some(vec![pair.clone()]));
-        let found = elements(wire, SET).unwrap().unwrap();
+        apply(socket, &changes).unwrap();
+        assert_eq!(elements(socket, MAP).unwrap(), Some(vec![pair.clone()]));
+        let found = elements(socket, SET).unwrap().unwrap();
         let timed = found
             .iter()
             .find(|element| element.timeout.is_some())
@@ -115,34 +115,34 @@ fn elements_come_and_go_with_their_values_and_times() {
         assert_eq!(numbers(&found), [7, 8]);
 
         let other = Element::pair(key(80), [241, 0, 0, 2]);
-        let refused = apply(wire, &[Change::AddElements(MAP, vec![other.clone()])]);
+        let refused = apply(socket, &[Change::AddElements(MAP, vec![other.clone()])]);
         assert_eq!(refused.unwrap_err().errno(), Some(Errno::EEXIST));
         let replaced = [
             Change::DeleteElements(MAP, vec![pair]),
             Change::AddElements(MAP, vec![other.clone()]),
             Change::Flush(SET),
         ];
-        apply(wire, &replaced).unwrap();
-        assert_eq!(elements(wire, MAP).unwrap(), Some(vec![other]));
-        assert_eq!(elements(wire, SET).unwrap(), Some(Vec::new()));
+        apply(socket, &replaced).unwrap();
+        assert_eq!(elements(socket, MAP).unwrap(), Some(vec![other]));
+        assert_eq!(elements(socket, SET).unwrap(), Some(Vec::new()));
     });
 }
 
 #[test]
 fn tens_of_thousands_of_elements_go_in_one_batch_and_come_back() {
-    in_namespace("many elements", |wire| {
+    in_namespace("many elements", |socket| {
         const MANY: u32 = 20_000;
         let mut batch = vec![table("")];
         batch.extend(sets());
         batch.push(Change::AddElements(SET, (0..MANY).map(number).collect()));
-        apply(wire, &batch).unwrap();
-        assert!(settles(wire, 0..MANY));
+        apply(socket, &batch).unwrap();
+        assert!(settles(socket, 0..MANY));
     });
 }
 
 /// Reads the set, and finds nothing in it twice. Some may be missing while the hash table grows.
-fn read_once_each(wire: &mut Wire) -> Vec<u32> {
-    let found = numbers(&elements(wire, SET).unwrap().unwrap());
+fn read_once_each(socket: &mut NetlinkSocket) -> Vec<u32> {
+    let found = numbers(&elements(socket, SET).unwrap().unwrap());
     let mut once = found.clone();
     once.dedup();
     assert_eq!(found.len(), once.len(), "an element was listed twice");
@@ -150,9 +150,9 @@ fn read_once_each(wire: &mut Wire) -> Vec<u32> {
 }
 
 /// Is this the content of the set, as soon as its hash table has grown?
-fn settles(wire: &mut Wire, content: std::ops::Range<u32>) -> bool {
+fn settles(socket: &mut NetlinkSocket, content: std::ops::Range<u32>) -> bool {
     (0..100).any(|_| {
-        let whole = read_once_each(wire).into_iter().eq(content.clone());
+        let whole = read_once_each(socket).into_iter().eq(content.clone());
         if !whole {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -162,28 +162,28 @@ fn settles(wire: &mut Wire, content: std::ops::Range<u32>) -> bool {
 
 #[test]
 fn what_is_read_is_whole_while_others_change_it() {
-    in_namespace("reading and writing", |wire| {
+    in_namespace("reading and writing", |socket| {
         let content = |first: u32| (first..first + 1000).map(number).collect();
         let mut batch = vec![table("")];
         batch.extend(sets());
         batch.push(Change::AddElements(SET, content(0)));
-        apply(wire, &batch).unwrap();
+        apply(socket, &batch).unwrap();
         std::thread::scope(|scope| {
             // In the same namespace: threads have that of whoever makes them.
             scope.spawn(|| {
                 let netlink = netlink_sys::protocols::NETLINK_NETFILTER;
-                let mut wire = Wire::open(netlink).unwrap();
+                let mut socket = NetlinkSocket::open(netlink).unwrap();
                 for round in 1..50 {
                     let changes = [
                         Change::Flush(SET),
                         Change::AddElements(SET, content(round * 1000)),
                     ];
-                    apply(&mut wire, &changes).unwrap();
+                    apply(&mut socket, &changes).unwrap();
                     std::thread::sleep(Duration::from_millis(2));
                 }
             });
             for _ in 0..50 {
-                match elements(wire, SET) {
+                match elements(socket, SET) {
                     Ok(found) => {
                         let found = numbers(&found.unwrap());
                         // Of one round all. Some may be missing while the hash table grows.
@@ -195,6 +195,6 @@ fn what_is_read_is_whole_while_others_change_it() {
                 }
             }
         });
-        assert!(settles(wire, 49_000..50_000));
+        assert!(settles(socket, 49_000..50_000));
     });
 }

@@ -1,11 +1,11 @@
 //! What comes out of a real tunnel, whose packets a neighbour on loopback makes.
 
-use crate::claim::{count, params, put, tcp};
 use crate::namespace::{in_namespace, run};
+use crate::ruleset::{count, params, put, tcp};
 use etherparse::{Icmpv4Type, PacketBuilder, icmpv4};
-use lb_netlink::claim::*;
-use lb_netlink::socket::Wire;
-use lb_netlink::ways::{Ground, Tunnel};
+use lb_netlink::routes::{RouteHandle, Tunnel};
+use lb_netlink::ruleset::*;
+use lb_netlink::socket::NetlinkSocket;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
@@ -20,10 +20,10 @@ pub(crate) const COOKIE: Bits = [0xc0, 0x0c, 0x1e];
 
 /// What there is for a node with this address.
 pub(crate) fn peer(peer: Ipv4Addr) -> Elements {
-    let alias = Ipv4Addr::new(241, 0, 0, peer.octets()[3]);
+    let route_address = Ipv4Addr::new(241, 0, 0, peer.octets()[3]);
     Elements {
-        peers: [(peer, alias)].into(),
-        origins: [(peer, alias)].into(),
+        peers: [(peer, route_address)].into(),
+        origins: [(peer, route_address)].into(),
         cookies: [Cookie { peer, bits: COOKIE }].into(),
         sent: [(peer, COOKIE)].into(),
         ..Elements::default()
@@ -31,9 +31,9 @@ pub(crate) fn peer(peer: Ipv4Addr) -> Elements {
 }
 
 /// A neighbour, whose packets the tunnel takes; the only task has a tag and this port.
-pub(crate) fn neighbour_node(wire: &mut Wire, port: Port) -> UdpSocket {
+pub(crate) fn neighbour_node(socket: &mut NetlinkSocket, port: Port) -> UdpSocket {
     let tunnel = Tunnel::over(1500, params().tunnel_port);
-    Ground::open().unwrap().make_tunnel(&tunnel).unwrap();
+    RouteHandle::open().unwrap().make_tunnel(&tunnel).unwrap();
     run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
     let address = Ipv4Addr::new(127, 0, 0, 5);
     let elements = Elements {
@@ -41,7 +41,7 @@ pub(crate) fn neighbour_node(wire: &mut Wire, port: Port) -> UdpSocket {
         origins: BTreeMap::new(),
         ..peer(address)
     };
-    put(wire, &elements);
+    put(socket, &elements);
     let neighbour = UdpSocket::bind((address, 0)).unwrap();
     neighbour.connect((params().node, tunnel.port)).unwrap();
     neighbour
@@ -74,11 +74,11 @@ pub(crate) fn datagram(called: [u8; 4], port: u16) -> Vec<u8> {
 
 #[test]
 fn a_call_for_a_task_that_is_gone_does_not_reach_whatever_listens_here() {
-    in_namespace("a tag that names nobody", |wire| {
-        let neighbour = neighbour_node(wire, tcp(8080));
+    in_namespace("a tag that names nobody", |socket| {
+        let neighbour = neighbour_node(socket, tcp(8080));
         for (id, port, unknown) in [(TAG, 8080, 0), (TAG, 8081, 1), (TAG + 1, 8080, 2)] {
             neighbour.send(&encapsulated(id, &syn(port))).unwrap();
-            assert_eq!(count(wire, "unknown task"), unknown, "{id} {port}");
+            assert_eq!(count(socket, "unknown task"), unknown, "{id} {port}");
         }
     });
 }
@@ -97,40 +97,40 @@ fn complaint(port: u16) -> Vec<u8> {
 
 #[test]
 fn what_names_no_task_reaches_no_socket_but_errors_about_flows_that_are_known() {
-    in_namespace("a tag that names nobody, and no SYN", |wire| {
+    in_namespace("a tag that names nobody, and no SYN", |socket| {
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
         let limit = Duration::from_millis(300);
         socket.set_read_timeout(Some(limit)).unwrap();
         let port = socket.local_addr().unwrap().port();
         let protocol = Protocol::Udp;
-        let neighbour = neighbour_node(wire, Port { protocol, port });
+        let neighbour = neighbour_node(socket, Port { protocol, port });
         let mut buffer = [0; 4];
         let unknown = encapsulated(TAG + 1, &datagram(CALLED, port));
         neighbour.send(&unknown).unwrap();
         assert!(socket.recv(&mut buffer).is_err());
-        assert_eq!(count(wire, "unknown task"), 1);
+        assert_eq!(count(socket, "unknown task"), 1);
         let error = encapsulated(TAG, &complaint(port));
         neighbour.send(&error).unwrap();
-        assert_eq!(count(wire, "unknown task"), 2);
+        assert_eq!(count(socket, "unknown task"), 2);
         let known = encapsulated(TAG, &datagram(CALLED, port));
         neighbour.send(&known).unwrap();
         assert!(socket.recv(&mut buffer).is_ok());
         neighbour.send(&error).unwrap();
         let other = encapsulated(TAG, &complaint(port + 1));
         neighbour.send(&other).unwrap();
-        assert_eq!(count(wire, "unknown task"), 3);
+        assert_eq!(count(socket, "unknown task"), 3);
     });
 }
 
 #[test]
 fn the_tunnel_takes_nothing_by_ipv6() {
-    in_namespace("a tunnel packet by IPv6", |wire| {
+    in_namespace("a tunnel packet by IPv6", |socket| {
         let task = UdpSocket::bind("0.0.0.0:0").unwrap();
         let limit = Duration::from_millis(300);
         task.set_read_timeout(Some(limit)).unwrap();
         let port = task.local_addr().unwrap().port();
         let protocol = Protocol::Udp;
-        let by_ipv4 = neighbour_node(wire, Port { protocol, port });
+        let by_ipv4 = neighbour_node(socket, Port { protocol, port });
         let by_ipv6 = UdpSocket::bind("[::1]:0").unwrap();
         by_ipv6.connect(("::1", params().tunnel_port)).unwrap();
         let packet = encapsulated(TAG, &datagram(CALLED, port));
@@ -138,7 +138,7 @@ fn the_tunnel_takes_nothing_by_ipv6() {
         let bare = with_cookie([0; 3], TAG, &datagram(CALLED, port));
         by_ipv6.send(&bare).unwrap();
         assert!(task.recv(&mut buffer).is_err());
-        assert_eq!(count(wire, "stranger"), 1);
+        assert_eq!(count(socket, "stranger"), 1);
         by_ipv4.send(&packet).unwrap();
         assert!(task.recv(&mut buffer).is_ok());
     });
@@ -146,13 +146,13 @@ fn the_tunnel_takes_nothing_by_ipv6() {
 
 #[test]
 fn clients_from_anywhere_come_in_where_the_host_checks_sources_strictly() {
-    in_namespace("strict checks of sources", |wire| {
+    in_namespace("strict checks of sources", |socket| {
         let task = UdpSocket::bind("0.0.0.0:0").unwrap();
         let port = task.local_addr().unwrap().port();
         let limit = Duration::from_millis(500);
         task.set_read_timeout(Some(limit)).unwrap();
         let protocol = Protocol::Udp;
-        let neighbour = neighbour_node(wire, Port { protocol, port });
+        let neighbour = neighbour_node(socket, Port { protocol, port });
         run("sysctl", &["-q", "net.ipv4.conf.all.rp_filter=1"]);
         let packet = encapsulated(TAG, &datagram(CALLED, port));
         let mut buffer = [0; 4];

@@ -1,6 +1,6 @@
 //! A network namespace for one test. It ends with the test's thread.
 
-use lb_netlink::names::LO;
+use lb_netlink::ids::LO;
 use lb_netlink::route::Routes;
 use nix::sched::{CloneFlags, unshare};
 use std::process::Command;

@@ -6,8 +6,8 @@
 
 use crate::kernel::device_name;
 use lb_core::state::{Hook, HookKind};
-use lb_netlink::clsact::{self, Filter, Place, Way};
-use lb_netlink::socket::{Error, Wire};
+use lb_netlink::clsact::{self, Direction, Filter, Place};
+use lb_netlink::socket::{Error, NetlinkSocket};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -51,15 +51,15 @@ pub(crate) fn attach(hook: Hook, program: BorrowedFd<'_>) -> Result<(), Refusal>
     let Some(place) = place(hook) else {
         return Err(failed(Error::Refused(Errno::EINVAL)));
     };
-    let mut wire = clsact::open().map_err(&failed)?;
-    let made = clsact::add(&mut wire, hook.link).map_err(|error| match error.refused() {
+    let mut socket = clsact::open().map_err(&failed)?;
+    let made = clsact::add(&mut socket, hook.link).map_err(|error| match error.refused() {
         Some(Errno::EINVAL) => Refusal::Occupied {
             link: name_of(hook.link),
         },
         _ => failed(error),
     })?;
     let ours = made
-        || on(&mut wire, hook.link)
+        || on(&mut socket, hook.link)
             .map_err(&failed)?
             .iter()
             .any(|filter| filter.name.ends_with(MADE));
@@ -68,10 +68,10 @@ pub(crate) fn attach(hook: Hook, program: BorrowedFd<'_>) -> Result<(), Refusal>
         hook.kind.as_str(),
         if ours { MADE } else { "" }
     );
-    let put = clsact::put(&mut wire, place, &name, program);
+    let put = clsact::attach(&mut socket, place, &name, program);
     if put.is_err() && made {
         // The first error is the one that matters.
-        let _ = clsact::remove(&mut wire, hook.link);
+        let _ = clsact::remove(&mut socket, hook.link);
     }
     put.map_err(failed)
 }
@@ -79,9 +79,9 @@ pub(crate) fn attach(hook: Hook, program: BorrowedFd<'_>) -> Result<(), Refusal>
 /// Attach points of swarmlb's filters, as the kernel reports them.
 pub(crate) fn attached() -> Result<BTreeSet<Hook>, Refusal> {
     let mut hooks = BTreeSet::new();
-    let mut wire = clsact::open().map_err(refused("look for filters", 0))?;
+    let mut socket = clsact::open().map_err(refused("look for filters", 0))?;
     for link in links() {
-        let found = on(&mut wire, link).map_err(refused("look for filters", link))?;
+        let found = on(&mut socket, link).map_err(refused("look for filters", link))?;
         hooks.extend(found.iter().filter_map(hook));
     }
     Ok(hooks)
@@ -102,13 +102,13 @@ pub(crate) fn clean() -> Result<(), Refusal> {
 
 fn remove(link: u32, which: impl Fn(&Filter) -> bool) -> Result<(), Refusal> {
     let failed = refused("remove a filter", link);
-    let mut wire = clsact::open().map_err(&failed)?;
-    let (go, stay): (Vec<_>, Vec<_>) = on(&mut wire, link)
+    let mut socket = clsact::open().map_err(&failed)?;
+    let (go, stay): (Vec<_>, Vec<_>) = on(&mut socket, link)
         .map_err(&failed)?
         .into_iter()
         .partition(which);
     for filter in &go {
-        match clsact::take(&mut wire, filter.place) {
+        match clsact::detach(&mut socket, filter.place) {
             // Gone meanwhile, with the device or by somebody's hand.
             Err(error) if gone(&error) => {}
             done => done.map_err(&failed)?,
@@ -118,25 +118,25 @@ fn remove(link: u32, which: impl Fn(&Filter) -> bool) -> Result<(), Refusal> {
     if !made || !stay.is_empty() {
         return Ok(());
     }
-    for way in Way::ALL {
-        match clsact::any(&mut wire, link, way) {
+    for direction in Direction::ALL {
+        match clsact::any(&mut socket, link, direction) {
             Ok(false) => {}
             Ok(true) => return Ok(()),
             Err(error) if gone(&error) => return Ok(()),
             Err(error) => return Err(failed(error)),
         }
     }
-    match clsact::remove(&mut wire, link) {
+    match clsact::remove(&mut socket, link) {
         Err(error) if gone(&error) => Ok(()),
         done => done.map_err(failed),
     }
 }
 
 /// swarmlb's filters on a device; none if the device is gone.
-fn on(wire: &mut Wire, link: u32) -> Result<Vec<Filter>, Error> {
+fn on(socket: &mut NetlinkSocket, link: u32) -> Result<Vec<Filter>, Error> {
     let mut found = Vec::new();
-    for way in Way::ALL {
-        match clsact::filters(wire, link, way, PRIORITY) {
+    for direction in Direction::ALL {
+        match clsact::filters(socket, link, direction, PRIORITY) {
             Err(error) if gone(&error) => {}
             told => found.extend(told?),
         }
@@ -147,16 +147,16 @@ fn on(wire: &mut Wire, link: u32) -> Result<Vec<Filter>, Error> {
 
 /// Where the filter of a hook is; none for hooks that are no filters.
 fn place(hook: Hook) -> Option<Place> {
-    let (way, handle) = match hook.kind {
-        HookKind::UplinkTc => (Way::Ingress, 1),
-        HookKind::BridgeTc => (Way::Ingress, 2),
-        HookKind::PortTc => (Way::Ingress, 3),
-        HookKind::UplinkEgress => (Way::Egress, 1),
+    let (direction, handle) = match hook.kind {
+        HookKind::UplinkTc => (Direction::Ingress, 1),
+        HookKind::BridgeTc => (Direction::Ingress, 2),
+        HookKind::PortTc => (Direction::Ingress, 3),
+        HookKind::UplinkEgress => (Direction::Egress, 1),
         _ => return None,
     };
     Some(Place {
         link: hook.link,
-        way,
+        direction,
         priority: PRIORITY,
         handle,
     })

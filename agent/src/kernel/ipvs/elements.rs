@@ -3,9 +3,11 @@
 use lb_abi::Be16;
 use lb_abi::service::Port;
 use lb_abi::{TCP, UDP};
-use lb_core::ipvs::{Element, Server};
+use lb_core::ipvs::{Element, ServiceKey};
 use lb_core::token::{TokenKey, TokenKeys};
-use lb_netlink::claim::{self, Allowed, Cookie, Elements, Endpoint, Keys, Protocol, Service, Tag};
+use lb_netlink::ruleset::{
+    self, Allowed, Cookie, Elements, Endpoint, Keys, Protocol, Service, Tag,
+};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -20,10 +22,10 @@ pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) 
     }
     match element {
         Element::Bridge(index) => put(&mut elements.bridges, index, there),
-        Element::Peer(node, alias) => {
+        Element::Peer(node, route_address) => {
             for map in [&mut elements.peers, &mut elements.origins] {
                 if there {
-                    map.insert(node, alias);
+                    map.insert(node, route_address);
                 } else {
                     map.remove(&node);
                 }
@@ -37,7 +39,7 @@ pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) 
                 elements.sent.remove(&peer);
             }
         }
-        Element::Tag(id, at, mark) => {
+        Element::TunnelMark(id, at, mark) => {
             let tag = Tag { id, port: port(at) };
             if there {
                 elements.tags.insert(tag, mark);
@@ -50,16 +52,16 @@ pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) 
             put(&mut elements.allowed, Allowed { port, network }, there);
         }
         Element::Restricted(at) => put(&mut elements.restricted, port(at), there),
-        Element::Direct(at) => put(&mut elements.direct, port(at), there),
+        Element::DirectReturn(at) => put(&mut elements.direct, port(at), there),
         Element::Published(at) => put(&mut elements.published, port(at), there),
-        Element::Answer(address, at) => put(&mut elements.answers, service(address, at), there),
-        Element::TrackedAnswer(address, at) => {
+        Element::LocalReply(address, at) => put(&mut elements.answers, service(address, at), there),
+        Element::TrackedReply(address, at) => {
             put(&mut elements.tracked, service(address, at), there);
         }
         Element::Endpoint(address, port) => {
             put(&mut elements.endpoints, Endpoint { address, port }, there);
         }
-        Element::Claim(address, at) => put(&mut elements.claims, service(address, at), there),
+        Element::Vip(address, at) => put(&mut elements.vips, service(address, at), there),
     }
 }
 
@@ -68,30 +70,31 @@ pub(super) fn from_kernel(elements: &Elements) -> BTreeSet<Element> {
     let mut all = BTreeSet::new();
     all.extend(elements.bridges.iter().map(|index| Element::Bridge(*index)));
     let peers = elements.peers.iter();
-    let peers = peers.filter(|(node, alias)| elements.origins.get(node) == Some(alias));
-    all.extend(peers.map(|(node, alias)| Element::Peer(*node, *alias)));
+    let peers =
+        peers.filter(|(node, route_address)| elements.origins.get(node) == Some(route_address));
+    all.extend(peers.map(|(node, route_address)| Element::Peer(*node, *route_address)));
     let cookies = elements.cookies.iter();
     all.extend(cookies.map(|it| Element::CookieFrom(it.peer, it.bits)));
     let sent = elements.sent.iter();
     all.extend(sent.map(|(peer, bits)| Element::CookieTo(*peer, *bits)));
     let tags = elements.tags.iter();
-    all.extend(tags.map(|(tag, mark)| Element::Tag(tag.id, of(tag.port), *mark)));
+    all.extend(tags.map(|(tag, mark)| Element::TunnelMark(tag.id, of(tag.port), *mark)));
     let allowed = elements.allowed.iter();
     all.extend(allowed.map(|it| Element::Allowed(of(it.port), it.network)));
-    let ports = |set: &BTreeSet<claim::Port>, make: fn(Port) -> Element| -> Vec<Element> {
+    let ports = |set: &BTreeSet<ruleset::Port>, make: fn(Port) -> Element| -> Vec<Element> {
         set.iter().map(|port| make(of(*port))).collect()
     };
     all.extend(ports(&elements.restricted, Element::Restricted));
-    all.extend(ports(&elements.direct, Element::Direct));
+    all.extend(ports(&elements.direct, Element::DirectReturn));
     all.extend(ports(&elements.published, Element::Published));
     let answers = elements.answers.iter();
-    all.extend(answers.map(|it| Element::Answer(it.address, of(it.port))));
+    all.extend(answers.map(|it| Element::LocalReply(it.address, of(it.port))));
     let tracked = elements.tracked.iter();
-    all.extend(tracked.map(|it| Element::TrackedAnswer(it.address, of(it.port))));
+    all.extend(tracked.map(|it| Element::TrackedReply(it.address, of(it.port))));
     let endpoints = elements.endpoints.iter();
     all.extend(endpoints.map(|it| Element::Endpoint(it.address, it.port)));
-    let claims = elements.claims.iter();
-    all.extend(claims.map(|it| Element::Claim(it.address, of(it.port))));
+    let vips = elements.vips.iter();
+    all.extend(vips.map(|it| Element::Vip(it.address, of(it.port))));
     all
 }
 
@@ -112,29 +115,33 @@ pub(super) fn keys_from_kernel(keys: Keys) -> TokenKeys {
     }
 }
 
-/// Notes whose a virtual server is.
-pub(super) fn own(elements: &mut Elements, server: Server, ours: bool) {
-    match (server, ours) {
-        (Server::Address(address, at), true) => drop(elements.owned.insert(service(address, at))),
-        (Server::Address(address, at), false) => drop(elements.owned.remove(&service(address, at))),
-        (Server::Mark(mark), true) => drop(elements.marks.insert(mark)),
-        (Server::Mark(mark), false) => drop(elements.marks.remove(&mark)),
+/// Notes whose a virtual service is.
+pub(super) fn own(elements: &mut Elements, key: ServiceKey, ours: bool) {
+    match (key, ours) {
+        (ServiceKey::Address(address, at), true) => {
+            drop(elements.owned.insert(service(address, at)))
+        }
+        (ServiceKey::Address(address, at), false) => {
+            drop(elements.owned.remove(&service(address, at)))
+        }
+        (ServiceKey::Mark(mark), true) => drop(elements.marks.insert(mark)),
+        (ServiceKey::Mark(mark), false) => drop(elements.marks.remove(&mark)),
     }
 }
 
-/// Is a virtual server ours?
-pub(super) fn is_ours(elements: &Elements, server: Server) -> bool {
-    match server {
-        Server::Address(address, at) => elements.owned.contains(&service(address, at)),
-        Server::Mark(mark) => elements.marks.contains(&mark),
+/// Is a virtual service ours?
+pub(super) fn is_ours(elements: &Elements, key: ServiceKey) -> bool {
+    match key {
+        ServiceKey::Address(address, at) => elements.owned.contains(&service(address, at)),
+        ServiceKey::Mark(mark) => elements.marks.contains(&mark),
     }
 }
 
-/// The virtual servers that are ours.
-pub(super) fn owned(elements: &Elements) -> BTreeSet<Server> {
+/// The virtual services that are ours.
+pub(super) fn owned(elements: &Elements) -> BTreeSet<ServiceKey> {
     let addresses = elements.owned.iter();
-    let addresses = addresses.map(|it| Server::Address(it.address, of(it.port)));
-    let marks = elements.marks.iter().map(|mark| Server::Mark(*mark));
+    let addresses = addresses.map(|it| ServiceKey::Address(it.address, of(it.port)));
+    let marks = elements.marks.iter().map(|mark| ServiceKey::Mark(*mark));
     addresses.chain(marks).collect()
 }
 
@@ -146,8 +153,8 @@ fn service(address: Ipv4Addr, at: Port) -> Service {
 }
 
 /// Only TCP and UDP are ever published.
-fn port(port: Port) -> claim::Port {
-    claim::Port {
+fn port(port: Port) -> ruleset::Port {
+    ruleset::Port {
         protocol: if port.proto == UDP {
             Protocol::Udp
         } else {
@@ -157,7 +164,7 @@ fn port(port: Port) -> claim::Port {
     }
 }
 
-fn of(port: claim::Port) -> Port {
+fn of(port: ruleset::Port) -> Port {
     let proto = match port.protocol {
         Protocol::Tcp => TCP,
         Protocol::Udp => UDP,
@@ -179,15 +186,15 @@ mod tests {
             Element::CookieFrom(node, [1, 2, 3]),
             Element::CookieFrom(node, [4, 5, 6]),
             Element::CookieTo(node, [7, 8, 9]),
-            Element::Tag(77, at, 0x5100_0001),
+            Element::TunnelMark(77, at, 0x5100_0001),
             Element::Allowed(at, "192.0.2.0/24".parse().unwrap()),
             Element::Restricted(at),
-            Element::Direct(Port::new(Be16::new(53), UDP)),
+            Element::DirectReturn(Port::new(Be16::new(53), UDP)),
             Element::Published(at),
-            Element::Answer(Ipv4Addr::new(172, 18, 0, 3), at),
-            Element::TrackedAnswer(Ipv4Addr::new(172, 18, 0, 4), at),
+            Element::LocalReply(Ipv4Addr::new(172, 18, 0, 3), at),
+            Element::TrackedReply(Ipv4Addr::new(172, 18, 0, 4), at),
             Element::Endpoint(Ipv4Addr::new(172, 18, 0, 3), 12),
-            Element::Claim(node, at),
+            Element::Vip(node, at),
         ];
         let mut kernel = Elements::default();
         for element in all {

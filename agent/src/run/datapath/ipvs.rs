@@ -15,11 +15,11 @@ use lb_core::token::TokenKeys;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// Restarting a firewall flushes rules and virtual servers. When there are signs of that, the whole state is
+/// Restarting a firewall flushes rules and virtual services. When there are signs of that, the whole state is
 /// observed, which takes longer the larger it is: full observations may take at most 1/DUTY_DIVISOR of the agent's time.
 const DUTY_DIVISOR: u32 = 3;
 
-/// Virtual servers, rules and routes.
+/// Virtual services, rules and routes.
 pub(super) struct Ipvs {
     kernel: IpvsKernel,
     /// Last known state of the kernel; `None`: observe first.
@@ -74,7 +74,7 @@ impl Datapath for Ipvs {
         };
         let mut wanted = lower(want, node);
         wanted.state.keep_cookies(&have);
-        self.kernel.name(&wanted);
+        self.kernel.set_owners(&wanted);
         let ops = ipvs::plan(&wanted.state, &have, prune);
         for op in &ops {
             tracing::debug!(step = %op, "step");
@@ -86,8 +86,8 @@ impl Datapath for Ipvs {
             tracing::info!(
                 steps = ops.len(),
                 failed = errors.len(),
-                servers = wanted.state.servers.len(),
-                ways = wanted.state.ways.len(),
+                services = wanted.state.services.len(),
+                routes = wanted.state.routes.len(),
                 "applied"
             );
         }
@@ -139,6 +139,6 @@ impl Datapath for Ipvs {
     }
 
     fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError> {
-        Ok(Box::new(self.kernel.meter()))
+        Ok(Box::new(self.kernel.stats()))
     }
 }

@@ -60,33 +60,33 @@ fn want() -> state::State {
     want
 }
 
-fn server(lowered: &Lowered) -> &Setup {
-    &lowered.state.servers[&Server::Address(NODE, port())]
+fn service(lowered: &Lowered) -> &VirtualService {
+    &lowered.state.services[&ServiceKey::Address(NODE, port())]
 }
 
 #[test]
 fn a_task_here_is_rewritten_to_and_one_elsewhere_is_led_to() {
     let lowered = lower(&want(), &node());
-    let reals = &server(&lowered).reals;
+    let destinations = &service(&lowered).destinations;
     let here = (Ipv4Addr::new(172, 18, 0, 5), 80);
     assert_eq!(
-        reals[&here],
-        Real {
+        destinations[&here],
+        Destination {
             method: Method::Nat,
             weight: 1
         }
     );
-    let (alias, real) = reals.iter().find(|(key, _)| **key != here).unwrap();
-    assert_eq!((alias.1, real.method), (8080, Method::Route));
-    let way = lowered.state.ways[&alias.0];
+    let (route_address, destination) = destinations.iter().find(|(key, _)| **key != here).unwrap();
+    assert_eq!((route_address.1, destination.method), (8080, Method::Route));
+    let route = lowered.state.routes[&route_address.0];
     assert_eq!(
-        way,
-        Way {
-            id: alias::tag(THERE),
+        route,
+        EncapRoute {
+            id: ids::tag(THERE),
             node: OTHER
         }
     );
-    assert_eq!(lowered.tasks[&alias.0], THERE);
+    assert_eq!(lowered.tasks[&route_address.0], THERE);
 }
 
 #[test]
@@ -96,14 +96,14 @@ fn what_comes_out_of_the_tunnel_finds_its_task_by_tag_and_port() {
         .state
         .elements
         .iter()
-        .filter(|element| matches!(element, Element::Tag(..)))
+        .filter(|element| matches!(element, Element::TunnelMark(..)))
         .collect();
-    let [Element::Tag(tag, at, mark)] = tags[..] else {
+    let [Element::TunnelMark(tag, at, mark)] = tags[..] else {
         panic!("{tags:?}")
     };
-    assert_eq!((*tag, *at), (alias::tag(HERE), port()));
-    let reals = &lowered.state.servers[&Server::Mark(*mark)].reals;
-    assert!(reals.contains_key(&(Ipv4Addr::new(172, 18, 0, 5), 80)));
+    assert_eq!((*tag, *at), (ids::tag(HERE), port()));
+    let destinations = &lowered.state.services[&ServiceKey::Mark(*mark)].destinations;
+    assert!(destinations.contains_key(&(Ipv4Addr::new(172, 18, 0, 5), 80)));
 }
 
 #[test]
@@ -111,10 +111,10 @@ fn a_task_that_takes_no_new_flows_keeps_its_own() {
     let mut want = want();
     want.tables.insert((port(), 1), vec![HERE]);
     let lowered = lower(&want, &node());
-    let weights: Vec<u32> = server(&lowered)
-        .reals
+    let weights: Vec<u32> = service(&lowered)
+        .destinations
         .values()
-        .map(|real| real.weight)
+        .map(|destination| destination.weight)
         .collect();
     assert_eq!(weights, [1, 0]);
 }
@@ -129,7 +129,7 @@ fn an_address_that_a_new_task_has_takes_new_flows() {
             .insert(old, Backend::new(address, LOCAL, SERVICE));
         let lowered = lower(&want, &node());
         let here = (Ipv4Addr::new(172, 18, 0, 5), 80);
-        assert_eq!(server(&lowered).reals[&here].weight, 1, "{old}");
+        assert_eq!(service(&lowered).destinations[&here].weight, 1, "{old}");
         assert_eq!(lowered.tasks[&here.0], HERE, "{old}");
     }
 }
@@ -149,9 +149,9 @@ fn options_become_schedulers_persistence_and_sets() {
         frontend.affinity_ticks = 56;
         want.frontends.insert(port(), frontend);
         let lowered = lower(&want, &node());
-        assert_eq!(server(&lowered).scheduler, scheduler);
-        assert_eq!(server(&lowered).keep_s, 61);
-        for element in [Element::Direct(port()), Element::Restricted(port())] {
+        assert_eq!(service(&lowered).scheduler, scheduler);
+        assert_eq!(service(&lowered).persistence_s, 61);
+        for element in [Element::DirectReturn(port()), Element::Restricted(port())] {
             assert!(lowered.state.elements.contains(&element), "{element}");
         }
     }
@@ -195,12 +195,14 @@ fn a_port_of_the_hosts_own_is_not_claimed_and_its_tasks_are_reached_by_the_tunne
     want.barred.insert(port());
     let lowered = lower(&want, &node());
     let elements = &lowered.state.elements;
-    let claims =
-        |element: &&Element| matches!(element, Element::Claim(..) | Element::Published(..));
-    assert_eq!(elements.iter().find(claims), None);
-    let servers: Vec<&Server> = lowered.state.servers.keys().collect();
-    assert!(matches!(servers[..], [Server::Mark(_)]), "{servers:?}");
-    let tags = |element: &&Element| matches!(element, Element::Tag(..));
+    let steered = |element: &&Element| matches!(element, Element::Vip(..) | Element::Published(..));
+    assert_eq!(elements.iter().find(steered), None);
+    let services: Vec<&ServiceKey> = lowered.state.services.keys().collect();
+    assert!(
+        matches!(services[..], [ServiceKey::Mark(_)]),
+        "{services:?}"
+    );
+    let tags = |element: &&Element| matches!(element, Element::TunnelMark(..));
     assert_eq!(elements.iter().filter(tags).count(), 1);
 }
 
@@ -212,13 +214,8 @@ fn a_port_without_tasks_is_claimed_and_so_refused() {
     want.frontends
         .insert(port(), Frontend::new(Be16::new(80), 0, 0, SERVICE));
     let lowered = lower(&want, &node());
-    assert!(server(&lowered).reals.is_empty());
-    assert!(
-        lowered
-            .state
-            .elements
-            .contains(&Element::Claim(NODE, port()))
-    );
+    assert!(service(&lowered).destinations.is_empty());
+    assert!(lowered.state.elements.contains(&Element::Vip(NODE, port())));
 }
 
 #[test]
@@ -234,7 +231,10 @@ fn nothing_is_kept_on_a_node_without_a_way_out() {
 fn answers_of_a_task_are_not_tracked_unless_docker_publishes_its_service_too() {
     let from = Ipv4Addr::new(172, 18, 0, 5);
     let at = Port::new(Be16::new(80), TCP);
-    let both = [Element::Answer(from, at), Element::TrackedAnswer(from, at)];
+    let both = [
+        Element::LocalReply(from, at),
+        Element::TrackedReply(from, at),
+    ];
     let there = |want: &state::State| {
         let elements = lower(want, &node()).state.elements;
         both.map(|one| elements.contains(&one))

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ids::Key;
-use crate::ipvs::{Lowered, Server, Setup, apply_all, lower};
+use crate::ipvs::{Lowered, ServiceKey, VirtualService, apply_all, lower};
 use crate::kernel::Kernel;
 use crate::kernel::fake::FakeKernel;
 use crate::node::Node;
@@ -82,23 +82,24 @@ fn lowered() -> impl Strategy<Value = Lowered> {
 /// Does anything lead where nothing is?
 fn consistent(state: &State) -> Result<(), String> {
     for element in &state.elements {
-        if let Some(server) = element.server()
-            && !state.servers.contains_key(&server)
+        if let Some(service) = element.service()
+            && !state.services.contains_key(&service)
         {
-            return Err(format!("{element} without its server"));
+            return Err(format!("{element} without its service"));
         }
     }
-    let route = |setup: &Setup| -> Vec<Ipv4Addr> {
-        let routed = setup.reals.iter();
-        let routed = routed.filter(|(_, real)| real.method == crate::ipvs::Method::Route);
+    let route = |virtual_service: &VirtualService| -> Vec<Ipv4Addr> {
+        let routed = virtual_service.destinations.iter();
+        let routed =
+            routed.filter(|(_, destination)| destination.method == crate::ipvs::Method::Route);
         routed.map(|(key, _)| key.0).collect()
     };
-    for (server, setup) in &state.servers {
-        if let Some(alias) = route(setup)
+    for (service, virtual_service) in &state.services {
+        if let Some(route_address) = route(virtual_service)
             .iter()
-            .find(|alias| !state.ways.contains_key(alias))
+            .find(|route_address| !state.routes.contains_key(route_address))
         {
-            return Err(format!("{server} has no way to {alias}"));
+            return Err(format!("{service} has no route to {route_address}"));
         }
     }
     Ok(())
@@ -124,11 +125,11 @@ proptest! {
         for op in plan(&want.state, &have.state, Prune::Withheld) {
             op.apply_to(&mut state);
         }
-        for server in have.state.servers.keys() {
-            prop_assert!(state.servers.contains_key(server));
+        for service in have.state.services.keys() {
+            prop_assert!(state.services.contains_key(service));
         }
-        for alias in have.state.ways.keys() {
-            prop_assert!(state.ways.contains_key(alias));
+        for route_address in have.state.routes.keys() {
+            prop_assert!(state.routes.contains_key(route_address));
         }
     }
 
@@ -170,15 +171,15 @@ fn a_nodes_old_cookies_go_with_its_new_ones() {
 fn a_refused_server_is_not_claimed() {
     let port = Port::new(Be16::new(8080), TCP);
     let node = Ipv4Addr::new(10, 0, 0, 1);
-    let server = Server::Address(node, port);
-    let setup = Setup {
+    let service = ServiceKey::Address(node, port);
+    let virtual_service = VirtualService {
         scheduler: crate::ipvs::Scheduler::RoundRobin,
-        keep_s: 0,
-        reals: BTreeMap::new(),
+        persistence_s: 0,
+        destinations: BTreeMap::new(),
     };
     let want = State {
-        servers: [(server, setup)].into(),
-        elements: [Element::Claim(node, port), Element::Published(port)].into(),
+        services: [(service, virtual_service)].into(),
+        elements: [Element::Vip(node, port), Element::Published(port)].into(),
         ..State::default()
     };
     let mut kernel = fake(State::default(), [0].into());

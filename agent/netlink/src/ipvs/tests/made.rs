@@ -107,7 +107,7 @@ pub(super) fn dest(address: &str, port: u16, method: Method, weight: u32) -> Des
     Dest::new(address.parse().unwrap(), port, method, weight)
 }
 
-/// Those that were added, by virtual server, each in the order of the kernel's list.
+/// Those that were added, by virtual service, each in the order of the kernel's list.
 pub(super) fn dests() -> Vec<(ServiceId, Vec<(&'static str, Dest)>)> {
     let gue = |flags| {
         Method::Tunnel(Tunnel {

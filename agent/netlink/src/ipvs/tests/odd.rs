@@ -18,7 +18,7 @@ fn bytes(attributes: &[Attribute]) -> Vec<u8> {
     Attribute::nest(SERVICE, attributes).value().to_vec()
 }
 
-/// The captured virtual server for 10.1.2.3:81, which saw traffic.
+/// The captured virtual service for 10.1.2.3:81, which saw traffic.
 fn busy() -> Vec<Attribute> {
     let told = listing(&asked(Command::GetService, vec![]));
     attributes(told[2].payload.find(SERVICE).unwrap())
@@ -58,7 +58,7 @@ fn the_counters_of_64_bits_are_taken_whatever_the_others_say() {
 fn unknown_attributes_are_passed_over() {
     let mut more = busy();
     let before = Service::parse(&bytes(&more)).unwrap();
-    more.insert(0, Attribute::text(99, "news"));
+    more.insert(0, Attribute::text(99, "monitor"));
     more.push(Attribute::new(100, vec![]));
     assert_eq!(Service::parse(&bytes(&more)).unwrap(), before);
 }
