@@ -170,7 +170,7 @@ fn text(mac: [u8; 6]) -> String {
 #[test]
 fn a_test_that_panics_leaves_nothing_behind() {
     use aya::programs::loaded_programs;
-    use lb_core::state::HookKind;
+    use lb_core::backend::ebpf::HookKind;
     use std::collections::BTreeSet;
     use std::sync::Mutex;
 

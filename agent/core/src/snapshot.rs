@@ -8,7 +8,7 @@ mod service;
 pub use crate::port::{Proto, PublishMode, PublishedPort};
 pub use service::{Claim, Service};
 
-use crate::ids::{NodeId, ServiceId, TaskId};
+use crate::ids::{Key, NodeId, ServiceId, TaskId};
 use crate::persistent::PersistentMap;
 use crate::token::TokenKeys;
 use serde::{Deserialize, Serialize};
@@ -162,6 +162,15 @@ impl Snapshot {
                 .nodes
                 .get(&task.node)
                 .is_none_or(|node| node.state != NodeState::Down)
+    }
+
+    /// The task with a key.
+    #[must_use]
+    pub fn task_of(&self, key: Key) -> Option<&Task> {
+        let mut tasks = self.tasks.iter();
+        tasks
+            .find(|(id, _)| Key::from(*id) == key)
+            .map(|(_, task)| task)
     }
 
     /// May `task` still hold connections it got earlier?

@@ -29,10 +29,10 @@ use chores::Chores;
 use hooks::Hooks;
 use lb_abi::counters::Counters;
 use lb_abi::flow::Tuple;
+use lb_core::backend::ebpf::Op;
+use lb_core::backend::ebpf::{Hook, State};
 use lb_core::ids::Key;
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
-use lb_core::op::Op;
-use lb_core::state::{Hook, State};
 use lb_core::token::TokenKeys;
 use maps::{Maps, observe_error};
 use std::net::Ipv4Addr;
@@ -246,7 +246,7 @@ impl Kernel for BpfKernel {
         self.maps.observe(hooks).map_err(observe_error)
     }
 
-    fn apply(&mut self, op: &Op) -> Result<(), ApplyError> {
+    fn apply(&mut self, op: &Op) -> Result<(), ApplyError<Op>> {
         self.step(op).map_err(|failure| {
             self.maps.orphans |= matches!(op, Op::PutBackend(..) | Op::RemoveBackend(..));
             ApplyError {

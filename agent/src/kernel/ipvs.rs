@@ -16,7 +16,7 @@ pub use stats::IpvsStats;
 
 use change_detector::ChangeDetector;
 use elements::{from_kernel, keys_from_kernel, keys_to_kernel, to_kernel};
-use lb_core::ipvs::{
+use lb_core::backend::ipvs::{
     Element, EncapRoute, Lowered, NodeConfig, Op, RETURN_ID, ServiceKey, State, TASK_MARKS,
 };
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
@@ -342,11 +342,11 @@ mod tests {
     #[test]
     fn no_packet_is_sent_to_the_route_addresses_that_the_core_gives() {
         assert_eq!(
-            lb_core::ipvs::PEER_ROUTE_ADDRESSES,
+            lb_core::backend::ipvs::PEER_ROUTE_ADDRESSES,
             ruleset::PEER_ROUTE_ADDRESSES
         );
         assert_eq!(
-            lb_core::ipvs::TASK_ROUTE_ADDRESSES,
+            lb_core::backend::ipvs::TASK_ROUTE_ADDRESSES,
             ruleset::TASK_ROUTE_ADDRESSES
         );
     }

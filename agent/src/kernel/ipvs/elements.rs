@@ -3,7 +3,7 @@
 use lb_abi::Be16;
 use lb_abi::service::Port;
 use lb_abi::{TCP, UDP};
-use lb_core::ipvs::{Element, ServiceKey};
+use lb_core::backend::ipvs::{Element, ServiceKey};
 use lb_core::token::{TokenKey, TokenKeys};
 use lb_netlink::ruleset::{
     self, Allowed, Cookie, Elements, Endpoint, Keys, Protocol, Service, Tag,
