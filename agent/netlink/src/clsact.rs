@@ -21,12 +21,12 @@ const CLSACT: &str = "clsact";
 /// `ETH_P_ALL` (include/uapi/linux/if_ether.h): the filter sees packets of every protocol.
 const ALL_PROTOCOLS: u16 = 3;
 
-/// Which packets of a device.
+/// Direction in which packets pass a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
-    /// Those that come in.
+    /// Packets that the device receives.
     Ingress,
-    /// Those that go out.
+    /// Packets that leave by the device.
     Egress,
 }
 
@@ -46,12 +46,12 @@ impl Direction {
     }
 }
 
-/// Where a filter is: the kernel has one at most at each place.
+/// Attach point of a filter; the kernel has at most one filter at each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Index of the device.
     pub link: u32,
-    /// Which of its packets.
+    /// Direction of the packets that the filter sees.
     pub direction: Direction,
     /// Filters with lower numbers see a packet first.
     pub priority: u16,
@@ -62,9 +62,9 @@ pub struct Place {
 /// A BPF filter, as the kernel tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// Where it is.
+    /// Attach point.
     pub place: Place,
-    /// What it was called when it was made.
+    /// Name given when the filter was attached.
     pub name: String,
     /// The kernel's number of its program.
     pub program: u32,
@@ -103,7 +103,7 @@ pub fn add(socket: &mut NetlinkSocket, link: u32) -> Result<bool, Error> {
     }
 }
 
-/// How many packets a device queues at most (`IFLA_TXQLEN`).
+/// Length of a device's queue, in packets (`IFLA_TXQLEN`).
 fn queue(socket: &mut NetlinkSocket, link: u32) -> Result<Option<u32>, Error> {
     let told = socket.request(RouteNetlinkMessage::GetLink(device(link)), 0)?;
     let attributes = told.into_iter().flat_map(|message| match message {
@@ -140,7 +140,7 @@ pub fn remove(socket: &mut NetlinkSocket, link: u32) -> Result<(), Error> {
     socket.request(message, 0).map(drop)
 }
 
-/// Puts a program at a place, in one step also where another BPF filter has it: each packet sees
+/// Attaches a program, atomically replacing another BPF filter at the attach point: each packet sees
 /// the old one or the new one. The filter holds the program; `program` may be closed.
 ///
 /// # Errors
@@ -167,7 +167,7 @@ pub fn attach(
     socket.request(message, NLM_F_CREATE).map(drop)
 }
 
-/// Takes the filter away that is at a place.
+/// Removes the filter at this attach point.
 ///
 /// # Errors
 /// When the kernel refuses: `ENOENT` or `EINVAL` where there is none.
@@ -198,7 +198,7 @@ pub fn filters(
     Ok(told.collect())
 }
 
-/// Has a device any filter at all, of any kind and priority?
+/// Whether a device has a filter, of any kind and priority.
 ///
 /// # Errors
 /// When the kernel refuses. What it tells of other kinds of filters may not be understood: then

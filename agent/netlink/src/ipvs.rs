@@ -64,7 +64,7 @@ impl Ipvs {
         })
     }
 
-    /// Which IPVS this is.
+    /// Version and table size of IPVS.
     ///
     /// # Errors
     /// When the caller is not an administrator of the network namespace (`EPERM`, as with all
@@ -94,7 +94,7 @@ impl Ipvs {
             .map(drop)
     }
 
-    /// Makes a virtual service.
+    /// Adds a virtual service.
     ///
     /// # Errors
     /// When it is there (`EEXIST`), or the kernel has no such scheduler (`ENOENT`).
@@ -144,7 +144,7 @@ impl Ipvs {
         several(step, &answer, DEST, |bytes| Dest::parse(id.family(), bytes))
     }
 
-    /// Gives a virtual service a real one.
+    /// Adds a destination to a virtual service.
     ///
     /// # Errors
     /// When it has it (`EEXIST`), is not there (`ESRCH`), or can't have such a one (`EINVAL`, as

@@ -12,7 +12,9 @@ mod element;
 mod encode;
 mod expression;
 mod message;
+mod names;
 mod parts;
+mod priority;
 mod read;
 mod set;
 #[cfg(test)]
@@ -26,6 +28,8 @@ pub use expression::{
     Address, Comparison, Expression, Found, Layer, Meta, Nat, Payload, Register, Verdict, Word,
 };
 pub use message::{Message, ReadError};
-pub use parts::{Chain, ChainKind, Family, Hook, Rule, Table, TableName};
+pub use names::{Family, SetName, TableName};
+pub use parts::{Chain, ChainKind, Hook, Rule, Table};
+pub use priority::{PRIO_BRIDGE_DSTNAT, PRIO_DSTNAT, PRIO_FILTER, PRIO_RAW, PRIO_SRCNAT};
 pub use read::{Generation, RuleCount, comment, devices, elements, generation, rules};
-pub use set::{Field, Set, SetKind, SetName};
+pub use set::{Field, Set, SetKind};

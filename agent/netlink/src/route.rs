@@ -1,6 +1,6 @@
 //! Devices, IPv4 routes and rules of a network namespace, by `rtnetlink(7)`.
 //!
-//! Of routes and rules only ours are listed: those that bear [`PROTOCOL`](crate::ids::PROTOCOL).
+//! Of routes and rules only those of one [`Owner`] are listed, and only for it are any made.
 
 mod batch;
 mod device;
@@ -9,6 +9,7 @@ mod fib;
 mod ipv4;
 mod link;
 mod rule;
+mod rules;
 mod table;
 
 pub use error::{Error, Operation, Refused};
@@ -22,25 +23,38 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
 
-/// How often a list is asked for that changes while it is read.
+/// The index of `lo`, the first device of every network namespace.
+pub const LO: u32 = 1;
+
+/// The marks by which one program's objects are told from those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The `rtm_protocol` of its routes and the `FRA_PROTOCOL` of its rules.
+    pub protocol: u8,
+    /// The `IFLA_IFALIAS` of its devices.
+    pub ifalias: &'static str,
+}
+
+/// How many times a list that changes while it is read is requested.
 const TRIES: usize = 8;
 
 /// Speaks with the kernel about devices, routes and rules.
 #[derive(Debug)]
 pub struct Routes {
     socket: NetlinkSocket,
+    owner: Owner,
 }
 
 impl Routes {
-    /// In the network namespace of the calling thread; stays there.
+    /// Opens a socket in the network namespace of the calling thread, and stays there.
     ///
     /// # Errors
     /// When there is no socket.
-    pub fn open() -> Result<Self, Error> {
+    pub fn open(owner: Owner) -> Result<Self, Error> {
         let mut socket = NetlinkSocket::open(NETLINK_ROUTE).map_err(Error::Socket)?;
         // So that of a million routes of a routing daemon none needs to be read.
         socket.strict().map_err(Error::Socket)?;
-        Ok(Self { socket })
+        Ok(Self { socket, owner })
     }
 
     fn list(

@@ -13,18 +13,18 @@ use thiserror::Error;
 
 /// The kernel answers in milliseconds; a lost answer must not block its caller.
 const PATIENCE_SECONDS: i64 = 5;
-/// What the kernel puts into one datagram of a dump, at most.
+/// Largest datagram of a dump, in bytes.
 const DATAGRAM: usize = 64 * 1024;
-/// What the kernel wants of the send buffer beside the datagram itself.
+/// Bytes of the send buffer that the kernel needs beside the datagram itself.
 const OVERHEAD: usize = 1024;
 
-/// Why there is no good answer.
+/// Error of a request.
 #[derive(Debug, Error)]
 pub enum Error {
     /// No socket, or it failed.
     #[error("the netlink socket failed")]
     Socket(#[source] io::Error),
-    /// The kernel said no.
+    /// The kernel refused.
     #[error("{0}")]
     Refused(#[source] Errno),
     /// Malformed reply from the kernel.
@@ -33,7 +33,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the kernel said, if it said no.
+    /// The kernel's error number, if it refused.
     #[must_use]
     pub fn refused(&self) -> Option<Errno> {
         match self {
@@ -81,7 +81,7 @@ impl NetlinkSocket {
             .map_err(Error::Socket)
     }
 
-    /// Asks for one thing to be done or told; returns what was told. `flags` are those beyond
+    /// Sends one request and returns the messages of the answer. `flags` are those beyond
     /// `NLM_F_REQUEST` and `NLM_F_ACK`, which says where the answer ends.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl NetlinkSocket {
         self.recv_answer(sequence)
     }
 
-    /// Asks for all of a kind.
+    /// Requests a dump: all objects of a kind.
     ///
     /// # Errors
     /// When the kernel refuses, can't be understood, or what is listed changed meanwhile

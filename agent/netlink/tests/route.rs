@@ -7,8 +7,7 @@
 
 mod namespace;
 
-use lb_netlink::ids::LO;
-use lb_netlink::route::{Encap, Error, Refused, Route, Routes, Rule, Selector};
+use lb_netlink::route::{Encap, Error, LO, Refused, Route, Routes, Rule, Selector};
 use namespace::{inside, run};
 use nix::errno::Errno;
 use std::time::Instant;

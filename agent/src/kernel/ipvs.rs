@@ -8,40 +8,35 @@ mod capacity;
 mod change_detector;
 mod clean;
 mod elements;
+mod error;
+pub mod routes;
+pub mod ruleset;
 mod services;
 mod stats;
 mod sysctl;
 
+pub use error::IpvsError;
 pub use stats::IpvsStats;
 
 use change_detector::ChangeDetector;
-use elements::{from_kernel, keys_from_kernel, keys_to_kernel, to_kernel};
-use lb_core::backend::ipvs::{
-    Element, EncapRoute, Lowered, NodeConfig, Op, RETURN_ID, ServiceKey, State, TASK_MARKS,
-};
+use elements::{from_kernel, to_kernel};
+use lb_core::backend::ipvs::{Element, Lowered, NodeConfig, Op, ServiceKey, State};
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::report::Problem;
 use lb_core::token::TokenKeys;
 use lb_netlink::ipvs::Ipvs;
-use lb_netlink::routes::{self, Encap, Hairpin, Tunnel};
-use lb_netlink::ruleset::{self, Elements, Params};
-use lb_netlink::socket::{self, NetlinkSocket};
+use lb_netlink::socket::NetlinkSocket;
 use lb_netlink::{ipvs, nft};
 use netlink_sys::protocols::NETLINK_NETFILTER;
+use routes::{Hairpin, Tunnel};
+use ruleset::{Elements, Params};
 use stats::Owners;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use thiserror::Error;
 
 /// Lifetime of a set's element that is not to expire.
 const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
-
-/// The core gives replies this tunnel id, and the rules recognise them by it.
-const _: () = assert!(RETURN_ID == ruleset::RETURN_ID);
-/// The core's marks of tasks are marks of packets out of the tunnel.
-const _: () = assert!(TASK_MARKS & ruleset::TUNNEL_MASK == ruleset::TUNNEL_MARKS);
 
 /// Handles to all of swarmlb's objects in the kernel.
 pub struct IpvsKernel {
@@ -61,34 +56,6 @@ pub struct IpvsKernel {
     /// Capabilities that this kernel lacks.
     degraded: Vec<Problem>,
     owners: Arc<Mutex<Owners>>,
-}
-
-/// Why the IPVS path can't serve, or a step failed.
-#[derive(Debug, Error)]
-pub enum IpvsError {
-    /// No virtual services.
-    #[error("virtual services")]
-    Servers(#[from] ipvs::Error),
-    /// No rules.
-    #[error("rules of nf_tables")]
-    Rules(#[from] nft::Error),
-    /// No socket for rules.
-    #[error("this kernel has no nf_tables, which steers packets to IPVS")]
-    NoRules(#[source] socket::Error),
-    /// No rules for bridges.
-    #[error("this kernel has no nf_tables for frames of bridges (CONFIG_NF_TABLES_BRIDGE)")]
-    NoBridgeRules(#[source] nft::Error),
-    /// No socket for notifications of changes.
-    #[error("this kernel gives no notifications of changes to devices and routes")]
-    NoMonitor(#[source] socket::Error),
-    /// No devices or routes.
-    #[error("devices and routes")]
-    Routes(#[from] routes::Error),
-    /// Somebody else's.
-    #[error(
-        "another virtual service has this address and port: swarmlb leaves it alone; remove it (ipvsadm -D) or publish another port"
-    )]
-    Foreign,
 }
 
 impl IpvsKernel {
@@ -139,11 +106,10 @@ impl IpvsKernel {
         let keys = NetlinkSocket::open(NETLINK_NETFILTER)
             .map_err(IpvsError::NoRules)
             .and_then(|mut socket| Ok(Elements::read_keys(&mut socket)?));
-        let keys = keys.map_err(|error| observe("keys of tunnel packets", error))?;
-        Ok(keys.map(keys_from_kernel))
+        keys.map_err(|error| observe("keys of tunnel packets", error))
     }
 
-    /// Are there no signs that something changed since all was observed? Some changes leave none.
+    /// Whether nothing seems to have changed since the last observation. Some changes leave no trace.
     ///
     /// # Errors
     /// When the kernel can't be asked.
@@ -152,7 +118,7 @@ impl IpvsKernel {
         same.map_err(|error| observe("signs of changes", error))
     }
 
-    /// What can't be had on this kernel.
+    /// Capabilities that this kernel lacks.
     #[must_use]
     pub fn degraded(&self) -> Vec<Problem> {
         self.degraded.clone()
@@ -182,15 +148,10 @@ impl IpvsKernel {
             Op::Prepare(node_config) => self.prepare(node_config),
             Op::PutKeys(keys) => {
                 let mut next = self.elements.clone();
-                next.keys = Some(keys_to_kernel(*keys));
+                next.keys = Some(*keys);
                 self.put_elements(next)
             }
-            Op::PutRoutes(routes) => {
-                let encaps = routes
-                    .iter()
-                    .map(|(route_address, route)| (*route_address, encap(route)));
-                Ok(self.routes.put_encaps(&encaps.collect())?)
-            }
+            Op::PutRoutes(routes) => Ok(self.routes.put_encaps(routes)?),
             Op::RemoveRoutes(route_addresses) => {
                 let route_addresses = route_addresses.iter().copied().collect();
                 Ok(self.routes.remove_encaps(&route_addresses)?)
@@ -268,16 +229,12 @@ impl IpvsKernel {
         {
             right = Some(node_config);
         }
-        let routes = routes.encaps.into_iter().map(|(route_address, encap)| {
-            let Encap { id, to: node } = encap;
-            (route_address, EncapRoute { id, node })
-        });
         Ok(State {
             node_config: right,
-            routes: routes.collect::<BTreeMap<Ipv4Addr, EncapRoute>>(),
+            routes: routes.encaps,
             services,
             elements: from_kernel(&self.elements),
-            keys: self.elements.keys.map(keys_from_kernel),
+            keys: self.elements.keys,
         })
     }
 }
@@ -305,16 +262,9 @@ fn observe(object: &str, error: IpvsError) -> ObserveError {
     }
 }
 
-/// Does IPVS know any?
+/// Whether IPVS has connections.
 fn has_connections() -> bool {
     ipvs::connections().is_ok_and(|mut all| all.next().is_some())
-}
-
-fn encap(route: &EncapRoute) -> Encap {
-    Encap {
-        id: route.id,
-        to: route.node,
-    }
 }
 
 fn tunnel(node_config: &NodeConfig) -> Tunnel {
@@ -332,22 +282,5 @@ fn params(node_config: &NodeConfig) -> Params {
         tunnel_port: node_config.port,
         tunnel_mtu: u16::try_from(tunnel(node_config).mtu).unwrap_or(u16::MAX),
         connections: capacity::connections(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_packet_is_sent_to_the_route_addresses_that_the_core_gives() {
-        assert_eq!(
-            lb_core::backend::ipvs::PEER_ROUTE_ADDRESSES,
-            ruleset::PEER_ROUTE_ADDRESSES
-        );
-        assert_eq!(
-            lb_core::backend::ipvs::TASK_ROUTE_ADDRESSES,
-            ruleset::TASK_ROUTE_ADDRESSES
-        );
     }
 }

@@ -113,7 +113,9 @@ impl ServiceOptions {
                 self.local = match value {
                     "prefer" => Local::Prefer,
                     "only" => Local::Only,
-                    _ => return Err("it is prefer or only; all tasks are used until then".to_owned()),
+                    _ => {
+                        return Err("it is prefer or only; all tasks are used until then".to_owned());
+                    }
                 };
             }
             "publish" => {

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// That of this thread's network namespace: `/proc/net` is that of the process's first thread.
+/// Connections of this thread's network namespace: `/proc/net` belongs to the process's first thread.
 const TABLE: &str = "/proc/thread-self/net/ip_vs_conn";
 
 /// A connection that IPVS knows.
@@ -23,7 +23,7 @@ pub struct Connection {
     pub dest: SocketAddr,
     /// As the kernel writes it: `ESTABLISHED`, `UDP`, `NONE` and so on.
     pub state: String,
-    /// It is forgotten in so many seconds, if nothing more is heard of it.
+    /// Seconds until the connection expires without further packets.
     pub expires: u32,
 }
 

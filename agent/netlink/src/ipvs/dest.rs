@@ -24,7 +24,7 @@ const TUN_TYPE: u16 = 13;
 const TUN_PORT: u16 = 14;
 const TUN_FLAGS: u16 = 15;
 
-/// How a packet is put into another: `IP_VS_CONN_F_TUNNEL_TYPE_…`.
+/// Encapsulation of a tunnel: `IP_VS_CONN_F_TUNNEL_TYPE_…`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TunnelKind(pub u8);
 
@@ -40,7 +40,7 @@ impl TunnelKind {
 /// The tunnel to a destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tunnel {
-    /// How packets are put into others.
+    /// Encapsulation.
     pub kind: TunnelKind,
     /// The UDP port of GUE, which needs one, in the machine's byte order.
     pub port: u16,
@@ -48,18 +48,18 @@ pub struct Tunnel {
     pub flags: u16,
 }
 
-/// How a packet gets to a destination: `IP_VS_CONN_F_…`.
+/// Forwarding method: `IP_VS_CONN_F_…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// Destination address and port become the server's (NAT).
     Masq,
-    /// It is for this host.
+    /// Local delivery: the destination is this host.
     Local,
-    /// In a tunnel. The packet keeps its address and port.
+    /// Tunnelling: the packet keeps its address and port.
     Tunnel(Tunnel),
-    /// By the route to the server's address (direct routing). The packet stays as it is.
+    /// Direct routing, by the route to the destination's address. The packet stays unchanged.
     Route,
-    /// By the route to the packet's own address.
+    /// Bypass: by the route to the packet's own address.
     Bypass,
     /// One that is unknown here: 5 to 7.
     Other(u32),
@@ -106,11 +106,11 @@ impl Display for Method {
 /// `Display` is what `ipvsadm -Ln` prints, but for the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Dest {
-    /// Of the family of the virtual service, but for tunnels.
+    /// Address, of the virtual service's family unless tunnelled.
     pub address: IpAddr,
-    /// In the machine's byte order. 0 leaves the port as it is, if the virtual service has none.
+    /// Port, in the machine's byte order. 0 keeps the packet's port, if the virtual service has none.
     pub port: u16,
-    /// How packets get there.
+    /// Forwarding method.
     pub method: Method,
     /// Its share of new connections; 0 for none, while old ones go on. Up to `i32::MAX`.
     pub weight: u32,
@@ -147,7 +147,7 @@ impl Dest {
         Attribute::nest(DEST, &self.names())
     }
 
-    /// All of it: the kernel takes nothing less.
+    /// All attributes of the destination: the kernel requires every one.
     pub(super) fn attribute(&self) -> Attribute {
         let tunnel = match self.method {
             Method::Tunnel(tunnel) => tunnel,
@@ -216,7 +216,7 @@ impl Display for Dest {
     }
 }
 
-/// What a destination does at the moment.
+/// Connections and counters of a destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DestNow {
     /// Connections that are open.
@@ -225,6 +225,6 @@ pub struct DestNow {
     pub inactive: u32,
     /// Clients that are remembered.
     pub persistent: u32,
-    /// What was counted.
+    /// Counters.
     pub stats: Stats,
 }

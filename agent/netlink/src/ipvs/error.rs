@@ -18,7 +18,7 @@ pub enum Error {
     /// The kernel refused, or there is no talking to it.
     #[error("IPVS: can't {step}")]
     Failed {
-        /// What it was asked.
+        /// Operation that failed.
         step: Step,
         /// Why not.
         source: socket::Error,
@@ -41,20 +41,20 @@ impl Error {
     }
 }
 
-/// What IPVS is asked.
+/// Operation on IPVS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Is it there?
+    /// Look up the generic netlink family.
     Open,
-    /// Which one is it?
+    /// Read the version.
     Info,
-    /// What are the timeouts?
+    /// Read the timeouts.
     Timeouts,
     /// Change them.
     SetTimeouts,
-    /// Which virtual services are there?
+    /// List the virtual services.
     Services,
-    /// Is this one there?
+    /// Look up one virtual service.
     Service(ServiceId),
     /// Make one.
     AddService(ServiceId),
@@ -62,7 +62,7 @@ pub enum Step {
     SetService(ServiceId),
     /// Remove one.
     DelService(ServiceId),
-    /// Which destinations does one have?
+    /// List the destinations of a virtual service.
     Dests(ServiceId),
     /// Add one.
     AddDest(ServiceId, Dest),

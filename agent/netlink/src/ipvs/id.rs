@@ -24,7 +24,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// That of an address.
+    /// The family of an address.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         match address {
@@ -101,11 +101,11 @@ impl Display for Protocol {
 pub enum ServiceId {
     /// Packets to an address and a port. Port 0 is any port (for persistent servers).
     Address {
-        /// Where packets go to.
+        /// Destination address of clients' packets.
         address: IpAddr,
         /// TCP, UDP or SCTP.
         protocol: Protocol,
-        /// In the machine's byte order.
+        /// Port, in the machine's byte order.
         port: u16,
     },
     /// Packets with a firewall mark.

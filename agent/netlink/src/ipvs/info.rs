@@ -5,7 +5,7 @@ use super::message::{
     TIMEOUT_UDP, as_u32,
 };
 
-/// What IPVS says of itself.
+/// Version and table size of IPVS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Info {
     /// Major, minor, patch: 1.2.1 for many years now.
@@ -15,14 +15,14 @@ pub struct Info {
     pub table_size: u32,
 }
 
-/// How long the kernel remembers connections that nothing is heard of, in seconds.
+/// Timeouts of idle connections, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Of TCP, once it is open.
+    /// Timeout of an established TCP connection.
     pub tcp: u32,
-    /// Of TCP after a FIN.
+    /// Timeout of a TCP connection after a FIN.
     pub tcp_fin: u32,
-    /// Of UDP.
+    /// Timeout of UDP.
     pub udp: u32,
 }
 

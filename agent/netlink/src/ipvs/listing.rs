@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// So many virtual services fit into the smallest first part, in which none is hidden.
 const ONE_PART: usize = 8;
-/// So often a longer list is asked for, as long as none was seen before.
+/// How many times a longer list is requested, as long as none was seen before.
 const FIRST_LISTINGS: usize = 4;
 
 /// The virtual services that were there when last looked at.
@@ -63,7 +63,7 @@ impl Ipvs {
         Ok(now.into_values().collect())
     }
 
-    /// What the kernel lists.
+    /// The virtual services as the kernel lists them.
     fn listed(&mut self) -> Result<Listed, Error> {
         let answer = self.dump(Step::Services, Command::GetService, vec![])?;
         let all = several(Step::Services, &answer, SERVICE, Service::parse)?;

@@ -49,7 +49,7 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// For the family of this number.
+    /// A message to the generic netlink family of this number.
     pub(super) fn new(
         family: u16,
         command: Command,

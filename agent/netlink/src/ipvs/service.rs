@@ -35,7 +35,7 @@ impl Name {
     pub const LEAST_CONNECTIONS: Self = Self(Cow::Borrowed("lc"));
     /// Weighted least connections.
     pub const WEIGHTED_LEAST_CONNECTIONS: Self = Self(Cow::Borrowed("wlc"));
-    /// By a hash of the client's address.
+    /// `sh`: by a hash of the client's address.
     pub const SOURCE_HASH: Self = Self(Cow::Borrowed("sh"));
     /// Maglev, by the client's address.
     pub const MAGLEV: Self = Self(Cow::Borrowed("mh"));
@@ -124,12 +124,12 @@ impl BitOr for Flags {
     }
 }
 
-/// Which clients are one for a persistent server.
+/// Clients that a persistent service treats as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Netmask {
-    /// Those that this leaves equal.
+    /// Clients whose addresses are equal under this IPv4 mask.
     V4(Ipv4Addr),
-    /// Those with the same first bits: 1 to 128.
+    /// Clients with equal first bits, for IPv6: 1 to 128.
     V6(u8),
 }
 
@@ -167,15 +167,15 @@ impl Netmask {
 pub struct Service {
     /// The address, or the mark, that the virtual service answers.
     pub id: ServiceId,
-    /// What chooses destinations for new connections.
+    /// Scheduler of new connections.
     pub scheduler: Name,
     /// Options: persistent, hashed by port, one packet.
     pub flags: Flags,
-    /// How long a persistent server remembers a client after its last connection, in seconds.
+    /// Persistence timeout: seconds that a client stays at its destination after its last connection.
     pub timeout: u32,
-    /// Which clients are one, of the family of `id`.
+    /// Clients that persistence treats as one, of the family of `id`.
     pub netmask: Netmask,
-    /// What tells a client from another instead of its address.
+    /// Persistence engine, which identifies a client by something else than its address.
     pub engine: Option<Name>,
 }
 
@@ -193,7 +193,7 @@ impl Service {
         }
     }
 
-    /// All of it: the kernel takes nothing less.
+    /// All attributes of the service: the kernel requires every one.
     pub(super) fn attribute(&self) -> Attribute {
         let mut inner = self.id.attributes();
         inner.push(Attribute::text(SCHED_NAME, self.scheduler.as_str()));

@@ -130,7 +130,7 @@ fn timeouts_are_read_and_set_as_by_ipvsadm() {
 }
 
 #[test]
-fn virtual_servers_are_added_and_changed_as_by_ipvsadm() {
+fn virtual_services_are_added_and_changed_as_by_ipvsadm() {
     for (words, service) in services() {
         let theirs = captured_with(&format!("ipvsadm -A {words}"), Command::NewService);
         let ours = asked(Command::NewService, vec![service.attribute()]);
@@ -149,7 +149,7 @@ fn assert_named_alike(ours: &Attribute, theirs: &[u8], words: &str) {
 }
 
 #[test]
-fn virtual_servers_are_removed_by_what_names_them() {
+fn virtual_services_are_removed_by_what_names_them() {
     for (words, id) in [
         (
             "-t [2001:db8::1]:443",
@@ -168,7 +168,7 @@ fn virtual_servers_are_removed_by_what_names_them() {
 }
 
 #[test]
-fn real_servers_are_added_and_changed_as_by_ipvsadm() {
+fn destinations_are_added_and_changed_as_by_ipvsadm() {
     let added = dests().into_iter().flat_map(|(id, dests)| {
         let add = move |(words, dest)| (id, 'a', Command::NewDest, words, dest);
         dests.into_iter().map(add)
@@ -200,7 +200,7 @@ fn drained() -> Dest {
 }
 
 #[test]
-fn real_servers_are_removed_by_what_names_them() {
+fn destinations_are_removed_by_what_names_them() {
     for (id, words, gone) in [
         (
             v4(Protocol::TCP, 80),
@@ -229,7 +229,7 @@ fn listed() -> Vec<(Service, Stats)> {
 }
 
 #[test]
-fn virtual_servers_are_listed_as_they_were_made() {
+fn virtual_services_are_listed_as_they_were_made() {
     let made = services().into_iter().map(|(words, mut service)| {
         if words == "-t 10.1.2.3:80 -s rr" {
             service.scheduler = Name::WEIGHTED_LEAST_CONNECTIONS;
@@ -257,7 +257,7 @@ fn traffic_is_counted() {
 }
 
 #[test]
-fn real_servers_are_listed_as_they_were_made_the_youngest_first() {
+fn destinations_are_listed_as_they_were_made_the_youngest_first() {
     for (id, made) in dests() {
         let request = asked(Command::GetDest, vec![id.attribute()]);
         let theirs = listing(&request);
@@ -276,7 +276,7 @@ fn real_servers_are_listed_as_they_were_made_the_youngest_first() {
 }
 
 #[test]
-fn a_real_server_tells_what_it_does() {
+fn a_destination_tells_what_it_does() {
     let id = v4(Protocol::TCP, 81);
     let theirs = listing(&asked(Command::GetDest, vec![id.attribute()]));
     let (dest, now) = Dest::parse(Family::V4, theirs[0].payload.find(DEST).unwrap())

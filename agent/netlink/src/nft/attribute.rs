@@ -3,6 +3,7 @@
 use netlink_packet_core::{
     Emitable as _, NLA_F_NESTED, NLA_HEADER_SIZE, Nla, NlaBuffer, NlasIterator,
 };
+use std::time::Duration;
 
 /// One attribute to send. Its value must be shorter than 64 KiB: whoever makes lists cuts them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,9 @@ impl Attribute {
         Self::bytes(kind, &number.to_be_bytes())
     }
 
-    pub(super) fn u64(kind: u16, number: u64) -> Self {
+    /// A time in milliseconds, 64 bits.
+    pub(super) fn milliseconds(kind: u16, time: Duration) -> Self {
+        let number = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self::bytes(kind, &number.to_be_bytes())
     }
 

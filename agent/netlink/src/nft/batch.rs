@@ -36,7 +36,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the kernel said, if it said no.
+    /// The kernel's error number, if it refused.
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         match self {

@@ -3,8 +3,9 @@
 use super::attribute::Attribute;
 use super::element::Element;
 use super::message::Message;
-use super::parts::{Chain, Rule, Table, TableName};
-use super::set::{Set, SetName};
+use super::names::{SetName, TableName};
+use super::parts::{Chain, Rule, Table};
+use super::set::Set;
 use super::uapi::*;
 use netlink_packet_core::NLM_F_CREATE;
 use std::fmt;

@@ -2,7 +2,7 @@
 
 use super::attribute::{Attribute, Attributes};
 use super::encode::value;
-use super::expression::{Word, milliseconds};
+use super::expression::Word;
 use super::uapi::*;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -56,7 +56,7 @@ impl Key {
         rest.is_empty().then_some(words)?.try_into().ok()
     }
 
-    /// All bytes.
+    /// The key's bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.0
@@ -70,11 +70,11 @@ pub struct Element {
     pub key: Key,
     /// The highest key of a range, included.
     pub last: Option<Key>,
-    /// What a map has for it, as many bytes as the map's values have.
+    /// Value in a map, as many bytes as the map's values have.
     pub value: Option<Vec<u8>>,
-    /// So long it lasts, if that is not what its set says.
+    /// Lifetime, if it differs from the set's.
     pub timeout: Option<Duration>,
-    /// So long it still is there. Of what is put, less than `timeout` if given.
+    /// Time left; of an element to add, less than `timeout`.
     pub left: Option<Duration>,
     /// What the kernel keeps with it and looks at never, 256 bytes at most: attributes of a byte for the type, one for
     /// the length, and the rest. `nft` shows those of types that it knows, 0 and 1.
@@ -92,7 +92,7 @@ impl fmt::Debug for Userdata {
 }
 
 impl Element {
-    /// In a plain set.
+    /// An element of a plain set.
     #[must_use]
     pub fn key(key: Key) -> Self {
         Self {
@@ -101,7 +101,7 @@ impl Element {
         }
     }
 
-    /// In a map.
+    /// An element of a map.
     #[must_use]
     pub fn pair(key: Key, value: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl Element {
         }
     }
 
-    /// In a set of ranges.
+    /// An element of a set of ranges.
     #[must_use]
     pub fn range(first: Key, last: Key) -> Self {
         Self {
@@ -121,7 +121,7 @@ impl Element {
         }
     }
 
-    /// In a set whose elements expire.
+    /// An element of a set whose elements expire.
     #[must_use]
     pub fn expiring(key: Key, timeout: Duration) -> Self {
         Self {
@@ -131,21 +131,26 @@ impl Element {
         }
     }
 
-    /// Whole, to be put.
+    /// The whole element, to be added.
     pub(super) fn attribute(&self) -> Attribute {
         let mut inner = self.place();
         let bytes = self.value.as_ref();
         inner.extend(bytes.map(|bytes| value(NFTA_SET_ELEM_DATA, bytes)));
-        let time = |kind, time: Duration| Attribute::u64(kind, milliseconds(time));
-        inner.extend(self.timeout.map(|it| time(NFTA_SET_ELEM_TIMEOUT, it)));
-        inner.extend(self.left.map(|it| time(NFTA_SET_ELEM_EXPIRATION, it)));
+        inner.extend(
+            self.timeout
+                .map(|it| Attribute::milliseconds(NFTA_SET_ELEM_TIMEOUT, it)),
+        );
+        inner.extend(
+            self.left
+                .map(|it| Attribute::milliseconds(NFTA_SET_ELEM_EXPIRATION, it)),
+        );
         if !self.userdata.0.is_empty() {
             inner.push(Attribute::bytes(NFTA_SET_ELEM_USERDATA, &self.userdata.0));
         }
         Attribute::nested(NFTA_LIST_ELEM, inner)
     }
 
-    /// What says which one it is, to be taken away.
+    /// The element's identity, to be deleted.
     pub(super) fn name(&self) -> Attribute {
         Attribute::nested(NFTA_LIST_ELEM, self.place())
     }

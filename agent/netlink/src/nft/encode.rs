@@ -4,10 +4,8 @@
 use super::attribute::Attribute;
 use super::expression::{
     Address, Comparison, Expression, Found, Layer, Meta, Nat, Payload, Register, Verdict,
-    milliseconds,
 };
-use super::parts::Family;
-use super::set::SetName;
+use super::names::{Family, SetName};
 use super::uapi::*;
 use std::time::Duration;
 
@@ -125,7 +123,7 @@ fn fib(flags: u32, result: u32, to: Register) -> Vec<Attribute> {
 }
 
 fn set_address(field: Payload, from: Register) -> Vec<Attribute> {
-    /// Where an IPv4 header has its checksum.
+    /// Offset of the checksum in an IPv4 header.
     const IPV4_CHECKSUM: u8 = 10;
     let mut all = set_summed(field, IPV4_CHECKSUM, from);
     let flags = NFT_PAYLOAD_L4CSUM_PSEUDOHDR;
@@ -158,9 +156,7 @@ fn update(
     let mut all = vec![register(NFTA_DYNSET_SREG_KEY, key)];
     all.extend(value.map(|value| register(NFTA_DYNSET_SREG_DATA, value)));
     all.push(Attribute::u32(NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE));
-    all.extend(
-        time.map(|time| Attribute::bytes(NFTA_DYNSET_TIMEOUT, &milliseconds(time).to_be_bytes())),
-    );
+    all.extend(time.map(|time| Attribute::milliseconds(NFTA_DYNSET_TIMEOUT, time)));
     all.push(Attribute::text(NFTA_DYNSET_SET_NAME, set.name));
     all
 }

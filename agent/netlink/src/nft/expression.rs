@@ -3,7 +3,7 @@
 //! A step that does not hold, or that can't be done with this packet (no ports in a fragment, a
 //! full set), ends the rule and goes on with the next one.
 
-use super::set::SetName;
+use super::names::SetName;
 use std::time::Duration;
 
 /// Registers are 16 words of 4 bytes; what is longer lies in several, one after the other.
@@ -46,7 +46,7 @@ pub enum Meta {
     Transport,
 }
 
-/// Where a field is counted from.
+/// Header from whose beginning a field's offset is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
     /// The IP header.
@@ -66,7 +66,7 @@ pub struct Payload {
     pub length: u8,
 }
 
-/// How a register is compared.
+/// Comparison of a register with bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// Goes on if both are the same.
@@ -75,18 +75,18 @@ pub enum Comparison {
     Unequal,
 }
 
-/// What becomes of a packet.
+/// Verdict about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It goes on behind this chain.
+    /// The packet passes this chain.
     Accept,
-    /// It ends here.
+    /// The packet is dropped.
     Drop,
-    /// It goes on in this chain, and never comes back.
+    /// Continues in another chain, and never returns.
     Goto(&'static str),
-    /// It goes on in this chain, and behind this rule when that one ends.
+    /// Continues in another chain, and returns behind this rule at its end.
     Jump(&'static str),
-    /// It leaves this chain for the one that it came from.
+    /// Returns to the calling chain.
     Return,
 }
 
@@ -101,7 +101,7 @@ pub enum Address {
     DestinationOnDevice,
 }
 
-/// What is expected of a look into a set or map.
+/// Condition on a lookup in a set or map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// Goes on if the key is in the set.
@@ -112,7 +112,7 @@ pub enum Found {
     Value(Register),
 }
 
-/// Which end of a connection is replaced.
+/// End of a connection that NAT replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nat {
     /// The source, in postrouting.
@@ -121,7 +121,7 @@ pub enum Nat {
     Destination,
 }
 
-/// One step of a rule.
+/// One expression of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expression {
     /// Loads what is known about the packet.
@@ -163,18 +163,18 @@ pub enum Expression {
     Update {
         /// The set.
         set: SetName,
-        /// Where the key begins.
+        /// Register in which the key begins.
         key: Register,
-        /// Where the value is, for maps.
+        /// Register of the value, for maps.
         value: Option<Register>,
-        /// How long it lasts, if not as long as all others.
+        /// Lifetime, if it differs from the set's.
         time: Option<Duration>,
     },
     /// Takes a key out of a dynamic set or map.
     Delete {
         /// The set.
         set: SetName,
-        /// Where the key begins.
+        /// Register in which the key begins.
         key: Register,
     },
     /// Loads the type (`RTN_…`, a number of 32 bits of this machine) of an address of the packet.
@@ -189,9 +189,4 @@ pub enum Expression {
     /// Loads the number of the tunnel that the packet came out of: a number of 32 bits of this
     /// machine.
     TunnelId(Register),
-}
-
-/// How long something lasts, as the kernel counts it.
-pub(super) fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 /// `struct nfgenmsg`: family, version, number of a resource (big-endian).
 const HEADER: usize = 4;
 
-/// What is not even a message of `nfnetlink`.
+/// Error of bytes that are no message of `nfnetlink`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a message of {0} bytes is too short")]
 pub struct ReadError(usize);
@@ -52,12 +52,12 @@ impl Message {
         }
     }
 
-    /// Which `NFT_MSG_…` it is.
+    /// The message's type, `NFT_MSG_…`.
     pub(super) fn is(&self, kind: u16) -> bool {
         self.kind == SUBSYSTEM << 8 | kind
     }
 
-    /// What came; of what is sent, nothing.
+    /// Attributes of a received message; empty in messages to send.
     pub(super) fn attributes(&self) -> Attributes<'_> {
         match &self.attributes {
             Content::Sent(_) => Attributes::of(&[]),

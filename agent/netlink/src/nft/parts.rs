@@ -4,87 +4,41 @@ use super::attribute::Attribute;
 use super::encode;
 use super::expression::Expression;
 use super::message::Message;
+use super::names::TableName;
 use super::uapi::*;
-use std::fmt;
-
-/// What packets a table sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// IPv4.
-    Ip,
-    /// IPv6.
-    Ip6,
-    /// All that comes in on a device.
-    Netdev,
-    /// Frames that bridges of this host pass on, or hand to it.
-    Bridge,
-}
-
-impl Family {
-    /// `NFPROTO_…`.
-    pub(super) fn number(self) -> u8 {
-        match self {
-            Self::Ip => NFPROTO_IPV4,
-            Self::Ip6 => NFPROTO_IPV6,
-            Self::Netdev => NFPROTO_NETDEV,
-            Self::Bridge => NFPROTO_BRIDGE,
-        }
-    }
-}
-
-/// A table's name: unique in its family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableName {
-    /// Its family.
-    pub family: Family,
-    /// Its name.
-    pub name: &'static str,
-}
-
-impl fmt::Display for TableName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = match self.family {
-            Family::Ip => "ip",
-            Family::Ip6 => "ip6",
-            Family::Netdev => "netdev",
-            Family::Bridge => "bridge",
-        };
-        write!(f, "{family} {}", self.name)
-    }
-}
 
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     /// Its name.
     pub name: TableName,
-    /// What `nft list` shows as its comment: 127 bytes at most.
+    /// Comment, as `nft list` shows it: 127 bytes at most.
     pub comment: Option<String>,
 }
 
-/// What a base chain may do.
+/// Type of a base chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChainKind {
     /// Anything but to translate addresses.
     Filter,
-    /// It sees the first packet of each connection, and decides for all.
+    /// Translates addresses: sees the first packet of each connection, and decides for all.
     Nat,
 }
 
-/// Where packets pass.
+/// Hook at which packets enter a base chain (`NF_INET_…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
-    /// All that come in.
+    /// Every packet that comes in.
     Prerouting,
-    /// Those for this host.
+    /// Packets for this host.
     Input,
-    /// Those that go through.
+    /// Packets that are forwarded.
     Forward,
-    /// Those of this host.
+    /// Packets that this host sends.
     Output,
-    /// All that go out.
+    /// Every packet that goes out.
     Postrouting,
-    /// Those that come in on this device, before anything of IP. For the family `netdev`.
+    /// Packets that come in on this device, ahead of IP. For the family `netdev`.
     Ingress(&'static str),
 }
 
@@ -107,7 +61,7 @@ pub struct Rule {
     pub table: TableName,
     /// Its chain. The rule comes behind those that are there.
     pub chain: &'static str,
-    /// What it does.
+    /// Expressions of the rule, in order.
     pub expressions: Vec<Expression>,
     /// Its name, which `nft list` shows as its comment: 127 bytes at most.
     pub comment: Option<&'static str>,

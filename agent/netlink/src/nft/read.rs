@@ -5,14 +5,14 @@ use super::batch::Error;
 use super::change::of;
 use super::element::Element;
 use super::message::Message;
-use super::parts::{TableName, noted};
-use super::set::SetName;
+use super::names::{SetName, TableName};
+use super::parts::noted;
 use super::uapi::*;
 use crate::socket::NetlinkSocket;
 use nix::errno::Errno;
 use std::fmt;
 
-/// So often a list is asked for when what it lists changes meanwhile.
+/// How many times a list that changes while it is read is requested.
 const ATTEMPTS: u32 = 16;
 
 /// A rule that is there, as far as it is of interest.
@@ -22,7 +22,7 @@ pub struct RuleCount {
     pub chain: String,
     /// Its name.
     pub comment: Option<String>,
-    /// What its first counter has counted, if it has one.
+    /// Packets counted by its first counter, if it has one.
     pub packets: Option<u64>,
 }
 
@@ -146,7 +146,7 @@ fn one(socket: &mut NetlinkSocket, question: Message, kind: u16) -> Result<Optio
     }
 }
 
-/// All of a kind, as it was at one moment.
+/// Lists all objects of a kind, as of one moment.
 fn list(
     socket: &mut NetlinkSocket,
     question: &Message,

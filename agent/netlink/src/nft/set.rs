@@ -1,27 +1,10 @@
 //! Sets and maps: keys of one or more fields, with or without a value.
 
 use super::attribute::Attribute;
-use super::expression::milliseconds;
 use super::message::Message;
-use super::parts::TableName;
+use super::names::SetName;
 use super::uapi::*;
-use std::fmt;
 use std::time::Duration;
-
-/// A set's or map's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SetName {
-    /// Its table.
-    pub table: TableName,
-    /// Its name.
-    pub name: &'static str,
-}
-
-impl fmt::Display for SetName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.table, self.name)
-    }
-}
 
 /// A field of a key, or a value. The kernel knows lengths only; the rest is for `nft list`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +47,7 @@ impl Field {
     }
 }
 
-/// How a set is used.
+/// Kind of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetKind {
     /// Its elements are put and taken by messages.
@@ -76,13 +59,13 @@ pub enum SetKind {
     Ranges,
     /// Rules put elements in, too.
     Dynamic {
-        /// So long elements last.
+        /// Lifetime of elements.
         timeout: Duration,
-        /// So many there are at most.
+        /// Largest number of elements.
         size: u32,
         /// How often what has expired is looked for, in all of the room that the set has: it is not found in
         /// between, but takes room.
-        swept: Duration,
+        gc_interval: Duration,
     },
 }
 
@@ -93,9 +76,9 @@ pub struct Set {
     pub name: SetName,
     /// Fields of the key.
     pub key: Vec<Field>,
-    /// What a map has for each key.
+    /// Type of a map's values; `None` for a set.
     pub value: Option<Field>,
-    /// How it is used.
+    /// Kind of the set.
     pub kind: SetKind,
 }
 
@@ -122,13 +105,13 @@ impl Set {
             SetKind::Dynamic {
                 timeout,
                 size,
-                swept,
+                gc_interval,
             } => attributes.extend([
                 Attribute::nested(NFTA_SET_DESC, vec![u32(NFTA_SET_DESC_SIZE, size)]),
-                Attribute::u64(NFTA_SET_TIMEOUT, milliseconds(timeout)),
+                Attribute::milliseconds(NFTA_SET_TIMEOUT, timeout),
                 u32(
                     NFTA_SET_GC_INTERVAL,
-                    u32::try_from(swept.as_millis()).unwrap_or(u32::MAX),
+                    u32::try_from(gc_interval.as_millis()).unwrap_or(u32::MAX),
                 ),
             ]),
         }
@@ -148,7 +131,7 @@ impl Set {
 
     /// `nft`'s number of the key's type, and its length with padding.
     fn key_format(&self) -> (u32, u32) {
-        /// So many bits a field's type has in that of a concatenation.
+        /// Bits per field in the type of a concatenation.
         const TYPE_BITS: u32 = 6;
         match self.key.as_slice() {
             [field] => (field.number(), u32::from(field.length())),

@@ -62,7 +62,7 @@ fn a_dynamic_map_has_a_size_and_an_end() {
         kind: SetKind::Dynamic {
             timeout: Duration::from_secs(3600),
             size: 65535,
-            swept: Duration::from_secs(30),
+            gc_interval: Duration::from_secs(30),
         },
     };
     let sent = [

@@ -1,8 +1,7 @@
-//! Devices: looked at, made, changed and deleted.
+//! Reads, makes, changes and deletes devices.
 
 use super::batch::{self, Step};
 use super::{Error, Link, Operation, Routes, Setting, ipv4};
-use crate::ids::IFALIAS;
 use crate::socket;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -44,8 +43,8 @@ impl Routes {
         }
     }
 
-    /// Makes a VXLAN-GPE tunnel in external mode on all addresses of the host, with our ifalias, and brings it up.
-    /// `port` is its UDP port, `mtu` in bytes.
+    /// Makes a VXLAN-GPE tunnel in external mode on all addresses of the host, with the owner's ifalias, and brings it
+    /// up. `port` is its UDP port, `mtu` in bytes.
     ///
     /// # Errors
     /// `EEXIST` if there is a device of that name, `EADDRINUSE` if the port is taken.
@@ -54,13 +53,13 @@ impl Routes {
             name,
             vec![
                 vxlan(name, port, mtu),
-                set_ifalias(name, LinkFlags::empty()),
+                set_ifalias(name, self.owner.ifalias, LinkFlags::empty()),
             ],
         )
     }
 
-    /// Makes a pair of devices that need no ARP: both ends have the MAC address `mac`, `mtu` in bytes, and our
-    /// ifalias. Brings both up.
+    /// Makes a pair of devices that need no ARP: both ends have the MAC address `mac`, `mtu` in bytes, and the
+    /// owner's ifalias. Brings both up.
     ///
     /// # Errors
     /// `EEXIST` if there is a device of either name.
@@ -75,7 +74,8 @@ impl Routes {
             return Err(taken(peer));
         }
         // The end that is made first can't be up before it has the other.
-        let up = [name, peer].map(|end| set_ifalias(end, LinkFlags::Up));
+        let ifalias = self.owner.ifalias;
+        let up = [name, peer].map(|end| set_ifalias(end, ifalias, LinkFlags::Up));
         let steps = [veth(name, peer, mac, mtu)].into_iter().chain(up);
         self.add(name, steps.collect())
     }
@@ -117,8 +117,8 @@ impl Routes {
     }
 
     /// The kernel takes the ifalias only of a device that is there. Both messages go in one send, so that there
-    /// is never a device of swarmlb's without it, even if this process ends between them. As the second would give a
-    /// stranger's device our ifalias, that there is none is seen first.
+    /// is never a device of the owner's without it, even if this process ends between them. As the second would give a
+    /// stranger's device the owner's ifalias, that there is none is seen first.
     fn add(&mut self, name: &str, steps: Vec<Step>) -> Result<(), Error> {
         if self.link(name)?.is_some() {
             return Err(taken(name));
@@ -209,13 +209,13 @@ fn new(message: LinkMessage) -> Step {
     (RouteNetlinkMessage::NewLink(message), flags)
 }
 
-fn set_ifalias(name: &str, flags: LinkFlags) -> Step {
+fn set_ifalias(name: &str, ifalias: &str, flags: LinkFlags) -> Step {
     let mut message = LinkMessage::default();
     message.header.flags = flags;
     message.header.change_mask = flags;
     message.attributes = vec![
         LinkAttribute::IfName(name.to_owned()),
-        LinkAttribute::IfAlias(IFALIAS.to_owned()),
+        LinkAttribute::IfAlias(ifalias.to_owned()),
     ];
     (RouteNetlinkMessage::SetLink(message), 0)
 }

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use std::fmt;
 use thiserror::Error;
 
-/// Why something is not as asked.
+/// Error of an operation on devices, routes or rules.
 #[derive(Debug, Error)]
 pub enum Error {
     /// No socket of `NETLINK_ROUTE`.
@@ -17,7 +17,7 @@ pub enum Error {
     List {
         /// `devices`, `routes`, `rules`.
         what: &'static str,
-        /// What happened.
+        /// Cause.
         source: socket::Error,
     },
     /// One device.
@@ -25,9 +25,9 @@ pub enum Error {
     Device {
         /// Its name, or `if` and its index.
         device: String,
-        /// What was asked for.
+        /// Operation that failed.
         operation: Operation,
-        /// What happened.
+        /// Cause.
         source: socket::Error,
     },
     /// One route.
@@ -35,29 +35,29 @@ pub enum Error {
     Route {
         /// The route.
         route: Route,
-        /// What was asked for.
+        /// Operation that failed.
         operation: Operation,
-        /// What happened.
+        /// Cause.
         source: socket::Error,
     },
     /// Some of many routes; the others are as asked.
     #[error("{} of {of} routes can't be {operation}: {}", refused.len(), first(refused))]
     Routes {
-        /// What was asked for.
+        /// Operation that failed.
         operation: Operation,
-        /// How many were asked for.
+        /// Number of routes in the request.
         of: usize,
-        /// Those that the kernel refused, in the order in which they were asked for.
+        /// Routes that the kernel refused, in the order of the request.
         refused: Vec<Refused>,
     },
     /// The socket failed amid many routes: some are as asked, some may not be.
     #[error("{of} routes can't be {operation}")]
     Broken {
-        /// What was asked for.
+        /// Operation that failed.
         operation: Operation,
-        /// How many were asked for.
+        /// Number of routes in the request.
         of: usize,
-        /// What happened.
+        /// Cause.
         source: socket::Error,
     },
     /// One rule.
@@ -65,15 +65,15 @@ pub enum Error {
     Rule {
         /// The rule.
         rule: Rule,
-        /// What was asked for.
+        /// Operation that failed.
         operation: Operation,
-        /// What happened.
+        /// Cause.
         source: socket::Error,
     },
 }
 
 impl Error {
-    /// What the kernel said, if it said no to one thing.
+    /// The kernel's error number, if it refused a single operation.
     #[must_use]
     pub fn refused(&self) -> Option<Errno> {
         match self {
@@ -97,7 +97,7 @@ impl Error {
     }
 }
 
-/// What was to be done to an object.
+/// Operation on an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Look at it.

@@ -1,6 +1,5 @@
 //! A route in the host's IPv4 tables (FIB) as a value.
 
-use crate::ids::PROTOCOL;
 use ipnet::Ipv4Net;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
@@ -13,18 +12,18 @@ use std::net::Ipv4Addr;
 /// The table that is asked after the host's own addresses (`RT_TABLE_MAIN`).
 pub const MAIN: u32 = 254;
 
-/// A route of swarmlb's: to a network, by a device, without a gateway.
+/// A route: to a network, by a device, without a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Route {
     /// The table that it is in.
     pub table: u32,
-    /// Where to.
+    /// Destination network.
     pub to: Ipv4Net,
-    /// What becomes of the packets.
+    /// Whether packets are forwarded or delivered to this host.
     pub kind: Kind,
     /// The index of the device that they take.
     pub device: u32,
-    /// What a tunnel device is to do with the packets.
+    /// Encapsulation, for a route into a tunnel device in external mode.
     pub encap: Option<Encap>,
     /// Of routes to one network that with the lowest metric counts (`RTA_PRIORITY`). The kernel looks for
     /// what two routes have in common by device and metric, not by encapsulation, and each new one is
@@ -32,12 +31,12 @@ pub struct Route {
     pub metric: u32,
 }
 
-/// What becomes of a packet.
+/// Type of a route (`RTN_…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// It leaves.
+    /// Packets are forwarded by the device (`RTN_UNICAST`).
     Unicast,
-    /// It is for this host.
+    /// Packets are delivered to this host (`RTN_LOCAL`).
     Local,
 }
 
@@ -51,7 +50,7 @@ pub struct Encap {
 }
 
 impl Route {
-    /// To one address, in the main table, with metric 0.
+    /// A route to one address, in the main table, with metric 0.
     #[must_use]
     pub fn host(to: Ipv4Addr, device: u32, encap: Option<Encap>) -> Self {
         Self {
@@ -86,11 +85,11 @@ impl Route {
         }
     }
 
-    pub(super) fn message(&self) -> RouteMessage {
+    pub(super) fn message(&self, protocol: u8) -> RouteMessage {
         let mut message = RouteMessage::default();
         message.header.address_family = AddressFamily::Inet;
         message.header.destination_prefix_length = self.to.prefix_len();
-        message.header.protocol = RouteProtocol::from(PROTOCOL);
+        message.header.protocol = RouteProtocol::from(protocol);
         // Tables above 255 are named by an attribute.
         message.header.table = u8::try_from(self.table).unwrap_or_default();
         (message.header.kind, message.header.scope) = match self.kind {
@@ -123,10 +122,10 @@ impl Route {
         message
     }
 
-    /// What a message tells, if it is a route as ours are.
-    pub(super) fn read(message: &RouteMessage) -> Option<Self> {
+    /// Parses a message; `None` unless [`Route`] can express the route and it has this protocol number.
+    pub(super) fn read(message: &RouteMessage, protocol: u8) -> Option<Self> {
         let header = &message.header;
-        if header.protocol != RouteProtocol::from(PROTOCOL)
+        if header.protocol != RouteProtocol::from(protocol)
             || header.address_family != AddressFamily::Inet
             || header.tos != 0
         {

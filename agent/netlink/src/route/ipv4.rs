@@ -27,7 +27,7 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// All of them.
+    /// All settings.
     pub const ALL: [Self; 5] = [
         Self::Forwarding,
         Self::RpFilter,

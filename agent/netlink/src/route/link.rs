@@ -7,14 +7,14 @@ use netlink_packet_route::link::{
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What is known of a device.
+/// A network device.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
     /// Its number in this network namespace, from 1.
     pub index: u32,
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// Kind of the device.
     pub kind: Kind,
     /// The longest packet, in bytes, without the Ethernet header.
     pub mtu: u32,
@@ -44,7 +44,7 @@ pub enum Kind {
     Other(Option<String>),
 }
 
-/// What a VXLAN tunnel is like.
+/// Parameters of a VXLAN tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Vxlan {
     /// Tag and far end come with each packet, from routes or rules (`IFLA_VXLAN_COLLECT_METADATA`).
@@ -56,7 +56,7 @@ pub struct Vxlan {
 }
 
 impl Link {
-    /// What a message tells; nothing if it has no name or size.
+    /// Parses a message; `None` without a name or an MTU.
     pub(super) fn read(message: &LinkMessage) -> Option<Self> {
         let (mut name, mut mtu, mut mac, mut ifalias) = (None, None, None, None);
         let (mut peer, mut elsewhere) = (None, false);

@@ -1,30 +1,27 @@
-//! Our rules: which packets ask which table.
+//! A rule of routing as a value: which packets are routed by which table.
 
-use super::{Error, Operation, Routes};
-use crate::ids::PROTOCOL;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::RouteProtocol;
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::fmt;
 
-/// A rule of swarmlb's for IPv4: packets that match are routed by a table.
+/// A rule for IPv4: packets that match are routed by a table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rule {
     /// Rules with lower preferences are asked first.
     pub preference: u32,
-    /// Which packets.
+    /// Packets that the rule matches.
     pub selector: Selector,
-    /// The table that they ask.
+    /// Table by which they are routed.
     pub table: u32,
 }
 
-/// Which packets a rule is about.
+/// Packets that a rule matches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Selector {
-    /// Those that came in by the device of this name, whether or not there is one.
+    /// Packets received on the device of this name, whether or not it exists.
     Iif(String),
-    /// Those whose mark, of which only the bits of `mask` count, is `value`.
+    /// Packets whose mark equals `value` in the bits of `mask`.
     Mark {
         /// The mark.
         value: u32,
@@ -34,7 +31,7 @@ pub enum Selector {
 }
 
 impl Rule {
-    pub(super) fn message(&self) -> RuleMessage {
+    pub(super) fn message(&self, protocol: u8) -> RuleMessage {
         let mut message = RuleMessage::default();
         message.header.family = AddressFamily::Inet;
         message.header.action = RuleAction::ToTable;
@@ -54,13 +51,13 @@ impl Rule {
         }
         message.attributes.extend([
             RuleAttribute::Table(self.table),
-            RuleAttribute::Protocol(RouteProtocol::from(PROTOCOL)),
+            RuleAttribute::Protocol(RouteProtocol::from(protocol)),
         ]);
         message
     }
 
-    /// What a message tells, if it is a rule as ours are.
-    pub(super) fn read(message: &RuleMessage) -> Option<Self> {
+    /// Parses a message; `None` unless [`Rule`] can express the rule and it has this protocol number.
+    pub(super) fn read(message: &RuleMessage, protocol: u8) -> Option<Self> {
         let header = &message.header;
         if header.action != RuleAction::ToTable
             || header.flags.contains(RuleFlags::Invert)
@@ -74,8 +71,8 @@ impl Rule {
             match attribute {
                 RuleAttribute::Priority(number) => preference = *number,
                 RuleAttribute::Table(number) => table = *number,
-                RuleAttribute::Protocol(protocol) => {
-                    ours = *protocol == RouteProtocol::from(PROTOCOL);
+                RuleAttribute::Protocol(theirs) => {
+                    ours = *theirs == RouteProtocol::from(protocol);
                 }
                 RuleAttribute::Iifname(name) => iif = Some(name.clone()),
                 RuleAttribute::FwMark(mark) => value = *mark,
@@ -125,54 +122,5 @@ impl fmt::Display for Selector {
             } => write!(f, "fwmark {value:#x}"),
             Self::Mark { value, mask } => write!(f, "fwmark {value:#x}/{mask:#x}"),
         }
-    }
-}
-
-impl Routes {
-    /// Our rules, by preference. Those that are not as [`Rule`] can say (we make none) are left out.
-    ///
-    /// # Errors
-    /// When the kernel does not list them.
-    pub fn rules(&mut self) -> Result<Vec<Rule>, Error> {
-        let mut question = RuleMessage::default();
-        question.header.family = AddressFamily::Inet;
-        let told = self.list("rules", &RouteNetlinkMessage::GetRule(question))?;
-        let mut rules: Vec<Rule> = told
-            .iter()
-            .filter_map(|message| match message {
-                RouteNetlinkMessage::NewRule(message) => Rule::read(message),
-                _ => None,
-            })
-            .collect();
-        rules.sort_unstable();
-        Ok(rules)
-    }
-
-    /// Adds a rule.
-    ///
-    /// # Errors
-    /// `EEXIST` if there is the same one, whoever made it.
-    pub fn add_rule(&mut self, rule: &Rule) -> Result<(), Error> {
-        let message = RouteNetlinkMessage::NewRule(rule.message());
-        self.tell(message, NLM_F_CREATE | NLM_F_EXCL)
-            .map_err(failed(rule, Operation::Added))
-    }
-
-    /// Deletes a rule of swarmlb's.
-    ///
-    /// # Errors
-    /// `ENOENT` if there is none.
-    pub fn delete_rule(&mut self, rule: &Rule) -> Result<(), Error> {
-        self.tell(RouteNetlinkMessage::DelRule(rule.message()), 0)
-            .map_err(failed(rule, Operation::Deleted))
-    }
-}
-
-fn failed(rule: &Rule, operation: Operation) -> impl FnOnce(crate::socket::Error) -> Error {
-    let rule = rule.clone();
-    move |source| Error::Rule {
-        rule,
-        operation,
-        source,
     }
 }

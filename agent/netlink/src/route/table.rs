@@ -1,26 +1,26 @@
-//! Our routes in the host's IPv4 tables: listed, put and deleted.
+//! The owner's routes in the host's IPv4 tables: listed, put and deleted.
 
 use super::{Error, Operation, Refused, Route, Routes, batch};
-use crate::ids::PROTOCOL;
 use crate::socket;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::route::{RouteMessage, RouteProtocol};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 impl Routes {
-    /// Our routes in all tables, in their order. Those that are not as [`Route`] can say (we make none) are left out.
+    /// The owner's routes in all tables, in their order. Those that are not as [`Route`] can say are left out.
     ///
     /// # Errors
     /// When the kernel does not list them.
     pub fn routes(&mut self) -> Result<Vec<Route>, Error> {
         let mut question = RouteMessage::default();
         question.header.address_family = AddressFamily::Inet;
-        question.header.protocol = RouteProtocol::from(PROTOCOL);
+        let protocol = self.owner.protocol;
+        question.header.protocol = RouteProtocol::from(protocol);
         let told = self.list("routes", &RouteNetlinkMessage::GetRoute(question))?;
         let mut routes: Vec<Route> = told
             .iter()
             .filter_map(|message| match message {
-                RouteNetlinkMessage::NewRoute(message) => Route::read(message),
+                RouteNetlinkMessage::NewRoute(message) => Route::read(message, protocol),
                 _ => None,
             })
             .collect();
@@ -33,7 +33,8 @@ impl Routes {
     /// # Errors
     /// `EEXIST` if there is a route to the same network in that table, whoever made it.
     pub fn add_route(&mut self, route: &Route) -> Result<(), Error> {
-        self.tell(new(route), NLM_F_CREATE | NLM_F_EXCL)
+        let message = new(route, self.owner.protocol);
+        self.tell(message, NLM_F_CREATE | NLM_F_EXCL)
             .map_err(failed(route, Operation::Added))
     }
 
@@ -42,16 +43,18 @@ impl Routes {
     /// # Errors
     /// When the kernel refuses.
     pub fn replace_route(&mut self, route: &Route) -> Result<(), Error> {
-        self.tell(new(route), NLM_F_CREATE | NLM_F_REPLACE)
+        let message = new(route, self.owner.protocol);
+        self.tell(message, NLM_F_CREATE | NLM_F_REPLACE)
             .map_err(failed(route, Operation::Put))
     }
 
-    /// Deletes a route of swarmlb's. `None` matches any encapsulation, and metric 0 any metric.
+    /// Deletes a route of the owner's. `None` matches any encapsulation, and metric 0 any metric.
     ///
     /// # Errors
     /// `ESRCH` if there is none.
     pub fn delete_route(&mut self, route: &Route) -> Result<(), Error> {
-        self.tell(RouteNetlinkMessage::DelRoute(route.message()), 0)
+        let message = route.message(self.owner.protocol);
+        self.tell(RouteNetlinkMessage::DelRoute(message), 0)
             .map_err(failed(route, Operation::Deleted))
     }
 
@@ -60,8 +63,9 @@ impl Routes {
     /// # Errors
     /// Names all that were refused; the others are there.
     pub fn replace_many(&mut self, routes: &[Route]) -> Result<(), Error> {
+        let protocol = self.owner.protocol;
         self.many(routes, Operation::Put, |route| {
-            (new(route), NLM_F_CREATE | NLM_F_REPLACE)
+            (new(route, protocol), NLM_F_CREATE | NLM_F_REPLACE)
         })
     }
 
@@ -70,8 +74,9 @@ impl Routes {
     /// # Errors
     /// Names all that were refused; the others are gone.
     pub fn delete_many(&mut self, routes: &[Route]) -> Result<(), Error> {
+        let protocol = self.owner.protocol;
         self.many(routes, Operation::Deleted, |route| {
-            (RouteNetlinkMessage::DelRoute(route.message()), 0)
+            (RouteNetlinkMessage::DelRoute(route.message(protocol)), 0)
         })
     }
 
@@ -108,8 +113,8 @@ impl Routes {
     }
 }
 
-fn new(route: &Route) -> RouteNetlinkMessage {
-    RouteNetlinkMessage::NewRoute(route.message())
+fn new(route: &Route, protocol: u8) -> RouteNetlinkMessage {
+    RouteNetlinkMessage::NewRoute(route.message(protocol))
 }
 
 fn failed(route: &Route, operation: Operation) -> impl FnOnce(socket::Error) -> Error {

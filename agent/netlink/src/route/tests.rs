@@ -9,6 +9,9 @@ use netlink_packet_route::rule::RuleMessage;
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 
+/// The protocol number of the routes and rules that were captured.
+const PROTOCOL: u8 = 108;
+
 /// What follows the header of a netlink message.
 fn body(message: RouteNetlinkMessage) -> Vec<u8> {
     let mut packet = NetlinkMessage::from(message);
@@ -96,7 +99,7 @@ fn an_encapsulating_route_is_asked_for_as_ip_does() {
     // between two attributes means nothing.
     theirs[23] &= 0x7f;
     theirs[50] = 0;
-    let ours = RouteNetlinkMessage::NewRoute(encapsulated().message());
+    let ours = RouteNetlinkMessage::NewRoute(encapsulated().message(PROTOCOL));
     assert_eq!(body(ours), theirs);
 }
 
@@ -104,7 +107,7 @@ fn an_encapsulating_route_is_asked_for_as_ip_does() {
 fn a_table_where_all_is_local_is_asked_for_as_ip_does() {
     // ip route add local default dev lo table 5000 proto 108
     let theirs = bytes("02000000 006cfe02 00000000  08000f00 88130000  08000400 01000000");
-    let ours = RouteNetlinkMessage::NewRoute(Route::all_local(5000, 1).message());
+    let ours = RouteNetlinkMessage::NewRoute(Route::all_local(5000, 1).message(PROTOCOL));
     assert_eq!(body(ours), theirs);
 }
 
@@ -131,14 +134,14 @@ fn rules_are_asked_for_as_ip_does() {
         "02000000 00000001 00000000  08000600 88130000  0a000300 73776c62 30000000
          08000f00 88130000  05001500 6c000000",
     );
-    let ours = RouteNetlinkMessage::NewRule(by_device().message());
+    let ours = RouteNetlinkMessage::NewRule(by_device().message(PROTOCOL));
     assert_eq!(body(ours), theirs);
     // ip rule add pref 5001 fwmark 0x10/0xff lookup 5000 proto 108
     let theirs = bytes(
         "02000000 00000001 00000000  08000600 89130000  08000a00 10000000  08001000 ff000000
          08000f00 88130000  05001500 6c000000",
     );
-    let ours = RouteNetlinkMessage::NewRule(by_mark(0x10, 0xff).message());
+    let ours = RouteNetlinkMessage::NewRule(by_mark(0x10, 0xff).message(PROTOCOL));
     assert_eq!(body(ours), theirs);
 }
 
@@ -179,15 +182,15 @@ fn all_are_shown_as_ip_shows_them() {
 #[test]
 fn routes_that_are_not_as_ours_are_left_out() {
     use netlink_packet_route::route::{RouteAddress, RouteProtocol};
-    let ours = encapsulated().message();
-    assert!(Route::read(&ours).is_some());
+    let ours = encapsulated().message(PROTOCOL);
+    assert!(Route::read(&ours, PROTOCOL).is_some());
     let mut static_ = ours.clone();
     static_.header.protocol = RouteProtocol::Static;
-    assert_eq!(Route::read(&static_), None);
+    assert_eq!(Route::read(&static_, PROTOCOL), None);
     let mut by_gateway = ours;
     let gateway = RouteAddress::Inet(Ipv4Addr::LOCALHOST);
     by_gateway.attributes.push(RouteAttribute::Gateway(gateway));
-    assert_eq!(Route::read(&by_gateway), None);
+    assert_eq!(Route::read(&by_gateway, PROTOCOL), None);
 }
 
 fn again(message: RouteNetlinkMessage) -> RouteNetlinkMessage {
@@ -225,10 +228,10 @@ prop_compose! {
 proptest! {
     #[test]
     fn any_route_is_read_as_it_was_written(route in any_route()) {
-        let RouteNetlinkMessage::NewRoute(message) = again(RouteNetlinkMessage::NewRoute(route.message())) else {
+        let RouteNetlinkMessage::NewRoute(message) = again(RouteNetlinkMessage::NewRoute(route.message(PROTOCOL))) else {
             panic!("no route");
         };
-        prop_assert_eq!(Route::read(&message), Some(route));
+        prop_assert_eq!(Route::read(&message, PROTOCOL), Some(route));
     }
 
     #[test]
@@ -241,16 +244,16 @@ proptest! {
         ],
     ) {
         let rule = Rule { preference, selector, table };
-        let RouteNetlinkMessage::NewRule(message) = again(RouteNetlinkMessage::NewRule(rule.message())) else {
+        let RouteNetlinkMessage::NewRule(message) = again(RouteNetlinkMessage::NewRule(rule.message(PROTOCOL))) else {
             panic!("no rule");
         };
-        prop_assert_eq!(Rule::read(&message), Some(rule));
+        prop_assert_eq!(Rule::read(&message, PROTOCOL), Some(rule));
     }
 
     #[test]
     fn no_bytes_stop_the_reader(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = RouteMessage::parse(&bytes[..]).map(|message| Route::read(&message));
-        let _ = RuleMessage::parse(&bytes[..]).map(|message| Rule::read(&message));
+        let _ = RouteMessage::parse(&bytes[..]).map(|message| Route::read(&message, PROTOCOL));
+        let _ = RuleMessage::parse(&bytes[..]).map(|message| Rule::read(&message, PROTOCOL));
         let _ = LinkMessage::parse(&bytes[..]).map(|message| Link::read(&message));
     }
 }

@@ -2,30 +2,6 @@
 
 // All of it is test code; the mark tells clippy so, also for what is outside of #[test].
 #[cfg(test)]
-mod cookie;
-#[cfg(test)]
-mod endpoint;
-#[cfg(test)]
-mod inside;
-#[cfg(test)]
-mod listed;
-#[cfg(test)]
 mod namespace;
 #[cfg(test)]
-mod neighbour;
-#[cfg(test)]
-mod order;
-#[cfg(test)]
-mod outer;
-#[cfg(test)]
-mod port_remap;
-#[cfg(test)]
-mod returned;
-#[cfg(test)]
-mod room;
-#[cfg(test)]
-mod ruleset;
-#[cfg(test)]
 mod tables;
-#[cfg(test)]
-mod tunnel;

@@ -21,16 +21,6 @@ pub(crate) fn in_namespace(what: &str, test: impl FnOnce(&mut NetlinkSocket) + S
     }
 }
 
-/// Has `nft`, as others do, change the namespace's rules. False where there is no `nft`, which is said.
-pub(crate) fn nft(script: &str) -> bool {
-    if let Err(error) = Command::new("nft").arg("--version").output() {
-        lb_support::not_tested("rules of others beside ours", &format!("nft: {error}"));
-        return false;
-    }
-    run("nft", &[script]);
-    true
-}
-
 /// What a program prints, in the namespace of the thread that asks.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();

@@ -56,46 +56,46 @@ fn numbers(elements: &[Element]) -> Vec<u32> {
 
 #[test]
 fn what_is_not_there_is_an_answer_and_no_error() {
-    in_namespace("an empty kernel", |socket| {
-        assert_eq!(comment(socket, TABLE).unwrap(), None);
-        assert_eq!(elements(socket, SET).unwrap(), None);
-        assert_eq!(rules(socket, TABLE).unwrap(), []);
-        apply(socket, &[table("here")]).unwrap();
-        assert_eq!(comment(socket, TABLE).unwrap().as_deref(), Some("here"));
-        assert_eq!(elements(socket, SET).unwrap(), None);
+    in_namespace("an empty kernel", |netlink| {
+        assert_eq!(comment(netlink, TABLE).unwrap(), None);
+        assert_eq!(elements(netlink, SET).unwrap(), None);
+        assert_eq!(rules(netlink, TABLE).unwrap(), []);
+        apply(netlink, &[table("here")]).unwrap();
+        assert_eq!(comment(netlink, TABLE).unwrap().as_deref(), Some("here"));
+        assert_eq!(elements(netlink, SET).unwrap(), None);
     });
 }
 
 #[test]
 fn a_batch_with_a_bad_change_changes_nothing_and_names_it() {
-    in_namespace("a bad batch", |socket| {
+    in_namespace("a bad batch", |netlink| {
         let bad = Change::AddElements(MAP, vec![number(1)]);
         let mut batch = vec![table("x")];
         batch.extend(sets());
         batch.extend([bad.clone(), Change::Flush(SET)]);
-        match apply(socket, &batch) {
+        match apply(netlink, &batch) {
             Err(Error::Refused { change, errno }) => {
                 assert_eq!((*change, errno), (bad, Errno::EINVAL));
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(comment(socket, TABLE).unwrap(), None);
+        assert_eq!(comment(netlink, TABLE).unwrap(), None);
         // The socket goes on with the next one.
-        apply(socket, &[table("y")]).unwrap();
+        apply(netlink, &[table("y")]).unwrap();
         let gone = apply(
-            socket,
+            netlink,
             &[Change::DeleteTable(TABLE), Change::DeleteTable(TABLE)],
         );
         assert_eq!(gone.unwrap_err().errno(), Some(Errno::ENOENT));
-        assert_eq!(comment(socket, TABLE).unwrap().as_deref(), Some("y"));
+        assert_eq!(comment(netlink, TABLE).unwrap().as_deref(), Some("y"));
     });
 }
 
 #[test]
 fn elements_come_and_go_with_their_values_and_times() {
-    in_namespace("elements", |socket| {
-        apply(socket, &[table("")]).unwrap();
-        apply(socket, &sets()).unwrap();
+    in_namespace("elements", |netlink| {
+        apply(netlink, &[table("")]).unwrap();
+        apply(netlink, &sets()).unwrap();
         let key = |port| Key::default().address([10, 0, 0, 1].into()).port(port);
         let pair = Element::pair(key(80), [241, 0, 0, 1]);
         let long = Element::expiring(Key::default().number(7), Duration::from_secs(100));
@@ -103,9 +103,9 @@ fn elements_come_and_go_with_their_values_and_times() {
             Change::AddElements(MAP, vec![pair.clone()]),
             Change::AddElements(SET, vec![long, number(8)]),
         ];
-        apply(socket, &changes).unwrap();
-        assert_eq!(elements(socket, MAP).unwrap(), Some(vec![pair.clone()]));
-        let found = elements(socket, SET).unwrap().unwrap();
+        apply(netlink, &changes).unwrap();
+        assert_eq!(elements(netlink, MAP).unwrap(), Some(vec![pair.clone()]));
+        let found = elements(netlink, SET).unwrap().unwrap();
         let timed = found
             .iter()
             .find(|element| element.timeout.is_some())
@@ -115,34 +115,34 @@ fn elements_come_and_go_with_their_values_and_times() {
         assert_eq!(numbers(&found), [7, 8]);
 
         let other = Element::pair(key(80), [241, 0, 0, 2]);
-        let refused = apply(socket, &[Change::AddElements(MAP, vec![other.clone()])]);
+        let refused = apply(netlink, &[Change::AddElements(MAP, vec![other.clone()])]);
         assert_eq!(refused.unwrap_err().errno(), Some(Errno::EEXIST));
         let replaced = [
             Change::DeleteElements(MAP, vec![pair]),
             Change::AddElements(MAP, vec![other.clone()]),
             Change::Flush(SET),
         ];
-        apply(socket, &replaced).unwrap();
-        assert_eq!(elements(socket, MAP).unwrap(), Some(vec![other]));
-        assert_eq!(elements(socket, SET).unwrap(), Some(Vec::new()));
+        apply(netlink, &replaced).unwrap();
+        assert_eq!(elements(netlink, MAP).unwrap(), Some(vec![other]));
+        assert_eq!(elements(netlink, SET).unwrap(), Some(Vec::new()));
     });
 }
 
 #[test]
 fn tens_of_thousands_of_elements_go_in_one_batch_and_come_back() {
-    in_namespace("many elements", |socket| {
+    in_namespace("many elements", |netlink| {
         const MANY: u32 = 20_000;
         let mut batch = vec![table("")];
         batch.extend(sets());
         batch.push(Change::AddElements(SET, (0..MANY).map(number).collect()));
-        apply(socket, &batch).unwrap();
-        assert!(settles(socket, 0..MANY));
+        apply(netlink, &batch).unwrap();
+        assert!(settles(netlink, 0..MANY));
     });
 }
 
 /// Reads the set, and finds nothing in it twice. Some may be missing while the hash table grows.
-fn read_once_each(socket: &mut NetlinkSocket) -> Vec<u32> {
-    let found = numbers(&elements(socket, SET).unwrap().unwrap());
+fn read_once_each(netlink: &mut NetlinkSocket) -> Vec<u32> {
+    let found = numbers(&elements(netlink, SET).unwrap().unwrap());
     let mut once = found.clone();
     once.dedup();
     assert_eq!(found.len(), once.len(), "an element was listed twice");
@@ -150,9 +150,9 @@ fn read_once_each(socket: &mut NetlinkSocket) -> Vec<u32> {
 }
 
 /// Is this the content of the set, as soon as its hash table has grown?
-fn settles(socket: &mut NetlinkSocket, content: std::ops::Range<u32>) -> bool {
+fn settles(netlink: &mut NetlinkSocket, content: std::ops::Range<u32>) -> bool {
     (0..100).any(|_| {
-        let whole = read_once_each(socket).into_iter().eq(content.clone());
+        let whole = read_once_each(netlink).into_iter().eq(content.clone());
         if !whole {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -162,28 +162,28 @@ fn settles(socket: &mut NetlinkSocket, content: std::ops::Range<u32>) -> bool {
 
 #[test]
 fn what_is_read_is_whole_while_others_change_it() {
-    in_namespace("reading and writing", |socket| {
+    in_namespace("reading and writing", |netlink| {
         let content = |first: u32| (first..first + 1000).map(number).collect();
         let mut batch = vec![table("")];
         batch.extend(sets());
         batch.push(Change::AddElements(SET, content(0)));
-        apply(socket, &batch).unwrap();
+        apply(netlink, &batch).unwrap();
         std::thread::scope(|scope| {
             // In the same namespace: threads have that of whoever makes them.
             scope.spawn(|| {
                 let netlink = netlink_sys::protocols::NETLINK_NETFILTER;
-                let mut socket = NetlinkSocket::open(netlink).unwrap();
+                let mut netlink = NetlinkSocket::open(netlink).unwrap();
                 for round in 1..50 {
                     let changes = [
                         Change::Flush(SET),
                         Change::AddElements(SET, content(round * 1000)),
                     ];
-                    apply(&mut socket, &changes).unwrap();
+                    apply(&mut netlink, &changes).unwrap();
                     std::thread::sleep(Duration::from_millis(2));
                 }
             });
             for _ in 0..50 {
-                match elements(socket, SET) {
+                match elements(netlink, SET) {
                     Ok(found) => {
                         let found = numbers(&found.unwrap());
                         // Of one round all. Some may be missing while the hash table grows.
@@ -195,6 +195,6 @@ fn what_is_read_is_whole_while_others_change_it() {
                 }
             }
         });
-        assert!(settles(socket, 49_000..50_000));
+        assert!(settles(netlink, 49_000..50_000));
     });
 }

@@ -1,10 +1,15 @@
 //! A network namespace for one test. It ends with the test's thread.
 
-use lb_netlink::ids::LO;
-use lb_netlink::route::Routes;
+use lb_netlink::route::{LO, Owner, Routes};
 use nix::sched::{CloneFlags, unshare};
 use std::process::Command;
 use std::thread;
+
+/// Who makes what the tests make: swarmlb.
+pub(crate) const OWNER: Owner = Owner {
+    protocol: 108,
+    ifalias: "swarmlb",
+};
 
 /// Runs a test in a new network namespace in which `lo` is up. Without root there is none, and no test.
 pub(crate) fn inside(test: impl FnOnce(Routes) + Send + 'static) {
@@ -13,7 +18,7 @@ pub(crate) fn inside(test: impl FnOnce(Routes) + Send + 'static) {
     }
     let run = thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        let mut routes = Routes::open().unwrap();
+        let mut routes = Routes::open(OWNER).unwrap();
         routes.set_up(LO).unwrap();
         test(routes);
     });

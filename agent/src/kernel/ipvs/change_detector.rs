@@ -1,8 +1,8 @@
 //! Detects changes of the kernel's objects at less cost than reading all of them.
 
 use super::IpvsError;
+use super::routes::Monitor;
 use lb_netlink::nft::{self, Generation};
-use lb_netlink::routes::Monitor;
 use lb_netlink::socket::NetlinkSocket;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
@@ -76,7 +76,7 @@ fn services() -> Option<u64> {
     Some(sign(&std::fs::read_to_string(SERVERS).ok()?))
 }
 
-/// Of all that the kernel tells, without how many connections there are (`ip_vs_info_seq_show`).
+/// Hash of `/proc/net/ip_vs` without its numbers of connections (`ip_vs_info_seq_show`).
 fn sign(told: &str) -> u64 {
     /// `-> ADDRESS:PORT FORWARD WEIGHT`.
     const LASTING: usize = 4;

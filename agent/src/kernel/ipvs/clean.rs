@@ -1,12 +1,12 @@
 //! Removes all of swarmlb's objects from this network namespace.
 
 use super::elements::owned;
+use super::routes::RouteHandle;
+use super::ruleset::{self, Elements, VIPS};
 use super::services::id;
 use super::{IpvsError, capabilities, sysctl};
 use lb_netlink::ipvs::{self, Ipvs};
 use lb_netlink::nft::{self, Change};
-use lb_netlink::routes::RouteHandle;
-use lb_netlink::ruleset::{self, Elements, VIPS};
 use lb_netlink::socket::NetlinkSocket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;

@@ -1,25 +1,13 @@
 //! Elements of the rules' sets, in the core's words and in the kernel's.
 
-use lb_abi::Be16;
+use super::ruleset::{Allowed, Cookie, Elements, Endpoint, Service, Tag};
 use lb_abi::service::Port;
-use lb_abi::{TCP, UDP};
 use lb_core::backend::ipvs::{Element, ServiceKey};
-use lb_core::token::{TokenKey, TokenKeys};
-use lb_netlink::ruleset::{
-    self, Allowed, Cookie, Elements, Endpoint, Keys, Protocol, Service, Tag,
-};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 /// Puts an element into its set, or takes it out.
 pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) {
-    fn put<T: Ord>(set: &mut BTreeSet<T>, value: T, there: bool) {
-        if there {
-            set.insert(value);
-        } else {
-            set.remove(&value);
-        }
-    }
     match element {
         Element::Bridge(index) => put(&mut elements.bridges, index, there),
         Element::Peer(node, route_address) => {
@@ -40,7 +28,7 @@ pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) 
             }
         }
         Element::TunnelMark(id, at, mark) => {
-            let tag = Tag { id, port: port(at) };
+            let tag = Tag { id, port: at };
             if there {
                 elements.tags.insert(tag, mark);
             } else {
@@ -48,12 +36,11 @@ pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) 
             }
         }
         Element::Allowed(at, network) => {
-            let port = port(at);
-            put(&mut elements.allowed, Allowed { port, network }, there);
+            put(&mut elements.allowed, Allowed { port: at, network }, there);
         }
-        Element::Restricted(at) => put(&mut elements.restricted, port(at), there),
-        Element::DirectReturn(at) => put(&mut elements.direct, port(at), there),
-        Element::Published(at) => put(&mut elements.published, port(at), there),
+        Element::Restricted(at) => put(&mut elements.restricted, at, there),
+        Element::DirectReturn(at) => put(&mut elements.direct, at, there),
+        Element::Published(at) => put(&mut elements.published, at, there),
         Element::LocalReply(address, at) => put(&mut elements.answers, service(address, at), there),
         Element::TrackedReply(address, at) => {
             put(&mut elements.tracked, service(address, at), there);
@@ -65,7 +52,7 @@ pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) 
     }
 }
 
-/// What the kernel's sets hold. A node is trusted only if its replies find the way back, too.
+/// The elements that the kernel's sets hold. A peer counts only if its replies have a route back, too.
 pub(super) fn from_kernel(elements: &Elements) -> BTreeSet<Element> {
     let mut all = BTreeSet::new();
     all.extend(elements.bridges.iter().map(|index| Element::Bridge(*index)));
@@ -78,58 +65,43 @@ pub(super) fn from_kernel(elements: &Elements) -> BTreeSet<Element> {
     let sent = elements.sent.iter();
     all.extend(sent.map(|(peer, bits)| Element::CookieTo(*peer, *bits)));
     let tags = elements.tags.iter();
-    all.extend(tags.map(|(tag, mark)| Element::TunnelMark(tag.id, of(tag.port), *mark)));
+    all.extend(tags.map(|(tag, mark)| Element::TunnelMark(tag.id, tag.port, *mark)));
     let allowed = elements.allowed.iter();
-    all.extend(allowed.map(|it| Element::Allowed(of(it.port), it.network)));
-    let ports = |set: &BTreeSet<ruleset::Port>, make: fn(Port) -> Element| -> Vec<Element> {
-        set.iter().map(|port| make(of(*port))).collect()
+    all.extend(allowed.map(|it| Element::Allowed(it.port, it.network)));
+    let ports = |set: &BTreeSet<Port>, make: fn(Port) -> Element| -> Vec<Element> {
+        set.iter().map(|port| make(*port)).collect()
     };
     all.extend(ports(&elements.restricted, Element::Restricted));
     all.extend(ports(&elements.direct, Element::DirectReturn));
     all.extend(ports(&elements.published, Element::Published));
     let answers = elements.answers.iter();
-    all.extend(answers.map(|it| Element::LocalReply(it.address, of(it.port))));
+    all.extend(answers.map(|it| Element::LocalReply(it.address, it.port)));
     let tracked = elements.tracked.iter();
-    all.extend(tracked.map(|it| Element::TrackedReply(it.address, of(it.port))));
+    all.extend(tracked.map(|it| Element::TrackedReply(it.address, it.port)));
     let endpoints = elements.endpoints.iter();
     all.extend(endpoints.map(|it| Element::Endpoint(it.address, it.port)));
     let vips = elements.vips.iter();
-    all.extend(vips.map(|it| Element::Vip(it.address, of(it.port))));
+    all.extend(vips.map(|it| Element::Vip(it.address, it.port)));
     all
 }
 
-/// Keys, as the rules' tables keep them.
-pub(super) fn keys_to_kernel(keys: TokenKeys) -> Keys {
-    Keys {
-        epoch: keys.epoch,
-        keys: [keys.current, keys.next].map(TokenKey::bytes),
-    }
-}
-
-pub(super) fn keys_from_kernel(keys: Keys) -> TokenKeys {
-    let [current, next] = keys.keys.map(TokenKey::new);
-    TokenKeys {
-        epoch: keys.epoch,
-        current,
-        next,
-    }
-}
-
-/// Notes whose a virtual service is.
+/// Notes whether a virtual service is swarmlb's.
 pub(super) fn own(elements: &mut Elements, key: ServiceKey, ours: bool) {
-    match (key, ours) {
-        (ServiceKey::Address(address, at), true) => {
-            drop(elements.owned.insert(service(address, at)))
-        }
-        (ServiceKey::Address(address, at), false) => {
-            drop(elements.owned.remove(&service(address, at)))
-        }
-        (ServiceKey::Mark(mark), true) => drop(elements.marks.insert(mark)),
-        (ServiceKey::Mark(mark), false) => drop(elements.marks.remove(&mark)),
+    match key {
+        ServiceKey::Address(address, at) => put(&mut elements.owned, service(address, at), ours),
+        ServiceKey::Mark(mark) => put(&mut elements.marks, mark, ours),
     }
 }
 
-/// Is a virtual service ours?
+fn put<T: Ord>(set: &mut BTreeSet<T>, value: T, there: bool) {
+    if there {
+        set.insert(value);
+    } else {
+        set.remove(&value);
+    }
+}
+
+/// Whether a virtual service is swarmlb's.
 pub(super) fn is_ours(elements: &Elements, key: ServiceKey) -> bool {
     match key {
         ServiceKey::Address(address, at) => elements.owned.contains(&service(address, at)),
@@ -140,41 +112,19 @@ pub(super) fn is_ours(elements: &Elements, key: ServiceKey) -> bool {
 /// The virtual services that are ours.
 pub(super) fn owned(elements: &Elements) -> BTreeSet<ServiceKey> {
     let addresses = elements.owned.iter();
-    let addresses = addresses.map(|it| ServiceKey::Address(it.address, of(it.port)));
+    let addresses = addresses.map(|it| ServiceKey::Address(it.address, it.port));
     let marks = elements.marks.iter().map(|mark| ServiceKey::Mark(*mark));
     addresses.chain(marks).collect()
 }
 
 fn service(address: Ipv4Addr, at: Port) -> Service {
-    Service {
-        address,
-        port: port(at),
-    }
-}
-
-/// Only TCP and UDP are ever published.
-fn port(port: Port) -> ruleset::Port {
-    ruleset::Port {
-        protocol: if port.proto == UDP {
-            Protocol::Udp
-        } else {
-            Protocol::Tcp
-        },
-        port: port.number.get(),
-    }
-}
-
-fn of(port: ruleset::Port) -> Port {
-    let proto = match port.protocol {
-        Protocol::Tcp => TCP,
-        Protocol::Udp => UDP,
-    };
-    Port::new(Be16::new(port.port), proto)
+    Service { address, port: at }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lb_abi::{Be16, TCP, UDP};
 
     #[test]
     fn what_is_put_is_read_again_and_what_is_taken_out_is_gone() {

@@ -1,6 +1,7 @@
 //! Converts virtual services and destinations between the core's types and the kernel's.
 
 use super::elements::{is_ours, own};
+use super::ruleset::Elements;
 use super::{IpvsError, IpvsKernel};
 use lb_abi::Be16;
 use lb_abi::service::Port;
@@ -9,7 +10,6 @@ use lb_core::backend::ipvs::{
 };
 use lb_netlink::ipvs::{self, Dest, Family, Flags, Name, Protocol, Service, ServiceId};
 use lb_netlink::nft;
-use lb_netlink::ruleset::Elements;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_real_server_is_known_again() {
+    fn a_destination_is_known_again() {
         let at = (Ipv4Addr::new(248, 0, 0, 1), 8080);
         for method in [Method::Nat, Method::Route] {
             let one = Destination { method, weight: 0 };

@@ -1,5 +1,6 @@
 //! Traffic through this node: IPVS's own counters and its table of connections.
 
+use super::ruleset;
 use super::services::service_key;
 use super::{IpvsError, observe};
 use crate::kernel::clock::now;
@@ -15,7 +16,6 @@ use lb_core::report::Counters;
 use lb_core::report::build::FlowTable;
 use lb_datapath::model::Memory;
 use lb_netlink::ipvs::{Connection, DestNow, Ipvs, Protocol, Stats, Timeouts, connections};
-use lb_netlink::ruleset;
 use lb_netlink::socket::NetlinkSocket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +53,7 @@ pub(super) fn lock(owners: &Mutex<Owners>) -> MutexGuard<'_, Owners> {
     owners.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads what IPVS counts and remembers.
+/// Reads IPVS's counters and connections.
 pub struct IpvsStats {
     owners: Arc<Mutex<Owners>>,
 }
@@ -241,7 +241,7 @@ fn add(sum: &mut Counters, more: &Counters) {
     sum.bytes_out += more.bytes_out;
 }
 
-/// What is left for tasks that are gone. The two were not read at the same moment.
+/// Counters of tasks that are gone: the whole without `part`. The two were not read at the same moment.
 fn minus(whole: &Counters, part: &Counters) -> Counters {
     Counters {
         new: whole.new.saturating_sub(part.new),

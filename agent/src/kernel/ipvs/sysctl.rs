@@ -53,7 +53,7 @@ pub(super) fn turn_off() {
     }
 }
 
-/// Is the file's value this one now?
+/// Sets a file's value, and returns whether it has that value.
 fn set(file: &Path, value: &str) -> bool {
     let is = || fs::read_to_string(file).is_ok_and(|text| text.trim() == value);
     is() || (fs::write(file, value).is_ok() && is())

@@ -27,12 +27,12 @@ pub fn apply_all(
     errors
 }
 
-/// What is not as it should be.
+/// Objects whose operations failed.
 #[derive(Default)]
 struct Failed {
     node_config: bool,
     elements: bool,
-    /// Some are there that should be gone.
+    /// Whether destinations or services are left that should be gone.
     destinations: bool,
     routes: BTreeSet<Ipv4Addr>,
     services: BTreeSet<ServiceKey>,
@@ -40,7 +40,7 @@ struct Failed {
 }
 
 impl Failed {
-    /// What of a step can be done all the same.
+    /// The part of an operation that depends on no failed one.
     fn allowed(&self, op: &Op) -> Option<Op> {
         if self.node_config {
             return None;

@@ -1,8 +1,8 @@
-//! What a tunnel packet bears to show that it comes from the node whose address it has: as much of a keyed hash of both
-//! nodes' addresses as the tunnel's header has room for.
+//! Cookies, which authenticate tunnel packets: as much of a keyed hash of both nodes' addresses as the tunnel's header
+//! has room for.
 //!
-//! The keys are those of the tokens of the eBPF path, with their epochs ([`crate::token`]): a node sends by its current
-//! one, and takes what follows from either of the sender's.
+//! The keys are those of the eBPF path's tokens, with their epochs ([`crate::token`]): a node sends by its current key,
+//! and accepts cookies by either of the sender's.
 
 use super::state::{Cookie, Element, State};
 use crate::desired::Host;
@@ -25,7 +25,7 @@ fn cookie(key: TokenKey, sender: Ipv4Addr, receiver: Ipv4Addr) -> Cookie {
     }
 }
 
-/// What packets of `peer` bear, and what is sent there. From a peer whose keys are not known, nothing is taken.
+/// Cookies of packets from and to `peer`. From a peer whose keys are not known, no packet is accepted.
 pub(super) fn of_peer(
     host: &Host,
     peer: Ipv4Addr,

@@ -1,110 +1,89 @@
-//! Addresses and numbers that stand for tasks and nodes inside one node, or between two.
+//! Numbers, addresses and names by which the IPVS path's objects in the kernel are told from those of others, and from
+//! each other. All of them are here.
 //!
-//! Route addresses are out of 240.0.0.0/4, which nobody routes (RFC 1112, section 4: reserved), and never leave a
-//! node: each selects an encapsulating route. Only a task's tag goes with its packets, and only the task's own node
-//! reads it.
+//! Route addresses and those of the hairpin are out of 240.0.0.0/4, which nobody routes (RFC 1112, section 4:
+//! reserved), and never leave a node.
 
-use crate::ids::Key;
 use ipnet::Ipv4Net;
-use lb_abi::service::Port;
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+
+/// The `rtm_protocol` of routes and the `FRA_PROTOCOL` of rules: who made them. No routing daemon of
+/// `/etc/iproute2/rt_protos` has this number.
+pub const PROTOCOL: u8 = 108;
+/// The `IFLA_IFALIAS` of devices.
+pub const IFALIAS: &str = "swarmlb";
+/// Name of the tables of nf_tables.
+pub const TABLE_NAME: &str = "swarmlb";
+
+/// The tunnel to the other nodes: VXLAN-GPE, whose tunnel id (VNI) and far end come from routes.
+pub const TUNNEL: &str = "swlb0";
+/// Bytes of encapsulation: IPv4, UDP and VXLAN-GPE headers.
+pub const TUNNEL_BYTES: u32 = 20 + 8 + 8;
+/// The first number that is no tunnel id: a VNI has 24 bits.
+pub const TUNNEL_IDS: u32 = 1 << 24;
+/// The tunnel id of replies. Tags of tasks are below.
+pub const RETURN_ID: u32 = 0x80_0001;
+
+/// The end of the hairpin by which calls of the node itself go out.
+pub const HAIRPIN_OUT: &str = "swlb-out";
+/// The end of the hairpin by which they come in, as if from outside.
+pub const HAIRPIN_IN: &str = "swlb-in";
+/// The address to which calls of the node itself are sent, behind [`HAIRPIN_OUT`].
+pub const HAIRPIN_TO: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 1);
+/// The address from which they seem to come, behind [`HAIRPIN_IN`].
+pub const HAIRPIN_FROM: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 2);
+/// The MAC address of both ends of the hairpin: what one sends is for the other, without ARP. Locally administered,
+/// unicast.
+pub const HAIRPIN_MAC: [u8; 6] = [0x02, 0x6c, 0x62, 0x00, 0x00, 0x01];
 
 /// Route addresses of tasks on other nodes.
 pub const TASK_ROUTE_ADDRESSES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(248, 0, 0, 0), 6);
 /// Route addresses of other nodes, for replies to them.
-pub const PEER_ROUTE_ADDRESSES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(241, 0, 0, 0), 8);
-/// The tunnel id (VNI) of replies. Tags of tasks are below.
-pub const RETURN_ID: u32 = 0x80_0001;
+pub const PEER_ROUTE_ADDRESSES: Ipv4Net =
+    Ipv4Net::new_assert(Ipv4Addr::new(PEERS_BEGIN, 0, 0, 0), 8);
+/// The first byte of all route addresses of nodes.
+pub const PEERS_BEGIN: u8 = 241;
+/// How many metrics the routes into the tunnel have, from 1. With one for all, 10,000 routes take the kernel 7 seconds;
+/// with these, a fiftieth of that.
+pub const METRICS: u32 = 4096;
 
-/// The upper eight bits of the marks of tasks on this node.
-pub const TASK_MARKS: u32 = 0x5100_0000;
+/// Preference of the rule that sends what comes out of the tunnel to [`LOCAL_TABLE`].
+pub const LOCAL_PREFERENCE: u32 = 5000;
+/// The routing table in which every destination is this host.
+pub const LOCAL_TABLE: u32 = 5000;
+/// Preference of the rule by which marked packets are routed by [`SOURCE_TABLE`]: behind [`LOCAL_PREFERENCE`].
+pub const SOURCE_PREFERENCE: u32 = 5001;
+/// The routing table in which everyone is reached by the tunnel.
+pub const SOURCE_TABLE: u32 = 5001;
 
-/// A task's tag: the tunnel id by which the task's node knows it, 1 to 2^23 - 1, the same on all nodes. Where two tasks of one node share one, the same port makes them tasks of one service,
-/// which may stand in for each other.
-pub(super) fn tag(task: Key) -> u32 {
-    let tag = low(task.0 >> 40) & 0x7f_ffff;
-    tag.max(1)
-}
-
-/// Allocates numbers from a range: the one that the hash says, or the next that is free.
-pub(super) struct Allocator<T> {
-    base: u32,
-    mask: u32,
-    owners: BTreeMap<u32, T>,
-}
-
-impl<T: PartialEq + Copy> Allocator<T> {
-    /// Numbers with the upper bits of `base` and any bits of `mask`.
-    fn new(base: u32, mask: u32) -> Self {
-        Self {
-            base,
-            mask,
-            owners: BTreeMap::new(),
-        }
-    }
-
-    /// The number of `owner`: the same in every pass, unless another owner with the same hash is allocated first.
-    pub(super) fn allocate(&mut self, hash: u64, owner: T) -> u32 {
-        let mut slot = low(hash ^ hash >> 32) & self.mask;
-        // The range has more numbers than there are owners: the loop ends.
-        while self.owners.get(&slot).is_some_and(|other| *other != owner) {
-            slot = slot.wrapping_add(1) & self.mask;
-        }
-        self.owners.insert(slot, owner);
-        self.base | slot
-    }
-}
-
-/// Route addresses of tasks on other nodes.
-pub(super) fn tasks() -> Allocator<Key> {
-    within(TASK_ROUTE_ADDRESSES)
-}
-
-/// Route addresses of other nodes.
-pub(super) fn peers() -> Allocator<Ipv4Addr> {
-    within(PEER_ROUTE_ADDRESSES)
-}
-
-/// Marks of ports of tasks on this node.
-pub(super) fn marks() -> Allocator<(Key, Port)> {
-    Allocator::new(TASK_MARKS, 0xff_ffff)
-}
-
-fn within<T: PartialEq + Copy>(net: Ipv4Net) -> Allocator<T> {
-    Allocator::new(net.network().into(), net.hostmask().into())
-}
-
-/// Spreads what is short over 64 bits.
-pub(super) fn spread(value: u32) -> u64 {
-    let mut hash = u64::from(value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    hash ^= hash >> 29;
-    hash
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the low bits are meant")]
-fn low(value: u64) -> u32 {
-    value as u32
-}
+/// The bits of a mark that tell packets out of the tunnel from those of others.
+pub const TUNNEL_MASK: u32 = 0xfc00_0000;
+/// Marks of packets out of the tunnel, in the bits of [`TUNNEL_MASK`].
+pub const TUNNEL_MARKS: u32 = 0x5000_0000;
+/// The mark of what came out of the tunnel and names no task that is here, or has no ports to tell by: fragments and
+/// ICMP errors.
+pub const UNKNOWN_MARK: u32 = TUNNEL_MARKS;
+/// The upper eight bits of the marks of what came out of the tunnel for tasks on this node.
+pub const TASK_MARKS: u32 = TUNNEL_MARKS | 0x0100_0000;
+/// The mark of replies that came out of the tunnel.
+pub const RETURN_MARK: u32 = TUNNEL_MARKS | 0x0200_0000;
+/// The mark of what a task answers, from the bridge until it is sent back: none of the tunnel's.
+pub const ANSWER_MARK: u32 = 0x5400_0001;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn two_tasks_with_one_hash_get_two_addresses() {
-        let mut allocator = tasks();
-        let [a, b] = [1, 2].map(|key| allocator.allocate(7, Key(key)));
-        assert_eq!(allocator.allocate(7, Key(1)), a);
-        assert_eq!(b, a + 1);
-        assert!(TASK_ROUTE_ADDRESSES.contains(&Ipv4Addr::from(a)));
-    }
-
-    #[test]
-    fn a_tag_is_never_that_of_replies_and_fits_the_tunnel() {
-        for key in [0, 1, u64::MAX, 0x1234_5678_9abc_def0] {
-            let tag = tag(Key(key));
-            assert!(tag > 0 && tag < 1 << 23, "{key:x}: {tag:x}");
+    fn marks_of_the_tunnel_are_known_by_its_mask_and_others_are_not() {
+        for mark in [
+            UNKNOWN_MARK,
+            TASK_MARKS,
+            TASK_MARKS | 0xff_ffff,
+            RETURN_MARK,
+        ] {
+            assert_eq!(mark & TUNNEL_MASK, TUNNEL_MARKS, "{mark:#x}");
         }
+        assert_ne!(ANSWER_MARK & TUNNEL_MASK, TUNNEL_MARKS);
     }
 }

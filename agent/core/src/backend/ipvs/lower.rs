@@ -1,7 +1,8 @@
 //! From the desired state to the IPVS objects that serve it.
 
+use super::allocator::{self, Allocator};
 use super::cookie;
-use super::ids::{self, Allocator, RETURN_ID};
+use super::ids::RETURN_ID;
 use super::state::{
     Destination, DestinationKey, Element, EncapRoute, Method, NodeConfig, Scheduler, ServiceKey,
     State, VirtualService,
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// What serves a desired state.
+/// IPVS objects that serve a desired state, with the owners of their addresses and ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lowered {
     /// The objects.
@@ -40,8 +41,8 @@ pub fn lower(want: &Desired, known: &BTreeMap<Ipv4Addr, TokenKeys>) -> Lowered {
     };
     let mut lowering = Lowering {
         host,
-        route_addresses: ids::tasks(),
-        marks: ids::marks(),
+        route_addresses: allocator::tasks(),
+        marks: allocator::marks(),
         out: Lowered::default(),
     };
     lowering.node(known);
@@ -83,10 +84,10 @@ impl Lowering<'_> {
         out.elements
             .extend(bridges.map(|bridge| Element::Bridge(bridge.index)));
         out.keys = host.token_keys;
-        let mut allocator = ids::peers();
+        let mut peers = allocator::peers();
         for (peer, keys) in &host.peers {
-            let route_address = allocator
-                .allocate(ids::spread((*peer).into()), *peer)
+            let route_address = peers
+                .allocate(allocator::spread((*peer).into()), *peer)
                 .into();
             let route = EncapRoute {
                 id: RETURN_ID,
@@ -170,9 +171,10 @@ impl Lowering<'_> {
     ) -> DestinationKey {
         let destination = (backend.address, frontend.target);
         // A port and a key are not more than 64 bits' worth of hash.
-        let hash = task.0 ^ ids::spread(u32::from(port.number.get()) << 8 | u32::from(port.proto));
+        let hash =
+            task.0 ^ allocator::spread(u32::from(port.number.get()) << 8 | u32::from(port.proto));
         let mark = self.marks.allocate(hash, (task, port));
-        let tag = ids::tag(task);
+        let tag = allocator::tag(task);
         let target = Port::new(Be16::new(frontend.target), port.proto);
         let elements = &mut self.out.state.elements;
         elements.insert(if service.tracked {
@@ -202,7 +204,7 @@ impl Lowering<'_> {
     fn elsewhere(&mut self, port: Port, task: Key, backend: &Backend) -> DestinationKey {
         let route_address = self.route_addresses.allocate(task.0, task).into();
         let route = EncapRoute {
-            id: ids::tag(task),
+            id: allocator::tag(task),
             node: backend.address,
         };
         self.out.state.routes.insert(route_address, route);

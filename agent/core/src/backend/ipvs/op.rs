@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// What can be done to the kernel. Each is idempotent.
+/// An operation on the kernel. Each is idempotent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Create or replace devices and rules; elements stay.
@@ -26,19 +26,19 @@ pub enum Op {
     RemoveService(ServiceKey),
     /// Make a destination, or change its weight.
     PutDestination(ServiceKey, DestinationKey, Destination),
-    /// Remove a destination: what it had is over.
+    /// Remove a destination; its connections end.
     RemoveDestination(ServiceKey, DestinationKey),
     /// Change the rules' sets, all at once.
     Swap {
-        /// What goes.
+        /// Elements to delete.
         remove: Vec<Element>,
-        /// What comes.
+        /// Elements to add.
         add: Vec<Element>,
     },
 }
 
 impl Op {
-    /// What the step makes of a state, if it succeeds.
+    /// Applies a successful operation to a state.
     pub fn apply_to(&self, state: &mut State) {
         match self.clone() {
             Self::Prepare(node_config) => state.node_config = Some(node_config),

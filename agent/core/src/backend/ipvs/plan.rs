@@ -71,7 +71,7 @@ fn put_services(want: &State, have: &State, ops: &mut Vec<Op>) {
     }
 }
 
-/// What comes and goes in the rules' sets. One key may get another value only at once.
+/// Adds and deletes elements in one step: a key of a map gets another value only that way.
 fn swap(want: &State, have: &State, prune: Prune, ops: &mut Vec<Op>) {
     let add: Vec<Element> = want.elements.difference(&have.elements).copied().collect();
     let gone = have.elements.difference(&want.elements).copied();
@@ -101,12 +101,12 @@ fn remove_services(want: &State, have: &State, ops: &mut Vec<Op>) {
 }
 
 impl Element {
-    /// Is it this node's own affair, which it knows whatever the view of the Swarm?
+    /// Whether the element follows from this node alone, whatever the view of the Swarm.
     fn is_local(&self) -> bool {
         matches!(self, Self::Endpoint(..))
     }
 
-    /// Has it the key of `old` in a map, or is it by a newer key of the same node, and so takes its place?
+    /// Whether the element replaces `old`: it has the same key in a map, or a newer token key of the same node.
     fn replaces(&self, old: &Self) -> bool {
         match (self, old) {
             (Self::Peer(new, _), Self::Peer(old, _)) => new == old,

@@ -40,7 +40,7 @@ pub struct NodeConfig {
 /// A route into the tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EncapRoute {
-    /// The tunnel's number for it, 24 bits: [`super::RETURN_ID`], or a task's tag.
+    /// The tunnel's number for it, 24 bits: [`super::ids::RETURN_ID`], or a task's tag.
     pub id: u32,
     /// The node at its end.
     pub node: Ipv4Addr,
@@ -72,13 +72,13 @@ pub type DestinationKey = (Ipv4Addr, u16);
 /// How a virtual service reaches one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Destination {
-    /// How packets get there.
+    /// Forwarding method.
     pub method: Method,
     /// 1: new flows may go there; 0: only those that it has go on.
     pub weight: u32,
 }
 
-/// How packets get to a task.
+/// Forwarding method of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// Rewritten, to a task on this node.
@@ -169,10 +169,10 @@ impl fmt::Display for Element {
             Self::DirectReturn(port) => write!(f, "{} answers directly", port_name(port)),
             Self::Published(port) => write!(f, "{} for callers here", port_name(port)),
             Self::LocalReply(address, port) => {
-                write!(f, "answers of {address} {}", port_name(port))
+                write!(f, "replies of {address} {}", port_name(port))
             }
             Self::TrackedReply(address, port) => {
-                write!(f, "tracked answers of {address} {}", port_name(port))
+                write!(f, "tracked replies of {address} {}", port_name(port))
             }
             Self::Endpoint(address, port) => write!(f, "task {address} behind device {port}"),
             Self::Vip(address, port) => write!(f, "{address} {}", port_name(port)),

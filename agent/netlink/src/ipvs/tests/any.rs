@@ -83,13 +83,13 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn a_virtual_server_is_read_as_it_was_written(service in service()) {
+    fn a_virtual_service_is_read_as_it_was_written(service in service()) {
         let told = Service::parse(service.attribute().value()).unwrap();
         prop_assert_eq!(told.map(|(service, _)| service), Some(service));
     }
 
     #[test]
-    fn a_real_server_is_read_as_it_was_written(dest in dest(), family in family()) {
+    fn a_destination_is_read_as_it_was_written(dest in dest(), family in family()) {
         let told = Dest::parse(family, dest.attribute().value()).unwrap();
         prop_assert_eq!(told.map(|(dest, _)| dest), Some(dest));
     }

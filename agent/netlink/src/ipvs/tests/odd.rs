@@ -90,7 +90,7 @@ fn servers_of_unknown_families_are_left_out() {
 }
 
 #[test]
-fn a_real_server_without_a_family_is_of_that_of_its_virtual_one() {
+fn a_destination_without_a_family_is_of_that_of_its_virtual_one() {
     for (address, family) in [("10.0.0.1", Family::V4), ("2001:db8::1", Family::V6)] {
         let dest = Dest::new(address.parse().unwrap(), 80, Method::Masq, 1);
         let mut old = attributes(dest.attribute().value());

@@ -84,7 +84,7 @@ fn a_task_here_is_rewritten_to_and_one_elsewhere_is_led_to() {
     assert_eq!(
         route,
         EncapRoute {
-            id: ids::tag(THERE),
+            id: allocator::tag(THERE),
             node: OTHER
         }
     );
@@ -103,7 +103,7 @@ fn what_comes_out_of_the_tunnel_finds_its_task_by_tag_and_port() {
     let [Element::TunnelMark(tag, at, mark)] = tags[..] else {
         panic!("{tags:?}")
     };
-    assert_eq!((*tag, *at), (ids::tag(HERE), port()));
+    assert_eq!((*tag, *at), (allocator::tag(HERE), port()));
     let destinations = &lowered.state.services[&ServiceKey::Mark(*mark)].destinations;
     assert!(destinations.contains_key(&(Ipv4Addr::new(172, 18, 0, 5), 80)));
 }

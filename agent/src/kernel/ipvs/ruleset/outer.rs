@@ -1,0 +1,94 @@
+//! Rules for tunnel packets as they are on the wire: only what the tunnel's own device makes leaves
+//! for another node, and only what came from another node comes in.
+
+use super::Params;
+use super::cookie;
+use super::keys::{Expressions, KeyField};
+use super::line::{Line, line, named};
+use super::matches;
+use super::sets::{BRIDGES, PEERS};
+use super::statements::{accept, counted, drop, goto, untracked};
+use lb_abi::UDP;
+use lb_core::backend::ipvs::ids::{PEER_ROUTE_ADDRESSES, TASK_ROUTE_ADDRESSES};
+
+fn to_tunnel(params: &Params) -> Expressions {
+    let udp = matches::protocol(UDP);
+    [udp, matches::destination_port(params.tunnel_port)].concat()
+}
+
+/// Destined to another node's tunnel.
+fn to_peer(params: &Params) -> Expressions {
+    [
+        to_tunnel(params),
+        matches::in_map(PEERS, &[KeyField::Destination]),
+    ]
+    .concat()
+}
+
+/// Route addresses name routes into the tunnel, and no packet's destination: whoever sends to one wants to get into the
+/// tunnel past all rules.
+fn to_route_address() -> [Line; 2] {
+    [TASK_ROUTE_ADDRESSES, PEER_ROUTE_ADDRESSES].map(|network| {
+        named(
+            "forged",
+            [matches::destination_in(network), counted(), drop()],
+        )
+    })
+}
+
+/// What comes in: for this node as others know it, from one of those, and by the device that leads to its sender or
+/// has this node's address. Others' devices, containers among them, lead to nobody else. Whether it is believed says
+/// its cookie.
+pub(super) fn incoming(params: &Params) -> Vec<Line> {
+    let ours = [
+        to_tunnel(params),
+        matches::destination(params.node),
+        matches::to_here(),
+    ]
+    .concat();
+    let node = |arrival| {
+        let peer = matches::in_map(PEERS, &[KeyField::Source]);
+        line([ours.clone(), arrival, peer, goto("believed")])
+    };
+    let to_here = [to_tunnel(params), matches::to_here()].concat();
+    let mut all = Vec::from(to_route_address());
+    all.extend([
+        node(matches::by_the_way_back()),
+        node(matches::to_device()),
+        named("stranger", [to_here, counted(), drop()]),
+    ]);
+    all
+}
+
+/// What this host sends. What the tunnel's device makes belongs to no process. Connection tracking has no use
+/// for it.
+pub(super) fn outgoing(params: &Params) -> Vec<Line> {
+    let mut all = Vec::from(to_route_address());
+    all.extend([
+        named(
+            "forged",
+            [to_peer(params), matches::of_a_process(), counted(), drop()],
+        ),
+        line([to_peer(params), untracked()]),
+        line([to_tunnel(params), cookie::put()]),
+    ]);
+    all
+}
+
+/// What this host passes on: nothing of containers, nor of whoever else is behind it. Nodes may be.
+pub(super) fn passing(params: &Params) -> Vec<Line> {
+    let node = matches::in_map(PEERS, &[KeyField::Source]);
+    vec![
+        named(
+            "forged",
+            [
+                matches::from_any(BRIDGES),
+                to_peer(params),
+                counted(),
+                drop(),
+            ],
+        ),
+        line([to_peer(params), node, accept()]),
+        named("forged", [to_peer(params), counted(), drop()]),
+    ]
+}

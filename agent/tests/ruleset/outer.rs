@@ -1,0 +1,158 @@
+//! Tunnel packets as they are on the wire: nobody but the tunnel's own device sends any to another node, and none
+//! comes in by a way that no node has.
+
+use crate::namespace::{in_namespace, run};
+use crate::neighbour::{index, neighbour};
+use crate::ruleset::{count, device, params, put};
+use crate::tunnel::{encapsulated, peer};
+use agent::kernel::ipvs::ruleset::Elements;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// Another node.
+const PEER: Ipv4Addr = Ipv4Addr::new(10, 8, 0, 2);
+
+/// What arrives there within a moment.
+fn heard(socket: &UdpSocket) -> Option<SocketAddr> {
+    socket
+        .set_read_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    let mut buffer = [0; 16];
+    socket.recv_from(&mut buffer).ok().map(|(_, from)| from)
+}
+
+#[test]
+fn what_a_process_sends_to_another_nodes_tunnel_never_leaves() {
+    in_namespace("forged by a process", |netlink| {
+        device();
+        let peer = Ipv4Addr::new(127, 0, 0, 5);
+        put(netlink, &crate::tunnel::peer(peer));
+        let port = params().tunnel_port;
+        let tunnel = UdpSocket::bind((peer, port)).unwrap();
+        let other = UdpSocket::bind((peer, port + 1)).unwrap();
+        let process = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let refused = process.send_to(b"x", (peer, port)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+        assert_eq!(heard(&tunnel), None);
+        assert_eq!(count(netlink, "forged"), 1);
+        // Nothing else is kept from it, nor from that port elsewhere.
+        process.send_to(b"x", (peer, port + 1)).unwrap();
+        assert!(heard(&other).is_some());
+        process.send_to(b"x", ("127.0.0.6", port)).unwrap();
+        assert_eq!(count(netlink, "forged"), 1);
+    });
+}
+
+#[test]
+fn nobody_sends_into_the_tunnel_by_a_route_address() {
+    in_namespace("packets to route addresses", |netlink| {
+        device();
+        run("ip", &["link", "set", "lo", "mtu", "1500"]);
+        // Somewhere they would go.
+        run("ip", &["route", "add", "240.0.0.0/4", "dev", "lo"]);
+        put(netlink, &Elements::default());
+        let process = UdpSocket::bind("0.0.0.0:0").unwrap();
+        for (number, route_address) in ["248.0.0.1:8080", "251.255.0.1:53", "241.0.0.2:8080"]
+            .into_iter()
+            .enumerate()
+        {
+            let refused = process.send_to(b"x", route_address).unwrap_err();
+            assert_eq!(
+                refused.kind(),
+                ErrorKind::PermissionDenied,
+                "{route_address}"
+            );
+            assert_eq!(count(netlink, "forged"), number as u64 + 1);
+        }
+    });
+}
+
+/// Sends a datagram to each as it is told whom.
+fn sends(from: &'static str, told: Receiver<SocketAddr>, sent: &Sender<()>) {
+    let socket = UdpSocket::bind(from).unwrap();
+    for to in told {
+        socket.send_to(&encapsulated(7, b"x"), to).unwrap();
+        sent.send(()).unwrap();
+    }
+}
+
+#[test]
+fn what_a_container_sends_to_another_nodes_tunnel_never_leaves() {
+    in_namespace("forged by a container", |netlink| {
+        device();
+        run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
+        let (told, who) = channel();
+        let (sent, done) = channel();
+        let container = neighbour("inside0", &["172.18.0.3/24"], "172.18.0.1", move || {
+            sends("172.18.0.3:0", who, &sent);
+        });
+        let (tell, heard_there) = channel();
+        let port = params().tunnel_port;
+        let node = neighbour("outside0", &["10.8.0.2/24"], "10.8.0.1", move || {
+            let sockets = [port, port + 1].map(|port| UdpSocket::bind((PEER, port)).unwrap());
+            tell.send(None).unwrap();
+            for socket in sockets {
+                tell.send(Some(heard(&socket).is_some())).unwrap();
+            }
+        });
+        assert_eq!(heard_there.recv().unwrap(), None);
+        for bridges in [vec![index("inside0")], Vec::new()] {
+            let elements = Elements {
+                bridges: bridges.into_iter().collect(),
+                ..peer(PEER)
+            };
+            put(netlink, &elements);
+            told.send((PEER, port).into()).unwrap();
+            done.recv().unwrap();
+            assert_eq!(count(netlink, "forged"), 1);
+        }
+        told.send((PEER, port + 1).into()).unwrap();
+        drop(told);
+        container.join().unwrap();
+        node.join().unwrap();
+        let heard: Vec<bool> = heard_there.iter().flatten().collect();
+        assert_eq!(heard, [false, true]);
+    });
+}
+
+#[test]
+fn a_container_with_a_nodes_address_is_a_stranger() {
+    in_namespace("a node's address in a container", |netlink| {
+        device();
+        let node = params().node;
+        run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
+        let mut to_senders = Vec::new();
+        let mut threads = Vec::new();
+        for (device, addresses, gateway) in [
+            (
+                "inside0",
+                &["172.18.0.3/24", "10.8.0.2/32"][..],
+                "172.18.0.1",
+            ),
+            ("outside0", &["10.8.0.2/24"][..], "10.8.0.1"),
+        ] {
+            let (told, who) = channel();
+            let (sent, done) = channel();
+            threads.push(neighbour(device, addresses, gateway, move || {
+                sends("10.8.0.2:0", who, &sent);
+            }));
+            to_senders.push((told, done));
+        }
+        put(netlink, &peer(PEER));
+        let port = params().tunnel_port;
+        let tunnel = UdpSocket::bind((node, port)).unwrap();
+        let mut heard_of = Vec::new();
+        for (told, done) in &to_senders {
+            told.send((node, port).into()).unwrap();
+            done.recv().unwrap();
+            heard_of.push((heard(&tunnel).is_some(), count(netlink, "stranger")));
+        }
+        assert_eq!(heard_of, [(false, 1), (true, 1)]);
+        drop(to_senders);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}

@@ -1,0 +1,326 @@
+use crate::namespace::{in_namespace, run};
+use crate::nft::nft;
+use crate::tunnel::{COOKIE, encapsulated, peer};
+use agent::kernel::ipvs::ruleset::*;
+use lb_abi::service::Port;
+use lb_abi::{Be16, TCP, UDP};
+use lb_core::backend::ipvs::ids::TUNNEL;
+use lb_core::token::{TokenKey, TokenKeys};
+use lb_netlink::nft;
+use lb_netlink::socket::NetlinkSocket;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+pub(crate) fn params() -> Params {
+    Params {
+        node: Ipv4Addr::new(10, 9, 0, 1),
+        tunnel_port: 7790,
+        tunnel_mtu: 1464,
+        connections: 131_072,
+    }
+}
+
+/// Rules sit on a device of this name; that it is no tunnel makes no difference to them.
+pub(crate) fn device() {
+    run("ip", &["link", "add", TUNNEL, "type", "bridge"]);
+}
+
+pub(crate) fn tcp(port: u16) -> Port {
+    Port::new(Be16::new(port), TCP)
+}
+
+pub(crate) fn udp(port: u16) -> Port {
+    Port::new(Be16::new(port), UDP)
+}
+
+pub(crate) fn elements() -> Elements {
+    let service = Service {
+        address: Ipv4Addr::new(10, 9, 0, 1),
+        port: tcp(8080),
+    };
+    let allowed = ["10.0.0.0/8", "192.168.3.4/32"].map(|network| Allowed {
+        port: tcp(8080),
+        network: network.parse().unwrap(),
+    });
+    let other = Ipv4Addr::new(10, 9, 0, 2);
+    let route_address = Ipv4Addr::new(241, 0, 0, 2);
+    let tag = Tag {
+        id: 77,
+        port: tcp(8080),
+    };
+    Elements {
+        owned: [service].into(),
+        marks: [0x5100_0001].into(),
+        vips: [service].into(),
+        answers: [Service {
+            address: Ipv4Addr::new(172, 18, 0, 3),
+            port: tcp(80),
+        }]
+        .into(),
+        tracked: [Service {
+            address: Ipv4Addr::new(172, 18, 0, 4),
+            port: tcp(80),
+        }]
+        .into(),
+        published: [tcp(8080)].into(),
+        direct: [udp(53)].into(),
+        restricted: [tcp(8080)].into(),
+        allowed: allowed.into(),
+        bridges: [1].into(),
+        peers: [(other, route_address)].into(),
+        cookies: [[9, 9, 9], COOKIE]
+            .map(|bits| Cookie { peer: other, bits })
+            .into(),
+        sent: [(other, COOKIE)].into(),
+        keys: Some(TokenKeys {
+            epoch: 3,
+            current: TokenKey::new([0xab; 16]),
+            next: TokenKey::new([0xcd; 16]),
+        }),
+        origins: [(other, route_address)].into(),
+        endpoints: [Endpoint {
+            address: Ipv4Addr::new(172, 18, 0, 3),
+            port: 12,
+        }]
+        .into(),
+        tags: [(tag, 0x5100_0001)].into(),
+    }
+}
+
+pub(crate) fn put(netlink: &mut NetlinkSocket, elements: &Elements) {
+    let kept = volatile(netlink).unwrap();
+    nft::apply(netlink, &replace(&params(), elements, kept)).unwrap();
+}
+
+pub(crate) fn count(netlink: &mut NetlinkSocket, what: &str) -> u64 {
+    counts(netlink).unwrap()[what]
+}
+
+#[test]
+fn rules_are_found_right_until_they_or_their_parameters_are_others() {
+    in_namespace("the rules", |netlink| {
+        device();
+        assert!(!is_current(netlink, &params()).unwrap());
+        for _ in 0..2 {
+            put(netlink, &elements());
+            assert!(is_current(netlink, &params()).unwrap());
+        }
+        let other = Params {
+            tunnel_mtu: 1400,
+            ..params()
+        };
+        assert!(!is_current(netlink, &other).unwrap());
+        for table in [TABLE, TABLE6, TABLE_TUNNEL] {
+            put(netlink, &elements());
+            nft::apply(netlink, &[nft::Change::DeleteTable(table)]).unwrap();
+            assert!(!is_current(netlink, &params()).unwrap(), "{table}");
+        }
+        nft::apply(netlink, &removal()).unwrap();
+        assert_eq!(nft::comment(netlink, TABLE).unwrap(), None);
+    });
+}
+
+#[test]
+fn rules_are_right_only_if_they_are_on_the_device() {
+    in_namespace("another device", |netlink| {
+        device();
+        put(netlink, &elements());
+        let on =
+            |netlink: &mut NetlinkSocket| nft::devices(netlink, TABLE_TUNNEL, "tunnel").unwrap();
+        assert_eq!(on(netlink), [TUNNEL]);
+        run("ip", &["link", "delete", TUNNEL]);
+        device();
+        // From 6.16 on, the kernel puts them on the new one.
+        let right = on(netlink) == [TUNNEL];
+        assert_eq!(is_current(netlink, &params()).unwrap(), right);
+        put(netlink, &elements());
+        assert!(is_current(netlink, &params()).unwrap());
+    });
+}
+
+#[test]
+fn elements_are_read_as_they_were_put_and_follow_changes() {
+    in_namespace("the elements", |netlink| {
+        device();
+        assert_eq!(Elements::read(netlink).unwrap(), Elements::default());
+        put(netlink, &elements());
+        assert_eq!(Elements::read(netlink).unwrap(), elements());
+        let mut other = elements();
+        other.vips.clear();
+        other.allowed = BTreeSet::from([Allowed {
+            port: tcp(8080),
+            network: "0.0.0.0/0".parse().unwrap(),
+        }]);
+        other.tags.values_mut().for_each(|mark| *mark += 1);
+        let route_address = Ipv4Addr::new(241, 0, 0, 9);
+        other
+            .peers
+            .values_mut()
+            .for_each(|value| *value = route_address);
+        other.cookies.pop_first();
+        other.sent.values_mut().for_each(|bits| bits[2] += 1);
+        other.keys = other.keys.map(|keys| TokenKeys {
+            next: TokenKey::new([7; 16]),
+            ..keys
+        });
+        nft::apply(netlink, &other.changes(&elements())).unwrap();
+        assert_eq!(Elements::read(netlink).unwrap(), other);
+    });
+}
+
+#[test]
+fn ports_under_which_connections_are_presented_survive_new_rules() {
+    in_namespace("remapped ports and new rules", |netlink| {
+        device();
+        put(netlink, &elements());
+        let known = "10.8.0.2 . 40000 . 10.9.0.1 . 8080 timeout 1h : 23616";
+        if !nft(&format!(
+            "add element ip swarmlb remapped_ports {{ {known} }}"
+        )) {
+            return;
+        }
+        put(netlink, &elements());
+        let listed = run("nft", &["list", "map", "ip", "swarmlb", "remapped_ports"]);
+        assert!(listed.contains(": 23616"), "{listed}");
+    });
+}
+
+#[test]
+fn a_lease_ends_by_itself_and_can_be_prolonged() {
+    in_namespace("the lease", |netlink| {
+        device();
+        put(netlink, &Elements::default());
+        assert_eq!(lease_left(netlink).unwrap(), None);
+        nft::apply(netlink, &lease(Duration::from_secs(1))).unwrap();
+        assert!(lease_left(netlink).unwrap().is_some());
+        nft::apply(netlink, &lease(Duration::from_secs(2))).unwrap();
+        assert!(lease_left(netlink).unwrap().unwrap() > Duration::from_secs(1));
+        // It survives new tables.
+        put(netlink, &Elements::default());
+        let left = lease_left(netlink).unwrap().unwrap();
+        assert!(left <= Duration::from_secs(2));
+        let end = Instant::now() + Duration::from_secs(10);
+        while lease_left(netlink).unwrap().is_some() {
+            assert!(Instant::now() < end, "the lease never ends");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        nft::apply(netlink, &lease(Duration::from_secs(1))).unwrap();
+        assert!(lease_left(netlink).unwrap().is_some());
+    });
+}
+
+#[test]
+fn tunnel_packets_of_strangers_are_dropped_and_counted() {
+    in_namespace("strangers", |netlink| {
+        device();
+        let mut elements = elements();
+        put(netlink, &elements);
+        run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
+        let tunnel = UdpSocket::bind("0.0.0.0:7790").unwrap();
+        tunnel.set_nonblocking(true).unwrap();
+        let sender = UdpSocket::bind("127.0.0.5:0").unwrap();
+        let mut buffer = [0; 16];
+        let packet = encapsulated(7, b"x");
+        sender.send_to(&packet, "10.9.0.1:7790").unwrap();
+        assert!(tunnel.recv(&mut buffer).is_err());
+        assert_eq!(count(netlink, "stranger"), 1);
+        let known = peer(Ipv4Addr::new(127, 0, 0, 5));
+        elements.peers.extend(known.peers);
+        elements.cookies.extend(known.cookies);
+        put(netlink, &elements);
+        sender.send_to(&packet, "10.9.0.1:7790").unwrap();
+        assert_eq!(tunnel.recv(&mut buffer).unwrap(), packet.len());
+        assert_eq!(count(netlink, "stranger"), 0);
+        // To another address of this node, no node sends any.
+        sender.send_to(&packet, "127.0.0.1:7790").unwrap();
+        assert!(tunnel.recv(&mut buffer).is_err());
+        assert_eq!(count(netlink, "stranger"), 1);
+    });
+}
+
+/// A listener on loopback whose address is a VIP. Whether IPVS serves it is of no interest to the rules.
+pub(crate) fn served() -> (TcpListener, SocketAddr, Elements) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let service = Service {
+        address: Ipv4Addr::LOCALHOST,
+        port: tcp(at.port()),
+    };
+    let elements = Elements {
+        vips: [service].into(),
+        ..Elements::default()
+    };
+    (listener, at, elements)
+}
+
+fn call(to: &SocketAddr) -> bool {
+    TcpStream::connect_timeout(to, Duration::from_millis(300)).is_ok()
+}
+
+#[test]
+fn without_a_lease_new_connections_are_left_to_the_kernel_and_remembered() {
+    in_namespace("released connections", |netlink| {
+        device();
+        let (_listener, at, elements) = served();
+        put(netlink, &elements);
+        nft::apply(netlink, &lease(Duration::from_secs(100))).unwrap();
+        assert!(call(&at));
+        assert_eq!(count(netlink, "released"), 0);
+        nft::apply(netlink, &[nft::Change::Flush(LEASE)]).unwrap();
+        assert!(call(&at));
+        assert_eq!(count(netlink, "released"), 1);
+        let [one] = &nft::elements(netlink, RELEASED).unwrap().unwrap()[..] else {
+            panic!("one connection was released")
+        };
+        let [_, _, address, [high, low, ..]] = one.key.words().unwrap();
+        assert_eq!(address, [127, 0, 0, 1]);
+        assert_eq!(u16::from_be_bytes([high, low]), at.port());
+        // New tables still know it.
+        put(netlink, &elements);
+        assert_eq!(nft::elements(netlink, RELEASED).unwrap().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn who_may_not_call_is_dropped_and_counted() {
+    in_namespace("restrictions", |netlink| {
+        device();
+        let (_listener, at, mut elements) = served();
+        let port = tcp(at.port());
+        elements.restricted = [port].into();
+        put(netlink, &elements);
+        nft::apply(netlink, &lease(Duration::from_secs(100))).unwrap();
+        assert!(!call(&at));
+        assert!(count(netlink, "refused") >= 1);
+        let network = "127.0.0.0/8".parse().unwrap();
+        elements.allowed = [Allowed { port, network }].into();
+        put(netlink, &elements);
+        assert!(call(&at));
+        assert_eq!(count(netlink, "refused"), 0);
+    });
+}
+
+#[test]
+fn what_rules_count_is_told_by_their_names() {
+    in_namespace("counts", |netlink| {
+        device();
+        put(netlink, &elements());
+        assert!(is_current(netlink, &params()).unwrap());
+        let expected = [
+            "bad token",
+            "forged",
+            "no room",
+            "refused",
+            "released",
+            "returned",
+            "sent back",
+            "spoofed",
+            "stranger",
+            "unasked",
+            "unknown task",
+        ];
+        let expected: BTreeMap<String, u64> = expected.map(|name| (name.to_owned(), 0)).into();
+        assert_eq!(counts(netlink).unwrap(), expected);
+    });
+}
