@@ -10,18 +10,17 @@
 
 use agent::kernel::bpf::BpfKernel;
 use anyhow::{Context, Result, ensure};
+use lb_core::backend::Prune;
+use lb_core::backend::ebpf::{HookKind, InUse, Lowered, Op, State, apply_all, plan};
 use lb_core::config::Config;
-use lb_core::desired::Desired;
+use lb_core::desired::Incremental;
 use lb_core::ids::{NodeId, ServiceId, TaskId};
-use lb_core::kernel::{Kernel as _, apply_all};
+use lb_core::kernel::Kernel as _;
 use lb_core::node::{Link, Node, TaskAddress};
-use lb_core::op::Op;
-use lb_core::plan::{Prune, plan};
 use lb_core::snapshot::{
     DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot,
     SwarmNode, Task, TaskState,
 };
-use lb_core::state::{HookKind, State};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use std::net::Ipv4Addr;
@@ -64,6 +63,8 @@ fn measure(bpffs: &Path, services: u16, tasks: u16, nodes: u16) -> Result<()> {
         kernel,
         node: node(tasks),
         wanted: None,
+        lowered: Lowered::default(),
+        in_use: InUse::default(),
     };
     agent.turn("first", &snapshot)?;
     say("rss_after_first_turn", resident()?, "KiB");
@@ -103,23 +104,32 @@ struct Agent {
     kernel: BpfKernel,
     node: Node,
     have: State,
-    wanted: Option<Desired>,
+    wanted: Option<Incremental>,
+    lowered: Lowered,
+    in_use: InUse,
 }
 
 impl Agent {
-    /// What `agent/src/run/reconcile.rs` does, step by step.
+    /// What `agent/src/run/reconcile.rs` and `agent/src/run/datapath/ebpf.rs` do, step by step.
     fn turn(&mut self, what: &str, snapshot: &Snapshot) -> Result<()> {
         let config = Config::default();
         let begin = Instant::now();
-        let desired = match self.wanted.take() {
-            Some(wanted) => wanted.update(snapshot, &self.node, &config, &self.have),
-            None => Desired::full(snapshot, &self.node, &config, &self.have),
+        let node = Node {
+            serving: self.in_use.of(&self.have).clone(),
+            ..self.node.clone()
+        };
+        let wanted = match self.wanted.take() {
+            Some(wanted) => wanted.update(snapshot, &node, &config),
+            None => Incremental::full(snapshot, &node, &config),
         };
         say(&format!("{what}_desired"), millis(begin), "ms");
-        let problems = desired.problems();
+        let lowered = Instant::now();
+        self.lowered = std::mem::take(&mut self.lowered).update(&wanted.desired, &self.have);
+        say(&format!("{what}_lower"), millis(lowered), "ms");
+        let problems = wanted.problems();
         ensure!(problems.is_empty(), "{:?}", problems.first());
         let planned = Instant::now();
-        let ops = plan(&desired.want, &self.have, Prune::Allowed);
+        let ops = plan(&self.lowered.want, &self.have, Prune::Allowed);
         say(&format!("{what}_plan"), millis(planned), "ms");
         let applied = Instant::now();
         let errors = apply_all(&mut self.kernel, &ops);
@@ -133,8 +143,8 @@ impl Agent {
         for op in ops.iter().filter(|op| !xdp(op)) {
             op.apply_to(&mut self.have);
         }
-        self.have.reuse_from(&desired.want);
-        self.wanted = Some(desired);
+        self.have.reuse_from(&self.lowered.want);
+        self.wanted = Some(wanted);
         say(&format!("{what}_note"), millis(noted), "ms");
         say(&format!("{what}_turn"), millis(begin), "ms");
         say(&format!("{what}_steps"), ops.len(), "");
@@ -200,7 +210,9 @@ fn swarm(services: u16, tasks: u16, nodes: u16) -> Snapshot {
         };
         let service = Service {
             name: format!("stack_service{n}"),
-            labels: [("com.docker.stack.namespace".to_owned(), "stack".to_owned())].into(),
+            labels: [("com.docker.stack.namespace".to_owned(), "stack".to_owned())]
+                .into_iter()
+                .collect(),
             ports: vec![port],
             removed: false,
             created: 0,

@@ -11,8 +11,8 @@ mod namespace;
 use agent::kernel::ipvs::routes::{
     Drift, Error, Hairpin, Monitor, Orphan, RouteHandle, RouteState, Tunnel,
 };
-use lb_core::ipvs::EncapRoute;
-use lb_core::ipvs::ids::{HAIRPIN_IN, HAIRPIN_OUT, TUNNEL};
+use lb_core::backend::ipvs::EncapRoute;
+use lb_core::backend::ipvs::ids::{HAIRPIN_IN, HAIRPIN_OUT, TUNNEL};
 use lb_netlink::route::{Route, Routes, Setting};
 use namespace::{inside, run};
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,7 +11,7 @@ pub(crate) const PORT: u16 = 6081;
 const TOKENS: [usize; 3] = [0, 8, 16];
 /// Bytes of an attacker's guess at that proof in the IPVS path's header, which has room for so much.
 const GUESS: [u8; 3] = [0x5a, 0x3c, 0x99];
-/// The number of replies in the IPVS path's tunnel (`lb_core::ipvs::ids::RETURN_ID`).
+/// The number of replies in the IPVS path's tunnel (`lb_core::backend::ipvs::ids::RETURN_ID`).
 const RETURN: u32 = 0x80_0001;
 
 /// Direction of a tunnel packet, as the eBPF path's header has it.
@@ -30,7 +30,7 @@ pub(crate) fn forged(kind: Kind, task: &str, inner: &[u8]) -> Vec<Vec<u8>> {
     let key = Key::of(task).0;
     let number = match kind {
         Kind::Client => RETURN,
-        // The task's tag (`lb_core::ipvs::allocator::tag`).
+        // The task's tag (`lb_core::backend::ipvs::allocator::tag`).
         Kind::Task | Kind::Own => u32::try_from(key >> 40 & 0x7f_ffff).unwrap().max(1),
     };
     let geneve = TOKENS.map(|token| geneve(kind, key, token, inner));

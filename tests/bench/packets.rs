@@ -23,7 +23,7 @@ use crate::effort::Effort;
 use crate::figures::{Cell, Row, Spread, Table};
 use crate::lab::{Lab, lab};
 use cases::{Case, Role};
-use lb_core::state::HookKind;
+use lb_core::backend::ebpf::HookKind;
 use node::Node;
 use wrapped::Level;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use aya::programs::loaded_programs;
-use lb_core::state::HookKind;
+use lb_core::backend::ebpf::HookKind;
 
 use crate::lab::lab;
 use crate::world::World;

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use agent::kernel::bpf::{BpfKernel, Tc};
+use lb_core::backend::ebpf::Op;
+use lb_core::backend::ebpf::{Hook, HookKind};
 use lb_core::kernel::Kernel as _;
-use lb_core::op::Op;
-use lb_core::state::{Hook, HookKind};
 
 use crate::lab::{Lab, Net, lab};
 

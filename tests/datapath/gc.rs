@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use aya::maps::{HashMap, Map, MapData};
 use lb_abi::flow::{Flow, Tuple};
 use lb_abi::{Be16, Be32, TCP, limits};
+use lb_core::backend::ebpf::Op;
 use lb_core::kernel::Kernel as _;
-use lb_core::op::Op;
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
 use crate::lab::{Lab, lab};

@@ -4,7 +4,7 @@
 use agent::kernel::bpf::Action;
 use lb_abi::Be32;
 use lb_abi::counters::Reason;
-use lb_core::state::HookKind::{self, BridgeTc, PortTc, UplinkEgress, UplinkTc, UplinkXdp};
+use lb_core::backend::ebpf::HookKind::{self, BridgeTc, PortTc, UplinkEgress, UplinkTc, UplinkXdp};
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
 use lb_datapath::egress::egress;

@@ -4,7 +4,7 @@ use agent::kernel::bpf::Arrival;
 use lb_abi::counters::Reason;
 use lb_abi::service::{DIRECT, Port, RESTRICTED, SCHED_LC};
 use lb_abi::{Be16, TCP, UDP, limits};
-use lb_core::state::State;
+use lb_core::backend::ebpf::State;
 use lb_datapath::Verdict;
 
 use crate::frames::{at, client, tcp, udp};

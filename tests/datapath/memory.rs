@@ -3,7 +3,7 @@
 use ipnet::Ipv4Net;
 use lb_abi::Be32;
 use lb_abi::service::{Port, Slot, Source};
-use lb_core::op::Op;
+use lb_core::backend::ebpf::Op;
 use lb_datapath::model::Memory;
 
 /// Does one step.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use lb_abi::service::{Port, SCHED_MAGLEV, SCHED_SH};
 use lb_abi::{Be16, TCP};
-use lb_core::op::Op;
-use lb_core::state::State;
+use lb_core::backend::ebpf::Op;
+use lb_core::backend::ebpf::State;
 use lb_datapath::Verdict;
 
 use crate::frames::{at, client, tcp};

@@ -8,9 +8,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use lb_abi::{TCP, UDP};
+use lb_core::backend::ebpf::{Hook, HookKind};
 use lb_core::ids::Key;
 use lb_core::report::Counters;
-use lb_core::state::{Hook, HookKind};
 use lb_datapath::Verdict;
 
 use crate::frames::{at, tcp};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use lb_abi::TCP;
 use lb_abi::counters::Reason;
+use lb_core::backend::ebpf::{Hook, HookKind};
 use lb_core::ids::Key;
-use lb_core::state::{Hook, HookKind};
 use lb_datapath::Verdict;
 
 use crate::frames::{at, patched, tcp, udp};

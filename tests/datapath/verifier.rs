@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use lb_core::state::HookKind;
+use lb_core::backend::ebpf::HookKind;
 
 use crate::lab::lab;
 use crate::world::World;

@@ -9,11 +9,12 @@ use std::time::Duration;
 use agent::kernel::bpf::{Action, Arrival, BpfKernel};
 use lb_abi::counters::{Counters, Reason};
 use lb_abi::flow::Flow;
+use lb_core::backend::Prune;
+use lb_core::backend::ebpf::Op;
+use lb_core::backend::ebpf::plan;
+use lb_core::backend::ebpf::{HookKind, State};
 use lb_core::ids::Key;
 use lb_core::kernel::Kernel as _;
-use lb_core::op::Op;
-use lb_core::plan::{Prune, plan};
-use lb_core::state::{HookKind, State};
 use lb_datapath::Verdict;
 use lb_datapath::model::Memory;
 use lb_datapath::verdict::Outcome;
@@ -23,7 +24,9 @@ use crate::lab::{GATEWAY, Lab, Net, mac};
 use crate::memory;
 use crate::states;
 
-pub(crate) use lb_core::state::HookKind::{BridgeTc, PortTc, UplinkEgress, UplinkTc, UplinkXdp};
+pub(crate) use lb_core::backend::ebpf::HookKind::{
+    BridgeTc, PortTc, UplinkEgress, UplinkTc, UplinkXdp,
+};
 
 /// One node.
 pub(crate) struct World {

@@ -84,7 +84,7 @@ mod tests {
         put(root, "ebpf/abi/src/lib.rs", 100);
         for other in [
             "agent/core/README.md",
-            "agent/core/src/plan/tests.rs",
+            "agent/core/src/backend/ebpf/plan/tests.rs",
             "agent/netlink/tests/kernel/main.rs",
             "tests/swarm/main.rs",
         ] {

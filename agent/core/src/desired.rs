@@ -1,116 +1,37 @@
-//! The desired state of the kernel, from a snapshot of the Swarm, the node and the configuration.
+//! The desired state of a node's datapath, from a snapshot of the Swarm, facts about the node and the
+//! configuration.
+//!
+//! It speaks of services, ports and tasks. What of that is kept where in the kernel is the affair of
+//! the back end that serves it ([`crate::backend`]).
 
 mod endpoint;
+mod host;
 mod incremental;
 mod listening;
+mod model;
 mod ports;
-mod publish;
 mod refusal;
 mod service;
-mod share;
+pub mod share;
 
-pub use incremental::Desired;
+pub use incremental::Incremental;
+pub use model::{Backend, Desired, Frontend, Host, Locality, PeerKeys, Service};
 
 use crate::config::Config;
-use crate::node::{Link, Node};
+use crate::node::Node;
+use crate::port::Proto;
 use crate::report::Problem;
-use crate::snapshot::{Snapshot, SwarmNode};
-use crate::state::{Hook, HookKind, State};
-use crate::token;
-use lb_abi::settings::{Settings, Uplink};
-use lb_abi::tunnel::{TokenKey, TokenKeys};
-use lb_abi::{Be16, Be32};
-use std::collections::BTreeSet;
+use crate::snapshot::Snapshot;
 
-/// The state that serves `snapshot` on `node`, and what in it can't be served.
-///
-/// `have` only lends the numbers of tables that are right already, so that
-/// nothing is replaced by the same.
+/// A published port's number on the nodes.
+pub type Number = (u16, Proto);
+
+/// What serves `snapshot` on `node`, and what in it can't be served.
 #[must_use]
-pub fn desired(
-    snapshot: &Snapshot,
-    node: &Node,
-    config: &Config,
-    have: &State,
-) -> (State, Vec<Problem>) {
-    let desired = Desired::full(snapshot, node, config, have);
-    let problems = desired.problems();
-    (desired.want, problems)
-}
-
-/// What does not depend on services: facts about the node, and its neighbours. None while
-/// the node has no way out.
-fn node_state(snapshot: &Snapshot, node: &Node, config: &Config, have: &State) -> Option<State> {
-    let uplink = node.uplink.as_ref()?;
-    let address = node.address?;
-    let uplinks = || std::iter::once(uplink).chain(&node.extra_uplinks);
-    let peers = snapshot.nodes.iter().filter(|(id, _)| **id != node.id);
-    Some(State {
-        settings: Some(Settings {
-            node: Be32::new(address.into()),
-            tunnel_port: Be16::new(config.port),
-            mac: uplink.mac,
-            zero: [0; 4],
-            epoch: node.token_keys.map_or(0, |keys| keys.epoch),
-            uplink: uplink.index,
-            mtu: uplink.mtu,
-            bridge: node.bridge.as_ref().map_or(0, |bridge| bridge.index),
-            network: node.netns_cookie,
-        }),
-        uplinks: uplinks()
-            .map(|link| (link.index, Uplink::new(link.mac)))
-            .collect(),
-        hooks: hooks(node, uplinks()),
-        addresses: node.addresses.clone(),
-        endpoints: endpoint::known(node),
-        token_keys: node.token_keys.map(table),
-        peers: peers
-            .filter_map(|(_, peer)| Some((peer.address?, keys(peer, have))))
-            .collect(),
-        ..State::default()
-    })
-}
-
-/// The keys of another node. As long as nothing is heard of that node, as after a change of who keeps the
-/// view, those that are known stay.
-fn keys(peer: &SwarmNode, have: &State) -> TokenKeys {
-    let known = || have.peers.get(&peer.address?).copied();
-    match (peer.token_keys, &peer.datapath) {
-        (Some(keys), _) => table(keys),
-        (None, Some(_)) => TokenKeys::default(),
-        (None, None) => known().unwrap_or_default(),
-    }
-}
-
-/// Keys as the programs have them.
-fn table(keys: token::TokenKeys) -> TokenKeys {
-    let key = |key: token::TokenKey| TokenKey::new(key.bytes());
-    TokenKeys::new(keys.epoch, key(keys.current), key(keys.next))
-}
-
-/// What is attached where.
-fn hooks<'a>(node: &Node, uplinks: impl Iterator<Item = &'a Link>) -> BTreeSet<Hook> {
-    let on = |kind, link| Hook { kind, link };
-    let mut hooks = BTreeSet::new();
-    for uplink in uplinks {
-        hooks.insert(on(HookKind::UplinkTc, uplink.index));
-        hooks.insert(on(HookKind::UplinkEgress, uplink.index));
-        if uplink.xdp {
-            hooks.insert(on(HookKind::UplinkXdp, uplink.index));
-        }
-    }
-    let bridges = node.bridge.iter().chain(&node.bridges);
-    hooks.extend(bridges.map(|bridge| on(HookKind::BridgeTc, bridge.index)));
-    hooks.extend(
-        node.bridge_ports
-            .keys()
-            .map(|port| on(HookKind::PortTc, *port)),
-    );
-    // The root cgroup is that of every namespace: the host's own must be known.
-    if node.netns_cookie != 0 {
-        hooks.extend(HookKind::HOST.map(|kind| on(kind, 0)));
-    }
-    hooks
+pub fn desired(snapshot: &Snapshot, node: &Node, config: &Config) -> (Desired, Vec<Problem>) {
+    let incremental = Incremental::full(snapshot, node, config);
+    let problems = incremental.problems();
+    (incremental.desired, problems)
 }
 
 #[cfg(test)]

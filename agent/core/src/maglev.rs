@@ -18,12 +18,7 @@ pub fn table(tasks: &[Key]) -> Vec<Key> {
     if tasks.is_empty() {
         return Vec::new();
     }
-    let enough = tasks.len().saturating_mul(PER_TASK);
-    let [.., largest] = SIZES;
-    let size = SIZES
-        .into_iter()
-        .find(|size| *size as usize >= enough)
-        .unwrap_or(largest);
+    let size = size(tasks.len());
     let mut places: Vec<Option<Key>> = vec![None; size as usize];
     let mut left = places.len();
     let mut walks: Vec<Walk> = tasks.iter().map(|task| Walk::of(*task, size)).collect();
@@ -42,6 +37,21 @@ pub fn table(tasks: &[Key]) -> Vec<Key> {
             }
         }
     }
+}
+
+/// The number of places in the table of so many tasks.
+#[must_use]
+pub fn places(tasks: usize) -> usize {
+    if tasks == 0 { 0 } else { size(tasks) as usize }
+}
+
+/// The smallest size that has [`PER_TASK`] places for each of `tasks`, or the largest there is.
+fn size(tasks: usize) -> u32 {
+    let enough = tasks.saturating_mul(PER_TASK);
+    let [.., largest] = SIZES;
+    let mut sizes = SIZES.into_iter();
+    let fits = sizes.find(|size| *size as usize >= enough);
+    fits.unwrap_or(largest)
 }
 
 /// The order in which a task asks for places.
@@ -88,12 +98,13 @@ mod tests {
     fn places_are_shared_evenly() {
         for count in [1, 2, 6, 50, 500] {
             let table = table(&keys(0..count));
+            assert_eq!(table.len(), places(count as usize));
             let shares = shares(&table);
             assert_eq!(shares.len(), count as usize);
             let (least, most) = (shares.values().min(), shares.values().max());
             assert!(most.unwrap() - least.unwrap() <= 1, "{shares:?}");
         }
-        assert!(table(&[]).is_empty());
+        assert!(table(&[]).is_empty() && places(0) == 0);
     }
 
     #[test]

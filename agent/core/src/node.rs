@@ -1,7 +1,8 @@
 //! Facts about this host: its node in the Swarm, its links and addresses, its own tasks.
 
-use crate::ids::{NodeId, TaskId};
-use crate::snapshot::Proto;
+use crate::ids::{Key, NodeId, TaskId};
+use crate::persistent::PersistentMap;
+use crate::port::Proto;
 use crate::token::TokenKeys;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,17 @@ pub struct Node {
     pub tasks: BTreeMap<TaskId, TaskAddress>,
     /// Ports on which processes of the host itself listen, on whatever address.
     pub listening: BTreeMap<(u16, Proto), Listener>,
+    /// Published ports that the datapath serves now, as far as the kernel tells.
+    pub serving: PersistentMap<(u16, Proto), Serving>,
+}
+
+/// What serves a published port now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serving {
+    /// Key of its service.
+    pub service: Key,
+    /// New flows go to tasks, and not to processes of the host, or nowhere.
+    pub has_tasks: bool,
 }
 
 /// Who listens on a port of the host.

@@ -3,7 +3,12 @@
 //! Every source (the Docker API on a manager, another agent on a worker) is
 //! brought into this form, so nothing downstream knows where it came from.
 
-use crate::ids::{NodeId, ServiceId, TaskId};
+mod service;
+
+pub use crate::port::{Proto, PublishMode, PublishedPort};
+pub use service::{Claim, Service};
+
+use crate::ids::{Key, NodeId, ServiceId, TaskId};
 use crate::persistent::PersistentMap;
 use crate::token::TokenKeys;
 use serde::{Deserialize, Serialize};
@@ -22,69 +27,6 @@ pub struct Snapshot {
     pub tasks: PersistentMap<TaskId, Task>,
     /// Members of the Swarm.
     pub nodes: BTreeMap<NodeId, SwarmNode>,
-}
-
-/// A service as far as balancing is concerned.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Service {
-    /// Its name, for people.
-    pub name: String,
-    /// `Spec.Labels`.
-    pub labels: BTreeMap<String, String>,
-    /// `Endpoint.Ports`: there, not in `Spec`, the numbers that Swarm assigns by itself are found.
-    pub ports: Vec<PublishedPort>,
-    /// The service was removed; what is left of it takes no new connection.
-    pub removed: bool,
-    /// `CreatedAt`, in nanoseconds since 1970; 0 where it is not known.
-    #[serde(default)]
-    pub created: u64,
-}
-
-/// One published port of a service, or of a single task (`mode=host`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct PublishedPort {
-    /// TCP, UDP or SCTP.
-    pub proto: Proto,
-    /// The port on the nodes; 0 where Swarm has not assigned it (dynamic `mode=host`).
-    pub published: u16,
-    /// The port in the container.
-    pub target: u16,
-    /// On every node, or only where the task runs.
-    pub mode: PublishMode,
-}
-
-/// Transport protocol of a published port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Proto {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// SCTP: known, not served.
-    Sctp,
-}
-
-impl Proto {
-    /// The lower-case name, as Docker writes it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Sctp => "sctp",
-        }
-    }
-}
-
-/// Docker's `PublishMode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PublishMode {
-    /// Every node answers.
-    Ingress,
-    /// Only the task's node answers; Docker does it.
-    Host,
 }
 
 /// One task that has not ended.
@@ -220,6 +162,15 @@ impl Snapshot {
                 .nodes
                 .get(&task.node)
                 .is_none_or(|node| node.state != NodeState::Down)
+    }
+
+    /// The task with a key.
+    #[must_use]
+    pub fn task_of(&self, key: Key) -> Option<&Task> {
+        let mut tasks = self.tasks.iter();
+        tasks
+            .find(|(id, _)| Key::from(*id) == key)
+            .map(|(_, task)| task)
     }
 
     /// May `task` still hold connections it got earlier?

@@ -32,10 +32,9 @@ use chores::Chores;
 use failure::Failure;
 use hooks::Hooks;
 use lb_abi::counters::Counters;
+use lb_core::backend::ebpf::{Op, State};
 use lb_core::ids::Key;
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
-use lb_core::op::Op;
-use lb_core::state::State;
 use lb_core::token::TokenKeys;
 use maps::{Maps, observe_error};
 use std::net::Ipv4Addr;
@@ -174,7 +173,7 @@ impl Kernel for BpfKernel {
         self.maps.observe(hooks).map_err(observe_error)
     }
 
-    fn apply(&mut self, op: &Op) -> Result<(), ApplyError> {
+    fn apply(&mut self, op: &Op) -> Result<(), ApplyError<Op>> {
         self.step(op).map_err(|failure| {
             self.maps.orphans |= matches!(op, Op::PutBackend(..) | Op::RemoveBackend(..));
             ApplyError {

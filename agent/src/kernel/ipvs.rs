@@ -20,7 +20,7 @@ pub use stats::IpvsStats;
 
 use change_detector::ChangeDetector;
 use elements::{from_kernel, to_kernel};
-use lb_core::ipvs::{Element, Lowered, NodeConfig, Op, ServiceKey, State};
+use lb_core::backend::ipvs::{Element, Lowered, NodeConfig, Op, ServiceKey, State};
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::report::Problem;
 use lb_core::token::TokenKeys;

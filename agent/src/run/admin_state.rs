@@ -11,6 +11,7 @@ use crate::sync::{ClusterStats, ClusterView, SourceState};
 use crate::watch::LocalFacts;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use lb_core::backend::ebpf::HookKind;
 use lb_core::explain::{ClientQuery, FrontendQuery};
 use lb_core::ids::NodeId;
 use lb_core::kernel::ObserveError;
@@ -20,7 +21,6 @@ use lb_core::report::{
     Check, Drops, Explanation, Flows, HookReport, Nodes, Problem, Scope, Services, Stats, Status,
 };
 use lb_core::snapshot::Snapshot;
-use lb_core::state::HookKind;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;

@@ -8,16 +8,19 @@ pub use choose::{ChooseError, clean};
 pub(super) use choose::{choose, remove_other};
 
 use crate::kernel::StatsReader;
+use lb_core::backend::Prune;
+use lb_core::backend::ebpf::Hook;
+use lb_core::desired::{Desired, Number};
 use lb_core::kernel::ObserveError;
-use lb_core::node::Node;
-use lb_core::plan::Prune;
+use lb_core::node::Serving;
+use lb_core::persistent::PersistentMap;
 use lb_core::report::Problem;
-use lb_core::state::{Hook, State};
 use lb_core::token::TokenKeys;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A datapath: observes the kernel's state and applies a desired one.
+/// A datapath: brings the kernel to a desired state. What it has lowered that to, and what it knows of the
+/// kernel, is its own.
 pub(super) trait Datapath: Send {
     /// Its name, as `--datapath` has it.
     fn name(&self) -> &'static str;
@@ -27,11 +30,14 @@ pub(super) trait Datapath: Send {
         ""
     }
 
-    /// Reads the kernel's state.
+    /// Reads the kernel's state anew, in place of what is known of it.
     ///
     /// # Errors
     /// When the kernel could not be read.
-    fn observe(&mut self) -> Result<State, ObserveError>;
+    fn observe(&mut self) -> Result<(), ObserveError>;
+
+    /// The published ports that are served now, by the last known state.
+    fn serving(&mut self) -> PersistentMap<Number, Serving>;
 
     /// The keys of what this node puts into the tunnel that the kernel holds, if any.
     ///
@@ -43,29 +49,19 @@ pub(super) trait Datapath: Send {
     /// fails without being tried, and nothing is read because of it.
     fn retry_refused(&mut self);
 
-    /// Plans and applies the operations that lead from `have`, the last known state, to `want`.
+    /// Plans and applies the operations that lead from the last known state to one that serves `want`.
     ///
     /// # Errors
-    /// When the kernel's state could not be read after a failure.
-    fn apply(
-        &mut self,
-        want: &State,
-        have: State,
-        node: &Node,
-        prune: Prune,
-    ) -> Result<Applied, ObserveError>;
+    /// When the kernel's state could not be read, at first or after a failure.
+    fn apply(&mut self, want: &Desired, prune: Prune) -> Result<Applied, ObserveError>;
 
     /// Called every second: renews the lease (`None`: no end), and recounts the flows of tasks if
-    /// `state` has a service that needs the counts. Returns whether drift was found: another
-    /// program changed the kernel's state.
+    /// a service needs the counts. Returns whether drift was found: another program changed the
+    /// kernel's state.
     ///
     /// # Errors
     /// When the kernel refused.
-    fn tick(
-        &mut self,
-        lease: Option<Duration>,
-        state: Option<&State>,
-    ) -> Result<bool, ObserveError>;
+    fn tick(&mut self, lease: Option<Duration>) -> Result<bool, ObserveError>;
 
     /// A reader of counters and flows with handles of its own.
     ///
@@ -77,8 +73,6 @@ pub(super) trait Datapath: Send {
 /// Result of [`Datapath::apply`].
 #[derive(Debug)]
 pub(super) struct Applied {
-    /// State of the kernel now.
-    pub(super) have: State,
     /// Hooks with a program attached.
     pub(super) hooks: BTreeSet<Hook>,
     /// Operations that the kernel refused, and capabilities that this host lacks.

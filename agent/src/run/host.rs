@@ -5,6 +5,7 @@ use crate::cli;
 use crate::links::{self, ContainerAddresses, LinksError, Listening};
 use crate::sync::ClusterView;
 use lb_core::node::Node;
+use lb_core::persistent::PersistentMap;
 use lb_core::report::Problem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,5 +74,7 @@ pub(super) async fn read_node(
         token_keys: None,
         tasks: facts.tasks.clone(),
         listening: listening.ports().clone(),
+        // The datapath knows.
+        serving: PersistentMap::default(),
     })
 }

@@ -3,31 +3,25 @@
 use super::datapath::{Applied, Datapath};
 use super::lease::duration;
 use crate::cli::Lease;
+use lb_core::backend::Prune;
+use lb_core::backend::ebpf::Hook;
 use lb_core::config::Config;
 use lb_core::datapath_mismatch::datapath_mismatch;
-use lb_core::desired::Desired;
-use lb_core::ids::{Key, TaskId};
+use lb_core::desired::{Incremental, Number};
+use lb_core::ids::TaskId;
 use lb_core::kernel::ObserveError;
 use lb_core::node::Node;
-use lb_core::plan::Prune;
 use lb_core::report::Problem;
-use lb_core::snapshot::{Proto, Snapshot};
-use lb_core::state::{Hook, State};
+use lb_core::snapshot::Snapshot;
 use std::collections::BTreeSet;
 
 /// The datapath, and the state that it is known to hold.
 pub(super) struct Reconciler {
     datapath: Box<dyn Datapath>,
-    /// `None`: the next pass observes the kernel.
-    last: Option<Known>,
+    /// What was desired last; `None`: the next pass observes the kernel.
+    last: Option<Incremental>,
     /// Problems that have been logged.
     known: BTreeSet<Problem>,
-}
-
-/// Result of the last pass.
-struct Known {
-    have: State,
-    wanted: Desired,
 }
 
 /// Result of a reconcile pass, for the admin API.
@@ -64,16 +58,15 @@ impl Reconciler {
     }
 
     /// Does a service publish one of these ports of the host? True while no state is known.
-    pub(super) fn publishes_any(&self, ports: &BTreeSet<(u16, Proto)>) -> bool {
+    pub(super) fn publishes_any(&self, ports: &BTreeSet<Number>) -> bool {
         let mut ports = ports.iter();
         let last = self.last.as_ref();
-        ports.any(|port| last.is_none_or(|last| last.wanted.publishes(port)))
+        ports.any(|port| last.is_none_or(|last| last.publishes(port)))
     }
 
     /// Renews the lease and looks for drift. Returns whether a reconcile pass is needed.
     pub(super) fn tick(&mut self, lease: Lease) -> Result<bool, ObserveError> {
-        let have = self.last.as_ref().map(|last| &last.have);
-        let changed = self.datapath.tick(duration(lease), have)?;
+        let changed = self.datapath.tick(duration(lease))?;
         if changed {
             tracing::warn!(
                 "another program changed swarmlb's objects in the kernel: putting them right"
@@ -102,16 +95,17 @@ impl Reconciler {
         node: &Node,
         config: &Config,
     ) -> Result<ReconcileReport, ObserveError> {
-        let (have, desired) = match self.last.take() {
-            Some(Known { have, wanted }) => {
-                let next = wanted.update(snapshot, node, config, &have);
-                (have, next)
-            }
-            None => {
-                let have = self.datapath.observe()?;
-                let desired = Desired::full(snapshot, node, config, &have);
-                (have, desired)
-            }
+        let last = self.last.take();
+        if last.is_none() {
+            self.datapath.observe()?;
+        }
+        let node = &Node {
+            serving: self.datapath.serving(),
+            ..node.clone()
+        };
+        let wanted = match last {
+            Some(last) => last.update(snapshot, node, config),
+            None => Incremental::full(snapshot, node, config),
         };
         let prune = if snapshot.complete {
             Prune::Allowed
@@ -119,23 +113,17 @@ impl Reconciler {
             Prune::Withheld
         };
         let Applied {
-            have,
             hooks,
             problems: refused,
             in_sync,
-        } = self.datapath.apply(&desired.want, have, node, prune)?;
-        let mut problems = desired.problems();
+        } = self.datapath.apply(&wanted.desired, prune)?;
+        let mut problems = wanted.problems();
         problems.extend(refused);
         problems.extend(datapath_mismatch(snapshot, &node.id, self.datapath.name()));
         self.report(&problems);
-        let backends = &desired.want.backends;
-        let held = node.tasks.keys();
-        let held = held.filter(|task| backends.contains_key(&Key::from(*task)));
+        let held = node.tasks.keys().filter(|task| wanted.holds(task));
         let held = held.cloned().collect();
-        self.last = Some(Known {
-            have,
-            wanted: desired,
-        });
+        self.last = Some(wanted);
         Ok(ReconcileReport {
             problems,
             hooks,

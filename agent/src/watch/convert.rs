@@ -38,7 +38,7 @@ pub fn snapshot(
 fn service(json: model::Service) -> Service {
     Service {
         name: json.spec.name,
-        labels: json.spec.labels,
+        labels: json.spec.labels.into(),
         ports: json.endpoint.ports.iter().filter_map(port).collect(),
         removed: false,
         created: nanoseconds(&json.created),

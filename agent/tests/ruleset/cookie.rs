@@ -9,7 +9,7 @@ use crate::tunnel::{CALLED, COOKIE, TAG, datagram, neighbour_node, peer, with_co
 use agent::kernel::ipvs::routes::{RouteHandle, Tunnel};
 use agent::kernel::ipvs::ruleset::*;
 use etherparse::PacketBuilder;
-use lb_core::ipvs::ids::{TASK_MARKS, TUNNEL};
+use lb_core::backend::ipvs::ids::{TASK_MARKS, TUNNEL};
 use lb_netlink::socket::NetlinkSocket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, sendto, socket};

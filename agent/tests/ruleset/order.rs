@@ -8,7 +8,7 @@ use crate::returned::encap_to;
 use crate::ruleset::{device, params, put, served, tcp, udp};
 use crate::tunnel::{CALLED, CLIENT, TAG, datagram, encapsulated, neighbour_node};
 use agent::kernel::ipvs::ruleset::*;
-use lb_core::ipvs::ids::HAIRPIN_TO;
+use lb_core::backend::ipvs::ids::HAIRPIN_TO;
 use lb_netlink::nft;
 use nix::sys::socket::{getsockopt, sockopt::TcpMaxSeg};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};

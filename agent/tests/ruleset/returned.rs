@@ -9,8 +9,8 @@ use crate::tunnel::{CALLED, CLIENT, COOKIE, TAG, datagram, encapsulated, neighbo
 use agent::kernel::ipvs::routes::RouteHandle;
 use agent::kernel::ipvs::ruleset::*;
 use etherparse::PacketBuilder;
-use lb_core::ipvs::EncapRoute;
-use lb_core::ipvs::ids::RETURN_ID;
+use lb_core::backend::ipvs::EncapRoute;
+use lb_core::backend::ipvs::ids::RETURN_ID;
 use lb_netlink::nft;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::mpsc::channel;

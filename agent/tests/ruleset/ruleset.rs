@@ -5,7 +5,7 @@ use crate::tunnel::{COOKIE, encapsulated, peer};
 use agent::kernel::ipvs::ruleset::*;
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
-use lb_core::ipvs::ids::TUNNEL;
+use lb_core::backend::ipvs::ids::TUNNEL;
 use lb_core::token::{TokenKey, TokenKeys};
 use lb_netlink::nft;
 use lb_netlink::socket::NetlinkSocket;

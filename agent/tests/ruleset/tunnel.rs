@@ -7,7 +7,7 @@ use agent::kernel::ipvs::routes::{RouteHandle, Tunnel};
 use agent::kernel::ipvs::ruleset::*;
 use etherparse::{Icmpv4Type, PacketBuilder, icmpv4};
 use lb_abi::service::Port;
-use lb_core::ipvs::ids::TASK_MARKS;
+use lb_core::backend::ipvs::ids::TASK_MARKS;
 use lb_netlink::socket::NetlinkSocket;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};

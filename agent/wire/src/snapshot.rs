@@ -54,7 +54,7 @@ fn service_out((id, service): (&ServiceId, &Service)) -> proto::Service {
     proto::Service {
         id: id.0.clone(),
         name: service.name.clone(),
-        labels: service.labels.clone(),
+        labels: service.labels.as_map().clone(),
         ports: service.ports.iter().map(port_out).collect(),
         removed: service.removed,
         created: service.created,
@@ -65,7 +65,7 @@ fn service_in(service: proto::Service) -> (ServiceId, Service) {
     let ports = service.ports.iter().filter_map(port_in).collect();
     let ours = Service {
         name: service.name,
-        labels: service.labels,
+        labels: service.labels.into(),
         ports,
         removed: service.removed,
         created: service.created,

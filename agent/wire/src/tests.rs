@@ -34,7 +34,7 @@ fn services() -> impl Strategy<Value = Service> {
     )
         .prop_map(|(name, labels, ports, removed, created)| Service {
             name,
-            labels,
+            labels: labels.into(),
             ports,
             removed,
             created,

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, ensure};
-use lb_core::state::HookKind::{self, UplinkXdp};
+use lb_core::backend::ebpf::HookKind::{self, UplinkXdp};
 
 use super::floor::Floor;
 use super::node::{ELSEWHERE, Node};

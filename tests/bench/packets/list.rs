@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use anyhow::Result;
-use lb_core::state::HookKind::{BridgeTc, PortTc, UplinkEgress, UplinkTc, UplinkXdp};
+use lb_core::backend::ebpf::HookKind::{BridgeTc, PortTc, UplinkEgress, UplinkTc, UplinkXdp};
 
 use super::Objects;
 use super::cases::{Case, Maker};

@@ -10,9 +10,10 @@ use aya::maps::{HashMap, Map, MapData};
 use aya::programs::{ProgramFd, loaded_programs};
 use lb_abi::flow::{ANSWERED, Flow, Tuple};
 use lb_abi::{Be16, Be32, TCP};
+use lb_core::backend::Prune;
+use lb_core::backend::ebpf::plan;
+use lb_core::backend::ebpf::{HookKind, State};
 use lb_core::kernel::Kernel as _;
-use lb_core::plan::{Prune, plan};
-use lb_core::state::{HookKind, State};
 
 use super::plan::Plan;
 use crate::lab::{Lab, Net, node};

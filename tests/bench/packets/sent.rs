@@ -2,7 +2,7 @@
 
 use agent::kernel::bpf::Arrival;
 use anyhow::{Context as _, Result};
-use lb_core::state::HookKind::{self, BridgeTc, UplinkTc, UplinkXdp};
+use lb_core::backend::ebpf::HookKind::{self, BridgeTc, UplinkTc, UplinkXdp};
 
 use super::client;
 use super::node::{ELSEWHERE, Node, TARGET};

@@ -4,14 +4,13 @@
 use arbitrary::{Arbitrary, Result, Unstructured};
 use lb_abi::limits;
 use lb_abi::service::RESTRICTED;
+use lb_core::backend::ebpf::{InUse, Lowered, State};
 use lb_core::config::Config;
 use lb_core::desired::desired;
 use lb_core::ids::{Key, ServiceId};
-use lb_core::labels::{NETWORKS, PORTS, PREFIX, read};
+use lb_core::labels::{Labels, NETWORKS, PORTS, PREFIX};
 use lb_core::node::{Link, Node};
-use lb_core::report::Problem;
 use lb_core::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot};
-use lb_core::state::State;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -76,7 +75,7 @@ fn service(story: &mut Unstructured<'_>, number: u8) -> Result<Service> {
     }
     Ok(Service {
         name: format!("name{number}"),
-        labels,
+        labels: labels.into(),
         ports,
         removed: story.ratio(1, 8)?,
         created: story.int_in_range(0..=2)?,
@@ -102,16 +101,20 @@ fn value(story: &mut Unstructured<'_>) -> Result<String> {
 
 /// Asserts about each service by itself.
 fn alone(service: &Service) {
-    let (options, problems) = read(service);
-    assert_eq!(read(service), (options.clone(), problems.clone()));
+    let (options, refusals) = (service.options(), service.labels.refusals());
+    let again = Labels::from(service.labels.as_map().clone());
+    assert_eq!((again.options(), again.refusals()), (options, refusals));
     assert!(options.published.len() <= PORTS);
     let allowed = options.allow.iter().flatten().count();
     assert!(allowed <= NETWORKS);
-    let restricts = service.labels.contains_key(&format!("{PREFIX}allow"));
+    let restricts = service
+        .labels
+        .as_map()
+        .contains_key(&format!("{PREFIX}allow"));
     assert_eq!(options.allow.is_some(), restricts, "a restriction is lost");
-    bounded(&problems);
+    bounded(refusals);
     // Each network that is let in is one that was asked for, or is made of such.
-    let value = service.labels.get(&format!("{PREFIX}allow"));
+    let value = service.labels.as_map().get(&format!("{PREFIX}allow"));
     let asked: Vec<ipnet::Ipv4Net> = value.into_iter().flat_map(|value| asked(value)).collect();
     let asked = ipnet::Ipv4Net::aggregate(&asked);
     for network in options.allow.iter().flatten() {
@@ -134,11 +137,11 @@ fn asked(value: &str) -> impl Iterator<Item = ipnet::Ipv4Net> {
     })
 }
 
-fn bounded(problems: &[Problem]) {
-    assert!(problems.len() <= SENTENCES, "{} sentences", problems.len());
-    for problem in problems {
-        let length = problem.message.len();
-        assert!(length <= BYTES, "{length} bytes: {}", problem.message);
+fn bounded(sentences: &[String]) {
+    assert!(sentences.len() <= SENTENCES, "{} of them", sentences.len());
+    for sentence in sentences {
+        let length = sentence.len();
+        assert!(length <= BYTES, "{length} bytes: {sentence}");
     }
 }
 
@@ -162,7 +165,7 @@ fn together(services: &BTreeMap<ServiceId, Service>) {
         ..Node::default()
     };
     let config = Config::default();
-    let (state, _) = desired(&snapshot, &node, &config, &State::default());
+    let state = serve(&snapshot, &node, &config, &State::default());
     let floor = config
         .label_ports
         .as_ref()
@@ -179,12 +182,25 @@ fn together(services: &BTreeMap<ServiceId, Service>) {
             .unwrap_or_else(|| panic!("port {number} is no service's"));
         let by_swarm = service.ports.iter().any(|port| port.published == number);
         assert!(by_swarm || number >= floor, "a label has port {number}");
-        let restricts = service.labels.contains_key(&format!("{PREFIX}allow"));
+        let restricts = service
+            .labels
+            .as_map()
+            .contains_key(&format!("{PREFIX}allow"));
         assert_eq!(frontend.flags & RESTRICTED != 0, restricts, "port {number}");
     }
     let most = (limits::ALLOWED / 4) as usize * services.len();
     assert!(state.allowed.len() <= most, "{}", state.allowed.len());
     // The other way round in time, the same service has each port.
-    let again = desired(&snapshot, &node, &config, &state).0;
+    let again = serve(&snapshot, &node, &config, &state);
     assert_eq!(again.frontends, state.frontends);
+}
+
+/// What serves the services where `have` is served now.
+fn serve(snapshot: &Snapshot, node: &Node, config: &Config, have: &State) -> State {
+    let node = Node {
+        serving: InUse::default().of(have).clone(),
+        ..node.clone()
+    };
+    let (wanted, _) = desired(snapshot, &node, config);
+    Lowered::default().update(&wanted, have).want
 }

@@ -48,11 +48,24 @@ const ONE_WAY: [(&str, &[&str]); 2] = [
     ("agent/src/kernel", &["watch", "sync", "serve"]),
 ];
 
+/// What every back end serves, and so none of them shapes.
+const NEUTRAL: [&str; 6] = [
+    "agent/core/src/config",
+    "agent/core/src/desired",
+    "agent/core/src/labels",
+    "agent/core/src/node",
+    "agent/core/src/port",
+    "agent/core/src/snapshot",
+];
+
+/// The layout of the maps.
+const ABI: &str = "lb_abi";
+
 pub(super) fn findings(files: &[Source]) -> Vec<Finding> {
     files
         .iter()
         .filter(|file| file.is_rust())
-        .flat_map(|file| [io(file), one_way(file), joins(file)])
+        .flat_map(|file| [io(file), one_way(file), joins(file), neutral(file)])
         .flatten()
         .collect()
 }
@@ -138,6 +151,26 @@ fn joins(file: &Source) -> Vec<Finding> {
     }
 }
 
+/// The desired state says nothing of how a back end keeps it. Tests of it may go on to a back end.
+fn neutral(file: &Source) -> Vec<Complaint> {
+    if !NEUTRAL.iter().any(|place| file.is_in(place)) {
+        return Vec::new();
+    }
+    let lines = file.code.iter().zip(1..);
+    let abi = lines.filter(|(line, _)| has_word(line, ABI));
+    let abi = abi.map(|(_, at)| (at, ABI));
+    let backends = mentions(file)
+        .into_iter()
+        .filter(|(name, _)| name == "backend" && !file.path.ends_with("/tests.rs"))
+        .map(|(_, at)| (at, "crate::backend"));
+    abi.chain(backends)
+        .map(|(at, what)| {
+            let what = format!("mentions {what}: the desired state is every back end's");
+            Complaint::new(&file.path, at, what)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::printed;
@@ -151,7 +184,7 @@ mod tests {
     fn pure_crates_have_no_clock_but_addresses() {
         assert_eq!(
             check(
-                "agent/core/src/plan.rs",
+                "agent/core/src/backend/ebpf/plan.rs",
                 "let t = std::time::Instant::now();"
             )
             .len(),
@@ -163,7 +196,7 @@ mod tests {
         );
         assert!(
             check(
-                "agent/core/src/plan.rs",
+                "agent/core/src/backend/ebpf/plan.rs",
                 "use std::net::Ipv4Addr; // no SystemTime"
             )
             .is_empty()
@@ -194,6 +227,28 @@ mod tests {
         assert_eq!(check("agent/src/serve/status.rs", both).len(), 1);
         assert!(check("agent/src/run.rs", both).is_empty());
         assert!(check("agent/src/run/shutdown.rs", both).is_empty());
+    }
+
+    #[test]
+    fn the_desired_state_is_no_back_ends() {
+        let of_maps = "// As lb_abi has it.\nuse lb_abi::service::Frontend;";
+        for path in [
+            "agent/core/src/desired.rs",
+            "agent/core/src/desired/service.rs",
+            "agent/core/src/desired/incremental/tests.rs",
+            "agent/core/src/snapshot.rs",
+        ] {
+            assert_eq!(
+                check(path, of_maps),
+                [format!(
+                    "{path}:2: mentions lb_abi: the desired state is every back end's"
+                )]
+            );
+        }
+        assert!(check("agent/core/src/backend/ebpf/lower.rs", of_maps).is_empty());
+        let lowers = "use crate::backend::ebpf::State;";
+        assert_eq!(check("agent/core/src/desired/host.rs", lowers).len(), 1);
+        assert!(check("agent/core/src/desired/incremental/tests.rs", lowers).is_empty());
     }
 
     #[test]

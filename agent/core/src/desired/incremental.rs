@@ -1,23 +1,23 @@
 //! The incremental desired state: it keeps the inputs from which it was computed. If only tasks have
-//! changed since, [`Desired::update`] computes the services concerned, and no others.
+//! changed since, [`Incremental::update`] computes the services concerned, and no others.
 
-use super::ports::{Asked, Number, by_swarm, port_owners};
-use super::service::{ServiceContext, serve, withdraw};
-use super::{endpoint, node_state};
+use super::ports::{Asked, by_swarm, port_owners};
+use super::service::{ServiceContext, serve};
+use super::{Desired, Number, endpoint, host};
 use crate::config::Config;
-use crate::ids::{ServiceId, TaskId};
+use crate::ids::{Key, ServiceId, TaskId};
 use crate::node::Node;
 use crate::persistent::PersistentMap;
 use crate::report::Problem;
-use crate::snapshot::{Proto, Snapshot};
-use crate::state::State;
+use crate::snapshot::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The desired state, and the inputs from which it was computed.
 #[derive(Clone, Debug)]
-pub struct Desired {
-    /// The desired state of the kernel.
-    pub want: State,
+pub struct Incremental {
+    /// The desired state.
+    pub desired: Desired,
     snapshot: Snapshot,
     node: Node,
     config: Config,
@@ -28,12 +28,11 @@ pub struct Desired {
     problems: BTreeMap<ServiceId, Vec<Problem>>,
 }
 
-impl Desired {
+impl Incremental {
     /// Computes the desired state from the whole snapshot, as [`super::desired`] does.
     #[must_use]
-    pub fn full(snapshot: &Snapshot, node: &Node, config: &Config, have: &State) -> Self {
-        let node_state = node_state(snapshot, node, config, have);
-        let possible = node_state.is_some();
+    pub fn full(snapshot: &Snapshot, node: &Node, config: &Config) -> Self {
+        let host = host::host(snapshot, node, config).map(Arc::new);
         let mut members: BTreeMap<ServiceId, BTreeSet<TaskId>> = BTreeMap::new();
         for (id, task) in &snapshot.tasks {
             let service = task.service.clone();
@@ -42,36 +41,35 @@ impl Desired {
         let services = snapshot.services.iter();
         let asked = services.map(|(id, service)| (id.clone(), Asked::of(service, config)));
         let asked = asked.collect();
-        let mut desired = Self {
-            want: node_state.unwrap_or_default(),
+        let mut full = Self {
+            desired: Desired::default(),
             snapshot: snapshot.clone(),
             node: node.clone(),
             config: config.clone(),
-            port_owners: port_owners(snapshot, &asked, have),
+            port_owners: port_owners(snapshot, node, &asked),
             by_swarm: by_swarm(snapshot),
             asked,
             members: members.into_iter().collect(),
             problems: BTreeMap::new(),
         };
-        if possible {
+        if host.is_some() {
+            full.desired.host = host;
+            full.desired.endpoints = endpoint::known(node);
             for (id, _) in &snapshot.services {
-                desired.serve(id, have);
+                full.serve(id);
             }
         }
-        desired
+        full
     }
 
-    /// Computes the desired state for another view: equal to [`Self::full`], provided that `have` is this
-    /// one's `want`; faster if little has changed.
+    /// Computes the desired state for another view: equal to [`Self::full`], provided that this one's is
+    /// what `node` serves; faster if little has changed.
     #[must_use]
-    pub fn update(self, snapshot: &Snapshot, node: &Node, config: &Config, have: &State) -> Self {
+    pub fn update(self, snapshot: &Snapshot, node: &Node, config: &Config) -> Self {
         let Some(services) = self.concerned(snapshot, node, config) else {
-            return Self::full(snapshot, node, config, have);
+            return Self::full(snapshot, node, config);
         };
         let mut next = self;
-        for id in &services {
-            next.withdraw(id);
-        }
         for change in snapshot.tasks.changes(&next.snapshot.tasks) {
             if let Some(before) = change.before()
                 && let Some(members) = next.members.get_mut(&before.service)
@@ -89,9 +87,9 @@ impl Desired {
         }
         next.snapshot = snapshot.clone();
         next.node = node.clone();
-        next.want.endpoints = endpoint::known(node);
+        next.desired.endpoints = endpoint::known(node);
         for id in &services {
-            next.serve(id, have);
+            next.serve(id);
         }
         next
     }
@@ -114,13 +112,14 @@ impl Desired {
         let others = Node {
             tasks: self.node.tasks.clone(),
             listening: self.node.listening.clone(),
+            serving: self.node.serving.clone(),
             ..node.clone()
         };
         let same = others == self.node
             && *config == self.config
             && snapshot.nodes == self.snapshot.nodes
             && snapshot.services == self.snapshot.services;
-        if !same || self.want.settings.is_none() {
+        if !same || self.desired.host.is_none() {
             return None;
         }
         let mut services = BTreeSet::new();
@@ -155,39 +154,45 @@ impl Desired {
 
     /// Does it matter whether processes of the host listen on `port`?
     #[must_use]
-    pub fn publishes(&self, port: &(u16, Proto)) -> bool {
+    pub fn publishes(&self, port: &Number) -> bool {
         self.port_owners.contains_key(port)
     }
 
-    fn serve(&mut self, id: &ServiceId, have: &State) {
+    /// Is the task one that may hold flows?
+    #[must_use]
+    pub fn holds(&self, task: &TaskId) -> bool {
+        let service = self.snapshot.tasks.get(task);
+        let service = service.and_then(|task| self.desired.services.get(&(&task.service).into()));
+        service.is_some_and(|service| service.backends.contains_key(&task.into()))
+    }
+
+    /// Puts what serves a service in the place of what served it before.
+    fn serve(&mut self, id: &ServiceId) {
         let Some(service) = self.snapshot.services.get(id) else {
             return;
         };
         let Some(asked) = self.asked.get(id) else {
             return;
         };
-        let world = ServiceContext {
+        let context = ServiceContext {
             snapshot: &self.snapshot,
             node: &self.node,
-            have,
             port_owners: &self.port_owners,
             by_swarm: &self.by_swarm,
         };
         let tasks = self.members.get(id).into_iter().flatten();
         let tasks = tasks.filter_map(|id| Some((id, self.snapshot.tasks.get(id)?)));
-        let problems = serve(&world, id, service, asked, tasks, &mut self.want);
-        if !problems.is_empty() {
+        let (served, problems) = serve(&context, id, service, asked, tasks);
+        let key = Key::from(id);
+        match served {
+            Some(served) => self.desired.services.insert(key, Arc::new(served)),
+            None => self.desired.services.remove(&key),
+        };
+        if problems.is_empty() {
+            self.problems.remove(id);
+        } else {
             self.problems.insert(id.clone(), problems);
         }
-    }
-
-    fn withdraw(&mut self, id: &ServiceId) {
-        let Some(asked) = self.asked.get(id) else {
-            return;
-        };
-        let tasks = self.members.get(id).into_iter().flatten();
-        withdraw(id, asked, tasks, &mut self.want);
-        self.problems.remove(id);
     }
 }
 

@@ -1,17 +1,16 @@
 //! Port owners: the service that answers each port.
 
-use super::refusal::{refused, refused_if_any};
-use super::share;
+use super::refusal::{refused, refused_if_any, refused_labels};
+use super::{Number, share};
 use crate::config::Config;
 use crate::ids::{Key, ServiceId};
-use crate::labels::{self, ServiceOptions};
+use crate::node::Node;
+use crate::port::{Proto, PublishMode, PublishedPort};
 use crate::report::Problem;
-use crate::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot};
-use crate::state::State;
+use crate::snapshot::{Service, Snapshot};
+use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A port's number on the nodes.
-pub(super) type Number = (u16, Proto);
+use std::sync::Arc;
 
 /// Ports on which every manager or every node of a Swarm listens, and for what.
 const SWARM: [(u16, &str); 3] = [
@@ -20,12 +19,15 @@ const SWARM: [(u16, &str); 3] = [
     (4789, "it is the port of the Swarm's overlay networks"),
 ];
 
-/// What one service asks for: its labels, read once, and what of it is served on any node.
+/// What one service asks for, and what of it is served on any node.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    pub(super) options: ServiceOptions,
     /// Ports that it may have, each once, unless another service has them.
     pub(super) ports: Vec<PublishedPort>,
+    /// Networks whose clients it lets in; none given: all.
+    pub(super) allow: Option<Arc<[Ipv4Net]>>,
+    /// Processes on nodes may call its tasks by their own addresses.
+    pub(super) task_address: bool,
     /// What it can't have.
     pub(super) problems: Vec<Problem>,
 }
@@ -33,12 +35,11 @@ pub(super) struct Asked {
 impl Asked {
     /// What `service` asks for, and may have as `config` says.
     pub(super) fn of(service: &Service, config: &Config) -> Self {
-        let (mut options, mut problems) = labels::read(service);
-        options.task_address |= config.task_addresses;
+        let mut problems: Vec<Problem> = refused_labels(service).collect();
         let mut ports = Vec::new();
         let mut reserved: BTreeMap<&str, Vec<PublishedPort>> = BTreeMap::new();
         let mut outside = Vec::new();
-        for claim in labels::claims(service, &options) {
+        for claim in service.claims() {
             let number = claim.port.published;
             let labelled = |ports: &std::ops::RangeInclusive<u16>| ports.contains(&number);
             if let Some(why) = whose(number, config) {
@@ -56,7 +57,7 @@ impl Asked {
         problems.extend(refused_if_any(service, &outside, &by_labels(config)));
         problems.extend(refused_if_any(
             service,
-            &sctp(service, &options),
+            &sctp(service),
             "SCTP is not supported",
         ));
         if ports.len() > share::PORTS {
@@ -69,7 +70,8 @@ impl Asked {
             );
             problems.push(refused(service, &over, &why));
         }
-        if let Some(networks) = &mut options.allow {
+        let options = service.options();
+        let allow = options.allow.as_ref().map(|networks| {
             let most = share::networks(ports.len());
             if networks.len() > most {
                 problems.push(Problem {
@@ -80,12 +82,13 @@ impl Asked {
                         ports.len()
                     ),
                 });
-                networks.truncate(most);
             }
-        }
+            networks.iter().take(most).copied().collect()
+        });
         Self {
-            options,
             ports,
+            allow,
+            task_address: options.task_address || config.task_addresses,
             problems,
         }
     }
@@ -116,9 +119,9 @@ fn by_labels(config: &Config) -> String {
     }
 }
 
-fn sctp(service: &Service, options: &ServiceOptions) -> Vec<PublishedPort> {
+fn sctp(service: &Service) -> Vec<PublishedPort> {
     let sctp = service.ports.iter().filter(|port| {
-        options.enabled && port.proto == Proto::Sctp && port.mode == PublishMode::Ingress
+        service.options().enabled && port.proto == Proto::Sctp && port.mode == PublishMode::Ingress
     });
     sctp.copied().collect()
 }
@@ -128,8 +131,8 @@ fn sctp(service: &Service, options: &ServiceOptions) -> Vec<PublishedPort> {
 /// keeps a port that no other service publishes, for its connections.
 pub(super) fn port_owners(
     snapshot: &Snapshot,
+    node: &Node,
     asked: &BTreeMap<ServiceId, Asked>,
-    have: &State,
 ) -> BTreeMap<Number, ServiceId> {
     let mut order: Vec<(&ServiceId, &Service)> = snapshot.services.iter().collect();
     order.sort_by_key(|(id, service)| (service.removed, service.created, *id));
@@ -138,10 +141,10 @@ pub(super) fn port_owners(
         for (id, service) in &order {
             let key = Key::from(*id);
             for port in asked.get(*id).into_iter().flat_map(|asked| &asked.ports) {
-                let frontend = have.frontends.get(&super::publish::port(port));
-                let has = frontend.is_some_and(|frontend| frontend.service == key.0);
+                let number = (port.published, port.proto);
+                let serving = node.serving.get(&number);
+                let has = serving.is_some_and(|serving| serving.service == key);
                 if !in_use || (has && !service.removed) {
-                    let number = (port.published, port.proto);
                     port_owners.entry(number).or_insert_with(|| (*id).clone());
                 }
             }

@@ -23,6 +23,15 @@ pub(super) fn refused(service: &Service, ports: &[PublishedPort], why: &str) -> 
     }
 }
 
+/// The labels of `service` that can't be served.
+pub(super) fn refused_labels(service: &Service) -> impl Iterator<Item = Problem> {
+    let refusals = service.labels.refusals().iter();
+    refusals.map(|message| Problem {
+        object: format!("service {}", service.name),
+        message: message.clone(),
+    })
+}
+
 /// The problem that none of `ports` of a service is served, and why; none where `ports` is empty.
 pub(super) fn refused_if_any(
     service: &Service,

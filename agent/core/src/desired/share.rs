@@ -1,14 +1,13 @@
-//! The share of one service in the tables that all services share: a quarter of each, so that what
-//! one asks for leaves room for the others.
-
-use lb_abi::limits;
+//! The share of one service in the tables that all services of a node share: a quarter of each, so that
+//! what one asks for leaves room for the others. It is the share in the smallest tables of any
+//! back end, so that a service has the same ports on all nodes.
 
 /// Published ports.
-pub(super) const PORTS: usize = limits::FRONTENDS as usize / 4;
+pub const PORTS: usize = 4_096;
 /// Places in the tables of its ports together; half the room is for tables that replace others.
-const PLACES: usize = limits::SLOTS as usize / 4;
+pub const PLACES: usize = 65_536;
 /// Pairs of a restricted port and a network that may use it.
-const ALLOWED: usize = limits::ALLOWED as usize / 4;
+pub const ALLOWED: usize = 16_384;
 
 /// The number of ports that a service can have, whose tables have `places` places each.
 pub(super) fn ports(places: usize) -> usize {

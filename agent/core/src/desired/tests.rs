@@ -1,322 +1,187 @@
-mod endpoints;
-mod labels;
-mod listening;
-mod ports;
+//! What is desired, in its own words. What follows for the kernel is tested with each back end.
 
 use super::*;
-use crate::ids::{Key, NodeId, ServiceId, TaskId};
-use crate::maglev;
-use crate::node::{Bridge, TaskAddress};
-use crate::plan::{Prune, plan};
-use crate::snapshot::{
-    DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, SwarmNode,
-    Task, TaskState,
-};
-use lb_abi::service::{DIRECT, LOCAL, Port, REMOTE, RESTRICTED, SCHED_LC, SCHED_MAGLEV, SCHED_SH};
-use lb_abi::{Be16, TCP};
-use std::collections::BTreeMap;
+use crate::ids::{Key, TaskId};
+use crate::labels::Policy;
+use crate::node::{Bridge, Serving, TaskAddress};
+use crate::port::{PublishMode, PublishedPort};
+use crate::snapshot::{Service as SwarmService, SwarmNode};
+use crate::testing::{SnapshotBuilder, labels, link, member, port};
+use crate::token::{TokenKey, TokenKeys};
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
-const HERE: &str = "here";
-const THERE: &str = "there";
+const HERE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const THERE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
 fn node() -> Node {
-    let link = |name: &str, index| Link {
-        name: name.into(),
-        index,
-        mtu: 1500,
-        mac: [2; 6],
-        xdp: true,
+    let at = |last, bridge| TaskAddress {
+        address: Ipv4Addr::new(172, 18, 0, last),
+        bridge,
     };
     Node {
-        id: HERE.into(),
-        address: Some(Ipv4Addr::new(10, 0, 0, 1)),
+        id: "here".into(),
+        address: Some(HERE),
         uplink: Some(link("eth0", 2)),
-        extra_uplinks: BTreeSet::new(),
-        bridge: Some(link("docker_gwbridge", 3)),
-        netns_cookie: 4711,
         bridges: [link("docker0", 4)].into(),
-        bridge_ports: [(7, BTreeSet::new())].into(),
-        addresses: [Ipv4Addr::new(10, 0, 0, 1)].into(),
-        token_keys: None,
-        tasks: [(
-            TaskId::from("a"),
-            TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, 3)),
-        )]
-        .into(),
-        listening: BTreeMap::new(),
-    }
-}
-
-fn task(node: &str) -> Task {
-    Task {
-        service: "vote".into(),
-        node: NodeId::from(node),
-        slot: 1,
-        state: TaskState::Running,
-        desired: DesiredState::Running,
-        container: None,
-        host_ports: vec![],
-        health: LocalHealth::Ok,
-    }
-}
-
-fn snapshot() -> Snapshot {
-    let member = |last| SwarmNode {
-        hostname: format!("node{last}"),
-        address: Some(Ipv4Addr::new(10, 0, 0, last)),
-        state: NodeState::Ready,
-        manager: last == 1,
-        draining: false,
-        datapath: None,
-        token_keys: None,
-    };
-    let port = PublishedPort {
-        proto: Proto::Tcp,
-        published: 8080,
-        target: 80,
-        mode: PublishMode::Ingress,
-    };
-    Snapshot {
-        complete: true,
-        services: [(
-            "vote".into(),
-            Service {
-                name: "vote".into(),
-                ports: vec![port],
-                ..Service::default()
-            },
-        )]
-        .into(),
-        tasks: [("a".into(), task(HERE)), ("b".into(), task(THERE))].into(),
-        nodes: [(HERE.into(), member(1)), (THERE.into(), member(2))].into(),
-    }
-}
-
-fn want(snapshot: &Snapshot) -> (State, Vec<Problem>) {
-    desired(snapshot, &node(), &Config::default(), &State::default())
-}
-
-fn ready(state: &State) -> usize {
-    state
-        .frontends
-        .values()
-        .next()
-        .map_or(usize::MAX, |frontend| frontend.count as usize)
-}
-
-#[test]
-fn tasks_here_go_to_the_bridge_and_tasks_elsewhere_to_their_node() {
-    let (state, problems) = want(&snapshot());
-    assert_eq!(problems, vec![]);
-    let a = state.backends[&Key::of("a")];
-    let b = state.backends[&Key::of("b")];
-    assert_eq!(
-        (a.locality, Ipv4Addr::from(a.address.get())),
-        (LOCAL, Ipv4Addr::new(172, 18, 0, 3))
-    );
-    assert_eq!(
-        (b.locality, Ipv4Addr::from(b.address.get())),
-        (REMOTE, Ipv4Addr::new(10, 0, 0, 2))
-    );
-    assert_eq!(ready(&state), 2);
-    assert_eq!(
-        state.peers.keys().collect::<Vec<_>>(),
-        [&Ipv4Addr::new(10, 0, 0, 2)]
-    );
-}
-
-#[test]
-fn a_task_on_its_way_out_keeps_its_flows_and_gets_no_new_one() {
-    for change in [
-        (|task: &mut Task| task.desired = DesiredState::Ended) as fn(&mut Task),
-        |task| task.health = LocalHealth::Stopping,
-        |task| task.health = LocalHealth::Unhealthy,
-        |task| task.state = TaskState::Starting,
-    ] {
-        let mut snapshot = snapshot();
-        change(snapshot.tasks.get_mut(&TaskId::from("b")).unwrap());
-        let (state, _) = want(&snapshot);
-        assert_eq!(ready(&state), 1);
-        assert!(state.backends.contains_key(&Key::of("b")));
-    }
-}
-
-#[test]
-fn a_dead_task_keeps_nothing() {
-    let mut snapshot = snapshot();
-    snapshot.tasks.get_mut(&TaskId::from("b")).unwrap().health = LocalHealth::Dead;
-    let (state, _) = want(&snapshot);
-    assert_eq!(ready(&state), 1);
-    assert!(!state.backends.contains_key(&Key::of("b")));
-}
-
-#[test]
-fn a_task_that_runs_here_is_held_before_the_swarm_says_so_and_gets_nothing() {
-    let mut snapshot = snapshot();
-    for task in ["a", "b"] {
-        let task = snapshot.tasks.get_mut(&TaskId::from(task)).unwrap();
-        task.state = TaskState::Pending;
-    }
-    let (state, problems) = want(&snapshot);
-    assert_eq!(problems, vec![]);
-    assert_eq!(state.backends.len(), 1, "b is elsewhere");
-    assert_eq!(state.backends[&Key::of("a")].flags, 0);
-    assert_eq!(ready(&state), 0);
-    snapshot.tasks.get_mut(&TaskId::from("a")).unwrap().health = LocalHealth::Dead;
-    assert_eq!(want(&snapshot).0.backends.len(), 0);
-}
-
-#[test]
-fn a_node_that_is_down_takes_its_tasks_along_and_an_unknown_one_does_not() {
-    for (state_of_node, expected) in [
-        (NodeState::Down, 1),
-        (NodeState::Unknown, 2),
-        (NodeState::Ready, 2),
-    ] {
-        let mut snapshot = snapshot();
-        snapshot.nodes.get_mut(&NodeId::from(THERE)).unwrap().state = state_of_node;
-        assert_eq!(ready(&want(&snapshot).0), expected, "{state_of_node:?}");
-    }
-}
-
-#[test]
-fn a_service_without_tasks_is_published_with_none_so_that_it_is_refused() {
-    let mut snapshot = snapshot();
-    snapshot.tasks.clear();
-    let (state, _) = want(&snapshot);
-    assert_eq!(ready(&state), 0);
-    assert!(state.tables.is_empty());
-}
-
-#[test]
-fn a_removed_service_takes_nothing_new_but_its_tasks_keep_what_they_have() {
-    let mut snapshot = snapshot();
-    snapshot
-        .services
-        .get_mut(&ServiceId::from("vote"))
-        .unwrap()
-        .removed = true;
-    let (state, _) = want(&snapshot);
-    assert_eq!(ready(&state), 0);
-    assert_eq!(state.backends.len(), 2);
-}
-
-#[test]
-fn what_cannot_be_reached_is_named_and_the_rest_is_served() {
-    let mut snapshot = snapshot();
-    snapshot.tasks.insert("c".into(), task(HERE)); // no address on the bridge
-    snapshot
-        .nodes
-        .get_mut(&NodeId::from(THERE))
-        .unwrap()
-        .address = None;
-    let (state, problems) = want(&snapshot);
-    assert_eq!(ready(&state), 1);
-    let objects: Vec<&str> = problems
-        .iter()
-        .map(|problem| problem.object.as_str())
-        .collect();
-    assert_eq!(
-        objects,
-        ["task b of service vote", "task c of service vote"]
-    );
-    assert!(problems[0].message.contains("node2"));
-}
-
-#[test]
-fn the_same_view_again_changes_nothing_and_another_one_gets_another_table() {
-    let first = want(&snapshot()).0;
-    let again = desired(&snapshot(), &node(), &Config::default(), &first).0;
-    assert_eq!(plan(&again, &first, Prune::Allowed), vec![]);
-    let mut fewer = snapshot();
-    fewer.tasks.remove(&TaskId::from("b"));
-    let next = desired(&fewer, &node(), &Config::default(), &first).0;
-    assert_ne!(first.tables.keys().next(), next.tables.keys().next());
-}
-
-#[test]
-fn tcp_and_udp_on_one_number_are_two_frontends() {
-    let mut snapshot = snapshot();
-    let service = snapshot.services.get_mut(&ServiceId::from("vote")).unwrap();
-    service.ports.push(PublishedPort {
-        proto: Proto::Udp,
-        published: 8080,
-        target: 53,
-        mode: PublishMode::Ingress,
-    });
-    service.ports.push(PublishedPort {
-        proto: Proto::Sctp,
-        published: 9,
-        target: 9,
-        mode: PublishMode::Ingress,
-    });
-    service.ports.push(PublishedPort {
-        proto: Proto::Tcp,
-        published: 7,
-        target: 7,
-        mode: PublishMode::Host,
-    });
-    let (state, problems) = want(&snapshot);
-    assert_eq!(state.frontends.len(), 2);
-    assert_eq!(problems.len(), 1);
-}
-
-#[test]
-fn processes_on_the_node_are_served_where_its_namespace_is_known() {
-    let on_host = |state: &State| {
-        state
-            .hooks
-            .iter()
-            .filter(|hook| hook.kind.on_host())
-            .count()
-    };
-    let (state, _) = want(&snapshot());
-    assert_eq!(state.settings.map(|settings| settings.network), Some(4711));
-    assert_eq!(on_host(&state), HookKind::HOST.len());
-    let node = Node {
-        netns_cookie: 0,
-        ..node()
-    };
-    let (state, problems) = desired(&snapshot(), &node, &Config::default(), &State::default());
-    assert_eq!((on_host(&state), problems), (0, vec![]));
-}
-
-#[test]
-fn every_bridge_is_listened_to_and_the_uplink_both_ways() {
-    let hooks: Vec<String> = want(&snapshot())
-        .0
-        .hooks
-        .iter()
-        .filter(|hook| !hook.kind.on_host())
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(
-        hooks,
-        [
-            "uplink-xdp-2",
-            "uplink-tc-2",
-            "bridge-tc-3",
-            "bridge-tc-4",
-            "port-tc-7",
-            "uplink-egress-2"
+        tasks: [
+            (TaskId::from("a"), at(3, Bridge::Gateway)),
+            (TaskId::from("b"), at(4, Bridge::Default)),
         ]
-    );
+        .into(),
+        ..Node::default()
+    }
+}
+
+fn view(service: SwarmService) -> Snapshot {
+    SnapshotBuilder::new()
+        .service("s", service)
+        .tasks("s", [("a", "here"), ("b", "here"), ("c", "there")])
+        .node("there", member("node2", Some(THERE)))
+        .build()
+}
+
+fn web() -> SwarmService {
+    SwarmService {
+        name: "web".to_owned(),
+        ports: vec![port(Proto::Tcp, 8080, 80)],
+        ..SwarmService::default()
+    }
+}
+
+fn served(service: SwarmService) -> Service {
+    let (wanted, problems) = desired(&view(service), &node(), &Config::default());
+    assert_eq!(problems, vec![]);
+    let service = &wanted.services[&Key::of("s")];
+    Service::clone(service)
 }
 
 #[test]
-fn connections_to_a_node_that_is_said_to_be_lost_go_on_and_datagrams_move() {
-    for (proto, keeps) in [(Proto::Tcp, true), (Proto::Udp, false)] {
-        let mut snapshot = snapshot();
-        snapshot.nodes.get_mut(&NodeId::from(THERE)).unwrap().state = NodeState::Down;
-        let service = snapshot.services.get_mut(&"vote".into()).unwrap();
-        service.ports[0].proto = proto;
-        let (state, _) = want(&snapshot);
-        assert_eq!(ready(&state), 1, "no new one");
-        assert_eq!(
-            state.backends.contains_key(&Key::of("b")),
-            keeps,
-            "{proto:?}"
-        );
+fn a_task_is_where_it_runs_and_takes_new_flows_unless_it_is_told_not_to() {
+    let backends = served(web()).backends;
+    let local = |bridge| Locality::Local { bridge };
+    for (id, address, locality) in [
+        ("a", Ipv4Addr::new(172, 18, 0, 3), local(None)),
+        ("b", Ipv4Addr::new(172, 18, 0, 4), local(Some(4))),
+        ("c", THERE, Locality::Remote),
+    ] {
+        let expected = Backend {
+            address,
+            locality,
+            active: true,
+        };
+        assert_eq!(backends[&Key::of(id)], expected, "{id}");
     }
+    let only = served(SwarmService {
+        labels: labels(&[("swarmlb.local", "only")]),
+        ..web()
+    });
+    let active: Vec<Key> = only.active().collect();
+    let mut here = ["a", "b"].map(Key::of);
+    here.sort_unstable();
+    assert_eq!((active, only.backends.len()), (here.to_vec(), 3));
+}
+
+#[test]
+fn labels_are_options_in_plain_values() {
+    let service = served(SwarmService {
+        labels: labels(&[
+            ("swarmlb.policy", "maglev"),
+            ("swarmlb.affinity", "60"),
+            ("swarmlb.return", "direct"),
+            ("swarmlb.task-address", "true"),
+            ("swarmlb.allow", "192.0.2.0/24"),
+            ("swarmlb.publish", "8081:81/udp"),
+        ]),
+        ..web()
+    });
+    let frontend = |published, proto, target| Frontend {
+        published,
+        proto,
+        target,
+        barred: false,
+    };
+    let expected = Service {
+        policy: Policy::Maglev,
+        affinity: Some(Duration::from_secs(60)),
+        direct: true,
+        task_address: true,
+        tracked: false,
+        allow: Some(["192.0.2.0/24".parse().unwrap()].into()),
+        frontends: vec![
+            frontend(8080, Proto::Tcp, 80),
+            frontend(8081, Proto::Udp, 81),
+        ],
+        backends: served(web()).backends,
+    };
+    assert_eq!(service, expected);
+}
+
+#[test]
+fn replies_are_tracked_where_docker_publishes_ports_of_the_service_too() {
+    assert!(!served(web()).tracked);
+    let mut service = web();
+    service.ports.push(PublishedPort {
+        mode: PublishMode::Host,
+        ..port(Proto::Tcp, 9090, 90)
+    });
+    assert!(served(service).tracked);
+}
+
+#[test]
+fn the_keys_of_a_node_are_known_or_absent_or_nothing_is_heard_of_it() {
+    let keys = TokenKeys {
+        epoch: 3,
+        current: TokenKey::new([1; 16]),
+        next: TokenKey::new([2; 16]),
+    };
+    for (token_keys, datapath, expected) in [
+        (Some(keys), Some("ebpf"), PeerKeys::Known(keys)),
+        (Some(keys), None, PeerKeys::Known(keys)),
+        (None, Some("ebpf"), PeerKeys::Absent),
+        (None, None, PeerKeys::Unknown),
+    ] {
+        let peer = SwarmNode {
+            token_keys,
+            datapath: datapath.map(str::to_owned),
+            ..member("node2", Some(THERE))
+        };
+        let mut view = view(web());
+        view.nodes.insert("there".into(), peer);
+        let (wanted, _) = desired(&view, &node(), &Config::default());
+        let host = wanted.host.unwrap();
+        assert_eq!(host.peers, [(THERE, expected)].into());
+    }
+}
+
+#[test]
+fn a_node_without_a_way_out_serves_nothing() {
+    for node in [
+        Node {
+            uplink: None,
+            ..node()
+        },
+        Node {
+            address: None,
+            ..node()
+        },
+    ] {
+        let (wanted, problems) = desired(&view(web()), &node, &Config::default());
+        assert_eq!((wanted, problems), (Desired::default(), vec![]));
+    }
+}
+
+#[test]
+fn what_is_served_is_in_use() {
+    let (wanted, _) = desired(&view(web()), &node(), &Config::default());
+    let serving = |has_tasks| Serving {
+        service: Key::of("s"),
+        has_tasks,
+    };
+    let number = (8080, Proto::Tcp);
+    assert_eq!(wanted.serving(), [(number, serving(true))].into());
+    let mut idle = view(web());
+    idle.tasks.clear();
+    let (wanted, _) = desired(&idle, &node(), &Config::default());
+    assert_eq!(wanted.serving(), [(number, serving(false))].into());
 }

@@ -8,7 +8,7 @@ use crate::ids::Key;
 use crate::node::Node;
 use crate::report::build::{flow_state, hostname, idle_ticks, ports, reason_name, task_name};
 use crate::report::{Explanation, Rule};
-use crate::snapshot::{Service, Snapshot, Task};
+use crate::snapshot::{Service, Snapshot};
 use lb_abi::service::Frontend;
 use lb_datapath::model::Memory;
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ pub fn explain(
     question: &Question,
 ) -> Explanation {
     let simulation = simulate(memory, question);
-    let task = simulation.task.and_then(|key| find(snapshot, key));
+    let task = simulation.task.and_then(|key| snapshot.task_of(Key(key)));
     let service = match task {
         Some(task) => snapshot.services.get(&task.service),
         None => publisher(snapshot, question),
@@ -74,14 +74,6 @@ fn ready(memory: &Memory, question: &Question, frontend: &Frontend) -> u32 {
         .map(|(_, task)| *task)
         .collect();
     u32::try_from(tasks.len()).unwrap_or(u32::MAX)
-}
-
-/// The task with a key.
-pub(super) fn find(snapshot: &Snapshot, key: u64) -> Option<&Task> {
-    let mut tasks = snapshot.tasks.iter();
-    tasks
-        .find(|(id, _)| Key::from(*id).0 == key)
-        .map(|(_, task)| task)
 }
 
 /// The service that publishes what is asked for.

@@ -1,6 +1,5 @@
 //! An explanation in words: who sends what, what decides, what becomes of it.
 
-use super::result::find;
 use super::simulate::Simulation;
 use crate::ids::Key;
 use crate::node::Node;
@@ -242,7 +241,7 @@ impl Context<'_> {
 
     fn task(&self, key: Option<u64>) -> String {
         match key {
-            Some(key) => match find(self.snapshot, key) {
+            Some(key) => match self.snapshot.task_of(Key(key)) {
                 Some(task) => task_name(self.snapshot, task),
                 None => format!("a task that the Swarm does not know (key {})", Key(key)),
             },

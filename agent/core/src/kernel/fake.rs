@@ -1,27 +1,17 @@
 //! A kernel in memory, with faults on demand: for tests of what stands on it.
 
 use super::{ApplyError, Kernel, ObserveError};
-use crate::op::Op;
-use crate::state::State;
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// Holds a state of one datapath and refuses the steps it was told to.
 #[derive(Debug)]
-pub struct FakeKernel<S = State, O = Op> {
+pub struct FakeKernel<S, O> {
     state: S,
     /// Numbers (from 0) of the calls to `apply` that fail.
     pub faults: BTreeSet<usize>,
     calls: usize,
     take: fn(&O, &mut S),
-}
-
-impl FakeKernel {
-    /// A kernel that holds `state`.
-    #[must_use]
-    pub fn holding(state: State) -> Self {
-        Self::of(state, Op::apply_to)
-    }
 }
 
 impl<S, O> FakeKernel<S, O> {

@@ -101,18 +101,17 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::ebpf::{Op, State};
     use crate::ids::Key;
     use crate::kernel::fake::FakeKernel;
-    use crate::op::Op;
-    use crate::state::State;
 
     #[test]
     fn what_was_refused_is_not_tried_again_before_its_time() {
-        let mut kernel = FakeKernel::holding(State::default());
+        let mut kernel = FakeKernel::of(State::default(), Op::apply_to);
         kernel.faults.insert(0);
         let mut refused = Refused::default();
         let (first, second) = (Op::AddService(Key(1)), Op::AddService(Key(2)));
-        let turn = |kernel: &mut FakeKernel, refused: &mut Refused| {
+        let turn = |kernel: &mut FakeKernel<State, Op>, refused: &mut Refused| {
             let mut sparing = Sparing::new(kernel, refused);
             let failed =
                 [&first, &second].map(|op| sparing.apply(op).map_err(|e| e.source.to_string()));

@@ -1,4 +1,8 @@
 use super::*;
+use crate::port::{Proto, PublishMode, PublishedPort};
+use crate::snapshot::Service;
+use ipnet::Ipv4Net;
+use std::time::Duration;
 
 fn service(labels: &[(&str, &str)]) -> Service {
     Service {
@@ -21,18 +25,26 @@ fn port(published: u16, target: u16, proto: Proto) -> PublishedPort {
     }
 }
 
+fn read(service: &Service) -> (ServiceOptions, Vec<String>) {
+    let labels = &service.labels;
+    (labels.options().clone(), labels.refusals().to_vec())
+}
+
+fn ports(service: &Service) -> Vec<PublishedPort> {
+    let claims = service.claims().into_iter();
+    claims.map(|claim| claim.port).collect()
+}
+
 fn complaints(labels: &[(&str, &str)]) -> Vec<String> {
     let (_, problems) = read(&service(labels));
-    problems
-        .into_iter()
-        .map(|problem| format!("{}: {}", problem.object, problem.message))
-        .collect()
+    let named = |why| format!("service vote: {why}");
+    problems.into_iter().map(named).collect()
 }
 
 #[test]
 fn a_service_without_labels_is_served_as_ever() {
     let (options, problems) = read(&service(&[("com.example.swarmlb.policy", "x")]));
-    assert_eq!(problems, vec![]);
+    assert_eq!(problems, Vec::<String>::new());
     assert_eq!(
         (options.enabled, options.policy),
         (true, Policy::RoundRobin)
@@ -54,14 +66,14 @@ fn each_label_is_understood() {
             "10.0.0.0/9, 10.128.0.0/9,192.0.2.7,2001:db8::/32",
         ),
     ]));
-    assert_eq!(problems, vec![]);
+    assert_eq!(problems, Vec::<String>::new());
     assert_eq!(
         options,
         ServiceOptions {
             enabled: false,
             policy: Policy::SourceHash,
             local: Local::Only,
-            affinity_s: 60,
+            affinity: Some(Duration::from_secs(60)),
             task_address: false,
             direct: true,
             allow: Some(vec![
@@ -190,13 +202,13 @@ fn a_label_of_a_megabyte_costs_and_says_no_more_than_a_long_one() {
         );
         assert_eq!(options.allow.is_some(), label == "swarmlb.allow");
         assert_eq!(problems.len(), 1, "{label}");
-        assert!(problems[0].message.len() < 1_000, "{}", problems[0].message);
+        assert!(problems[0].len() < 1_000, "{}", problems[0]);
     }
     let many: Vec<_> = (0..50_000).map(|n| format!("swarmlb.{n}")).collect();
     let many: Vec<_> = many.iter().map(|label| (label.as_str(), "")).collect();
     let (_, problems) = read(&service(&many));
     assert_eq!(problems.len(), NAMED + 1);
-    let last = &problems.last().unwrap().message;
+    let last = &*problems.last().unwrap();
     assert_eq!(last, "49984 more of its labels can't be served");
 }
 
@@ -209,7 +221,7 @@ fn of_what_is_too_much_the_first_is_served_and_the_rest_is_named() {
     let first = options.published.first().map(|port| port.target);
     assert_eq!((options.published.len(), first), (256, Some(81)));
     let says = "a service can have 256 ports by labels; 44 more are left out";
-    assert!(problems[0].message.ends_with(says), "{problems:?}");
+    assert!(problems[0].ends_with(says), "{problems:?}");
 
     // Every other one, so that none makes a larger one with its neighbour.
     let networks = (0..1_100).map(|n| format!("10.{}.{}.0/24", n / 100, n % 100 * 2));
@@ -217,7 +229,7 @@ fn of_what_is_too_much_the_first_is_served_and_the_rest_is_named() {
     let (options, problems) = read(&service(&[("swarmlb.allow", &value)]));
     assert_eq!(options.allow.unwrap().len(), 1_024);
     let says = "a service can allow 1024 networks; the clients of 76 more are not allowed";
-    assert!(problems[0].message.ends_with(says), "{problems:?}");
+    assert!(problems[0].ends_with(says), "{problems:?}");
 }
 
 #[test]

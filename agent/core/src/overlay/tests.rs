@@ -1,5 +1,6 @@
 use super::*;
-use crate::snapshot::{DesiredState, Task, TaskState};
+use crate::snapshot::TaskState;
+use crate::testing::SnapshotBuilder;
 use proptest::prelude::*;
 
 fn event(task: &str, kind: EventKind) -> LocalEvent {
@@ -10,23 +11,8 @@ fn event(task: &str, kind: EventKind) -> LocalEvent {
 }
 
 fn view(tasks: &[&str]) -> Snapshot {
-    let mut snapshot = Snapshot::default();
-    for id in tasks {
-        snapshot.tasks.insert(
-            (*id).into(),
-            Task {
-                service: "s".into(),
-                node: "n".into(),
-                slot: 1,
-                state: TaskState::Running,
-                desired: DesiredState::Running,
-                container: None,
-                host_ports: Vec::new(),
-                health: LocalHealth::Ok,
-            },
-        );
-    }
-    snapshot
+    let tasks = tasks.iter().map(|id| (*id, "n"));
+    SnapshotBuilder::new().tasks("s", tasks).build()
 }
 
 /// Its node tells it.

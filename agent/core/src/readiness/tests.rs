@@ -1,28 +1,22 @@
 use super::*;
-use crate::snapshot::{DesiredState, LocalHealth};
+use crate::testing::{SnapshotBuilder, task};
 
 const NOW: Duration = Duration::from_secs(100);
 
 /// A complete view of one task in this state, or of none.
 fn view(state: Option<TaskState>) -> Snapshot {
-    let task = |state| Task {
-        service: "s".into(),
-        node: "n".into(),
-        slot: 1,
-        state,
-        desired: DesiredState::Running,
-        container: None,
-        host_ports: Vec::new(),
-        health: LocalHealth::Ok,
+    let view = SnapshotBuilder::new();
+    let view = match state {
+        Some(state) => view.task(
+            "t",
+            Task {
+                state,
+                ..task("s", "n")
+            },
+        ),
+        None => view,
     };
-    Snapshot {
-        complete: true,
-        tasks: state
-            .map(|state| ("t".into(), task(state)))
-            .into_iter()
-            .collect(),
-        ..Snapshot::default()
-    }
+    view.build()
 }
 
 /// What becomes of the task, in the view that has it running, so long after that came.

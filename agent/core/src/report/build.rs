@@ -11,7 +11,6 @@ pub use drops::{drops, reason_name};
 pub use flows::{FlowFilter, FlowTable, QUIET_TICKS, flow_state, flows, idle_ticks, node_at};
 
 use crate::ids::{Key, NodeId, TaskId};
-use crate::labels;
 use crate::node::Node;
 use crate::report::{
     Counters, NodeReport, Nodes, PortReport, Scope, ServiceReport, ServiceStats, Services, Stats,
@@ -178,12 +177,12 @@ pub fn task_name(snapshot: &Snapshot, task: &Task) -> String {
 /// The ports of `service` that every node answers.
 #[must_use]
 pub fn ports(service: &Service) -> Vec<PortReport> {
-    let mut ports: Vec<PortReport> = labels::ports(service)
-        .into_iter()
-        .map(|port| PortReport {
-            proto: port.proto,
-            published: port.published,
-            target: port.target,
+    let claims = service.claims().into_iter();
+    let mut ports: Vec<PortReport> = claims
+        .map(|claim| PortReport {
+            proto: claim.port.proto,
+            published: claim.port.published,
+            target: claim.port.target,
         })
         .collect();
     ports.sort_by_key(|port| (port.published, port.proto, port.target));

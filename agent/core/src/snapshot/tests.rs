@@ -1,46 +1,22 @@
 use super::*;
+use crate::testing::{self, SnapshotBuilder, member};
 use crate::token::TokenKey;
 use proptest::prelude::*;
 
 fn task(service: &str) -> Task {
-    Task {
-        service: service.into(),
-        node: "n1".into(),
-        slot: 1,
-        state: TaskState::Running,
-        desired: DesiredState::Running,
-        container: None,
-        host_ports: Vec::new(),
-        health: LocalHealth::Ok,
-    }
-}
-
-fn service(name: &str) -> Service {
-    Service {
-        name: name.to_owned(),
-        ports: vec![PublishedPort {
-            proto: Proto::Tcp,
-            published: 8080,
-            target: 80,
-            mode: PublishMode::Ingress,
-        }],
-        ..Service::default()
-    }
+    testing::task(service, "n1")
 }
 
 fn view<S: AsRef<str>>(services: &[S], tasks: &[(S, S)]) -> Snapshot {
-    Snapshot {
-        complete: true,
-        services: services
-            .iter()
-            .map(|id| (id.as_ref().into(), service(id.as_ref())))
-            .collect(),
-        tasks: tasks
-            .iter()
-            .map(|(id, service)| (id.as_ref().into(), task(service.as_ref())))
-            .collect(),
-        nodes: BTreeMap::new(),
+    let mut view = SnapshotBuilder::new();
+    for id in services {
+        let port = testing::port(Proto::Tcp, 8080, 80);
+        view = view.service(id.as_ref(), testing::service(id.as_ref(), vec![port]));
     }
+    for (id, service) in tasks {
+        view = view.task(id.as_ref(), task(service.as_ref()));
+    }
+    view.build()
 }
 
 #[test]
@@ -51,13 +27,9 @@ fn a_snapshot_in_json_has_no_keys() {
         next: TokenKey::new([78; 16]),
     };
     let node = SwarmNode {
-        hostname: "h".to_owned(),
-        address: None,
-        state: NodeState::Ready,
-        manager: false,
-        draining: false,
         datapath: Some("ebpf".to_owned()),
         token_keys: Some(keys),
+        ..member("h", None)
     };
     let json = serde_json::to_string(&node).unwrap();
     assert!(!json.contains("4242") && !json.contains("77"), "{json}");
@@ -111,13 +83,8 @@ fn only_a_node_that_is_down_takes_its_tasks_out() {
         let mut view = view(&["s"], &[("t", "s")]);
         view.nodes.extend(state.map(|state| {
             let node = SwarmNode {
-                hostname: "h".to_owned(),
-                address: None,
                 state,
-                manager: false,
-                draining: false,
-                datapath: None,
-                token_keys: None,
+                ..member("h", None)
             };
             ("n1".into(), node)
         }));

@@ -8,10 +8,8 @@ use lb_core::report::build::{self, FlowFilter, FlowTable};
 use lb_core::report::{
     Check, Counters, Explanation, Flows, HookReport, Problem, Scope, Stats, Status,
 };
-use lb_core::snapshot::{
-    DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot,
-    SwarmNode, Task, TaskState,
-};
+use lb_core::snapshot::{LocalHealth, Proto, Snapshot, SwarmNode, Task};
+use lb_core::testing::{SnapshotBuilder, member, port, service, task};
 use lb_datapath::model::Memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -86,40 +84,22 @@ pub(crate) fn traffic(new: u64) -> Counters {
 }
 
 pub(crate) fn swarm() -> Swarm {
-    let mut snapshot = Snapshot {
-        complete: true,
-        ..Snapshot::default()
-    };
+    let mut view = SnapshotBuilder::new();
     for (id, hostname, last) in [("n1", "alpha", 1), ("n2", "beta", 2), ("n3", "gamma", 3)] {
         let node = SwarmNode {
-            hostname: hostname.into(),
-            address: Some(Ipv4Addr::new(192, 0, 2, last)),
-            state: NodeState::Ready,
             manager: last == 1,
             draining: last == 3,
-            datapath: None,
-            token_keys: None,
+            ..member(hostname, Some(Ipv4Addr::new(192, 0, 2, last)))
         };
-        snapshot.nodes.insert(id.into(), node);
+        view = view.node(id, node);
     }
-    let port = |proto, published, target| PublishedPort {
-        proto,
-        published,
-        target,
-        mode: PublishMode::Ingress,
-    };
     let vote = vec![port(Proto::Tcp, 8080, 80), port(Proto::Udp, 8080, 8000)];
     for (id, name, ports) in [
         ("s1", "shop_vote", vote),
         ("s2", "probe", vec![port(Proto::Tcp, 30000, 9100)]),
         ("s3", "shop_db", vec![]),
     ] {
-        let service = Service {
-            name: name.into(),
-            ports,
-            ..Service::default()
-        };
-        snapshot.services.insert(id.into(), service);
+        view = view.service(id, service(name, ports));
     }
     for (id, service, node, slot) in [
         ("t1", "s1", "n1", 1),
@@ -129,21 +109,17 @@ pub(crate) fn swarm() -> Swarm {
         ("t5", "s3", "n1", 1),
     ] {
         let task = Task {
-            service: service.into(),
-            node: node.into(),
             slot,
-            state: TaskState::Running,
-            desired: DesiredState::Running,
-            container: None,
-            host_ports: Vec::new(),
             health: if id == "t3" {
                 LocalHealth::Stopping
             } else {
                 LocalHealth::Ok
             },
+            ..task(service, node)
         };
-        snapshot.tasks.insert(id.into(), task);
+        view = view.task(id, task);
     }
+    let snapshot = view.build();
     let hook = |link: &str, hook: &str, mode: &str| HookReport {
         link: link.into(),
         hook: hook.into(),

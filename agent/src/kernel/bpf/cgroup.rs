@@ -7,7 +7,7 @@
 use super::Failure;
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, CgroupSockAddr};
-use lb_core::state::Hook;
+use lb_core::backend::ebpf::Hook;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 use std::fs::File;
 use std::path::{Path, PathBuf};

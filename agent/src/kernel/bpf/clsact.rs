@@ -5,7 +5,7 @@
 //! itself. The name also says whether its `clsact` is ours to remove.
 
 use crate::kernel::device_name;
-use lb_core::state::{Hook, HookKind};
+use lb_core::backend::ebpf::{Hook, HookKind};
 use lb_netlink::clsact::{self, Direction, Filter, Place};
 use lb_netlink::socket::{Error, NetlinkSocket};
 use nix::errno::Errno;

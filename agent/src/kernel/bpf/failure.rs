@@ -1,7 +1,7 @@
 //! Failures of the eBPF back end's observations and operations.
 
 use super::clsact::Refusal;
-use lb_core::state::Hook;
+use lb_core::backend::ebpf::Hook;
 use thiserror::Error;
 
 /// Errors of observations and operations.

@@ -8,7 +8,7 @@ use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::tc::TcAttachOptions;
 use aya::programs::xdp::XdpMode;
 use aya::programs::{CgroupSockAddr, LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp};
-use lb_core::state::{Hook, HookKind};
+use lb_core::backend::ebpf::{Hook, HookKind};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::os::fd::AsFd as _;

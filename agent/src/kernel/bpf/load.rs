@@ -7,7 +7,7 @@ use super::{Failure, clsact, pins};
 use aya::maps::Map;
 use aya::programs::{CgroupSockAddr, SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use lb_core::state::HookKind;
+use lb_core::backend::ebpf::HookKind;
 use std::path::{Path, PathBuf};
 
 /// The object file of the programs, as the build script makes it.

@@ -17,10 +17,9 @@ use lb_abi::counters::Counters;
 use lb_abi::service::{Backend, Frontend, Port, Slot};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
+use lb_core::backend::ebpf::{Hook, State};
 use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
-use lb_core::persistent::PersistentSet;
-use lb_core::state::{Hook, State};
 use lb_core::token::{TokenKey as OwnKey, TokenKeys as OwnKeys};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -240,9 +239,6 @@ impl Maps {
                 .into_iter()
                 .map(|(key, backend)| (Key(key), backend))
                 .collect(),
-            // The eBPF programs need neither.
-            tracked: PersistentSet::default(),
-            barred: PersistentSet::default(),
             tables: tables
                 .into_iter()
                 .map(|(key, slots)| (key, slots.into_values().collect()))

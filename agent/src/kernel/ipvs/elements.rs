@@ -2,7 +2,7 @@
 
 use super::ruleset::{Allowed, Cookie, Elements, Endpoint, Service, Tag};
 use lb_abi::service::Port;
-use lb_core::ipvs::{Element, ServiceKey};
+use lb_core::backend::ipvs::{Element, ServiceKey};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 

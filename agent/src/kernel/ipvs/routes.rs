@@ -17,8 +17,8 @@ pub use hairpin::Hairpin;
 pub use monitor::Monitor;
 pub use tunnel::Tunnel;
 
-use lb_core::ipvs::EncapRoute;
-use lb_core::ipvs::ids::{HAIRPIN_IN, HAIRPIN_OUT, IFALIAS, PROTOCOL, TUNNEL};
+use lb_core::backend::ipvs::EncapRoute;
+use lb_core::backend::ipvs::ids::{HAIRPIN_IN, HAIRPIN_OUT, IFALIAS, PROTOCOL, TUNNEL};
 use lb_netlink::route::{Link, Owner, Route, Routes, Rule};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};

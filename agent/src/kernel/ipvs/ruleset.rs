@@ -46,7 +46,7 @@ pub use set_element::{Allowed, Bits, Cookie, Endpoint, Service, Tag};
 pub use sets::{ALLOWED, LEASE, LEASE_BRIDGE, RELEASED, VIPS};
 pub use volatile::{crowded, knows_flows, remains, volatile};
 
-use lb_core::ipvs::ids::TABLE_NAME;
+use lb_core::backend::ipvs::ids::TABLE_NAME;
 use lb_netlink::nft::{Family, TableName};
 use std::net::Ipv4Addr;
 

@@ -5,7 +5,9 @@ use super::ruleset::Elements;
 use super::{IpvsError, IpvsKernel};
 use lb_abi::Be16;
 use lb_abi::service::Port;
-use lb_core::ipvs::{Destination, DestinationKey, Method, Scheduler, ServiceKey, VirtualService};
+use lb_core::backend::ipvs::{
+    Destination, DestinationKey, Method, Scheduler, ServiceKey, VirtualService,
+};
 use lb_netlink::ipvs::{self, Dest, Family, Flags, Name, Protocol, Service, ServiceId};
 use lb_netlink::nft;
 use nix::errno::Errno;

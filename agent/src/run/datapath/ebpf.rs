@@ -5,19 +5,24 @@ use crate::error_chain::error_chain;
 use crate::kernel::StatsReader;
 use crate::kernel::bpf::BpfKernel;
 use lb_abi::service::SCHED_LC;
+use lb_core::backend::Prune;
+use lb_core::backend::ebpf::{HookKind, InUse, Lowered, Op, State, apply_all, plan};
+use lb_core::desired::{Desired, Number};
 use lb_core::kernel::sparing::{Refused, Sparing};
-use lb_core::kernel::{Kernel as _, ObserveError, apply_all};
-use lb_core::node::Node;
-use lb_core::op::Op;
-use lb_core::plan::{Prune, plan};
+use lb_core::kernel::{Kernel as _, ObserveError};
+use lb_core::node::Serving;
+use lb_core::persistent::PersistentMap;
 use lb_core::report::Problem;
-use lb_core::state::{HookKind, State};
 use lb_core::token::TokenKeys;
 use std::time::Duration;
 
 /// Programs, links and maps, with the operations that the kernel refused.
 pub(super) struct Ebpf {
     kernel: BpfKernel,
+    /// Last known state of the kernel; `None`: observe first.
+    have: Option<State>,
+    lowered: Lowered,
+    in_use: InUse,
     refused: Refused,
 }
 
@@ -25,6 +30,9 @@ impl Ebpf {
     pub(super) fn new(kernel: BpfKernel) -> Self {
         Self {
             kernel,
+            have: None,
+            lowered: Lowered::default(),
+            in_use: InUse::default(),
             refused: Refused::default(),
         }
     }
@@ -39,8 +47,17 @@ impl Datapath for Ebpf {
         self.kernel.tc().as_str()
     }
 
-    fn observe(&mut self) -> Result<State, ObserveError> {
-        self.kernel.observe()
+    fn observe(&mut self) -> Result<(), ObserveError> {
+        self.have = None;
+        // What was lowered relied on what was known.
+        self.lowered = Lowered::default();
+        self.have = Some(self.kernel.observe()?);
+        Ok(())
+    }
+
+    fn serving(&mut self) -> PersistentMap<Number, Serving> {
+        let have = self.have.as_ref();
+        have.map_or_else(PersistentMap::default, |have| self.in_use.of(have).clone())
     }
 
     fn retry_refused(&mut self) {
@@ -51,13 +68,16 @@ impl Datapath for Ebpf {
         self.kernel.token_keys()
     }
 
-    fn apply(
-        &mut self,
-        want: &State,
-        mut have: State,
-        _node: &Node,
-        prune: Prune,
-    ) -> Result<Applied, ObserveError> {
+    fn apply(&mut self, want: &Desired, prune: Prune) -> Result<Applied, ObserveError> {
+        let mut have = match self.have.take() {
+            Some(have) => have,
+            None => {
+                self.lowered = Lowered::default();
+                self.kernel.observe()?
+            }
+        };
+        self.lowered = std::mem::take(&mut self.lowered).update(want, &have);
+        let want = &self.lowered.want;
         let ops = plan(want, &have, prune);
         for op in &ops {
             tracing::debug!(step = %op, "step");
@@ -100,27 +120,22 @@ impl Datapath for Ebpf {
             // Only the kernel knows what the failed operation left.
             have = self.kernel.observe()?;
         }
+        let hooks = have.hooks.clone();
+        self.have = Some(have);
         Ok(Applied {
-            hooks: have.hooks.clone(),
-            have,
+            hooks,
             problems,
             in_sync,
         })
     }
 
-    fn tick(
-        &mut self,
-        lease: Option<Duration>,
-        state: Option<&State>,
-    ) -> Result<bool, ObserveError> {
+    fn tick(&mut self, lease: Option<Duration>) -> Result<bool, ObserveError> {
         self.kernel.lease(lease)?;
         let least = |state: &State| {
-            state
-                .frontends
-                .values()
-                .any(|port| port.scheduler == SCHED_LC)
+            let mut frontends = state.frontends.values();
+            frontends.any(|port| port.scheduler == SCHED_LC)
         };
-        if state.is_some_and(least) {
+        if self.have.as_ref().is_some_and(least) {
             self.kernel.recount_loads();
         }
         // Links and maps are pinned: other programs don't change them by accident.

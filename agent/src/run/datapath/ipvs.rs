@@ -4,15 +4,17 @@ use super::{Applied, Datapath};
 use crate::error_chain::error_chain;
 use crate::kernel::StatsReader;
 use crate::kernel::ipvs::IpvsKernel;
-use lb_core::ipvs::{self, lower};
+use lb_core::backend::Prune;
+use lb_core::backend::ipvs::{self, lower};
+use lb_core::desired::{Desired, Number};
 use lb_core::kernel::sparing::{Refused, Sparing};
 use lb_core::kernel::{Kernel as _, ObserveError};
-use lb_core::node::Node;
-use lb_core::plan::Prune;
+use lb_core::node::Serving;
+use lb_core::persistent::PersistentMap;
 use lb_core::report::Problem;
-use lb_core::state::State;
 use lb_core::token::TokenKeys;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 /// Restarting a firewall flushes rules and virtual services. When there are signs of that, the whole state is
@@ -24,8 +26,10 @@ pub(super) struct Ipvs {
     kernel: IpvsKernel,
     /// Last known state of the kernel; `None`: observe first.
     have: Option<ipvs::State>,
-    /// The desired state that was applied last.
-    served: State,
+    /// The published ports of the desired state that was applied last.
+    serving: PersistentMap<Number, Serving>,
+    /// Keys of other nodes, as far as they were known then.
+    peer_keys: BTreeMap<Ipv4Addr, TokenKeys>,
     refused: Refused,
     /// Earliest time of the next look for drift.
     drift_check_at: Instant,
@@ -36,7 +40,8 @@ impl Ipvs {
         Self {
             kernel,
             have: None,
-            served: State::default(),
+            serving: PersistentMap::default(),
+            peer_keys: BTreeMap::new(),
             refused: Refused::default(),
             drift_check_at: Instant::now(),
         }
@@ -48,9 +53,13 @@ impl Datapath for Ipvs {
         "ipvs"
     }
 
-    fn observe(&mut self) -> Result<State, ObserveError> {
+    fn observe(&mut self) -> Result<(), ObserveError> {
         self.have = Some(self.kernel.observe()?);
-        Ok(self.served.clone())
+        Ok(())
+    }
+
+    fn serving(&mut self) -> PersistentMap<Number, Serving> {
+        self.serving.clone()
     }
 
     fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError> {
@@ -61,18 +70,12 @@ impl Datapath for Ipvs {
         self.refused.forget();
     }
 
-    fn apply(
-        &mut self,
-        want: &State,
-        _have: State,
-        node: &Node,
-        prune: Prune,
-    ) -> Result<Applied, ObserveError> {
+    fn apply(&mut self, want: &Desired, prune: Prune) -> Result<Applied, ObserveError> {
         let mut have = match self.have.take() {
             Some(have) => have,
             None => self.kernel.observe()?,
         };
-        let mut wanted = lower(want, node);
+        let mut wanted = lower(want, &self.peer_keys);
         wanted.state.keep_cookies(&have);
         self.kernel.set_owners(&wanted);
         let ops = ipvs::plan(&wanted.state, &have, prune);
@@ -104,20 +107,16 @@ impl Datapath for Ipvs {
             }
             self.have = Some(have);
         }
-        self.served = want.clone();
+        self.serving = want.serving();
+        self.peer_keys = wanted.peer_keys;
         Ok(Applied {
-            have: want.clone(),
             hooks: BTreeSet::new(),
             problems,
             in_sync,
         })
     }
 
-    fn tick(
-        &mut self,
-        lease: Option<Duration>,
-        _state: Option<&State>,
-    ) -> Result<bool, ObserveError> {
+    fn tick(&mut self, lease: Option<Duration>) -> Result<bool, ObserveError> {
         // The lease is among the rules: if it can't be renewed, the rules are gone.
         if let Err(error) = self.kernel.lease(lease) {
             tracing::warn!(

@@ -18,9 +18,8 @@ use crate::watch::info::Info;
 use lb_core::ids::NodeId;
 use lb_core::overlay::{EventKind, LocalEvent};
 use lb_core::report::{Counters, ServiceStats, Stats};
-use lb_core::snapshot::{
-    DesiredState, LocalHealth, NodeState, Service, Snapshot, SwarmNode, Task, TaskState,
-};
+use lb_core::snapshot::{Service, Snapshot, SwarmNode};
+use lb_core::testing::{SnapshotBuilder, member};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -51,37 +50,16 @@ pub(super) struct Frozen {
 
 /// A view in which all of `tasks` run on w1.
 pub(super) fn view(tasks: &[&str]) -> Snapshot {
-    let mut snapshot = Snapshot {
-        complete: true,
-        ..Snapshot::default()
-    };
-    snapshot.services.insert("s".into(), Service::default());
+    let mut view = SnapshotBuilder::new().service("s", Service::default());
     for id in NODES {
         let node = SwarmNode {
-            hostname: format!("host-{id}"),
-            address: None,
-            state: NodeState::Ready,
             manager: MANAGERS.contains(&id),
-            draining: false,
-            datapath: None,
-            token_keys: None,
+            ..member(&format!("host-{id}"), None)
         };
-        snapshot.nodes.insert(id.into(), node);
+        view = view.node(id, node);
     }
-    for id in tasks {
-        let task = Task {
-            service: "s".into(),
-            node: "w1".into(),
-            slot: 1,
-            state: TaskState::Running,
-            desired: DesiredState::Running,
-            container: None,
-            host_ports: Vec::new(),
-            health: LocalHealth::Ok,
-        };
-        snapshot.tasks.insert((*id).into(), task);
-    }
-    snapshot
+    let tasks = tasks.iter().map(|id| (*id, "w1"));
+    view.tasks("s", tasks).build()
 }
 
 pub(super) fn event(task: &str, kind: EventKind) -> LocalEvent {

@@ -1,6 +1,7 @@
 //! On JSON as real engines write it, abridged.
 
 use super::*;
+use lb_core::labels::Policy;
 
 fn tasks(json: &str) -> Snapshot {
     snapshot(Vec::new(), serde_json::from_str(json).unwrap(), Vec::new())
@@ -152,7 +153,8 @@ fn a_services_ports_are_those_that_swarm_assigned() {
         "VirtualIPs":[{"NetworkID":"i","Addr":"10.0.0.3/24"}]}}"#,
     );
     assert_eq!(service.name, "vote");
-    assert_eq!(service.labels["swarmlb.policy"], "maglev");
+    assert_eq!(service.labels.as_map()["swarmlb.policy"], "maglev");
+    assert_eq!(service.options().policy, Policy::Maglev);
     let dynamic = PublishedPort {
         published: 0,
         target: 81,
@@ -175,7 +177,7 @@ fn a_service_without_ports() {
         let service = one_service(&format!(
             r#"{{"ID":"s","Spec":{{"Name":"x","Labels":null}}{endpoint}}}"#
         ));
-        assert!(service.ports.is_empty() && service.labels.is_empty());
+        assert!(service.ports.is_empty() && service.labels.as_map().is_empty());
     }
 }
 

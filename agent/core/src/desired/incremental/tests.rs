@@ -1,11 +1,11 @@
 use super::*;
+use crate::backend::Prune;
+use crate::backend::ebpf::{InUse, Lowered, State, plan};
 use crate::desired::desired;
-use crate::node::{Link, Listener, TaskAddress};
-use crate::plan::{Prune, plan};
-use crate::snapshot::{
-    DesiredState, LocalHealth, NodeState, PublishMode, PublishedPort, Service, SwarmNode, Task,
-    TaskState,
-};
+use crate::node::{Listener, TaskAddress};
+use crate::port::Proto;
+use crate::snapshot::{DesiredState, LocalHealth, NodeState, Service, SwarmNode, Task, TaskState};
+use crate::testing::{labels, link, member, port, task as running};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
@@ -39,25 +39,19 @@ fn task() -> impl Strategy<Value = Task> {
     ];
     (0u8..4, 0u8..4, state, desired, health).prop_map(|(service, node, state, desired, health)| {
         Task {
-            service: id("service", service).as_str().into(),
-            node: id("node", node).as_str().into(),
-            slot: 1,
             state,
             desired,
-            container: None,
-            host_ports: Vec::new(),
             health,
+            ..running(&id("service", service), &id("node", node))
         }
     })
 }
 
 fn service() -> impl Strategy<Value = Service> {
     // Few ports, so that services get into each other's way.
-    let port = (0u16..4, any::<bool>()).prop_map(|(port, udp)| PublishedPort {
-        proto: if udp { Proto::Udp } else { Proto::Tcp },
-        published: 8080 + port,
-        target: 80,
-        mode: PublishMode::Ingress,
+    let ports = (0u16..4, any::<bool>()).prop_map(|(number, udp)| {
+        let proto = if udp { Proto::Udp } else { Proto::Tcp };
+        port(proto, 8080 + number, 80)
     });
     let label = prop_oneof![
         Just(None),
@@ -68,18 +62,15 @@ fn service() -> impl Strategy<Value = Service> {
         Just(Some(("swarmlb.publish", "80:80,8081:80,2377:80"))),
         Just(Some(("swarmlb.policy", "no such thing"))),
     ];
-    (vec(port, 0..3), label, any::<bool>(), 0u64..3).prop_map(|(ports, label, removed, created)| {
-        Service {
+    (vec(ports, 0..3), label, any::<bool>(), 0u64..3).prop_map(
+        |(ports, label, removed, created)| Service {
             name: "name".to_owned(),
-            labels: label
-                .map(|(label, value)| (label.to_owned(), value.to_owned()))
-                .into_iter()
-                .collect(),
+            labels: labels(label.as_slice()),
             ports,
             removed,
             created,
-        }
-    })
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -131,13 +122,8 @@ fn take(step: Step, snapshot: &mut Snapshot, node: &mut Node) {
         }
         Step::Node(n, state) => {
             let member = SwarmNode {
-                hostname: String::new(),
-                address: Some(Ipv4Addr::new(10, 0, 0, n)),
                 state,
-                manager: false,
-                draining: false,
-                datapath: None,
-                token_keys: None,
+                ..member("", Some(Ipv4Addr::new(10, 0, 0, n)))
             };
             snapshot.nodes.insert(id("node", n).as_str().into(), member);
         }
@@ -153,16 +139,6 @@ fn take(step: Step, snapshot: &mut Snapshot, node: &mut Node) {
             node.listening.insert((port, Proto::Tcp), listener);
         }
         Step::Bridge(there) => node.bridge = there.then(|| link("docker_gwbridge", 3)),
-    }
-}
-
-fn link(name: &str, index: u32) -> Link {
-    Link {
-        name: name.to_owned(),
-        index,
-        mtu: 1500,
-        mac: [2; 6],
-        xdp: true,
     }
 }
 
@@ -187,23 +163,34 @@ proptest! {
             take(step, &mut snapshot, &mut node);
         }
         let config = Config::default();
-        let mut stepwise = Desired::full(&snapshot, &node, &config, &State::default());
+        let mut stepwise = Incremental::full(&snapshot, &node, &config);
+        let mut lowered = Lowered::default().update(&stepwise.desired, &State::default());
         for step in steps {
-            let have = stepwise.want.clone();
+            let have = lowered.want.clone();
+            node.serving = stepwise.desired.serving();
+            let mut in_use = InUse::default();
+            prop_assert_eq!(&node.serving, in_use.of(&have));
             for step in step {
                 take(step, &mut snapshot, &mut node);
             }
-            stepwise = stepwise.update(&snapshot, &node, &config, &have);
-            let (want, problems) = desired(&snapshot, &node, &config, &have);
-            prop_assert_eq!(&stepwise.want, &want);
+            stepwise = stepwise.update(&snapshot, &node, &config);
+            let (wanted, problems) = desired(&snapshot, &node, &config);
+            prop_assert_eq!(&stepwise.desired, &wanted);
             prop_assert_eq!(stepwise.problems(), problems);
+            for task in (0..20).map(|n| TaskId::from(id("task", n).as_str())) {
+                let mut services = wanted.services.values();
+                let held = services.any(|service| service.backends.contains_key(&(&task).into()));
+                prop_assert_eq!(stepwise.holds(&task), held);
+            }
+            // So it is with what a back end makes of it.
+            lowered = lowered.update(&stepwise.desired, &have);
+            let want = Lowered::default().update(&wanted, &have).want;
+            prop_assert_eq!(&lowered.want, &want);
             // And a plan does not mind that they share.
             let mut got = have.clone();
-            for op in plan(&stepwise.want, &have, Prune::Allowed) {
+            for op in plan(&lowered.want, &have, Prune::Allowed) {
                 op.apply_to(&mut got);
             }
-            // Which ports are barred is in no map, and not read back.
-            got.barred.clone_from(&want.barred);
             got.reuse_from(&want);
             prop_assert_eq!(got, want);
         }

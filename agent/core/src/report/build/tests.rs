@@ -1,47 +1,27 @@
 use super::*;
 use crate::ids::ServiceId;
 use crate::snapshot::{Proto, PublishMode, PublishedPort, SwarmNode};
+use crate::testing::{self, member, service};
 use std::net::Ipv4Addr;
 
 fn node(hostname: &str, last: u8) -> SwarmNode {
     SwarmNode {
-        hostname: hostname.into(),
-        address: Some(Ipv4Addr::new(192, 0, 2, last)),
-        state: NodeState::Ready,
         manager: last == 1,
-        draining: false,
-        datapath: None,
-        token_keys: None,
+        ..member(hostname, Some(Ipv4Addr::new(192, 0, 2, last)))
     }
 }
 
 fn port(proto: Proto, published: u16, mode: PublishMode) -> PublishedPort {
     PublishedPort {
-        proto,
-        published,
-        target: 80,
         mode,
-    }
-}
-
-fn service(name: &str, ports: Vec<PublishedPort>) -> Service {
-    Service {
-        name: name.into(),
-        ports,
-        ..Service::default()
+        ..testing::port(proto, published, 80)
     }
 }
 
 fn task(service: &str, node: &str, slot: u64) -> Task {
     Task {
-        service: service.into(),
-        node: node.into(),
         slot,
-        state: TaskState::Running,
-        desired: DesiredState::Running,
-        container: None,
-        host_ports: Vec::new(),
-        health: LocalHealth::Ok,
+        ..testing::task(service, node)
     }
 }
 

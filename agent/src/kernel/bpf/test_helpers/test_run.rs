@@ -8,7 +8,7 @@ use crate::kernel::bpf::BpfKernel;
 use crate::kernel::bpf::hooks::program;
 use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, Xdp};
 use aya::{TestRun, TestRunOptions};
-use lb_core::state::HookKind;
+use lb_core::backend::ebpf::HookKind;
 use thiserror::Error;
 use zerocopy::{Immutable, IntoBytes};
 

@@ -1,8 +1,8 @@
 //! Encapsulating routes: one per route address, with the tag of a task and the host of its node.
 
 use super::{Error, RouteHandle, gone};
-use lb_core::ipvs::EncapRoute;
-use lb_core::ipvs::ids::{METRICS, TUNNEL, TUNNEL_IDS};
+use lb_core::backend::ipvs::EncapRoute;
+use lb_core::backend::ipvs::ids::{METRICS, TUNNEL, TUNNEL_IDS};
 use lb_netlink::route::{Encap, Kind, Link, Route};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;

@@ -1,7 +1,7 @@
 //! The hairpin: a pair of devices by which calls from the host itself leave it and come in like a client's.
 
 use super::{Drift, Error, RouteHandle, drift};
-use lb_core::ipvs::ids::{HAIRPIN_FROM, HAIRPIN_IN, HAIRPIN_MAC, HAIRPIN_OUT, HAIRPIN_TO};
+use lb_core::backend::ipvs::ids::{HAIRPIN_FROM, HAIRPIN_IN, HAIRPIN_MAC, HAIRPIN_OUT, HAIRPIN_TO};
 use lb_netlink::route::{Kind, Link, Route, Setting};
 use std::collections::BTreeSet;
 use std::fmt;

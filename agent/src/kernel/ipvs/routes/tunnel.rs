@@ -1,7 +1,7 @@
 //! The tunnel to the other hosts: one device for all of them, and what makes its packets this host's.
 
 use super::{Drift, Error, RouteHandle, drift};
-use lb_core::ipvs::ids::{
+use lb_core::backend::ipvs::ids::{
     LOCAL_PREFERENCE, LOCAL_TABLE, SOURCE_PREFERENCE, SOURCE_TABLE, TUNNEL, TUNNEL_BYTES,
     TUNNEL_MARKS, TUNNEL_MASK,
 };

@@ -9,7 +9,7 @@ use super::matches;
 use super::sets::{BRIDGES, PEERS};
 use super::statements::{accept, counted, drop, goto, untracked};
 use lb_abi::UDP;
-use lb_core::ipvs::ids::{PEER_ROUTE_ADDRESSES, TASK_ROUTE_ADDRESSES};
+use lb_core::backend::ipvs::ids::{PEER_ROUTE_ADDRESSES, TASK_ROUTE_ADDRESSES};
 
 fn to_tunnel(params: &Params) -> Expressions {
     let udp = matches::protocol(UDP);

@@ -16,7 +16,9 @@ use super::timeouts::OPENING_FOR;
 use super::{Params, TABLE, TABLE_BRIDGE, TABLE_TUNNEL, TABLE6};
 use super::{cookie, endpoint, outer, tunnel};
 use lb_abi::{TCP, UDP};
-use lb_core::ipvs::ids::{ANSWER_MARK, HAIRPIN_FROM, HAIRPIN_IN, HAIRPIN_OUT, HAIRPIN_TO, TUNNEL};
+use lb_core::backend::ipvs::ids::{
+    ANSWER_MARK, HAIRPIN_FROM, HAIRPIN_IN, HAIRPIN_OUT, HAIRPIN_TO, TUNNEL,
+};
 use lb_netlink::nft::{
     Chain, ChainKind, Change, Hook, PRIO_BRIDGE_DSTNAT, PRIO_DSTNAT, PRIO_FILTER, PRIO_RAW,
     PRIO_SRCNAT, Rule, TableName,

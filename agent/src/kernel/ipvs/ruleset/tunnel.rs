@@ -9,7 +9,7 @@ use super::sets::{ANSWERS, ORIGINS, TAGS, TRACKED};
 use super::statements::{self, accept, counted, drop, goto, untracked};
 use super::{flows, port_remap, tcp};
 use lb_abi::{TCP, UDP};
-use lb_core::ipvs::ids::{
+use lb_core::backend::ipvs::ids::{
     ANSWER_MARK, HAIRPIN_FROM, PEERS_BEGIN, RETURN_ID, RETURN_MARK, UNKNOWN_MARK,
 };
 

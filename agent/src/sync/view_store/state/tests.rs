@@ -4,7 +4,8 @@ mod readiness;
 
 use super::*;
 use lb_core::overlay::EventKind;
-use lb_core::snapshot::{DesiredState, NodeState, Service, SwarmNode, Task, TaskState};
+use lb_core::snapshot::{Service, TaskState};
+use lb_core::testing::{SnapshotBuilder, member};
 
 const NOW: Duration = Duration::from_secs(100);
 
@@ -19,36 +20,12 @@ fn info(id: &str, manager: bool) -> Arc<Info> {
 }
 
 fn view(tasks: &[(&str, &str)]) -> Snapshot {
-    let node = |address| SwarmNode {
-        hostname: "h".into(),
-        address,
-        state: NodeState::Ready,
-        manager: false,
-        draining: false,
-        datapath: None,
-        token_keys: None,
-    };
-    let mut snapshot = Snapshot {
-        complete: true,
-        ..Snapshot::default()
-    };
-    snapshot.services.insert("s".into(), Service::default());
-    snapshot.nodes.insert("me".into(), node(None));
-    snapshot.nodes.insert("far".into(), node(None));
-    for (id, node) in tasks {
-        let task = Task {
-            service: "s".into(),
-            node: (*node).into(),
-            slot: 1,
-            state: TaskState::Running,
-            desired: DesiredState::Running,
-            container: None,
-            host_ports: Vec::new(),
-            health: LocalHealth::Ok,
-        };
-        snapshot.tasks.insert((*id).into(), task);
-    }
-    snapshot
+    SnapshotBuilder::new()
+        .service("s", Service::default())
+        .node("me", member("h", None))
+        .node("far", member("h", None))
+        .tasks("s", tasks.iter().copied())
+        .build()
 }
 
 fn manager_with(tasks: &[(&str, &str)]) -> State {

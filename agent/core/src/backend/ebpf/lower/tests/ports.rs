@@ -4,12 +4,7 @@ use super::labels::labelled;
 use super::*;
 
 pub(super) fn port(number: u16, proto: Proto) -> PublishedPort {
-    PublishedPort {
-        proto,
-        published: number,
-        target: 80,
-        mode: PublishMode::Ingress,
-    }
+    testing::port(proto, number, 80)
 }
 
 pub(super) fn tcp(number: u16) -> Port {
@@ -24,8 +19,7 @@ fn rival(name: &str, created: u64, label: bool) -> Service {
         ..Service::default()
     };
     if label {
-        let label = ("swarmlb.publish".to_owned(), "8080:81".to_owned());
-        service.labels = [label].into();
+        service.labels = testing::labels(&[("swarmlb.publish", "8080:81")]);
     } else {
         service.ports = vec![port(8080, Proto::Tcp)];
     }
@@ -85,7 +79,7 @@ fn the_ports_of_the_swarm_and_of_the_agents_are_nobodys_whoever_asks() {
         ..Config::default()
     };
     let asks = labelled(&[("swarmlb.publish", "6081:80,7000:80/udp")]);
-    let (state, problems) = desired(&asks, &node(), &config, &State::default());
+    let (state, problems) = lower(&asks, &node(), &config, &State::default());
     assert_eq!((state.frontends.len(), problems.len()), (2, 1));
 }
 
@@ -113,7 +107,7 @@ fn labels_publish_ports_from_1024_up_or_what_the_operator_says() {
             label_ports,
             ..Config::default()
         };
-        let (state, problems) = desired(&asks, &node(), &config, &State::default());
+        let (state, problems) = lower(&asks, &node(), &config, &State::default());
         let ports: Vec<u16> = state
             .frontends
             .keys()
@@ -178,7 +172,7 @@ fn a_port_in_use_is_not_given_away() {
     // An older service thinks of it only now.
     view.services
         .insert("a".into(), rival("older", 1_000, true));
-    let (again, problems) = desired(&view, &node(), &Config::default(), &state);
+    let (again, problems) = lower(&view, &node(), &Config::default(), &state);
     assert_eq!(holder(&again), Key::of("vote"));
     assert_eq!(
         sentences(&problems),
@@ -186,7 +180,7 @@ fn a_port_in_use_is_not_given_away() {
     );
     // When it is free, it is the other one's.
     view.services.get_mut(&"vote".into()).unwrap().removed = true;
-    let (after, problems) = desired(&view, &node(), &Config::default(), &again);
+    let (after, problems) = lower(&view, &node(), &Config::default(), &again);
     assert_eq!((holder(&after), problems), (Key::of("a"), vec![]));
 }
 
@@ -207,7 +201,7 @@ fn a_removed_service_gives_its_port_to_who_asks_for_it_next() {
 /// The kernel has each network once for each port.
 #[test]
 fn networks_and_ports_of_one_service_leave_room_for_others_also_while_all_of_them_change() {
-    let room = usize::try_from(lb_abi::limits::ALLOWED).unwrap();
+    let room = usize::try_from(limits::ALLOWED).unwrap();
     let ports: Vec<_> = (0..256).map(|n| format!("{}:80/udp", 20_000 + n)).collect();
     let view = |first: u32| {
         let networks = (0..1_024).map(|n| format!("10.{}.{}.0/25", first + n / 256, n % 256));

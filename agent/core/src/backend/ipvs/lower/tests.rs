@@ -1,63 +1,65 @@
 use super::*;
-use crate::node::Link;
-use lb_abi::service::{REMOTE, SCHED_RR};
-use lb_abi::settings::Settings;
-use lb_abi::tunnel::TokenKeys;
-use lb_abi::{Be16, Be32, TCP, UDP};
+use crate::port::Proto;
+use crate::testing::{host, link};
+use lb_abi::{TCP, UDP};
+use std::sync::Arc;
 
 const NODE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const HERE: Key = Key(0x1111_2222_3333_4444);
 const THERE: Key = Key(0x5555_6666_7777_8888);
-const SERVICE: u64 = 77;
+const SERVICE: Key = Key(77);
 
 fn port() -> Port {
     Port::new(Be16::new(8080), TCP)
 }
 
-fn node() -> Node {
-    let link = |name: &str, index| Link {
-        name: name.into(),
-        index,
-        mtu: 1500,
-        mac: [2; 6],
-        xdp: true,
-    };
-    Node {
-        bridge: Some(link("docker_gwbridge", 3)),
-        bridges: [link("docker0", 4)].into(),
-        ..Node::default()
+fn backend(address: Ipv4Addr, locality: Locality) -> Backend {
+    Backend {
+        address,
+        locality,
+        active: true,
     }
 }
 
 /// Port 8080 with a task here and one on another node.
-fn want() -> state::State {
-    let mut want = state::State {
-        settings: Some(Settings {
-            node: Be32::new(NODE.into()),
-            tunnel_port: Be16::new(7788),
-            mac: [2; 6],
-            zero: [0; 4],
-            epoch: 0,
-            uplink: 2,
-            mtu: 1500,
-            bridge: 3,
-            network: 1,
-        }),
-        addresses: [NODE].into(),
-        peers: [(OTHER, TokenKeys::default())].into(),
-        ..state::State::default()
+fn want() -> Desired {
+    let here = backend(
+        Ipv4Addr::new(172, 18, 0, 5),
+        Locality::Local { bridge: None },
+    );
+    let served = Service {
+        backends: [(HERE, here), (THERE, backend(OTHER, Locality::Remote))].into(),
+        frontends: vec![frontend(Proto::Tcp)],
+        ..Service::default()
     };
-    let here = Be32::new(Ipv4Addr::new(172, 18, 0, 5).into());
-    let there = Be32::new(OTHER.into());
-    want.backends
-        .insert(HERE, Backend::new(here, LOCAL, SERVICE));
-    want.backends
-        .insert(THERE, Backend::new(there, REMOTE, SERVICE));
-    want.tables.insert((port(), 1), vec![HERE, THERE]);
-    let frontend = Frontend::new(Be16::new(80), 2, 1, SERVICE);
-    want.frontends.insert(port(), frontend);
-    want
+    let host = Host {
+        bridges: [link("docker0", 4)].into(),
+        peers: [(OTHER, PeerKeys::Absent)].into(),
+        ..host(NODE)
+    };
+    Desired {
+        host: Some(host.into()),
+        services: [(SERVICE, served.into())].into(),
+        ..Desired::default()
+    }
+}
+
+fn frontend(proto: Proto) -> Frontend {
+    Frontend {
+        published: 8080,
+        proto,
+        target: 80,
+        barred: false,
+    }
+}
+
+/// What serves `want`, with the service changed.
+fn lowered(change: impl FnOnce(&mut Service)) -> Lowered {
+    let mut want = want();
+    let service = want.services.get_mut(&SERVICE).unwrap();
+    change(Arc::make_mut(service));
+    lower(&want, &BTreeMap::new())
 }
 
 fn service(lowered: &Lowered) -> &VirtualService {
@@ -66,7 +68,7 @@ fn service(lowered: &Lowered) -> &VirtualService {
 
 #[test]
 fn a_task_here_is_rewritten_to_and_one_elsewhere_is_led_to() {
-    let lowered = lower(&want(), &node());
+    let lowered = lowered(|_| {});
     let destinations = &service(&lowered).destinations;
     let here = (Ipv4Addr::new(172, 18, 0, 5), 80);
     assert_eq!(
@@ -91,7 +93,7 @@ fn a_task_here_is_rewritten_to_and_one_elsewhere_is_led_to() {
 
 #[test]
 fn what_comes_out_of_the_tunnel_finds_its_task_by_tag_and_port() {
-    let lowered = lower(&want(), &node());
+    let lowered = lowered(|_| {});
     let tags: Vec<&Element> = lowered
         .state
         .elements
@@ -108,9 +110,7 @@ fn what_comes_out_of_the_tunnel_finds_its_task_by_tag_and_port() {
 
 #[test]
 fn a_task_that_takes_no_new_flows_keeps_its_own() {
-    let mut want = want();
-    want.tables.insert((port(), 1), vec![HERE]);
-    let lowered = lower(&want, &node());
+    let lowered = lowered(|service| service.backends.get_mut(&THERE).unwrap().active = false);
     let weights: Vec<u32> = service(&lowered)
         .destinations
         .values()
@@ -123,11 +123,13 @@ fn a_task_that_takes_no_new_flows_keeps_its_own() {
 fn an_address_that_a_new_task_has_takes_new_flows() {
     // Whichever of the two comes first.
     for old in [Key(1), Key(u64::MAX)] {
-        let mut want = want();
-        let address = want.backends.get(&HERE).unwrap().address;
-        want.backends
-            .insert(old, Backend::new(address, LOCAL, SERVICE));
-        let lowered = lower(&want, &node());
+        let lowered = lowered(|service| {
+            let same = Backend {
+                active: false,
+                ..service.backends[&HERE]
+            };
+            service.backends.insert(old, same);
+        });
         let here = (Ipv4Addr::new(172, 18, 0, 5), 80);
         assert_eq!(service(&lowered).destinations[&here].weight, 1, "{old}");
         assert_eq!(lowered.tasks[&here.0], HERE, "{old}");
@@ -136,34 +138,32 @@ fn an_address_that_a_new_task_has_takes_new_flows() {
 
 #[test]
 fn options_become_schedulers_persistence_and_sets() {
-    for (pick, scheduler) in [
-        (SCHED_RR, Scheduler::RoundRobin),
-        (SCHED_LC, Scheduler::LeastConnections),
-        (SCHED_SH, Scheduler::SourceHash),
-        (SCHED_MAGLEV, Scheduler::Maglev),
+    for (policy, scheduler) in [
+        (Policy::RoundRobin, Scheduler::RoundRobin),
+        (Policy::LeastConn, Scheduler::LeastConnections),
+        (Policy::SourceHash, Scheduler::SourceHash),
+        (Policy::Maglev, Scheduler::Maglev),
     ] {
-        let mut want = want();
-        let mut frontend = *want.frontends.get(&port()).unwrap();
-        frontend.scheduler = pick;
-        frontend.flags = DIRECT | RESTRICTED;
-        frontend.affinity_ticks = 56;
-        want.frontends.insert(port(), frontend);
-        let lowered = lower(&want, &node());
+        let lowered = lowered(|service| {
+            service.policy = policy;
+            service.direct = true;
+            service.allow = Some([].into());
+            service.affinity = Some(Duration::from_secs(60));
+        });
         assert_eq!(service(&lowered).scheduler, scheduler);
-        assert_eq!(service(&lowered).persistence_s, 61);
+        assert_eq!(service(&lowered).persistence_s, 60);
         for element in [Element::DirectReturn(port()), Element::Restricted(port())] {
             assert!(lowered.state.elements.contains(&element), "{element}");
         }
     }
+    assert_eq!(service(&lowered(|_| {})).persistence_s, 0);
 }
 
 #[test]
 fn networks_within_others_are_not_told_twice() {
-    let mut want = want();
-    for network in ["192.0.2.0/24", "192.0.2.7/32", "203.0.113.7/32"] {
-        want.allowed.insert((port(), network.parse().unwrap()));
-    }
-    let lowered = lower(&want, &node());
+    let networks = ["192.0.2.0/24", "192.0.2.7/32", "203.0.113.7/32"];
+    let networks = networks.map(|network| network.parse().unwrap());
+    let lowered = lowered(|service| service.allow = Some(networks.into()));
     let allowed = |element: &&Element| matches!(element, Element::Allowed(..));
     assert_eq!(lowered.state.elements.iter().filter(allowed).count(), 2);
 }
@@ -172,15 +172,14 @@ fn networks_within_others_are_not_told_twice() {
 fn a_restriction_holds_for_datagrams_as_for_connections() {
     let mut want = want();
     let datagrams = Port::new(Be16::new(8080), UDP);
-    want.tables.insert((datagrams, 1), vec![HERE, THERE]);
-    let frontend = Frontend {
-        flags: RESTRICTED,
-        ..Frontend::new(Be16::new(80), 2, 1, SERVICE)
-    };
-    want.frontends.insert(datagrams, frontend);
     let network = "192.0.2.0/24".parse().unwrap();
-    want.allowed.insert((datagrams, network));
-    let elements = lower(&want, &node()).state.elements;
+    let restricted = Service {
+        allow: Some([network].into()),
+        frontends: vec![frontend(Proto::Udp)],
+        ..Service::default()
+    };
+    want.services.insert(Key(78), restricted.into());
+    let elements = lower(&want, &BTreeMap::new()).state.elements;
     assert!(elements.contains(&Element::Restricted(datagrams)));
     assert!(elements.contains(&Element::Allowed(datagrams, network)));
     assert!(
@@ -191,9 +190,7 @@ fn a_restriction_holds_for_datagrams_as_for_connections() {
 
 #[test]
 fn a_port_of_the_hosts_own_is_not_claimed_and_its_tasks_are_reached_by_the_tunnel() {
-    let mut want = want();
-    want.barred.insert(port());
-    let lowered = lower(&want, &node());
+    let lowered = lowered(|service| service.frontends[0].barred = true);
     let elements = &lowered.state.elements;
     let steered = |element: &&Element| matches!(element, Element::Vip(..) | Element::Published(..));
     assert_eq!(elements.iter().find(steered), None);
@@ -208,23 +205,18 @@ fn a_port_of_the_hosts_own_is_not_claimed_and_its_tasks_are_reached_by_the_tunne
 
 #[test]
 fn a_port_without_tasks_is_claimed_and_so_refused() {
-    let mut want = want();
-    want.tables = [].into_iter().collect();
-    want.backends = [].into_iter().collect();
-    want.frontends
-        .insert(port(), Frontend::new(Be16::new(80), 0, 0, SERVICE));
-    let lowered = lower(&want, &node());
+    let lowered = lowered(|service| service.backends.clear());
     assert!(service(&lowered).destinations.is_empty());
     assert!(lowered.state.elements.contains(&Element::Vip(NODE, port())));
 }
 
 #[test]
 fn nothing_is_kept_on_a_node_without_a_way_out() {
-    let want = state::State {
-        settings: None,
+    let want = Desired {
+        host: None,
         ..want()
     };
-    assert_eq!(lower(&want, &node()), Lowered::default());
+    assert_eq!(lower(&want, &BTreeMap::new()), Lowered::default());
 }
 
 #[test]
@@ -235,12 +227,10 @@ fn answers_of_a_task_are_not_tracked_unless_docker_publishes_its_service_too() {
         Element::LocalReply(from, at),
         Element::TrackedReply(from, at),
     ];
-    let there = |want: &state::State| {
-        let elements = lower(want, &node()).state.elements;
+    let there = |tracked| {
+        let elements = lowered(|service| service.tracked = tracked).state.elements;
         both.map(|one| elements.contains(&one))
     };
-    let mut want = want();
-    assert_eq!(there(&want), [true, false]);
-    want.tracked.insert(Key(SERVICE));
-    assert_eq!(there(&want), [false, true]);
+    assert_eq!(there(false), [true, false]);
+    assert_eq!(there(true), [false, true]);
 }

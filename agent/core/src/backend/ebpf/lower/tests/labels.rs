@@ -5,9 +5,7 @@ use super::*;
 pub(super) fn labelled(labels: &[(&str, &str)]) -> Snapshot {
     let mut snapshot = snapshot();
     let service = snapshot.services.get_mut(&"vote".into()).unwrap();
-    for (label, value) in labels {
-        service.labels.insert((*label).into(), (*value).into());
-    }
+    service.labels = testing::labels(labels);
     snapshot
 }
 
@@ -84,7 +82,7 @@ fn a_label_publishes_a_port_that_swarm_does_not_know() {
     let address = Ipv4Addr::new(172, 17, 0, 5);
     let bridge = Bridge::Default;
     node.tasks = [(TaskId::from("a"), TaskAddress { address, bridge })].into();
-    let (state, problems) = desired(&snapshot, &node, &Config::default(), &State::default());
+    let (state, problems) = lower(&snapshot, &node, &Config::default(), &State::default());
     assert_eq!(problems, vec![]);
     let published: Vec<u16> = state.frontends.keys().map(|p| p.number.get()).collect();
     assert_eq!(published, [8081]);
@@ -92,6 +90,6 @@ fn a_label_publishes_a_port_that_swarm_does_not_know() {
     assert_eq!((a.locality, a.link), (LOCAL, 4), "on docker0");
     // Without that bridge there is no way to it; the other task is served.
     node.bridges.clear();
-    let (state, problems) = desired(&snapshot, &node, &Config::default(), &State::default());
+    let (state, problems) = lower(&snapshot, &node, &Config::default(), &State::default());
     assert_eq!((ready(&state), problems.len()), (1, 1));
 }

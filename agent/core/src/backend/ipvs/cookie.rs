@@ -5,10 +5,8 @@
 //! and accepts cookies by either of the sender's.
 
 use super::state::{Cookie, Element, State};
-use crate::state;
-use crate::token;
-use lb_abi::settings::Settings;
-use lb_abi::tunnel::{TokenKey, TokenKeys};
+use crate::desired::Host;
+use crate::token::{TokenKey, TokenKeys};
 use siphasher::sip::SipHasher13;
 use std::collections::BTreeSet;
 use std::hash::Hasher as _;
@@ -16,7 +14,7 @@ use std::net::Ipv4Addr;
 
 /// The cookie of packets from `sender` to `receiver`: `SipHash`-1-3 of both addresses. No token of the eBPF path is over
 /// so few bytes: neither tells anything of the other.
-fn cookie(key: &TokenKey, sender: Ipv4Addr, receiver: Ipv4Addr) -> Cookie {
+fn cookie(key: TokenKey, sender: Ipv4Addr, receiver: Ipv4Addr) -> Cookie {
     let mut hash = SipHasher13::new_with_key(&key.bytes());
     hash.write(&sender.octets());
     hash.write(&receiver.octets());
@@ -29,27 +27,18 @@ fn cookie(key: &TokenKey, sender: Ipv4Addr, receiver: Ipv4Addr) -> Cookie {
 
 /// Cookies of packets from and to `peer`. From a peer whose keys are not known, no packet is accepted.
 pub(super) fn of_peer(
-    want: &state::State,
-    settings: &Settings,
+    host: &Host,
     peer: Ipv4Addr,
-    keys: &TokenKeys,
+    keys: Option<TokenKeys>,
 ) -> impl Iterator<Item = Element> {
-    let node = settings.node.get().into();
-    let theirs = keys.keys.into_iter().filter(TokenKey::there);
-    let from = theirs.map(move |key| Element::CookieFrom(peer, cookie(&key, peer, node)));
-    let own = want.token_keys.map(|keys| *keys.of(settings.epoch));
-    let to = own.map(|key| Element::CookieTo(peer, cookie(&key, node, peer)));
+    let node = host.address;
+    let theirs = keys.into_iter().flat_map(|keys| [keys.current, keys.next]);
+    // All zeros stand for none, as by eBPF.
+    let theirs = theirs.filter(|key| key.bytes() != [0; 16]);
+    let from = theirs.map(move |key| Element::CookieFrom(peer, cookie(key, peer, node)));
+    let own = host.token_keys.map(|keys| keys.current);
+    let to = own.map(|key| Element::CookieTo(peer, cookie(key, node, peer)));
     from.chain(to)
-}
-
-/// The node's own keys, to be kept for the next agent.
-pub(super) fn own_keys(want: &state::State, settings: &Settings) -> Option<token::TokenKeys> {
-    let key = |keys: &TokenKeys, epoch| token::TokenKey::new(keys.of(epoch).bytes());
-    want.token_keys.map(|keys| token::TokenKeys {
-        epoch: settings.epoch,
-        current: key(&keys, settings.epoch),
-        next: key(&keys, settings.epoch.wrapping_add(1)),
-    })
 }
 
 impl State {

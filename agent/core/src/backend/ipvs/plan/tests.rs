@@ -1,14 +1,14 @@
 use super::*;
+use crate::backend::ipvs::{Lowered, ServiceKey, VirtualService, apply_all, lower};
+use crate::desired::{Backend, Desired, Frontend, Host, Locality, PeerKeys, Service};
 use crate::ids::Key;
-use crate::ipvs::{Lowered, ServiceKey, VirtualService, apply_all, lower};
 use crate::kernel::Kernel;
 use crate::kernel::fake::FakeKernel;
-use crate::node::Node;
-use crate::state;
-use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE};
-use lb_abi::settings::Settings;
-use lb_abi::tunnel::{TokenKey, TokenKeys};
-use lb_abi::{Be16, Be32, TCP};
+use crate::port::Proto;
+use crate::testing;
+use crate::token::{TokenKey, TokenKeys};
+use lb_abi::service::Port;
+use lb_abi::{Be16, TCP};
 use proptest::collection::{btree_map, btree_set};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -20,12 +20,13 @@ fn fake(state: State, faults: BTreeSet<usize>) -> FakeKernel<State, Op> {
     kernel
 }
 
-/// Keys of an epoch and the next one; of nobody for 0.
+/// Keys of an epoch and the next one.
 fn keys(epoch: u32) -> TokenKeys {
     let key = |epoch: u32| TokenKey::new([epoch.try_into().unwrap(); 16]);
-    match epoch {
-        0 => TokenKeys::default(),
-        epoch => TokenKeys::new(epoch, key(epoch), key(epoch + 1)),
+    TokenKeys {
+        epoch,
+        current: key(epoch),
+        next: key(epoch + 1),
     }
 }
 
@@ -36,45 +37,59 @@ fn lowered() -> impl Strategy<Value = Lowered> {
         (1u32..9, any::<bool>(), 1u64..4, any::<bool>()),
         0..12,
     );
-    let ports = btree_map(1u16..9, (1u16..5, 1u64..4), 0..5);
+    let ports = btree_map(1u16..9, (1u16..5, 1u64..4, any::<bool>()), 0..5);
     let peers = btree_map(1u32..6, 0u8..4, 0..4);
     (backends, ports, peers, (0u32..3, 0u32..4)).prop_map(
         |(backends, ports, peers, (bridge, epoch))| {
-            let mut want = state::State {
-                settings: Some(Settings {
-                    node: Be32::new(0x0a00_0001),
-                    tunnel_port: Be16::new(7),
-                    mac: [2; 6],
-                    zero: [0; 4],
-                    epoch,
-                    uplink: 2,
-                    mtu: 1500,
-                    bridge,
-                    network: 1,
-                }),
+            let bridge = (bridge != 0).then(|| testing::link("docker_gwbridge", bridge));
+            let host = Host {
+                bridge,
                 addresses: [1u32, 2].map(Into::into).into(),
                 token_keys: Some(keys(epoch)),
                 peers: peers
                     .into_iter()
-                    .map(|(peer, epoch)| (peer.into(), keys(epoch.into())))
+                    .map(|(peer, epoch)| {
+                        let keys = match epoch {
+                            0 => PeerKeys::Absent,
+                            epoch => PeerKeys::Known(keys(epoch.into())),
+                        };
+                        (peer.into(), keys)
+                    })
                     .collect(),
-                ..state::State::default()
+                ..testing::host(Ipv4Addr::new(10, 0, 0, 1))
             };
-            for (key, (address, local, service, _)) in &backends {
-                let place = if *local { LOCAL } else { REMOTE };
-                let backend = Backend::new(Be32::new(*address), place, *service);
-                want.backends.insert(Key(key << 41 | key), backend);
+            let mut services: BTreeMap<u64, Service> = BTreeMap::new();
+            for (key, (address, local, service, active)) in &backends {
+                let backend = Backend {
+                    address: (*address).into(),
+                    locality: if *local {
+                        Locality::Local { bridge: None }
+                    } else {
+                        Locality::Remote
+                    },
+                    active: *active,
+                };
+                let service = services.entry(*service).or_default();
+                service.backends.insert(Key(key << 41 | key), backend);
             }
-            for (number, (target, service)) in ports {
-                let port = Port::new(Be16::new(number), TCP);
-                let ready = backends.iter().filter(|(_, to)| to.2 == service && to.3);
-                let ready: Vec<Key> = ready.map(|(key, _)| Key(key << 41 | key)).collect();
-                let count = u32::try_from(ready.len()).unwrap();
-                want.tables.insert((port, 1), ready);
-                let frontend = Frontend::new(Be16::new(target), count, 1, service);
-                want.frontends.insert(port, frontend);
+            for (published, (target, service, barred)) in ports {
+                let service = services.entry(service).or_default();
+                service.frontends.push(Frontend {
+                    published,
+                    proto: Proto::Tcp,
+                    target,
+                    barred,
+                });
             }
-            lower(&want, &Node::default())
+            let services = services.into_iter();
+            let want = Desired {
+                host: Some(host.into()),
+                services: services
+                    .map(|(key, service)| (Key(key), service.into()))
+                    .collect(),
+                ..Desired::default()
+            };
+            lower(&want, &BTreeMap::new())
         },
     )
 }
@@ -90,8 +105,8 @@ fn consistent(state: &State) -> Result<(), String> {
     }
     let route = |virtual_service: &VirtualService| -> Vec<Ipv4Addr> {
         let routed = virtual_service.destinations.iter();
-        let routed =
-            routed.filter(|(_, destination)| destination.method == crate::ipvs::Method::Route);
+        let routed = routed
+            .filter(|(_, destination)| destination.method == crate::backend::ipvs::Method::Route);
         routed.map(|(key, _)| key.0).collect()
     };
     for (service, virtual_service) in &state.services {
@@ -173,7 +188,7 @@ fn a_refused_server_is_not_claimed() {
     let node = Ipv4Addr::new(10, 0, 0, 1);
     let service = ServiceKey::Address(node, port);
     let virtual_service = VirtualService {
-        scheduler: crate::ipvs::Scheduler::RoundRobin,
+        scheduler: crate::backend::ipvs::Scheduler::RoundRobin,
         persistence_s: 0,
         destinations: BTreeMap::new(),
     };

@@ -1,7 +1,8 @@
 //! One step of a plan: data, not code. [`fmt::Display`] is the dry run.
 
+use super::state::{Hook, State};
+use crate::backend::port_name;
 use crate::ids::Key;
-use crate::state::{Hook, State, port_name};
 use ipnet::Ipv4Net;
 use lb_abi::service::{Backend, Frontend, LOCAL, Port};
 use lb_abi::settings::{Settings, Uplink};

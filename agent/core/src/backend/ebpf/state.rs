@@ -1,4 +1,5 @@
-//! swarmlb's objects in the kernel. The wanted and the observed state have this one type.
+//! swarmlb's objects in the kernel, as its programs have them. The wanted and the observed state have
+//! this one type.
 
 use crate::ids::Key;
 use crate::persistent::{PersistentMap, PersistentSet};
@@ -29,9 +30,6 @@ pub struct State {
     pub peers: BTreeMap<Ipv4Addr, TokenKeys>,
     /// Services whose counters are kept.
     pub services: PersistentSet<Key>,
-    /// Those of them with ports that Docker publishes on a task's node (`mode=host`): its NAT needs
-    /// connection tracking to see what their tasks answer. The eBPF path never keeps it from that.
-    pub tracked: PersistentSet<Key>,
     /// Tasks that may hold flows.
     pub backends: PersistentMap<Key, Backend>,
     /// Tables of tasks that take new flows, by port and number.
@@ -40,21 +38,15 @@ pub struct State {
     pub allowed: BTreeSet<(Port, Ipv4Net)>,
     /// Published ports.
     pub frontends: PersistentMap<Port, Frontend>,
-    /// Those of them that this node leaves to processes of its own, which listen on them: through
-    /// other nodes its tasks are reached all the same. By eBPF such a frontend has no places,
-    /// and that is all there is to it.
-    pub barred: PersistentSet<Port>,
 }
 
 impl State {
     /// Shares with `other` what is equal in both, so that it is not read again to be compared.
     pub fn reuse_from(&mut self, other: &Self) {
         self.services.reuse_from(&other.services);
-        self.tracked.reuse_from(&other.tracked);
         self.backends.reuse_from(&other.backends);
         self.tables.reuse_from(&other.tables);
         self.frontends.reuse_from(&other.frontends);
-        self.barred.reuse_from(&other.barred);
     }
 }
 
@@ -160,15 +152,4 @@ impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.kind.as_str(), self.link)
     }
-}
-
-/// A port as people write it: `8080/tcp`.
-#[must_use]
-pub fn port_name(port: &Port) -> String {
-    let proto = match port.proto {
-        lb_abi::TCP => "tcp",
-        lb_abi::UDP => "udp",
-        _ => "unknown",
-    };
-    format!("{}/{proto}", port.number.get())
 }

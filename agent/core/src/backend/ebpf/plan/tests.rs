@@ -1,8 +1,8 @@
+use super::super::{Hook, HookKind};
 use super::*;
 use crate::ids::Key;
 use crate::kernel::Kernel;
 use crate::kernel::fake::FakeKernel;
-use crate::state::{Hook, HookKind};
 use lb_abi::service::{Backend, Frontend, Port, RESTRICTED};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
@@ -170,7 +170,7 @@ proptest! {
 
     #[test]
     fn a_plan_leads_from_have_to_want((want, have) in pair()) {
-        let mut kernel = FakeKernel::holding(have.clone());
+        let mut kernel = FakeKernel::of(have.clone(), Op::apply_to);
         for op in plan(&want, &have, Prune::Allowed) {
             kernel.apply(&op).unwrap();
         }
@@ -186,7 +186,7 @@ proptest! {
 
     #[test]
     fn every_prefix_of_a_plan_is_consistent((want, have) in pair()) {
-        let mut kernel = FakeKernel::holding(have.clone());
+        let mut kernel = FakeKernel::of(have.clone(), Op::apply_to);
         for op in plan(&want, &have, Prune::Allowed) {
             kernel.apply(&op).unwrap();
             consistent(&kernel.observe().unwrap())?;
@@ -197,7 +197,7 @@ proptest! {
     /// not; a port that comes or goes is never there in another way than it is meant.
     #[test]
     fn a_change_keeps_nobody_out_and_lets_nobody_in_on_its_way((want, have) in pair()) {
-        let mut kernel = FakeKernel::holding(have.clone());
+        let mut kernel = FakeKernel::of(have.clone(), Op::apply_to);
         for op in plan(&want, &have, Prune::Allowed) {
             kernel.apply(&op).unwrap();
             let now = kernel.observe().unwrap();
@@ -246,7 +246,7 @@ proptest! {
 
     #[test]
     fn who_has_an_address_follows_this_node_whatever_the_view((want, have) in pair()) {
-        let mut kernel = FakeKernel::holding(have.clone());
+        let mut kernel = FakeKernel::of(have.clone(), Op::apply_to);
         for op in plan(&want, &have, Prune::Withheld) {
             kernel.apply(&op).unwrap();
         }

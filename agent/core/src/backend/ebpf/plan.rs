@@ -4,18 +4,10 @@
 //! table, a table only to existing tasks. So tasks are added before tables, and tables before
 //! frontends; removals run in the opposite order.
 
-use crate::op::Op;
+use super::op::Op;
+use super::state::State;
+use crate::backend::Prune;
 use crate::persistent::Change;
-use crate::state::State;
-
-/// Is pruning (removal of objects that the desired state lacks) allowed?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prune {
-    /// Yes: the view of the Swarm is complete.
-    Allowed,
-    /// No: the view is incomplete, and an object that it lacks may only be unknown.
-    Withheld,
-}
 
 /// The steps from `have` to `want`.
 #[must_use]

@@ -1,6 +1,6 @@
 //! The objects of the IPVS path. `want` and `have` are of this one type.
 
-use crate::state::port_name;
+use crate::backend::port_name;
 use crate::token::TokenKeys;
 use ipnet::Ipv4Net;
 use lb_abi::service::Port;

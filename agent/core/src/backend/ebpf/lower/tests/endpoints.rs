@@ -1,7 +1,7 @@
 //! Behind which ports of the bridges tasks of this node are.
 
 use super::*;
-use crate::desired::Desired;
+use crate::desired::Incremental;
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 3);
 
@@ -16,7 +16,7 @@ fn with_ports<const N: usize>(ports: [(u32, &[Ipv4Addr]); N]) -> Node {
 
 fn wanted(node: &Node) -> (BTreeMap<Ipv4Addr, u32>, Vec<Problem>) {
     let view = snapshot();
-    let (want, problems) = desired(&view, node, &Config::default(), &State::default());
+    let (want, problems) = lower(&view, node, &Config::default(), &State::default());
     (want.endpoints, problems)
 }
 
@@ -45,16 +45,19 @@ fn a_task_that_ends_leaves_its_address_to_whoever_gets_it() {
     let view = snapshot();
     let config = Config::default();
     let first = with_ports([(7, &[ADDRESS])]);
-    let desired = Desired::full(&view, &first, &config, &State::default());
-    assert_eq!(desired.want.endpoints, [(ADDRESS, 7)].into());
+    let wanted = Incremental::full(&view, &first, &config);
+    let lowered = Lowered::default().update(&wanted.desired, &State::default());
+    assert_eq!(lowered.want.endpoints, [(ADDRESS, 7)].into());
     let ended = Node {
         tasks: BTreeMap::new(),
         ..first.clone()
     };
-    let have = desired.want.clone();
-    let next = desired.update(&view, &ended, &config, &have);
-    assert_eq!(next.want.endpoints, [].into());
-    let have = next.want.clone();
-    let again = next.update(&view, &first, &config, &have);
-    assert_eq!(again.want.endpoints, [(ADDRESS, 7)].into());
+    let have = lowered.want.clone();
+    let wanted = wanted.update(&view, &serving(&ended, &have), &config);
+    let lowered = lowered.update(&wanted.desired, &have);
+    assert_eq!(lowered.want.endpoints, [].into());
+    let have = lowered.want.clone();
+    let wanted = wanted.update(&view, &serving(&first, &have), &config);
+    let lowered = lowered.update(&wanted.desired, &have);
+    assert_eq!(lowered.want.endpoints, [(ADDRESS, 7)].into());
 }

@@ -6,7 +6,7 @@
 
 use super::op::Op;
 use super::state::{Element, EncapRoute, State};
-use crate::plan::Prune;
+use crate::backend::Prune;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 

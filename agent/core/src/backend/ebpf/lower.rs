@@ -1,0 +1,74 @@
+//! From the desired state to the maps and hooks that serve it.
+//!
+//! What a map needs and nobody desires is decided here: numbers of tables, the unit of times, flags,
+//! where programs are attached.
+
+mod host;
+mod service;
+
+use super::state::State;
+use crate::desired::{Desired, share};
+use lb_abi::limits;
+
+// A service's share is a quarter of what the maps hold.
+const _: () = assert!(
+    share::PORTS * 4 == limits::FRONTENDS as usize
+        && share::PLACES * 4 == limits::SLOTS as usize
+        && share::ALLOWED * 4 == limits::ALLOWED as usize
+);
+
+/// The state that serves a desired state, and that one.
+#[derive(Clone, Debug, Default)]
+pub struct Lowered {
+    /// The wanted state of the kernel.
+    pub want: State,
+    desired: Desired,
+}
+
+impl Lowered {
+    /// The state that serves `desired`. Only what has changed since the last one is computed: equal to what
+    /// [`Lowered::default`] makes of `desired`, provided that `have` is the last state that was wanted.
+    ///
+    /// `have` lends the numbers of tables that are right already, so that nothing is replaced by its equal,
+    /// and the keys of nodes of which nothing is heard.
+    #[must_use]
+    pub fn update(mut self, desired: &Desired, have: &State) -> Self {
+        if desired.host != self.desired.host {
+            let host = desired.host.as_ref();
+            let host = host.map(|host| host::state(host, have));
+            let State {
+                services,
+                backends,
+                tables,
+                allowed,
+                frontends,
+                ..
+            } = self.want;
+            self.want = State {
+                services,
+                backends,
+                tables,
+                allowed,
+                frontends,
+                ..host.unwrap_or_default()
+            };
+        }
+        self.want.endpoints.clone_from(&desired.endpoints);
+        // First all that goes: a port may pass from one service to another.
+        for change in desired.services.changes(&self.desired.services) {
+            if let Some(before) = change.before() {
+                service::withdraw(&mut self.want, *change.key(), before);
+            }
+        }
+        for change in desired.services.changes(&self.desired.services) {
+            if let Some(now) = change.now() {
+                service::serve(&mut self.want, have, *change.key(), now);
+            }
+        }
+        self.desired.clone_from(desired);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! What does not depend on services: the node's settings, its neighbours, and what is attached where.
+
+use crate::backend::ebpf::state::{Hook, HookKind, State};
+use crate::desired::{Host, PeerKeys};
+use crate::node::Link;
+use crate::token;
+use lb_abi::settings::{Settings, Uplink};
+use lb_abi::tunnel::{TokenKey, TokenKeys};
+use lb_abi::{Be16, Be32};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+/// The state of a node without services.
+pub(super) fn state(host: &Host, have: &State) -> State {
+    let uplinks = || std::iter::once(&host.uplink).chain(&host.extra_uplinks);
+    let peers = host.peers.iter();
+    State {
+        settings: Some(Settings {
+            node: Be32::new(host.address.into()),
+            tunnel_port: Be16::new(host.tunnel_port),
+            mac: host.uplink.mac,
+            zero: [0; 4],
+            epoch: host.token_keys.map_or(0, |keys| keys.epoch),
+            uplink: host.uplink.index,
+            mtu: host.uplink.mtu,
+            bridge: host.bridge.as_ref().map_or(0, |bridge| bridge.index),
+            network: host.netns_cookie,
+        }),
+        uplinks: uplinks()
+            .map(|link| (link.index, Uplink::new(link.mac)))
+            .collect(),
+        hooks: hooks(host, uplinks()),
+        addresses: host.addresses.clone(),
+        token_keys: host.token_keys.map(table),
+        peers: peers
+            .map(|(address, keys)| (*address, keys_of(*address, *keys, have)))
+            .collect(),
+        ..State::default()
+    }
+}
+
+/// The keys of another node, all zeros where it has none.
+fn keys_of(peer: Ipv4Addr, keys: PeerKeys, have: &State) -> TokenKeys {
+    match keys {
+        PeerKeys::Known(keys) => table(keys),
+        PeerKeys::Absent => TokenKeys::default(),
+        PeerKeys::Unknown => have.peers.get(&peer).copied().unwrap_or_default(),
+    }
+}
+
+/// Keys as the programs have them.
+fn table(keys: token::TokenKeys) -> TokenKeys {
+    let key = |key: token::TokenKey| TokenKey::new(key.bytes());
+    TokenKeys::new(keys.epoch, key(keys.current), key(keys.next))
+}
+
+/// What is attached where.
+fn hooks<'a>(host: &Host, uplinks: impl Iterator<Item = &'a Link>) -> BTreeSet<Hook> {
+    let on = |kind, link| Hook { kind, link };
+    let mut hooks = BTreeSet::new();
+    for uplink in uplinks {
+        hooks.insert(on(HookKind::UplinkTc, uplink.index));
+        hooks.insert(on(HookKind::UplinkEgress, uplink.index));
+        if uplink.xdp {
+            hooks.insert(on(HookKind::UplinkXdp, uplink.index));
+        }
+    }
+    let bridges = host.bridge.iter().chain(&host.bridges);
+    hooks.extend(bridges.map(|bridge| on(HookKind::BridgeTc, bridge.index)));
+    let ports = host.bridge_ports.iter();
+    hooks.extend(ports.map(|port| on(HookKind::PortTc, *port)));
+    // The root cgroup is that of every namespace: the host's own must be known.
+    if host.netns_cookie != 0 {
+        hooks.extend(HookKind::HOST.map(|kind| on(kind, 0)));
+    }
+    hooks
+}

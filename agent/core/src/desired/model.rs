@@ -1,0 +1,150 @@
+//! What the desired state is made of: plain values, which each back end brings into its own form.
+
+use super::Number;
+use crate::ids::Key;
+use crate::labels::Policy;
+use crate::node::{Link, Serving};
+use crate::persistent::PersistentMap;
+use crate::port::Proto;
+use crate::token::TokenKeys;
+use ipnet::Ipv4Net;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a node's datapath has to serve.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// Facts about the node. None while it has no way out; then nothing is served.
+    pub host: Option<Arc<Host>>,
+    /// Tasks of this node by address, with the indexes of the bridge ports behind which they are.
+    pub endpoints: BTreeMap<Ipv4Addr, u32>,
+    /// Services that ask for ports. A copy shares those that have not changed.
+    pub services: PersistentMap<Key, Arc<Service>>,
+}
+
+/// What a datapath has to know of its node and of other nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// This node's address towards other nodes.
+    pub address: Ipv4Addr,
+    /// UDP port of the tunnel.
+    pub tunnel_port: u16,
+    /// The device that carries `address`.
+    pub uplink: Link,
+    /// Further devices on which clients' packets arrive.
+    pub extra_uplinks: BTreeSet<Link>,
+    /// `docker_gwbridge`, if it is there.
+    pub bridge: Option<Link>,
+    /// Other bridges, whose containers may be clients.
+    pub bridges: BTreeSet<Link>,
+    /// Indexes of the devices that are ports of these bridges.
+    pub bridge_ports: BTreeSet<u32>,
+    /// Cookie of the host's network namespace; 0 if the kernel has none.
+    pub netns_cookie: u64,
+    /// Addresses on which published ports are answered.
+    pub addresses: BTreeSet<Ipv4Addr>,
+    /// Keys of what this node puts into the tunnel; none if that bears no tokens.
+    pub token_keys: Option<TokenKeys>,
+    /// Other nodes by address.
+    pub peers: BTreeMap<Ipv4Addr, PeerKeys>,
+}
+
+/// The keys of what another node puts into the tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerKeys {
+    /// It sends by these.
+    Known(TokenKeys),
+    /// It has none.
+    Absent,
+    /// Nothing is heard of that node, as after a change of who keeps the view: what the datapath
+    /// knows stays.
+    Unknown,
+}
+
+/// A service that asks for ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// How new flows find their task.
+    pub policy: Policy,
+    /// For so long after its last flow a client stays with its task.
+    pub affinity: Option<Duration>,
+    /// Replies go to the client past the node that it came to.
+    pub direct: bool,
+    /// Processes on nodes may call each task by its own address.
+    pub task_address: bool,
+    /// Docker publishes ports of it on its tasks' nodes (`mode=host`), too: its NAT needs connection
+    /// tracking to see what the tasks answer.
+    pub tracked: bool,
+    /// Networks whose clients may open flows; none given: all.
+    pub allow: Option<Arc<[Ipv4Net]>>,
+    /// Tasks that may hold flows.
+    pub backends: BTreeMap<Key, Backend>,
+    /// The ports that it has on this node, each once.
+    pub frontends: Vec<Frontend>,
+}
+
+/// A task that may hold flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Its own address if it is local, else its node's.
+    pub address: Ipv4Addr,
+    /// Where it runs.
+    pub locality: Locality,
+    /// New flows may go to it.
+    pub active: bool,
+}
+
+/// Where a task runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Locality {
+    /// On this node, behind the bridge with this index; none: behind `docker_gwbridge`.
+    Local {
+        /// Index of the bridge.
+        bridge: Option<u32>,
+    },
+    /// On another node.
+    Remote,
+}
+
+/// A port that a service has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frontend {
+    /// The port on the nodes.
+    pub published: u16,
+    /// TCP or UDP.
+    pub proto: Proto,
+    /// The port in the containers.
+    pub target: u16,
+    /// This node leaves it to processes of its own, which listen on it. Through other nodes its
+    /// tasks are reached all the same.
+    pub barred: bool,
+}
+
+impl Service {
+    /// The tasks that take new flows, in the order of their keys.
+    pub fn active(&self) -> impl Iterator<Item = Key> {
+        let active = self.backends.iter().filter(|(_, backend)| backend.active);
+        active.map(|(key, _)| *key)
+    }
+}
+
+impl Desired {
+    /// The ports that are in use once all this is served.
+    #[must_use]
+    pub fn serving(&self) -> PersistentMap<Number, Serving> {
+        let mut ports = BTreeMap::new();
+        for (key, service) in &self.services {
+            let has_tasks = service.active().next().is_some();
+            for frontend in &service.frontends {
+                let serving = Serving {
+                    service: *key,
+                    has_tasks: has_tasks && !frontend.barred,
+                };
+                ports.insert((frontend.published, frontend.proto), serving);
+            }
+        }
+        ports.into_iter().collect()
+    }
+}
