@@ -114,7 +114,9 @@ impl ServiceOptions {
                     "prefer" => Local::Prefer,
                     "only" => Local::Only,
                     _ => {
-                        return Err("it is prefer or only; all tasks are used until then".to_owned());
+                        return Err(
+                            "it is prefer or only; all tasks are used until then".to_owned()
+                        );
                     }
                 };
             }
