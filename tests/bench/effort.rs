@@ -1,4 +1,4 @@
-//! How much `cargo xtask bench` measures: rounds, packets, bytes and times, in full or in short.
+//! Extent of `cargo xtask bench`: rounds, packets, bytes and times, in full or in short.
 
 use std::time::Duration;
 
@@ -9,11 +9,13 @@ pub(crate) struct Effort {
     pub(crate) packet_rounds: usize,
     /// Packets of a round through a program, at most.
     pub(crate) packets: u32,
+    /// The floor is measured with 2^n flows, for each of these n.
+    pub(crate) floor_bits: &'static [u32],
     /// Rounds of traffic that count, after one that does not.
     pub(crate) traffic_rounds: usize,
     /// Bytes of one download.
     pub(crate) bytes: u64,
-    /// What has just happened shall be over before agents are watched: they ask engines more often
+    /// Pause before agents are watched: after changes they ask engines more often
     /// for 30 s after it.
     pub(crate) settle: Duration,
     /// For so long memory and CPU time of agents are watched while nothing happens.
@@ -26,6 +28,7 @@ impl Effort {
         packet_rounds: 9,
         // A tenth of a second or so.
         packets: 1 << 20,
+        floor_bits: &[0, 16, 18, 20],
         traffic_rounds: 7,
         bytes: 256 << 20,
         settle: Duration::from_secs(40),
@@ -35,6 +38,7 @@ impl Effort {
     pub(crate) const QUICK: Self = Self {
         packet_rounds: 1,
         packets: 1 << 12,
+        floor_bits: &[0, 16, 18],
         traffic_rounds: 1,
         bytes: 16 << 20,
         settle: Duration::ZERO,

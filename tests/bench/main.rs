@@ -37,16 +37,20 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, ValueEnum};
 use effort::Effort;
+use packets::Objects;
 use report::Report;
 
 #[derive(Parser)]
 struct Args {
-    /// What to measure
+    /// The part to measure
     #[arg(long, value_enum)]
     part: Option<Part>,
     /// The wrappers for programs that are measured, compiled
     #[arg(long)]
     programs: PathBuf,
+    /// The program that encapsulated packets are compared with, compiled
+    #[arg(long)]
+    floor: PathBuf,
     /// Packets: only those whose description contains this, and the bare programs
     #[arg(long)]
     only: Option<String>,
@@ -59,7 +63,7 @@ struct Args {
     /// Put the results into this document, in the place of the last ones
     #[arg(long)]
     document: Option<PathBuf>,
-    /// What `cargo bench` passes on
+    /// Argument that `cargo bench` adds
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -95,9 +99,13 @@ fn run(args: &Args) -> Result<()> {
     };
     let mut results = Vec::new();
     if wants(Part::Packets) {
-        let object = std::fs::read(&args.programs)
-            .with_context(|| format!("reading {}", args.programs.display()))?;
-        results.extend(packets::measure(&object, args.only.as_deref(), effort)?);
+        let [wrappers, floor] = [&args.programs, &args.floor]
+            .map(|path| std::fs::read(path).with_context(|| format!("reading {}", path.display())));
+        let objects = Objects {
+            wrappers: wrappers?,
+            floor: floor?,
+        };
+        results.extend(packets::measure(&objects, args.only.as_deref(), effort)?);
     }
     if wants(Part::Swarm) {
         results.extend(traffic::measure(effort)?);

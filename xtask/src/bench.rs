@@ -9,6 +9,11 @@ use anyhow::{Context as _, Result};
 use crate::process::{cargo, root, run, say, target_dir};
 use crate::{image, setup};
 
+/// The package of the programs that only measure, and its binary with the wrappers.
+const PROGRAMS: &str = "lb-bench-programs";
+/// The binary of that package with the floor: the least that a program does for a packet of a known flow.
+const FLOOR: &str = "lb-bench-floor";
+
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
     /// Measure one part only: nanoseconds per packet, or traffic on a Swarm and its agents
@@ -43,14 +48,17 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
         setup::bench()?;
         image::agent()?;
     }
-    say("Building the wrappers for programs that are measured.");
+    say(
+        "Building the wrappers for programs that are measured, and the floor that they are compared with.",
+    );
     let programs = programs()?;
     let mut bench = cargo();
     // The profile does not matter: what is measured is in the kernel and in the images, which
     // are release builds.
     bench.args(["bench", "--locked", "--profile", "dev", "--quiet"]);
     bench.args(["--package", "lb-tests", "--bench", "bench", "--"]);
-    bench.arg("--programs").arg(programs);
+    bench.arg("--programs").arg(programs.join(PROGRAMS));
+    bench.arg("--floor").arg(programs.join(FLOOR));
     if let Some(part) = &args.part {
         bench.args(["--part", part]);
     }
@@ -69,9 +77,8 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
     run(&mut bench)
 }
 
-/// Compiles the wrappers, as agent/build/programs.rs does the agent's programs.
+/// Compiles the wrappers and the floor, as agent/build/programs.rs does the agent's programs; the directory of both.
 fn programs() -> Result<PathBuf> {
-    const PACKAGE: &str = "lb-bench-programs";
     let target = if cfg!(target_endian = "big") {
         "bpfeb-unknown-none"
     } else {
@@ -86,7 +93,7 @@ fn programs() -> Result<PathBuf> {
     ]
     .join("\x1f");
     let mut build = cargo();
-    build.args(["build", "--locked", "--release", "--package", PACKAGE]);
+    build.args(["build", "--locked", "--release", "--package", PROGRAMS]);
     build.args(["-Zbuild-std=core", "--target", target, "--target-dir"]);
     build
         .arg(&directory)
@@ -95,5 +102,5 @@ fn programs() -> Result<PathBuf> {
         .env("CARGO_PROFILE_RELEASE_STRIP", "none")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
     run(&mut build).context("the wrappers did not build")?;
-    Ok(directory.join(target).join("release").join(PACKAGE))
+    Ok(directory.join(target).join("release"))
 }

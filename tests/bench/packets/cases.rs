@@ -5,6 +5,7 @@ use std::rc::Rc;
 use anyhow::{Context as _, Result, ensure};
 use lb_core::state::HookKind::{self, UplinkXdp};
 
+use super::floor::Floor;
 use super::node::{ELSEWHERE, Node};
 use super::sent::{Sent, data};
 use super::wrapped::{Level, Wrapped};
@@ -17,12 +18,26 @@ pub(crate) struct Case {
     wrapped: Wrapped,
     /// Packets per round, where it can't be as many as one likes.
     packets: Option<u32>,
-    /// What the program returns of each packet, where that is one thing.
+    /// The program's return value, where it is the same for each packet.
     expected: Option<u32>,
+    /// Packets that found a task, so far.
+    taken: Box<dyn Fn() -> Result<u64>>,
+    role: Role,
     before: Option<Before>,
     /// The share of packets that found a task, in the last round.
     found: Option<f64>,
     rounds: Vec<f64>,
+}
+
+/// Relation of a case to the floor: 2^n flows are compared with as many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Not compared with it.
+    Apart,
+    /// The floor, with 2^n flows.
+    Floor(u32),
+    /// Known flows into the tunnel, 2^n of them.
+    Compared(u32),
 }
 
 type Before = Box<dyn Fn(&Node) -> Result<()>>;
@@ -37,6 +52,18 @@ impl Case {
         }
     }
 
+    /// Known flows into the tunnel, 2^`bits` of them: to be given as a multiple of the floor, too.
+    pub(super) fn compared(self, bits: u32) -> Self {
+        Self {
+            role: Role::Compared(bits),
+            ..self
+        }
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
     /// Measures once more, by so many packets at most.
     pub(crate) fn round(&mut self, most: u32) -> Result<()> {
         let packets = self.packets.map_or(most, |packets| packets.min(most));
@@ -47,7 +74,7 @@ impl Case {
         // Where it does not matter it is not asked: reading takes as long as the round.
         let taken = match self.expected {
             Some(_) => 0,
-            None => self.node.taken()?,
+            None => (self.taken)()?,
         };
         let ran = self.wrapped.run(packets)?;
         match self.expected {
@@ -57,7 +84,7 @@ impl Case {
                 ran.return_value
             ),
             None => {
-                let found = self.node.taken()? - taken;
+                let found = (self.taken)()? - taken;
                 #[expect(clippy::cast_precision_loss, reason = "some millions at most")]
                 let share = found as f64 / f64::from(packets);
                 self.found = Some(share);
@@ -118,7 +145,23 @@ impl Maker<'_> {
         Ok(self.done(name, level, wrapped, code.into()))
     }
 
+    /// The floor, with 2^`bits` flows.
+    pub(super) fn floor(self, object: &[u8], bits: u32, code: Option<u32>) -> Result<Case> {
+        let name = format!("floor, encapsulated: {}", flows(bits));
+        let floor = Floor::new(object, bits).with_context(|| name.clone())?;
+        let sent = Sent::new(data(1, 1, ELSEWHERE), bits);
+        let link = self.node.link(UplinkXdp);
+        let program = floor.program()?;
+        let wrapped = Wrapped::new(self.object, Level::Xdp, Some(program), link, sent.traffic)?;
+        Ok(Case {
+            taken: Box::new(move || floor.taken()),
+            role: Role::Floor(bits),
+            ..self.done(&name, Level::Xdp, wrapped, code)
+        })
+    }
+
     fn done(self, name: &str, level: Level, wrapped: Wrapped, expected: Option<u32>) -> Case {
+        let node = Rc::clone(&self.node);
         Case {
             name: name.to_owned(),
             level,
@@ -126,9 +169,19 @@ impl Maker<'_> {
             wrapped,
             packets: None,
             expected,
+            taken: Box::new(move || node.taken()),
+            role: Role::Apart,
             before: None,
             found: None,
             rounds: Vec::new(),
         }
+    }
+}
+
+/// So many flows, in words.
+fn flows(bits: u32) -> String {
+    match bits {
+        0 => "1 flow".to_owned(),
+        bits => format!("2^{bits} flows"),
     }
 }

@@ -1,17 +1,19 @@
-//! What is measured.
+//! The list of cases.
 
 use std::rc::Rc;
 
 use anyhow::Result;
 use lb_core::state::HookKind::{BridgeTc, PortTc, UplinkEgress, UplinkTc, UplinkXdp};
 
+use super::Objects;
 use super::cases::{Case, Maker};
 use super::node::{ELSEWHERE, HERE, NOBODYS, Node};
 use super::sent::{Sent, answer, arp, container, data, from_client, host, tunnelled};
 use super::wrapped::Level;
+use crate::effort::Effort;
 use crate::lab::Lab;
 
-/// What XDP and tc programs return (include/uapi/linux/bpf.h, pkt_cls.h).
+/// Return values of XDP and tc programs (include/uapi/linux/bpf.h, pkt_cls.h).
 const XDP_PASS: u32 = 2;
 const XDP_TX: u32 = 3;
 const TC_OK: u32 = 0;
@@ -20,9 +22,9 @@ const TC_REDIRECT: u32 = 7;
 const TC_NEXT: u32 = u32::MAX;
 
 /// Every case, the bare program of each level first.
-pub(crate) fn all(lab: &Lab, object: &[u8]) -> Result<Vec<Case>> {
+pub(crate) fn all(lab: &Lab, objects: &Objects, effort: Effort) -> Result<Vec<Case>> {
     let of = |node: &Rc<Node>| Maker {
-        object,
+        object: &objects.wrappers,
         node: Rc::clone(node),
     };
     // Node 1 with 2^16 flows each way: all that can share one node's tables.
@@ -42,7 +44,7 @@ pub(crate) fn all(lab: &Lab, object: &[u8]) -> Result<Vec<Case>> {
     let to = |port| data(1, 1, port);
     let syn = |port| from_client(1, 1, port, "S").frame();
     let (into, back) = tunnelled(&ingress, &home)?;
-    Ok(vec![
+    let mut cases = vec![
         of(&ingress).bare("bare XDP_TX", Level::Xdp, XDP_TX)?,
         of(&ingress).case("not ours: ARP", UplinkXdp, XDP_PASS, arp())?,
         of(&ingress).case(
@@ -51,24 +53,30 @@ pub(crate) fn all(lab: &Lab, object: &[u8]) -> Result<Vec<Case>> {
             XDP_PASS,
             Sent::new(to(NOBODYS), 16),
         )?,
-        of(&ingress).case(
-            "known flow, encapsulated: 1 flow",
-            UplinkXdp,
-            XDP_TX,
-            Sent::new(to(ELSEWHERE), 0),
-        )?,
-        of(&ingress).case(
-            "known flow, encapsulated: 2^16 flows",
-            UplinkXdp,
-            XDP_TX,
-            Sent::new(to(ELSEWHERE), 16),
-        )?,
-        of(&full).case(
-            "known flow, encapsulated: 2^18 flows",
-            UplinkXdp,
-            None,
-            Sent::new(to(ELSEWHERE), 18),
-        )?,
+        of(&ingress)
+            .case(
+                "known flow, encapsulated: 1 flow",
+                UplinkXdp,
+                XDP_TX,
+                Sent::new(to(ELSEWHERE), 0),
+            )?
+            .compared(0),
+        of(&ingress)
+            .case(
+                "known flow, encapsulated: 2^16 flows",
+                UplinkXdp,
+                XDP_TX,
+                Sent::new(to(ELSEWHERE), 16),
+            )?
+            .compared(16),
+        of(&full)
+            .case(
+                "known flow, encapsulated: 2^18 flows",
+                UplinkXdp,
+                None,
+                Sent::new(to(ELSEWHERE), 18),
+            )?
+            .compared(18),
         of(&over).case(
             "known flow, encapsulated: 2^20 flows",
             UplinkXdp,
@@ -156,5 +164,13 @@ pub(crate) fn all(lab: &Lab, object: &[u8]) -> Result<Vec<Case>> {
             TC_NEXT,
             Sent::answers(host(), 16),
         )?,
-    ])
+    ];
+    let floors = effort.floor_bits.iter().map(|bits| {
+        // A full table may have lost a flow: then the figure says how many were found.
+        let code = (*bits < 18).then_some(XDP_TX);
+        of(&ingress).floor(&objects.floor, *bits, code)
+    });
+    let floors = floors.collect::<Result<Vec<_>>>()?;
+    cases.splice(1..1, floors);
+    Ok(cases)
 }

@@ -24,7 +24,7 @@ pub(crate) const ELSEWHERE: u16 = 8080;
 pub(crate) const HERE: u16 = 8081;
 /// Nothing is published there.
 pub(crate) const NOBODYS: u16 = 8099;
-/// What the tasks listen on.
+/// Port on which the tasks listen.
 pub(crate) const TARGET: u16 = 80;
 /// Tasks behind each port.
 pub(crate) const TASKS: u8 = 6;
@@ -136,7 +136,7 @@ impl Node {
 }
 
 /// The tasks of node `home`, as node `number` sees them.
-fn tasks(number: u8, home: u8) -> Vec<Task> {
+pub(super) fn tasks(number: u8, home: u8) -> Vec<Task> {
     let numbers = (1..=TASKS).map(|n| home * 10 + n);
     if number == home {
         numbers.map(here).collect()
@@ -146,7 +146,7 @@ fn tasks(number: u8, home: u8) -> Vec<Task> {
 }
 
 /// Tuple `index` of a client who speaks to a port: of the node where the client came in.
-fn tuple(index: u32, port: u16, number: u8, peer: Be32) -> Tuple {
+pub(super) fn tuple(index: u32, port: u16, number: u8, peer: Be32) -> Tuple {
     let (host, client) = Plan::tuple(index);
     let ingress = if peer.get() == 0 {
         Be32::new(node(number).into())

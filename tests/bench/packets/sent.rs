@@ -66,7 +66,7 @@ pub(super) fn from_client(n: u8, ingress: u8, port: u16, flags: &'static str) ->
         .with_mac(mac(node(n)))
 }
 
-/// What task `n` of this node answers.
+/// An answer of task `n` of this node.
 pub(super) fn answer(n: u8) -> Vec<u8> {
     let (host, number) = Plan::tuple(0);
     tcp(at(address_of(n), TARGET), at(client(host), number), "PA")

@@ -1,4 +1,4 @@
-//! What stands around a program while it is measured.
+//! Wrappers around a program that is measured.
 //!
 //! `BPF_PROG_TEST_RUN` gives every repetition the frame that the one before it left. A wrapper
 //! makes it again what it was, gives it the next tuple, and goes on in the program that is
@@ -22,7 +22,7 @@ use aya_ebpf::maps::{Array, ProgramArray};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use plan::{HEAD, Plan};
 
-/// What to do; the loader writes it.
+/// The frame and what varies in it; the loader writes it.
 #[unsafe(no_mangle)]
 static PLAN: Plan = Plan {
     head: [0; HEAD / 8],

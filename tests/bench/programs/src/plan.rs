@@ -1,4 +1,4 @@
-//! What a wrapper does before each run: written into its read-only data before it is loaded, so
+//! Parameters of a wrapper: written into its read-only data before it is loaded, so
 //! that the kernel knows every number and drops the branches that are not taken.
 
 use zerocopy::{Immutable, IntoBytes};
