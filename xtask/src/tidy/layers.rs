@@ -152,7 +152,7 @@ fn joins(file: &Source) -> Vec<Finding> {
 }
 
 /// The desired state says nothing of how a back end keeps it. Tests of it may go on to a back end.
-fn neutral(file: &Source) -> Vec<Complaint> {
+fn neutral(file: &Source) -> Vec<Finding> {
     if !NEUTRAL.iter().any(|place| file.is_in(place)) {
         return Vec::new();
     }
@@ -166,7 +166,7 @@ fn neutral(file: &Source) -> Vec<Complaint> {
     abi.chain(backends)
         .map(|(at, what)| {
             let what = format!("mentions {what}: the desired state is every back end's");
-            Complaint::new(&file.path, at, what)
+            Finding::new(&file.path, at, what)
         })
         .collect()
 }

@@ -208,7 +208,7 @@ fn a_label_of_a_megabyte_costs_and_says_no_more_than_a_long_one() {
     let many: Vec<_> = many.iter().map(|label| (label.as_str(), "")).collect();
     let (_, problems) = read(&service(&many));
     assert_eq!(problems.len(), NAMED + 1);
-    let last = &*problems.last().unwrap();
+    let last = problems.last().unwrap();
     assert_eq!(last, "49984 more of its labels can't be served");
 }
 

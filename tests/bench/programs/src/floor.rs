@@ -35,13 +35,18 @@ static PORTS: Array<u32> = Array::with_max_entries(1 << 16, 0);
 static FRONTENDS: Array<Frontend> = Array::with_max_entries(limits::FRONTENDS, 0);
 /// Flows; [`Flow::task`] is the index of the backend. The loader makes it larger for more flows.
 #[map]
-static FLOWS: LruHashMap<Tuple, Flow> = LruHashMap::with_max_entries(limits::FLOWS, 0);
+static FLOWS: LruHashMap<Key, Flow> = LruHashMap::with_max_entries(limits::FLOWS, 0);
 /// Backends.
 #[map]
 static BACKENDS: Array<Backend> = Array::with_max_entries(limits::BACKENDS, 0);
 /// Traffic, by index of the backend.
 #[map]
 static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(limits::BACKENDS, 0);
+
+/// The bytes of a [`Tuple`], by words: for its last bytes LLVM would call `memset`, which programs do not have.
+type Key = [u32; 4];
+
+const _: () = assert!(size_of::<Key>() == size_of::<Tuple>());
 
 /// Bytes that the tunnel adds: IPv4, UDP, Geneve, and an option of 12 bytes.
 const OVERHEAD: u16 = 48;
@@ -112,15 +117,14 @@ fn tunnel(context: &XdpContext) -> Option<()> {
     let settings = SETTINGS.get(0)?;
     let port = PORTS.get(u32::from(arrived.destination_port.get()))?;
     let frontend = FRONTENDS.get(*port)?;
-    let tuple = Tuple {
-        source: arrived.ip.source,
-        destination: arrived.ip.destination,
-        source_port: arrived.source_port,
-        destination_port: arrived.destination_port,
-        proto: arrived.ip.proto,
-        zero: [0; 3],
-    };
-    let flow = FLOWS.get_ptr(tuple)?;
+    let [from, to] = [arrived.source_port, arrived.destination_port].map(Be16::to_bytes);
+    let key: Key = [
+        u32::from_ne_bytes(arrived.ip.source.to_bytes()),
+        u32::from_ne_bytes(arrived.ip.destination.to_bytes()),
+        u32::from_ne_bytes([from[0], from[1], to[0], to[1]]),
+        u32::from(arrived.ip.proto).to_le(),
+    ];
+    let flow = FLOWS.get_ptr(key)?;
     // SAFETY: the kernel keeps the element's memory until the program ends.
     let index = unsafe { (*flow).task } as u32;
     let backend = BACKENDS.get(index)?;

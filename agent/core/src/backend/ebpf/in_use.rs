@@ -62,8 +62,10 @@ mod tests {
             has_tasks,
         };
         let mut in_use = InUse::default();
-        let mut have = State::default();
-        have.frontends = [(tcp, frontend(2, 7)), (udp, frontend(0, 8))].into();
+        let mut have = State {
+            frontends: [(tcp, frontend(2, 7)), (udp, frontend(0, 8))].into(),
+            ..State::default()
+        };
         let both = [
             ((8080, Proto::Tcp), serving(7, true)),
             ((8080, Proto::Udp), serving(8, false)),
