@@ -3,13 +3,14 @@
 //! For more than these, drive futures of [`traffic`](crate::traffic) with
 //! [`Client::block_on`]: keep-alive connections, many at once, load.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::netns::Netns;
 use crate::traffic::http::{self, Connection, Reply};
@@ -81,15 +82,32 @@ impl Client {
         action: impl FnOnce() -> Result<T>,
     ) -> Result<(T, Report)> {
         let stop = Arc::new(AtomicBool::new(false));
+        let before = self.syns_sent_again()?;
         thread::scope(|scope| {
             let running = scope.spawn(|| self.block_on(async { Ok(load::run(load, &stop).await) }));
             // Also when the action panics: the scope waits for the load.
             let stopper = StopOnDrop(stop.clone());
             let result = action();
             drop(stopper);
-            let report = running.join().map_err(|_| anyhow!("the load panicked"))??;
+            let mut report = running.join().map_err(|_| anyhow!("the load panicked"))??;
+            report.syns_sent_again = Some(self.syns_sent_again()? - before);
             Ok((result?, report))
         })
+    }
+
+    /// SYNs that the client's kernel has sent again so far (`TCPSynRetrans`, of net/ipv4/proc.c).
+    pub fn syns_sent_again(&self) -> Result<u64> {
+        let netstat = self
+            .netns
+            .run(|| fs::read_to_string("/proc/thread-self/net/netstat"))??;
+        // A line of names, then one of values.
+        let mut lines = netstat.lines().filter(|line| line.starts_with("TcpExt:"));
+        let names = lines.next().unwrap_or_default().split_whitespace();
+        let mut values = names.zip(lines.next().unwrap_or_default().split_whitespace());
+        let (_, value) = values
+            .find(|(name, _)| *name == "TCPSynRetrans")
+            .context("the kernel does not count SYNs that are sent again")?;
+        Ok(value.parse()?)
     }
 
     /// Downloads `len` bytes; compare with [`pattern::sha256`](crate::pattern::sha256).

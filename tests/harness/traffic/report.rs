@@ -71,6 +71,8 @@ pub struct Report {
     pub slowest: Duration,
     /// The first answers that came late.
     pub slow: Vec<Slow>,
+    /// SYNs that the client's kernel sent again meanwhile, if that was counted.
+    pub syns_sent_again: Option<u64>,
 }
 
 impl Report {
@@ -90,11 +92,13 @@ impl Report {
         })
     }
 
-    /// Answers that came so late that a first packet may have been lost: it is sent again after a second.
+    /// First packets of these requests that were sent again. An answer is so late only with a SYN that is, after a
+    /// second; but a busy machine can be as late without one.
     #[must_use]
-    pub fn resent(&self) -> usize {
+    pub fn resent(&self) -> u64 {
         let late = self.slow.iter().filter(|slow| slow.took >= RESENT);
-        late.count()
+        let late = late.count() as u64;
+        self.syns_sent_again.map_or(late, |again| again.min(late))
     }
 
     pub(super) fn add(&mut self, begin: Instant, (asked, peer, result): Asked) {
