@@ -101,6 +101,9 @@ pub(crate) const SHORT: [&str; 7] = [
     "what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_the_end",
 ];
 
+/// Those of [`SHORT`] that run by eBPF: its programs are loaded by an older kernel, and serve.
+pub(crate) const SHORT_EBPF: [&str; 2] = [SHORT[0], SHORT[1]];
+
 /// The names of all their tests.
 pub(crate) fn tests() -> Vec<&'static str> {
     let all = SCENARIOS.iter().flat_map(|scenario| scenario.tests);

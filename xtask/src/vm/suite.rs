@@ -63,8 +63,20 @@ pub(crate) struct Wanted<'a> {
     pub(crate) datapaths: &'a [&'a str],
     /// Only tests whose names contain one of these; all, if there are none. Not about [`NETLINK`].
     pub(crate) filters: &'a [&'a str],
+    /// In place of these by eBPF, where they differ.
+    pub(crate) ebpf_filters: Option<&'a [&'a str]>,
     /// A command after them, and what it is called.
     pub(crate) then: Option<(&'a str, &'a [OsString])>,
+}
+
+impl<'a> Wanted<'a> {
+    fn filters_of(&self, suite: &str, datapath: Option<&str>) -> &'a [&'a str] {
+        match (suite, datapath) {
+            (NETLINK, _) => &[],
+            (_, Some("ebpf")) => self.ebpf_filters.unwrap_or(self.filters),
+            _ => self.filters,
+        }
+    }
 }
 
 /// No datapath of ours: what the stock mesh does in the same tests, for comparison. What fails
@@ -125,11 +137,7 @@ fn in_guest(
             let log = state::directory().join("outcomes");
             // What the suite before it left is not its own.
             let _ = std::fs::remove_file(&log);
-            let filters = if *suite == NETLINK {
-                &[]
-            } else {
-                wanted.filters
-            };
+            let filters = wanted.filters_of(suite, datapath);
             let code = machine.run(&arguments(program, datapath, filters, &log))?;
             if code != ExitCode::SUCCESS && datapath != Some(MESH) {
                 failed.push(name.clone());
@@ -272,6 +280,26 @@ mod tests {
         assert_eq!(runs("netns", &all), [None]);
         assert_eq!(runs(NETLINK, &all), [None]);
         assert_eq!(runs(NETLINK, &["ebpf"]), []);
+    }
+
+    #[test]
+    fn by_ebpf_there_may_be_fewer_tests_and_netlinks_are_all_run() {
+        let all = Wanted {
+            suites: &[],
+            datapaths: &[],
+            filters: &["a", "b"],
+            ebpf_filters: None,
+            then: None,
+        };
+        assert_eq!(all.filters_of("swarm", Some("ebpf")), ["a", "b"]);
+        let fewer = Wanted {
+            ebpf_filters: Some(&["a"]),
+            ..all
+        };
+        assert_eq!(fewer.filters_of("swarm", Some("ebpf")), ["a"]);
+        assert_eq!(fewer.filters_of("swarm", Some("ipvs")), ["a", "b"]);
+        assert_eq!(fewer.filters_of("ipvs", Some("ipvs")), ["a", "b"]);
+        assert!(fewer.filters_of(NETLINK, None).is_empty());
     }
 
     #[test]
