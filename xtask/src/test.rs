@@ -219,16 +219,18 @@ const COMPARED_WITHIN: Duration = Duration::from_secs(40 * 60);
 /// Runs everything that CI wants of a virtual machine, in one guest, and compares, unless the suites before it took too
 /// long.
 fn in_one_guest(before: Duration) -> Result<()> {
-    let compares = before <= COMPARED_WITHIN;
-    let compare = compares.then(compare::Quick::build).transpose()?;
-    let then = compare.as_ref();
+    let compare = (before <= COMPARED_WITHIN)
+        .then(compare::Quick::build)
+        .transpose()?;
     let wanted = Wanted {
         suites: &[vm::NETLINK, "ipvs", "swarm"],
         datapaths: &DATAPATHS,
         filters: &vm::scenarios::SHORT,
         // All others ran on this machine's own kernel.
         ebpf_filters: Some(&vm::scenarios::SHORT_EBPF),
-        then: then.map(|quick| ("short comparison", &quick.command[..])),
+        then: compare
+            .as_ref()
+            .map(|quick| ("short comparison", &quick.command[..])),
     };
     vm::suites(Guests::Bookworm, &wanted)?;
     match compare {

@@ -57,7 +57,7 @@ pub struct Overlay {
 #[derive(Clone, Debug, Default)]
 struct Said {
     task_health: BTreeMap<TaskId, (LocalHealth, Duration)>,
-    /// How many of them are [`EARLY`], as counted last.
+    /// Number of tasks in `task_health` that the snapshot did not know when they were last counted; at most [`EARLY`].
     early: usize,
 }
 

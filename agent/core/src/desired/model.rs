@@ -66,7 +66,7 @@ pub enum PeerKeys {
 /// A service that asks for ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
-    /// How new flows find their task.
+    /// Scheduler that selects the task of a new flow.
     pub policy: Policy,
     /// For so long after its last flow a client stays with its task.
     pub affinity: Option<Duration>,

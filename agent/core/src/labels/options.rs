@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The longest affinity, in seconds: a week.
 const LONGEST_S: u64 = 604_800;
 
-/// How a new connection finds its task.
+/// Scheduler that selects the task of a new connection (`swarmlb.policy`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
     /// One task after the other.

@@ -43,7 +43,7 @@ pub const PEER_ROUTE_ADDRESSES: Ipv4Net =
     Ipv4Net::new_assert(Ipv4Addr::new(PEERS_BEGIN, 0, 0, 0), 8);
 /// The first byte of all route addresses of nodes.
 pub const PEERS_BEGIN: u8 = 241;
-/// How many metrics the routes into the tunnel have, from 1. With one for all, 10,000 routes take the kernel 7 seconds;
+/// Number of metrics of the routes into the tunnel, from 1. With one for all, 10,000 routes take the kernel 7 seconds;
 /// with these, a fiftieth of that.
 pub const METRICS: u32 = 4096;
 

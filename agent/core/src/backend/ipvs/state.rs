@@ -69,7 +69,7 @@ pub struct VirtualService {
 /// Identifies a destination within its virtual service: address and port.
 pub type DestinationKey = (Ipv4Addr, u16);
 
-/// How a virtual service reaches one task.
+/// A task as a virtual service has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// Forwarding method.

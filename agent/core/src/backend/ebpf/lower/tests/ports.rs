@@ -31,7 +31,7 @@ pub(super) fn sentences(problems: &[Problem]) -> Vec<String> {
     problems.iter().map(one).collect()
 }
 
-/// Whose 8080 is.
+/// The service that has port 8080/tcp.
 fn holder(state: &State) -> Key {
     Key(state.frontends[&tcp(8080)].service)
 }
