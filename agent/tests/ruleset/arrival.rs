@@ -56,16 +56,8 @@ pub(crate) fn becomes<T: Debug>(mut value: impl FnMut() -> T, expected: impl Fn(
 
 /// The rules count so many packets under a name, now or soon, and no more.
 pub(crate) fn assert_count(netlink: &mut NetlinkSocket, name: &str, expected: u64) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let count = counts(netlink).unwrap()[name];
-        if count == expected {
-            return;
-        }
-        assert!(
-            count < expected && Instant::now() < end,
-            "{name}: {count}, not {expected}"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    becomes(
+        || (name.to_owned(), counts(netlink).unwrap()[name]),
+        |(_, count)| *count == expected,
+    );
 }
