@@ -3,12 +3,12 @@
 //! Read only: the kernel does not count these look-ups as use of a flow.
 
 use super::Failure;
-use super::maps::{Flows, Networks, One, Table, pinned};
+use super::maps::{Affinities, Flows, Networks, One, RevNats, Table, pinned};
 use crate::kernel::clock::nanoseconds;
 use aya::maps::Map;
 use lb_abi::Be32;
-use lb_abi::flow::{RevNat, SnatEntry, Tuple, ticks};
-use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
+use lb_abi::flow::{SnatEntry, Tuple, ticks};
+use lb_abi::service::{Backend, Frontend, Port, Slot, Source};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::tunnel::TokenKeys;
 use lb_datapath::model::Memory;
@@ -31,12 +31,10 @@ pub(super) struct Dump {
     backends: Table<u64, Backend>,
     lease: One<u64>,
     allowed: Networks,
-    kept: Table<AffinityKey, AffinityValue>,
-    keeping: Table<AffinityKey, AffinityValue>,
+    affinities: Affinities,
     loads: Table<u64, u64>,
     flows: Flows,
-    answering: Table<Tuple, RevNat>,
-    replies: Table<Tuple, RevNat>,
+    rev_nats: RevNats,
     callers: Table<Tuple, SnatEntry>,
 }
 
@@ -56,12 +54,10 @@ impl Dump {
             backends: Table::pinned(directory, "LB_BACKENDS", hash)?,
             lease: One::new("LB_LEASE", map("LB_LEASE", Map::Array)?)?,
             allowed: Networks::new("LB_ALLOWED", map("LB_ALLOWED", Map::LpmTrie)?)?,
-            kept: Table::pinned(directory, "LB_AFFINITY", lru)?,
-            keeping: Table::pinned(directory, "LB_AFFINITY_EMB", lru)?,
+            affinities: Affinities::open(directory)?,
             loads: Table::pinned(directory, "LB_CONNS", hash)?,
             flows: Flows::open(directory)?,
-            answering: Table::pinned(directory, "LB_REV_NAT_EMB", lru)?,
-            replies: Table::pinned(directory, "LB_REV_NAT", lru)?,
+            rev_nats: RevNats::open(directory)?,
             callers: Table::pinned(directory, "LB_HAIRPIN_SNAT", lru)?,
         })
     }
@@ -84,10 +80,8 @@ impl Dump {
         let settings = self.settings.get()?;
         let addresses = self.addresses.walk(|_| true)?.into_keys();
         let peers = self.peers.walk(|_| true)?.into_keys();
-        let mut kept = self.keeping.walk(|kept| kept.address == client)?;
-        kept.extend(self.kept.walk(|kept| kept.address == client)?);
-        let mut replies = self.answering.walk(|tuple| tuple.destination == client)?;
-        replies.extend(self.replies.walk(|tuple| tuple.destination == client)?);
+        let kept = self.affinities.walk(|key| key.address == client)?;
+        let replies = self.rev_nats.walk(|tuple| tuple.destination == client)?;
         let allowed = self.allowed.entries()?.into_iter().map(|(port, network)| {
             let address = Be32::new(network.network().into());
             (Source { port, address }, u32::from(network.prefix_len()))

@@ -1,13 +1,13 @@
 //! Typed handles to the maps, and the state that they hold together.
 
-mod flows;
 mod gc;
 mod networks;
+mod paired;
 mod walk;
 
-pub(crate) use flows::Flows;
 pub(crate) use gc::Gc;
 pub(crate) use networks::Networks;
+pub(crate) use paired::{Affinities, Flows, RevNats};
 
 use super::Failure;
 use super::pod::Pod;

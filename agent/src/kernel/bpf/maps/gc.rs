@@ -1,11 +1,11 @@
 //! Garbage collection: removes flows and other entries of tasks that are gone. Also recounts the
 //! flows of tasks.
 
-use super::{Flows, Maps, Table};
+use super::{Affinities, Flows, Maps, RevNats, Table};
 use crate::kernel::bpf::{Failure, traffic};
 use aya::maps::Map;
-use lb_abi::flow::{RevNat, SnatEntry, Tuple};
-use lb_abi::service::{AffinityKey, AffinityValue, Backend};
+use lb_abi::flow::{SnatEntry, Tuple};
+use lb_abi::service::Backend;
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -17,10 +17,8 @@ pub(crate) struct Gc {
     backends: Table<u64, Backend>,
     loads: Table<u64, u64>,
     flows: Flows,
-    replies: Table<Tuple, RevNat>,
-    answering: Table<Tuple, RevNat>,
-    kept: Table<AffinityKey, AffinityValue>,
-    keeping: Table<AffinityKey, AffinityValue>,
+    rev_nats: RevNats,
+    affinities: Affinities,
     calls: Table<SockRevNatKey, SockRevNatValue>,
     callers: Table<Tuple, SnatEntry>,
 }
@@ -73,10 +71,8 @@ impl Gc {
             backends: Table::pinned(directory, "LB_BACKENDS", hash)?,
             loads: Table::pinned(directory, "LB_CONNS", hash)?,
             flows: Flows::open(directory)?,
-            replies: Table::pinned(directory, "LB_REV_NAT", lru)?,
-            answering: Table::pinned(directory, "LB_REV_NAT_EMB", lru)?,
-            kept: Table::pinned(directory, "LB_AFFINITY", lru)?,
-            keeping: Table::pinned(directory, "LB_AFFINITY_EMB", lru)?,
+            rev_nats: RevNats::open(directory)?,
+            affinities: Affinities::open(directory)?,
             calls: Table::pinned(directory, "LB_SOCK_REV_NAT", lru)?,
             callers: Table::pinned(directory, "LB_HAIRPIN_SNAT", lru)?,
         })
@@ -87,12 +83,10 @@ impl Gc {
     pub(crate) fn collect_garbage(&mut self) -> Result<bool, Failure> {
         let alive = Alive::of(&self.backends);
         let mut whole = self.flows.retain(|flow| alive.has(flow.task))?;
-        for replies in [&mut self.replies, &mut self.answering] {
-            whole &= replies.retain(|reply| alive.has(reply.task))?;
-        }
-        for kept in [&mut self.kept, &mut self.keeping] {
-            whole &= kept.retain(|kept| alive.has(kept.task))?;
-        }
+        whole &= self.rev_nats.retain(|rev_nat| alive.has(rev_nat.task))?;
+        whole &= self
+            .affinities
+            .retain(|affinity| alive.has(affinity.task))?;
         whole &= self.calls.retain(|called| alive.has(called.task))?;
         for (tuple, caller) in self.callers.entries()? {
             let own = Tuple {

@@ -1,6 +1,6 @@
 //! Contents of the maps that programs write.
 
-use crate::kernel::bpf::maps::{Flows, Plain, Table, observe_error};
+use crate::kernel::bpf::maps::{Flows, Plain, RevNats, Table, observe_error};
 use crate::kernel::bpf::{BpfKernel, Failure};
 use aya::maps::{Map, MapError, PerCpuArray};
 use lb_abi::counters::Reason;
@@ -39,7 +39,7 @@ impl BpfKernel {
     pub fn visit_opening(&self, mut visit: impl FnMut(Tuple)) -> Result<bool, ObserveError> {
         let flows = Flows::open(&self.hooks.directory);
         flows
-            .and_then(|flows| flows.opening.visit(|tuple, _| visit(tuple)))
+            .and_then(|flows| flows.embryonic.visit(|tuple, _| visit(tuple)))
             .map_err(observe_error)
     }
 
@@ -48,9 +48,10 @@ impl BpfKernel {
     /// # Errors
     /// When a map could not be read.
     pub fn replies(&self) -> Result<BTreeMap<Tuple, RevNat>, ObserveError> {
-        let mut replies: BTreeMap<Tuple, RevNat> = self.entries("LB_REV_NAT_EMB")?;
-        replies.append(&mut self.entries("LB_REV_NAT")?);
-        Ok(replies)
+        let rev_nats = RevNats::open(&self.hooks.directory);
+        rev_nats
+            .and_then(|rev_nats| rev_nats.walk(|_| true))
+            .map_err(observe_error)
     }
 
     /// First fragments of packets, by source, destination and identification.
