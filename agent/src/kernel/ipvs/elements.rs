@@ -3,7 +3,7 @@
 use super::ruleset::{Allowed, Cookie, Elements, Endpoint, Service, Tag};
 use lb_abi::service::Port;
 use lb_core::backend::ipvs::{Element, ServiceKey};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// Puts an element into its set, or takes it out.
@@ -12,28 +12,13 @@ pub(super) fn to_kernel(elements: &mut Elements, element: Element, there: bool) 
         Element::Bridge(index) => put(&mut elements.bridges, index, there),
         Element::Peer(node, route_address) => {
             for map in [&mut elements.peers, &mut elements.origins] {
-                if there {
-                    map.insert(node, route_address);
-                } else {
-                    map.remove(&node);
-                }
+                put_entry(map, node, route_address, there);
             }
         }
         Element::CookieFrom(peer, bits) => put(&mut elements.cookies, Cookie { peer, bits }, there),
-        Element::CookieTo(peer, bits) => {
-            if there {
-                elements.sent.insert(peer, bits);
-            } else {
-                elements.sent.remove(&peer);
-            }
-        }
+        Element::CookieTo(peer, bits) => put_entry(&mut elements.sent, peer, bits, there),
         Element::TunnelMark(id, at, mark) => {
-            let tag = Tag { id, port: at };
-            if there {
-                elements.tags.insert(tag, mark);
-            } else {
-                elements.tags.remove(&tag);
-            }
+            put_entry(&mut elements.tags, Tag { id, port: at }, mark, there);
         }
         Element::Allowed(at, network) => {
             put(&mut elements.allowed, Allowed { port: at, network }, there);
@@ -98,6 +83,14 @@ fn put<T: Ord>(set: &mut BTreeSet<T>, value: T, there: bool) {
         set.insert(value);
     } else {
         set.remove(&value);
+    }
+}
+
+fn put_entry<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V, there: bool) {
+    if there {
+        map.insert(key, value);
+    } else {
+        map.remove(&key);
     }
 }
 
