@@ -98,10 +98,11 @@ pub fn during<T>(
 /// reasons of its own.
 pub fn assert_unharmed(what: &str, report: &Report, lost: u64) {
     println!(
-        "{what}: {} requests, {} failed, slowest {:?}",
+        "{what}: {} requests, {} failed, slowest {:?}; the client was at most {:?} behind",
         report.answered() + report.failed,
         report.failed,
-        report.slowest
+        report.slowest,
+        report.behind
     );
     for late in report.late() {
         println!("{what}: {late}");
@@ -111,7 +112,11 @@ pub fn assert_unharmed(what: &str, report: &Report, lost: u64) {
         "{what}: hardly any load: {report:?}"
     );
     let first = report.failures.get(..20).unwrap_or(&report.failures);
-    assert_eq!(report.failed, 0, "{what}: {first:#?}");
+    let behind = report.behind;
+    assert_eq!(
+        report.failed, 0,
+        "{what} (the client was {behind:?} behind): {first:#?}"
+    );
     let resent = report.resent();
     assert!(
         resent <= lost || slow::factor() > 1,

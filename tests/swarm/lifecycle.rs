@@ -2,55 +2,65 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use harness::agents::SERVICE;
 use harness::node::Node;
 use harness::procs;
 use harness::service::ServiceSpec;
+use harness::slow;
 use harness::swarm::Swarm;
+use harness::traffic::load::Load;
 use harness::wait;
 use serde_json::Value;
 
 use crate::clients::Clients;
-use crate::tools::served;
+use crate::tools::{everywhere, served};
 use crate::{TASKS, alone};
 
 /// Takes several seconds to arrive, so that all happens meanwhile.
 const SLOW: &str = "/slow/150?ms=40";
+/// Connections that are kept, and asked again and again.
+const CONNECTIONS: u32 = 40;
 
 #[test]
 fn agents_killed_and_replaced_during_downloads_and_load_fail_no_request_and_counters_go_on() {
     let Some(swarm) = alone() else { return };
     let spec = ServiceSpec::named("outlive").replicas(6).publish("8170:80");
     let (service, _) = served(&swarm, &spec, 6);
-    let mut clients = Clients::of(&swarm, 8170);
-    clients.load.rate = 1000;
+    let clients = Clients::of(&swarm, 8170);
+    // With the 200 new connections a second: 1,000 requests. As many new connections would take two cores whole, and
+    // what is measured would be the machine.
+    let kept = Load {
+        rate: 800,
+        kept: Some(CONNECTIONS),
+        ..Load::new(everywhere(&swarm, 8170))
+    };
     for (what, act) in [
         (
             "kill -9 of all agents",
-            kill_all as fn(&Swarm) -> anyhow::Result<()>,
+            kill_all as fn(&Swarm) -> Result<()>,
         ),
         ("update --force of the agents", force),
     ] {
         let before = opened(&swarm, "outlive");
         let acts = || {
-            std::thread::scope(|scope| {
-                let downloads: Vec<_> = swarm
-                    .nodes
-                    .iter()
-                    .map(|node| scope.spawn(|| slowly(&swarm, node)))
-                    .collect();
-                std::thread::sleep(Duration::from_millis(300));
-                act(&swarm)?;
-                swarm.wait_for_agents()?;
-                for download in downloads {
-                    download.join().unwrap()?;
-                }
-                Ok(())
-            })
+            let both = || during_downloads(&swarm, act);
+            let ((), report) = swarm.client.during(&kept, both)?;
+            Ok(report)
         };
-        let ((), report) = clients.unharmed(what, acts);
-        // The load, and three downloads.
-        let expected = before + report.answered() + 3;
+        let (requests, report) = clients.unharmed(what, acts);
+        println!(
+            "{what}: {} requests on {CONNECTIONS} connections, slowest {:?}",
+            requests.answered(),
+            requests.slowest
+        );
+        assert_eq!(requests.failed, 0, "{what}: {:#?}", requests.failures);
+        assert!(
+            requests.answered() > slow::fewer(1000),
+            "{what}: {requests:?}"
+        );
+        // The load, the connections that are kept, and three downloads.
+        let expected = before + report.answered() + u64::from(CONNECTIONS) + 3;
         assert_eq!(opened(&swarm, "outlive"), expected, "{what}");
     }
     // The agents that came after serve changes too.
@@ -58,7 +68,25 @@ fn agents_killed_and_replaced_during_downloads_and_load_fail_no_request_and_coun
     crate::tools::settled(&swarm, &service, 7);
 }
 
-fn slowly(swarm: &Swarm, node: &Node) -> anyhow::Result<()> {
+/// Does something to the agents while each node serves a download.
+fn during_downloads(swarm: &Swarm, act: fn(&Swarm) -> Result<()>) -> Result<()> {
+    std::thread::scope(|scope| {
+        let downloads: Vec<_> = swarm
+            .nodes
+            .iter()
+            .map(|node| scope.spawn(|| slowly(swarm, node)))
+            .collect();
+        std::thread::sleep(Duration::from_millis(300));
+        act(swarm)?;
+        swarm.wait_for_agents()?;
+        for download in downloads {
+            download.join().unwrap()?;
+        }
+        Ok(())
+    })
+}
+
+fn slowly(swarm: &Swarm, node: &Node) -> Result<()> {
     let reply = swarm
         .client
         .get((node.addr, 8170), SLOW, Duration::from_secs(60))?;
@@ -66,7 +94,7 @@ fn slowly(swarm: &Swarm, node: &Node) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn kill_all(swarm: &Swarm) -> anyhow::Result<()> {
+fn kill_all(swarm: &Swarm) -> Result<()> {
     swarm.on_each_node(|node| {
         let pid = node.agent_pid()?;
         procs::kill_now(pid)?;
@@ -79,7 +107,7 @@ fn kill_all(swarm: &Swarm) -> anyhow::Result<()> {
     })
 }
 
-fn force(swarm: &Swarm) -> anyhow::Result<()> {
+fn force(swarm: &Swarm) -> Result<()> {
     let before: Vec<_> = swarm.nodes.iter().map(Node::agent_pid).collect();
     let manager = swarm.manager()?;
     manager.docker(&[

@@ -67,7 +67,8 @@ async fn arrivals(load: &Load, begin: Instant, stop: &AtomicBool) -> Report {
     let mut open = JoinSet::new();
     let mut ticks = ticks(load.rate, MissedTickBehavior::Burst);
     for peer in load.peers.iter().cycle().copied() {
-        ticks.tick().await;
+        let due = ticks.tick().await;
+        report.behind = report.behind.max(due.elapsed());
         if over(load, begin, stop) {
             break;
         }

@@ -69,6 +69,9 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// The longest request that succeeded.
     pub slowest: Duration,
+    /// The longest time by which a new connection was opened later than it was due: where this is long, the client
+    /// had no processor, and what came late or failed may be the machine's.
+    pub behind: Duration,
     /// The first answers that came late.
     pub slow: Vec<Slow>,
     /// SYNs that the client's kernel sent again meanwhile, if that was counted.
@@ -160,6 +163,7 @@ impl Report {
         self.failures.sort();
         self.failures.truncate(SHOWN_FAILURES);
         self.slowest = self.slowest.max(other.slowest);
+        self.behind = self.behind.max(other.behind);
         self.slow.extend(other.slow);
         self.slow.sort();
         self.slow.truncate(SHOWN_FAILURES);
