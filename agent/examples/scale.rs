@@ -10,8 +10,8 @@
 
 use agent::kernel::bpf::BpfKernel;
 use anyhow::{Context, Result, ensure};
-use lb_core::backend::Prune;
-use lb_core::backend::ebpf::{HookKind, InUse, Lowered, Op, State, apply_all, plan};
+use lb_core::backend::ebpf::{Ebpf, HookKind, Op, State};
+use lb_core::backend::{Backend as _, Operation as _, Prune, execute};
 use lb_core::config::Config;
 use lb_core::desired::Incremental;
 use lb_core::ids::{NodeId, ServiceId, TaskId};
@@ -63,8 +63,7 @@ fn measure(bpffs: &Path, services: u16, tasks: u16, nodes: u16) -> Result<()> {
         kernel,
         node: node(tasks),
         wanted: None,
-        lowered: Lowered::default(),
-        in_use: InUse::default(),
+        backend: Ebpf::default(),
     };
     agent.turn("first", &snapshot)?;
     say("rss_after_first_turn", resident()?, "KiB");
@@ -105,17 +104,16 @@ struct Agent {
     node: Node,
     have: State,
     wanted: Option<Incremental>,
-    lowered: Lowered,
-    in_use: InUse,
+    backend: Ebpf,
 }
 
 impl Agent {
-    /// What `agent/src/run/reconcile.rs` and `agent/src/run/datapath/ebpf.rs` do, step by step.
+    /// What `agent/src/run/reconcile.rs` and `lb_core::backend::Applier` do, step by step.
     fn turn(&mut self, what: &str, snapshot: &Snapshot) -> Result<()> {
         let config = Config::default();
         let begin = Instant::now();
         let node = Node {
-            serving: self.in_use.of(&self.have).clone(),
+            serving: self.backend.serving(&self.have),
             ..self.node.clone()
         };
         let wanted = match self.wanted.take() {
@@ -124,15 +122,15 @@ impl Agent {
         };
         say(&format!("{what}_desired"), millis(begin), "ms");
         let lowered = Instant::now();
-        self.lowered = std::mem::take(&mut self.lowered).update(&wanted.desired, &self.have);
+        self.backend.lower(&wanted.desired, &self.have);
         say(&format!("{what}_lower"), millis(lowered), "ms");
         let problems = wanted.problems();
         ensure!(problems.is_empty(), "{:?}", problems.first());
         let planned = Instant::now();
-        let ops = plan(&self.lowered.want, &self.have, Prune::Allowed);
+        let ops = Ebpf::plan(self.backend.want(), &self.have, Prune::Allowed);
         say(&format!("{what}_plan"), millis(planned), "ms");
         let applied = Instant::now();
-        let errors = apply_all(&mut self.kernel, &ops);
+        let errors = execute(&mut self.kernel, &ops);
         say(&format!("{what}_apply"), millis(applied), "ms");
         // The loopback has no native XDP.
         let xdp = |op: &Op| matches!(op, Op::Attach(hook) if hook.kind == HookKind::UplinkXdp);
@@ -143,7 +141,7 @@ impl Agent {
         for op in ops.iter().filter(|op| !xdp(op)) {
             op.apply_to(&mut self.have);
         }
-        self.have.reuse_from(&self.lowered.want);
+        self.backend.share(&mut self.have);
         self.wanted = Some(wanted);
         say(&format!("{what}_note"), millis(noted), "ms");
         say(&format!("{what}_turn"), millis(begin), "ms");

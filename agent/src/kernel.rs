@@ -8,13 +8,67 @@ pub mod ipvs;
 
 use lb_abi::counters::Reason;
 use lb_abi::service::Port;
+use lb_core::backend::Backend;
+use lb_core::backend::ebpf::Hook;
 use lb_core::ids::Key;
-use lb_core::kernel::ObserveError;
-use lb_core::report;
+use lb_core::kernel::{Kernel, ObserveError};
 use lb_core::report::build::FlowTable;
+use lb_core::report::{self, Problem};
+use lb_core::token::TokenKeys;
 use lb_datapath::model::Memory;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// The kernel half of a back end, on a node that serves.
+pub trait NodeKernel: Kernel<State: Send> + Send {
+    /// The pure half.
+    type Backend: Backend<State = Self::State, Op = Self::Op> + Default + Send;
+
+    /// The name of the datapath, as `--datapath` has it.
+    const NAME: &'static str;
+
+    /// How programs are attached to tc; empty if there are none.
+    fn tc(&self) -> &'static str {
+        ""
+    }
+
+    /// Hooks with a program attached.
+    fn hooks(_state: &Self::State) -> BTreeSet<Hook> {
+        BTreeSet::new()
+    }
+
+    /// Capabilities that this kernel lacks.
+    fn degraded(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// The keys of what this node puts into the tunnel, if the kernel holds any.
+    ///
+    /// # Errors
+    /// When the kernel could not be read.
+    fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError>;
+
+    /// Something was lowered, and is about to be applied.
+    fn lowered(&mut self, _backend: &Self::Backend) {}
+
+    /// Called every second, with the last known state: renews the lease (`None`: no end), and does what else is
+    /// due. Returns whether another program has changed the state.
+    ///
+    /// # Errors
+    /// When the kernel refused.
+    fn tick(
+        &mut self,
+        lease: Option<Duration>,
+        have: Option<&Self::State>,
+    ) -> Result<bool, ObserveError>;
+
+    /// A reader of counters and flows with handles of its own.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError>;
+}
 
 /// Name of the device with an index in this network namespace, if there is one.
 fn device_name(index: u32) -> Option<String> {

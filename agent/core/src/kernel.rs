@@ -3,14 +3,15 @@
 use std::fmt;
 use thiserror::Error;
 
+#[cfg(any(test, feature = "testing"))]
 pub mod fake;
 pub mod sparing;
 
 /// Reads and changes swarmlb's kernel objects.
 pub trait Kernel {
-    /// All objects of a datapath.
+    /// All objects of a back end.
     type State;
-    /// One step.
+    /// One operation.
     type Op: fmt::Debug + fmt::Display;
 
     /// All of swarmlb's objects that exist now.
@@ -19,7 +20,7 @@ pub trait Kernel {
     /// When the kernel could not be asked; nothing was changed.
     fn observe(&mut self) -> Result<Self::State, ObserveError>;
 
-    /// Does one step.
+    /// Applies one operation.
     ///
     /// # Errors
     /// When the kernel refused; whatever else the plan holds may go on.
@@ -37,11 +38,11 @@ pub struct ObserveError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// The kernel refused a step.
+/// The kernel refused an operation.
 #[derive(Debug, Error)]
 #[error("could not {op}")]
 pub struct ApplyError<O: fmt::Debug + fmt::Display> {
-    /// The step.
+    /// The operation.
     pub op: O,
     /// Why.
     #[source]

@@ -1,6 +1,8 @@
 //! Snapshots, nodes and what is in them, for tests here and in other crates: whatever a test does not say
 //! is as it mostly is.
 
+pub mod plain;
+
 use crate::desired::Host;
 use crate::ids::{NodeId, ServiceId, TaskId};
 use crate::labels::Labels;

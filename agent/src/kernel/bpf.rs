@@ -14,6 +14,7 @@ mod hooks;
 mod load;
 mod load_error;
 mod maps;
+mod node_kernel;
 mod pins;
 mod pod;
 #[cfg(test)]

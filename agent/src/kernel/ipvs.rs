@@ -9,6 +9,7 @@ mod change_detector;
 mod clean;
 mod elements;
 mod error;
+mod node_kernel;
 pub mod routes;
 pub mod ruleset;
 mod services;
@@ -33,7 +34,7 @@ use ruleset::{Elements, Params};
 use stats::Owners;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Lifetime of a set's element that is not to expire.
 const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -55,6 +56,8 @@ pub struct IpvsKernel {
     foreign: BTreeSet<ServiceKey>,
     /// Capabilities that this kernel lacks.
     degraded: Vec<Problem>,
+    /// Earliest time of the next look for drift.
+    drift_check_at: Instant,
     owners: Arc<Mutex<Owners>>,
 }
 
@@ -78,6 +81,7 @@ impl IpvsKernel {
             mine: BTreeSet::new(),
             foreign: BTreeSet::new(),
             degraded,
+            drift_check_at: Instant::now(),
             owners: Arc::default(),
         })
     }

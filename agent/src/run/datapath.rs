@@ -1,15 +1,14 @@
-//! The two datapaths behind one trait, as the reconciler drives them.
+//! The datapath that serves on this node: a back end of whichever kind, behind one trait.
 
 mod choose;
-mod ebpf;
-mod ipvs;
 
 pub use choose::{ChooseError, clean};
 pub(super) use choose::{choose, remove_other};
 
-use crate::kernel::StatsReader;
-use lb_core::backend::Prune;
+use crate::error_chain::error_chain;
+use crate::kernel::{NodeKernel, StatsReader};
 use lb_core::backend::ebpf::Hook;
+use lb_core::backend::{Applier, Prune};
 use lb_core::desired::{Desired, Number};
 use lb_core::kernel::ObserveError;
 use lb_core::node::Serving;
@@ -19,16 +18,13 @@ use lb_core::token::TokenKeys;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A datapath: brings the kernel to a desired state. What it has lowered that to, and what it knows of the
-/// kernel, is its own.
+/// Brings the kernel to a desired state. What it has lowered that to, and what it knows of the kernel, is its own.
 pub(super) trait Datapath: Send {
     /// Its name, as `--datapath` has it.
     fn name(&self) -> &'static str;
 
     /// How its programs are attached to tc, for `lbctl status`; empty if it has no programs there.
-    fn tc(&self) -> &'static str {
-        ""
-    }
+    fn tc(&self) -> &'static str;
 
     /// Reads the kernel's state anew, in place of what is known of it.
     ///
@@ -55,9 +51,8 @@ pub(super) trait Datapath: Send {
     /// When the kernel's state could not be read, at first or after a failure.
     fn apply(&mut self, want: &Desired, prune: Prune) -> Result<Applied, ObserveError>;
 
-    /// Called every second: renews the lease (`None`: no end), and recounts the flows of tasks if
-    /// a service needs the counts. Returns whether drift was found: another program changed the
-    /// kernel's state.
+    /// Called every second: renews the lease (`None`: no end). Returns whether drift was found: another program
+    /// changed the kernel's state.
     ///
     /// # Errors
     /// When the kernel refused.
@@ -79,4 +74,81 @@ pub(super) struct Applied {
     pub(super) problems: Vec<Problem>,
     /// Every operation succeeded, apart from optional ones.
     pub(super) in_sync: bool,
+}
+
+/// The datapath of one back end: its pure half with what is known of the kernel, and its kernel half.
+pub(super) struct BackendDatapath<K: NodeKernel> {
+    kernel: K,
+    applier: Applier<K::Backend>,
+}
+
+impl<K: NodeKernel> BackendDatapath<K> {
+    /// Knows nothing of the kernel yet.
+    pub(super) fn new(kernel: K) -> Self {
+        Self {
+            kernel,
+            applier: Applier::new(K::Backend::default()),
+        }
+    }
+}
+
+impl<K: NodeKernel> Datapath for BackendDatapath<K> {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn tc(&self) -> &'static str {
+        self.kernel.tc()
+    }
+
+    fn observe(&mut self) -> Result<(), ObserveError> {
+        self.applier.observe(&mut self.kernel)
+    }
+
+    fn serving(&mut self) -> PersistentMap<Number, Serving> {
+        self.applier.serving()
+    }
+
+    fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError> {
+        self.kernel.token_keys()
+    }
+
+    fn retry_refused(&mut self) {
+        self.applier.retry_refused();
+    }
+
+    fn apply(&mut self, want: &Desired, prune: Prune) -> Result<Applied, ObserveError> {
+        let ops = self.applier.plan(&mut self.kernel, want, prune)?;
+        self.kernel.lowered(self.applier.backend());
+        for op in &ops {
+            tracing::debug!(%op, "operation");
+        }
+        let applied = self.applier.execute(&mut self.kernel, &ops)?;
+        if !ops.is_empty() {
+            tracing::info!(
+                operations = ops.len(),
+                failed = applied.errors.len(),
+                services = want.services.len(),
+                "applied"
+            );
+        }
+        let mut problems = self.kernel.degraded();
+        problems.extend(applied.errors.iter().map(|error| Problem {
+            object: error.op.to_string(),
+            message: error_chain(error),
+        }));
+        Ok(Applied {
+            hooks: self.applier.have().map(K::hooks).unwrap_or_default(),
+            problems,
+            in_sync: applied.in_sync,
+        })
+    }
+
+    fn tick(&mut self, lease: Option<Duration>) -> Result<bool, ObserveError> {
+        self.kernel.tick(lease, self.applier.have())
+    }
+
+    fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError> {
+        self.kernel.stats_reader()
+    }
 }

@@ -132,3 +132,6 @@ impl Reconciler {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,56 @@
 //! The eBPF back end's pure half: what the maps and hooks of the programs hold.
 
-mod apply;
 mod in_use;
 mod lower;
 mod op;
+mod operation;
 mod plan;
 mod state;
 
-pub use apply::apply_all;
 pub use in_use::InUse;
 pub use lower::Lowered;
 pub use op::Op;
+pub use operation::Object;
 pub use plan::plan;
 pub use state::{Hook, HookKind, State};
+
+use super::{Backend, Prune};
+use crate::desired::{Desired, Number};
+use crate::node::Serving;
+use crate::persistent::PersistentMap;
+
+/// What was lowered last, and the ports in use, both kept up step by step.
+#[derive(Clone, Debug, Default)]
+pub struct Ebpf {
+    lowered: Lowered,
+    in_use: InUse,
+}
+
+impl Backend for Ebpf {
+    type State = State;
+    type Op = Op;
+
+    fn lower(&mut self, desired: &Desired, have: &State) {
+        self.lowered = std::mem::take(&mut self.lowered).update(desired, have);
+    }
+
+    fn want(&self) -> &State {
+        &self.lowered.want
+    }
+
+    fn plan(want: &State, have: &State, prune: Prune) -> Vec<Op> {
+        plan(want, have, prune)
+    }
+
+    fn serving(&mut self, have: &State) -> PersistentMap<Number, Serving> {
+        self.in_use.of(have).clone()
+    }
+
+    fn restart(&mut self) {
+        self.lowered = Lowered::default();
+    }
+
+    fn share(&self, have: &mut State) {
+        have.reuse_from(&self.lowered.want);
+    }
+}

@@ -4,19 +4,63 @@
 //! IPVS has no place for task keys or tables: what it keeps is a state of its own kind (ADR 0012).
 
 mod allocator;
-mod apply;
 mod cookie;
 pub mod ids;
 mod lower;
 mod op;
+mod operation;
 mod plan;
 mod state;
 
-pub use apply::apply_all;
 pub use lower::{Lowered, lower};
 pub use op::Op;
+pub use operation::Object;
 pub use plan::plan;
 pub use state::{
     Cookie, Destination, DestinationKey, Element, EncapRoute, Method, NodeConfig, Scheduler,
     ServiceKey, State, VirtualService,
 };
+
+use super::{Backend, Prune};
+use crate::desired::{Desired, Number};
+use crate::node::Serving;
+use crate::persistent::PersistentMap;
+
+/// What was lowered last.
+#[derive(Clone, Debug, Default)]
+pub struct Ipvs {
+    lowered: Lowered,
+    serving: PersistentMap<Number, Serving>,
+}
+
+impl Ipvs {
+    /// What was lowered last, with the owners of addresses and ports.
+    #[must_use]
+    pub fn lowered(&self) -> &Lowered {
+        &self.lowered
+    }
+}
+
+impl Backend for Ipvs {
+    type State = State;
+    type Op = Op;
+
+    fn lower(&mut self, desired: &Desired, have: &State) {
+        self.lowered = lower(desired, &self.lowered.peer_keys);
+        self.lowered.state.keep_cookies(have);
+        self.serving = desired.serving();
+    }
+
+    fn want(&self) -> &State {
+        &self.lowered.state
+    }
+
+    fn plan(want: &State, have: &State, prune: Prune) -> Vec<Op> {
+        plan(want, have, prune)
+    }
+
+    /// The ports of what was lowered last: the kernel's virtual services don't say whose they are.
+    fn serving(&mut self, _have: &State) -> PersistentMap<Number, Serving> {
+        self.serving.clone()
+    }
+}

@@ -1,50 +1,53 @@
 //! A kernel in memory, with faults on demand: for tests of what stands on it.
 
 use super::{ApplyError, Kernel, ObserveError};
+use crate::backend::Operation;
 use std::collections::BTreeSet;
-use std::fmt;
 
-/// Holds a state of one datapath and refuses the steps it was told to.
+/// Holds a state of one back end and refuses the operations it was told to.
 #[derive(Debug)]
-pub struct FakeKernel<S, O> {
-    state: S,
-    /// Numbers (from 0) of the calls to `apply` that fail.
+pub struct FakeKernel<O: Operation> {
+    /// What it holds.
+    pub state: O::State,
+    /// Numbers (from 0) of the calls to `apply` that fail. One with an odd number has taken effect nonetheless.
     pub faults: BTreeSet<usize>,
-    calls: usize,
-    take: fn(&O, &mut S),
+    /// The operations that it was asked for so far, those that it refused among them.
+    pub calls: Vec<O>,
 }
 
-impl<S, O> FakeKernel<S, O> {
-    /// A kernel that holds `state`, of which a step makes what `take` says.
+impl<O: Operation> FakeKernel<O> {
+    /// A kernel that holds `state`.
     #[must_use]
-    pub fn of(state: S, take: fn(&O, &mut S)) -> Self {
+    pub fn of(state: O::State) -> Self {
         Self {
             state,
             faults: BTreeSet::new(),
-            calls: 0,
-            take,
+            calls: Vec::new(),
         }
     }
 }
 
-impl<S: Clone, O: Clone + fmt::Debug + fmt::Display> Kernel for FakeKernel<S, O> {
-    type State = S;
+impl<O: Operation<State: Clone>> Kernel for FakeKernel<O> {
+    type State = O::State;
     type Op = O;
 
-    fn observe(&mut self) -> Result<S, ObserveError> {
+    fn observe(&mut self) -> Result<O::State, ObserveError> {
         Ok(self.state.clone())
     }
 
     fn apply(&mut self, op: &O) -> Result<(), ApplyError<O>> {
-        let call = self.calls;
-        self.calls += 1;
-        if self.faults.contains(&call) {
+        let call = self.calls.len();
+        self.calls.push(op.clone());
+        let fails = self.faults.contains(&call);
+        if !fails || call % 2 == 1 {
+            op.apply_to(&mut self.state);
+        }
+        if fails {
             return Err(ApplyError {
                 op: op.clone(),
                 source: "told to fail".into(),
             });
         }
-        (self.take)(op, &mut self.state);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
-//! Steps that the kernel refused are not tried again before their time.
+//! Operations that the kernel refused are not tried again before their time.
 //!
 //! What fails once mostly fails for good: a map is full, a port is somebody else's. To try it
-//! with each turn would mean to read the whole kernel each time, as nobody knows what a step that
+//! in each pass would mean to read the whole kernel each time, as nobody knows what an operation that
 //! failed has left there.
 
 use super::{ApplyError, Kernel, ObserveError};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::{Debug, Display};
 
-/// The steps that were refused, each with why.
+/// The operations that were refused, each with why.
 #[derive(Clone, Debug, Default)]
 pub struct Refused(BTreeMap<String, String>);
 
@@ -20,14 +20,14 @@ impl Refused {
     }
 }
 
-/// A kernel that is spared what it has refused: such a step fails as it did before.
+/// A kernel that is spared what it has refused: such an operation fails as it did before.
 #[derive(Debug)]
 pub struct Sparing<'a, K: Kernel> {
     kernel: &'a mut K,
     refused: &'a mut Refused,
-    /// The steps that were taken.
+    /// The operations that succeeded.
     pub done: Vec<K::Op>,
-    /// Was a step refused that had not been?
+    /// Was an operation refused that had not been?
     pub refused_anew: bool,
 }
 
@@ -56,7 +56,7 @@ where
     }
 
     fn apply(&mut self, op: &K::Op) -> Result<(), ApplyError<K::Op>> {
-        // Most turns refuse nothing, and then nobody writes steps down.
+        // Most passes refuse nothing, and then nothing is formatted.
         let known = if self.refused.0.is_empty() {
             None
         } else {
@@ -107,11 +107,11 @@ mod tests {
 
     #[test]
     fn what_was_refused_is_not_tried_again_before_its_time() {
-        let mut kernel = FakeKernel::of(State::default(), Op::apply_to);
+        let mut kernel = FakeKernel::of(State::default());
         kernel.faults.insert(0);
         let mut refused = Refused::default();
         let (first, second) = (Op::AddService(Key(1)), Op::AddService(Key(2)));
-        let turn = |kernel: &mut FakeKernel<State, Op>, refused: &mut Refused| {
+        let turn = |kernel: &mut FakeKernel<Op>, refused: &mut Refused| {
             let mut sparing = Sparing::new(kernel, refused);
             let failed =
                 [&first, &second].map(|op| sparing.apply(op).map_err(|e| e.source.to_string()));

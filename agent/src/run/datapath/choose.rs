@@ -1,10 +1,9 @@
 //! Selects this node's datapath: the one that was asked for, or the first that the kernel supports.
 
-use super::Datapath;
-use super::ebpf::Ebpf;
-use super::ipvs::Ipvs;
+use super::{BackendDatapath, Datapath};
 use crate::cli::{self, Choice};
 use crate::error_chain::error_chain;
+use crate::kernel::NodeKernel as _;
 use crate::kernel::bpf::{BpfKernel, LoadError};
 use crate::kernel::ipvs::{IpvsError, IpvsKernel};
 use std::path::Path;
@@ -56,21 +55,21 @@ fn instead(error: &LoadError) -> Result<Box<dyn Datapath>, ChooseError> {
 
 fn ebpf(settings: &cli::Run) -> Result<Box<dyn Datapath>, LoadError> {
     let kernel = BpfKernel::load(&settings.bpffs.bpffs, settings.cgroup.clone())?;
-    Ok(Box::new(Ebpf::new(kernel)))
+    Ok(Box::new(BackendDatapath::new(kernel)))
 }
 
 fn ipvs() -> Result<Box<dyn Datapath>, IpvsError> {
-    Ok(Box::new(Ipvs::new(IpvsKernel::open()?)))
+    Ok(Box::new(BackendDatapath::new(IpvsKernel::open()?)))
 }
 
 /// Removes what a datapath other than `serving` left on this node; both if none serves.
 pub fn clean(bpffs: &Path, serving: Option<&str>) -> Result<(), ChooseError> {
     // Both are tried: what one can't remove must not keep the other.
     let ebpf = match serving {
-        Some("ebpf") => Ok(()),
+        Some(BpfKernel::NAME) => Ok(()),
         _ => BpfKernel::clean(bpffs),
     };
-    if serving != Some("ipvs") {
+    if serving != Some(IpvsKernel::NAME) {
         IpvsKernel::clean()?;
     }
     Ok(ebpf?)

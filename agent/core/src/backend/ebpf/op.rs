@@ -1,6 +1,6 @@
-//! One step of a plan: data, not code. [`fmt::Display`] is the dry run.
+//! The operations on maps and hooks.
 
-use super::state::{Hook, State};
+use super::state::Hook;
 use crate::backend::port_name;
 use crate::ids::Key;
 use ipnet::Ipv4Net;
@@ -59,77 +59,6 @@ pub enum Op {
     Detach(Hook),
     /// Forget flows whose tasks are gone.
     CollectGarbage,
-}
-
-impl Op {
-    /// What the step makes of a state, if it succeeds.
-    pub fn apply_to(&self, state: &mut State) {
-        match self.clone() {
-            Op::PutSettings(settings) => state.settings = Some(settings),
-            Op::PutUplink(link, uplink) => {
-                state.uplinks.insert(link, uplink);
-            }
-            Op::RemoveUplink(link) => {
-                state.uplinks.remove(&link);
-            }
-            Op::AddAddress(address) => {
-                state.addresses.insert(address);
-            }
-            Op::RemoveAddress(address) => {
-                state.addresses.remove(&address);
-            }
-            Op::PutEndpoint(address, port) => {
-                state.endpoints.insert(address, port);
-            }
-            Op::RemoveEndpoint(address) => {
-                state.endpoints.remove(&address);
-            }
-            Op::PutTokenKeys(keys) => state.token_keys = Some(keys),
-            Op::PutPeer(address, keys) => {
-                state.peers.insert(address, keys);
-            }
-            Op::RemovePeer(address) => {
-                state.peers.remove(&address);
-            }
-            Op::AddService(key) => {
-                state.services.insert(key);
-            }
-            Op::RemoveService(key) => {
-                state.services.remove(&key);
-            }
-            Op::PutBackend(key, backend) => {
-                state.backends.insert(key, backend);
-            }
-            Op::RemoveBackend(key, _) => {
-                state.backends.remove(&key);
-            }
-            Op::PutTable(port, table, tasks) => {
-                state.tables.insert((port, table), tasks);
-            }
-            Op::RemoveTable(port, table, _) => {
-                state.tables.remove(&(port, table));
-            }
-            Op::Allow(port, network) => {
-                state.allowed.insert((port, network));
-            }
-            Op::Disallow(port, network) => {
-                state.allowed.remove(&(port, network));
-            }
-            Op::PutFrontend(port, frontend) => {
-                state.frontends.insert(port, frontend);
-            }
-            Op::RemoveFrontend(port) => {
-                state.frontends.remove(&port);
-            }
-            Op::Attach(hook) => {
-                state.hooks.insert(hook);
-            }
-            Op::Detach(hook) => {
-                state.hooks.remove(&hook);
-            }
-            Op::CollectGarbage => {}
-        }
-    }
 }
 
 impl fmt::Display for Op {

@@ -1,8 +1,7 @@
-//! One step of a plan of the IPVS path: data, not code. [`fmt::Display`] is the dry run.
+//! The operations on virtual services, routes and the ruleset.
 
 use super::state::{
     Destination, DestinationKey, Element, EncapRoute, Method, NodeConfig, Scheduler, ServiceKey,
-    State,
 };
 use crate::token::TokenKeys;
 use std::collections::BTreeMap;
@@ -35,54 +34,6 @@ pub enum Op {
         /// Elements to add.
         add: Vec<Element>,
     },
-}
-
-impl Op {
-    /// Applies a successful operation to a state.
-    pub fn apply_to(&self, state: &mut State) {
-        match self.clone() {
-            Self::Prepare(node_config) => state.node_config = Some(node_config),
-            Self::PutKeys(keys) => state.keys = Some(keys),
-            Self::PutRoutes(routes) => state.routes.extend(routes),
-            Self::RemoveRoutes(route_addresses) => {
-                for route_address in route_addresses {
-                    state.routes.remove(&route_address);
-                }
-            }
-            Self::PutService(service, scheduler, persistence_s) => {
-                let virtual_service =
-                    state
-                        .services
-                        .entry(service)
-                        .or_insert(super::VirtualService {
-                            scheduler,
-                            persistence_s,
-                            destinations: BTreeMap::new(),
-                        });
-                (virtual_service.scheduler, virtual_service.persistence_s) =
-                    (scheduler, persistence_s);
-            }
-            Self::RemoveService(service) => {
-                state.services.remove(&service);
-            }
-            Self::PutDestination(service, key, destination) => {
-                if let Some(virtual_service) = state.services.get_mut(&service) {
-                    virtual_service.destinations.insert(key, destination);
-                }
-            }
-            Self::RemoveDestination(service, key) => {
-                if let Some(virtual_service) = state.services.get_mut(&service) {
-                    virtual_service.destinations.remove(&key);
-                }
-            }
-            Self::Swap { remove, add } => {
-                for element in remove {
-                    state.elements.remove(&element);
-                }
-                state.elements.extend(add);
-            }
-        }
-    }
 }
 
 impl fmt::Display for Op {

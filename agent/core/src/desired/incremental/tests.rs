@@ -1,4 +1,5 @@
 use super::*;
+use crate::backend::Operation as _;
 use crate::backend::Prune;
 use crate::backend::ebpf::{InUse, Lowered, State, plan};
 use crate::desired::desired;

@@ -1,97 +1,24 @@
 use super::*;
-use crate::backend::ipvs::{Lowered, ServiceKey, VirtualService, apply_all, lower};
-use crate::desired::{Backend, Desired, Frontend, Host, Locality, PeerKeys, Service};
-use crate::ids::Key;
+use crate::backend::ipvs::{Lowered, ServiceKey, VirtualService, lower};
+use crate::backend::{Operation as _, execute, strategies};
 use crate::kernel::Kernel;
 use crate::kernel::fake::FakeKernel;
-use crate::port::Proto;
-use crate::testing;
-use crate::token::{TokenKey, TokenKeys};
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP};
-use proptest::collection::{btree_map, btree_set};
+use proptest::collection::btree_set;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 /// A kernel of this datapath that refuses the steps with these numbers.
-fn fake(state: State, faults: BTreeSet<usize>) -> FakeKernel<State, Op> {
-    let mut kernel = FakeKernel::of(state, Op::apply_to);
+fn fake(state: State, faults: BTreeSet<usize>) -> FakeKernel<Op> {
+    let mut kernel = FakeKernel::of(state);
     kernel.faults = faults;
     kernel
 }
 
-/// Keys of an epoch and the next one.
-fn keys(epoch: u32) -> TokenKeys {
-    let key = |epoch: u32| TokenKey::new([epoch.try_into().unwrap(); 16]);
-    TokenKeys {
-        epoch,
-        current: key(epoch),
-        next: key(epoch + 1),
-    }
-}
-
-/// What services ask for: ports with tasks here and elsewhere, some of which take no new flows.
+/// The objects that serve what services ask for.
 fn lowered() -> impl Strategy<Value = Lowered> {
-    let backends = btree_map(
-        1u64..40,
-        (1u32..9, any::<bool>(), 1u64..4, any::<bool>()),
-        0..12,
-    );
-    let ports = btree_map(1u16..9, (1u16..5, 1u64..4, any::<bool>()), 0..5);
-    let peers = btree_map(1u32..6, 0u8..4, 0..4);
-    (backends, ports, peers, (0u32..3, 0u32..4)).prop_map(
-        |(backends, ports, peers, (bridge, epoch))| {
-            let bridge = (bridge != 0).then(|| testing::link("docker_gwbridge", bridge));
-            let host = Host {
-                bridge,
-                addresses: [1u32, 2].map(Into::into).into(),
-                token_keys: Some(keys(epoch)),
-                peers: peers
-                    .into_iter()
-                    .map(|(peer, epoch)| {
-                        let keys = match epoch {
-                            0 => PeerKeys::Absent,
-                            epoch => PeerKeys::Known(keys(epoch.into())),
-                        };
-                        (peer.into(), keys)
-                    })
-                    .collect(),
-                ..testing::host(Ipv4Addr::new(10, 0, 0, 1))
-            };
-            let mut services: BTreeMap<u64, Service> = BTreeMap::new();
-            for (key, (address, local, service, active)) in &backends {
-                let backend = Backend {
-                    address: (*address).into(),
-                    locality: if *local {
-                        Locality::Local { bridge: None }
-                    } else {
-                        Locality::Remote
-                    },
-                    active: *active,
-                };
-                let service = services.entry(*service).or_default();
-                service.backends.insert(Key(key << 41 | key), backend);
-            }
-            for (published, (target, service, barred)) in ports {
-                let service = services.entry(service).or_default();
-                service.frontends.push(Frontend {
-                    published,
-                    proto: Proto::Tcp,
-                    target,
-                    barred,
-                });
-            }
-            let services = services.into_iter();
-            let want = Desired {
-                host: Some(host.into()),
-                services: services
-                    .map(|(key, service)| (Key(key), service.into()))
-                    .collect(),
-                ..Desired::default()
-            };
-            lower(&want, &BTreeMap::new())
-        },
-    )
+    strategies::desired().prop_map(|desired| lower(&desired, &BTreeMap::new()))
 }
 
 /// Does anything lead where nothing is?
@@ -154,11 +81,11 @@ proptest! {
     ) {
         let mut kernel = fake(have.state.clone(), faults);
         let ops = plan(&want.state, &have.state, Prune::Allowed);
-        let _ = apply_all(&mut kernel, &ops);
+        let _ = execute(&mut kernel, &ops);
         prop_assert_eq!(consistent(&kernel.observe().unwrap()), Ok(()));
         kernel.faults.clear();
         let ops = plan(&want.state, &kernel.observe().unwrap(), Prune::Allowed);
-        prop_assert!(apply_all(&mut kernel, &ops).is_empty());
+        prop_assert!(execute(&mut kernel, &ops).is_empty());
         prop_assert_eq!(kernel.observe().unwrap(), want.state);
     }
 }
@@ -198,7 +125,7 @@ fn a_refused_server_is_not_claimed() {
         ..State::default()
     };
     let mut kernel = fake(State::default(), [0].into());
-    let errors = apply_all(&mut kernel, &plan(&want, &State::default(), Prune::Allowed));
+    let errors = execute(&mut kernel, &plan(&want, &State::default(), Prune::Allowed));
     assert_eq!(errors.len(), 1);
     assert_eq!(kernel.observe().unwrap(), State::default());
 }

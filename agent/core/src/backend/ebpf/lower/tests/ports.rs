@@ -2,6 +2,7 @@
 
 use super::labels::labelled;
 use super::*;
+use crate::backend::Operation as _;
 
 pub(super) fn port(number: u16, proto: Proto) -> PublishedPort {
     testing::port(proto, number, 80)

@@ -1,0 +1,133 @@
+//! The reconcile pass, with the back end of `lb_core::testing::plain`: its kernel half is below, and it is
+//! registered as the real ones are, by `BackendDatapath::new`.
+
+use super::*;
+use crate::kernel::{NodeKernel, StatsReader};
+use crate::run::datapath::BackendDatapath;
+use lb_core::ids::Key;
+use lb_core::kernel::fake::FakeKernel;
+use lb_core::node::TaskAddress;
+use lb_core::port::Proto;
+use lb_core::testing::plain::{Op, Plain, State};
+use lb_core::testing::{SnapshotBuilder, link, port, service};
+use lb_core::token::TokenKeys;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+impl NodeKernel for FakeKernel<Op> {
+    type Backend = Plain;
+
+    const NAME: &'static str = "plain";
+
+    fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError> {
+        Ok(None)
+    }
+
+    /// Drift, where the kernel does not hold what it is known to hold.
+    fn tick(
+        &mut self,
+        _lease: Option<Duration>,
+        have: Option<&State>,
+    ) -> Result<bool, ObserveError> {
+        Ok(have.is_some_and(|have| self.state != *have))
+    }
+
+    fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError> {
+        Err(ObserveError {
+            object: "counters".to_owned(),
+            source: "this back end has none".into(),
+        })
+    }
+}
+
+/// A service with a port, and its one task on `node1`.
+fn snapshot(published: u16) -> Snapshot {
+    let web = service("web", vec![port(Proto::Tcp, published, 80)]);
+    let tasks = [("task1", "node1")];
+    let view = SnapshotBuilder::new().service("service1", web);
+    view.tasks("service1", tasks).build()
+}
+
+fn node() -> Node {
+    let address = Ipv4Addr::new(172, 18, 0, 2);
+    Node {
+        id: "node1".into(),
+        address: Some(Ipv4Addr::new(10, 0, 0, 1)),
+        uplink: Some(link("eth0", 2)),
+        tasks: [("task1".into(), TaskAddress::gateway(address))].into(),
+        ..Node::default()
+    }
+}
+
+fn pass(reconciler: &mut Reconciler, snapshot: &Snapshot) -> ReconcileReport {
+    let report = reconciler.reconcile(snapshot, &node(), &Config::default());
+    report.unwrap()
+}
+
+#[test]
+fn what_is_refused_is_reported_and_mended_by_a_retry_alone() {
+    let mut kernel = FakeKernel::of(State::default());
+    // The task: without it, the port is not even tried.
+    kernel.faults.insert(0);
+    let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)));
+    for _ in 0..2 {
+        let report = pass(&mut reconciler, &snapshot(8080));
+        assert!(!report.in_sync);
+        let [problem] = &report.problems[..] else {
+            panic!("{:?}", report.problems)
+        };
+        assert!(problem.object.starts_with("add task"), "{problem:?}");
+        assert!(problem.message.ends_with("told to fail"), "{problem:?}");
+        assert_eq!(reconciler.datapath.serving().iter().count(), 0);
+    }
+    reconciler.retry_refused();
+    let report = pass(&mut reconciler, &snapshot(8080));
+    assert!(report.in_sync && report.problems.is_empty(), "{report:?}");
+    assert_eq!(report.held, ["task1".into()].into());
+    assert!(reconciler.publishes_any(&[(8080, Proto::Tcp)].into()));
+    assert!(!reconciler.publishes_any(&[(8081, Proto::Tcp)].into()));
+}
+
+#[test]
+fn what_is_gone_from_a_view_stays_until_the_view_is_complete() {
+    let kernel = FakeKernel::<Op>::of(State::default());
+    let mut datapath = BackendDatapath::new(kernel);
+    let mut published = |complete, number| {
+        let view = Snapshot {
+            complete,
+            ..snapshot(number)
+        };
+        let wanted = Incremental::full(&view, &node(), &Config::default());
+        let prune = if complete {
+            Prune::Allowed
+        } else {
+            Prune::Withheld
+        };
+        assert!(datapath.apply(&wanted.desired, prune).unwrap().in_sync);
+        let serving = datapath.serving();
+        serving
+            .iter()
+            .map(|((number, _), _)| *number)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(published(true, 8080), [8080]);
+    assert_eq!(published(false, 8081), [8080, 8081]);
+    assert_eq!(published(true, 8081), [8081]);
+}
+
+#[test]
+fn what_an_earlier_agent_left_goes_with_the_first_pass() {
+    let left = State {
+        ports: [((9000, Proto::Tcp), (Key(1), BTreeSet::new()))].into(),
+        ..State::default()
+    };
+    let kernel = FakeKernel::<Op>::of(left);
+    let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)));
+    let tick = |reconciler: &mut Reconciler| reconciler.tick(Lease::Never).unwrap();
+    assert!(!tick(&mut reconciler), "nothing is known yet");
+    assert!(pass(&mut reconciler, &snapshot(8080)).in_sync);
+    assert!(!tick(&mut reconciler));
+    let serving = reconciler.datapath.serving();
+    let serving: Vec<_> = serving.iter().map(|((number, _), _)| *number).collect();
+    assert_eq!(serving, [8080]);
+}
