@@ -6,9 +6,9 @@
 
 use agent::sync::{Settings, start};
 use anyhow::Result;
-use lb_core::config::DEFAULT_PORT;
-use lb_core::ids::TaskId;
-use lb_core::snapshot::Snapshot;
+use lb_core::model::config::DEFAULT_PORT;
+use lb_core::model::ids::TaskId;
+use lb_core::model::snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -69,7 +69,7 @@ async fn main() -> Result<()> {
 }
 
 fn states(snapshot: &Snapshot) -> BTreeMap<TaskId, String> {
-    let state = |(id, task): (&TaskId, &lb_core::snapshot::Task)| {
+    let state = |(id, task): (&TaskId, &lb_core::model::snapshot::Task)| {
         let eligible = if snapshot.eligible(task) {
             "eligible"
         } else {

@@ -12,12 +12,12 @@ use agent::kernel::bpf::BpfKernel;
 use anyhow::{Context, Result, ensure};
 use lb_core::backend::ebpf::{Ebpf, HookKind, Op, State};
 use lb_core::backend::{Backend as _, Operation as _, Prune, execute};
-use lb_core::config::Config;
 use lb_core::desired::Incremental;
-use lb_core::ids::{NodeId, ServiceId, TaskId};
 use lb_core::kernel::Kernel as _;
-use lb_core::node::{Link, Node, TaskAddress};
-use lb_core::snapshot::{
+use lb_core::model::config::Config;
+use lb_core::model::ids::{NodeId, ServiceId, TaskId};
+use lb_core::model::node::{Link, Node, TaskAddress};
+use lb_core::model::snapshot::{
     DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot,
     SwarmNode, Task, TaskState,
 };

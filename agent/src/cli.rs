@@ -1,7 +1,7 @@
 //! Command line, and the environment variables that stand for its options.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lb_core::config::{Config, DEFAULT_LABEL_PORTS, DEFAULT_PORT};
+use lb_core::model::config::{Config, DEFAULT_LABEL_PORTS, DEFAULT_PORT};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

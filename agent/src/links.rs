@@ -15,7 +15,7 @@ pub use dump::FarEnd;
 pub use listening::{Listening, Ports};
 pub use netns_cookie::netns_cookie;
 
-use lb_core::node::Link;
+use lb_core::model::node::Link;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Ipv4Addr;

@@ -28,10 +28,10 @@ pub mod poll_interval;
 pub mod signals;
 pub mod swarm;
 
-use lb_core::ids::{NodeId, TaskId};
-use lb_core::node::TaskAddress;
-use lb_core::overlay::LocalEvent;
-use lb_core::snapshot::Snapshot;
+use lb_core::model::ids::{NodeId, TaskId};
+use lb_core::model::node::TaskAddress;
+use lb_core::model::snapshot::Snapshot;
+use lb_core::view::overlay::LocalEvent;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 

@@ -9,7 +9,8 @@ use harness::node::Node;
 use harness::service::ServiceSpec;
 use harness::traffic::http::Connection;
 use harness::{image, slow, wait};
-use lb_core::ids::Key;
+use lb_core::backend::ebpf::task_address;
+use lb_core::model::ids::Key;
 
 use crate::attacker::Nobody;
 use crate::packet::{at, hex};
@@ -87,7 +88,10 @@ fn a_port_that_a_task_does_not_publish_is_no_users_and_no_containers_of_any_node
         .argument("--port=80")
         .argument("--port=90");
     let (service, tasks) = served(&swarm, &spec, 1);
-    let url = format!("http://[{}]:90/healthz", Key::of(&tasks[0].id).address());
+    let url = format!(
+        "http://[{}]:90/healthz",
+        task_address(Key::of(&tasks[0].id))
+    );
     for node in &swarm.nodes {
         let nobody = Nobody::on(node);
         let said = nobody.whoami(&["health", &url]);

@@ -2,7 +2,7 @@
 //! tunnel's port, in the forms of both datapaths. A form that a datapath does not speak is nothing
 //! to it, so whoever attacks sends all.
 
-use lb_core::ids::Key;
+use lb_core::model::ids::Key;
 
 /// The agents' port, and the tunnel's.
 pub(crate) const PORT: u16 = 6081;

@@ -3,7 +3,7 @@
 use lb_abi::counters::Reason;
 use lb_abi::{TCP, UDP};
 use lb_core::backend::ebpf::Op;
-use lb_core::ids::Key;
+use lb_core::model::ids::Key;
 use lb_datapath::Verdict;
 
 use crate::frames::{at, client, tcp, udp};

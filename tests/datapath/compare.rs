@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use lb_abi::counters::Counters;
 use lb_abi::flow::{FirstFragment, Flow};
 use lb_abi::service::AffinityValue;
-use lb_core::ids::Key;
+use lb_core::model::ids::Key;
 
 use crate::world::World;
 

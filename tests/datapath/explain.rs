@@ -10,10 +10,10 @@ use lb_abi::flow::{Flow, Tuple};
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
 use lb_core::explain::{ClientQuery, Question, explain};
-use lb_core::node::Node;
+use lb_core::model::node::Node;
+use lb_core::model::snapshot::{Proto, Snapshot};
 use lb_core::report::build::{self, FlowFilter};
 use lb_core::report::{Explanation, FlowState, Rule, Verdict};
-use lb_core::snapshot::{Proto, Snapshot};
 use lb_datapath::Verdict as ProgramVerdict;
 use lb_datapath::verdict::Outcome;
 

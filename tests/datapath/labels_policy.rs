@@ -145,7 +145,7 @@ fn a_client_stays_with_its_task_for_as_long_as_was_asked_for() {
             frontend(state, |frontend| frontend.affinity_ticks = 1);
             state
                 .backends
-                .get_mut(&lb_core::ids::Key(now))
+                .get_mut(&lb_core::model::ids::Key(now))
                 .unwrap()
                 .flags = 0;
         });

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lb_abi::{TCP, UDP};
 use lb_core::backend::ebpf::{Hook, HookKind};
-use lb_core::ids::Key;
+use lb_core::model::ids::Key;
 use lb_core::report::Counters;
 use lb_datapath::Verdict;
 

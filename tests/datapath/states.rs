@@ -7,7 +7,7 @@ use lb_abi::settings::{Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
 use lb_core::backend::ebpf::{Hook, HookKind, State};
-use lb_core::ids::Key;
+use lb_core::model::ids::Key;
 
 use crate::lab::{MTU, Net, mac, node};
 

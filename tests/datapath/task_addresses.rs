@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use lb_abi::TCP;
 use lb_abi::counters::Reason;
+use lb_core::backend::ebpf::task_address;
 use lb_core::backend::ebpf::{Hook, HookKind};
-use lb_core::ids::Key;
+use lb_core::model::ids::Key;
 use lb_datapath::Verdict;
 
 use crate::frames::{at, patched, tcp, udp};
@@ -35,7 +36,7 @@ fn a_socket_that_names_a_task_is_pointed_at_it_here_and_elsewhere() {
             state.hooks.extend(HookKind::HOST.map(on_host));
         });
         let call = |task: u64| {
-            let to = SocketAddr::from((Key(task).address(), OWN));
+            let to = SocketAddr::from((task_address(Key(task)), OWN));
             TcpStream::connect_timeout(&to, SHORT).unwrap_err().kind()
         };
         for n in [1, 2] {
@@ -63,7 +64,7 @@ fn a_socket_that_names_a_task_is_pointed_at_it_here_and_elsewhere() {
         assert_eq!(call(key(4)), ErrorKind::PermissionDenied);
         // Only TCP, also by sockets that are not connected; the key stays on the host.
         let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
-        let to = SocketAddr::from((Key(key(1)).address(), OWN));
+        let to = SocketAddr::from((task_address(Key(key(1))), OWN));
         let sent = socket.send_to(b"odd", to).unwrap_err();
         assert_eq!(sent.kind(), ErrorKind::PermissionDenied);
         let connected = socket.connect(to).unwrap_err();

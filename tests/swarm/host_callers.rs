@@ -13,7 +13,8 @@ use harness::pattern;
 use harness::service::ServiceSpec;
 use harness::traffic::load::Load;
 use harness::who::Who;
-use lb_core::ids::Key;
+use lb_core::backend::ebpf::task_address;
+use lb_core::model::ids::Key;
 
 use crate::rolling::complete;
 use crate::tools::{answered, assert_unharmed, during, ids, load, served, tally, task};
@@ -90,7 +91,7 @@ fn a_process_on_any_node_reaches_each_task_itself_at_its_own_port() {
     let (_service, tasks) = served(&swarm, &spec, 3);
     for node in &swarm.nodes {
         for id in ids(&tasks) {
-            let address = Key::of(&id).address();
+            let address = task_address(Key::of(&id));
             let answers = node.client().sequential((address, 80), 2).unwrap();
             assert!(
                 answers.iter().all(|who| task(who) == id),
@@ -102,7 +103,7 @@ fn a_process_on_any_node_reaches_each_task_itself_at_its_own_port() {
         }
     }
     // Nobody outside does: the address is no network's.
-    let address = Key::of(&tasks[0].id).address();
+    let address = task_address(Key::of(&tasks[0].id));
     let outside = swarm.client.get((address, 80), "/", PATIENCE);
     assert_failed(&outside, is_unreachable, "the address of a task");
 }

@@ -8,7 +8,7 @@ use harness::client::PATIENCE;
 use harness::service::ServiceSpec;
 use harness::slow;
 use harness::wait;
-use lb_core::ids::{Key, ServiceId};
+use lb_core::model::ids::{Key, ServiceId};
 use tokio::net::TcpStream;
 
 use crate::kernel::{counted, traces, weighed};

@@ -17,9 +17,9 @@ pub use applier::{Applied, Applier};
 pub use execute::execute;
 
 use crate::desired::{Desired, Number};
-use crate::node::Serving;
+use crate::model::node::Serving;
+use crate::model::port::Proto;
 use crate::persistent::PersistentMap;
-use crate::port::Proto;
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
 use std::borrow::Cow;

@@ -17,11 +17,11 @@ pub mod share;
 pub use incremental::Incremental;
 pub use model::{Backend, Desired, Frontend, Host, Locality, PeerKeys, Service};
 
-use crate::config::Config;
-use crate::node::Node;
-use crate::port::Proto;
+use crate::model::config::Config;
+use crate::model::node::Node;
+use crate::model::port::Proto;
+use crate::model::snapshot::Snapshot;
 use crate::report::Problem;
-use crate::snapshot::Snapshot;
 
 /// A published port's number on the nodes.
 pub type Number = (u16, Proto);

@@ -4,7 +4,7 @@
 //! tasks, and when a task comes or goes, nearly all other places keep theirs. Every node
 //! makes the same table from the same tasks, and so sends a client to the same one.
 
-use crate::ids::Key;
+use crate::model::ids::Key;
 use lb_datapath::schedule::mixed;
 
 /// Places per table: primes, so that every step reaches every place.

@@ -2,7 +2,9 @@
 //!
 //! Fields are only ever added: scripts depend on them.
 
+pub mod aggregate;
 pub mod build;
+pub mod datapath_mismatch;
 mod drops;
 mod explanation;
 mod flows;
@@ -11,8 +13,8 @@ pub use drops::{DropReport, Drops};
 pub use explanation::{Explanation, Published, Rule, Verdict};
 pub use flows::{DEFAULT_FLOWS, FlowReport, FlowState, Flows};
 
-use crate::ids::{NodeId, ServiceId, TaskId};
-use crate::snapshot::{NodeState, Proto};
+use crate::model::ids::{NodeId, ServiceId, TaskId};
+use crate::model::snapshot::{NodeState, Proto};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 

@@ -4,11 +4,11 @@
 pub mod plain;
 
 use crate::desired::Host;
-use crate::ids::{NodeId, ServiceId, TaskId};
-use crate::labels::Labels;
-use crate::node::Link;
-use crate::port::{Proto, PublishMode, PublishedPort};
-use crate::snapshot::{
+use crate::model::ids::{NodeId, ServiceId, TaskId};
+use crate::model::labels::Labels;
+use crate::model::node::Link;
+use crate::model::port::{Proto, PublishMode, PublishedPort};
+use crate::model::snapshot::{
     DesiredState, LocalHealth, NodeState, Service, Snapshot, SwarmNode, Task, TaskState,
 };
 use std::collections::{BTreeMap, BTreeSet};

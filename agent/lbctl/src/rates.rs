@@ -1,6 +1,6 @@
 //! Rates from two reports. Pure: time is an argument.
 
-use lb_core::ids::{ServiceId, TaskId};
+use lb_core::model::ids::{ServiceId, TaskId};
 use lb_core::report::{Counters, Stats};
 use std::collections::BTreeMap;
 use std::time::Duration;

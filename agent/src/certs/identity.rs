@@ -1,6 +1,6 @@
 //! A node's certificate: its subject, and TLS in both directions.
 
-use lb_core::ids::NodeId;
+use lb_core::model::ids::NodeId;
 use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

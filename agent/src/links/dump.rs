@@ -2,7 +2,7 @@
 
 use super::LinksError;
 use futures_util::TryStreamExt;
-use lb_core::node::Link;
+use lb_core::model::node::Link;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};

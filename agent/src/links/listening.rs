@@ -5,8 +5,8 @@
 //! The kernel does not report the process of a socket, but the cgroup in which it was made. The engine's cgroup is
 //! that of the socket of its gossip protocol, whose port is the same on every member of a Swarm.
 
-use lb_core::node::Listener;
-use lb_core::snapshot::Proto;
+use lb_core::model::node::Listener;
+use lb_core::model::snapshot::Proto;
 use lb_netlink::socket::{Error, NetlinkSocket};
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP};

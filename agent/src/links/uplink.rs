@@ -150,7 +150,7 @@ impl<'a> Hosts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lb_core::node::Link;
+    use lb_core::model::node::Link;
     use std::collections::BTreeSet;
 
     fn device(index: u32, name: &str, addresses: &[[u8; 4]]) -> Device {

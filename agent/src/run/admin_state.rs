@@ -13,14 +13,14 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lb_core::backend::ebpf::HookKind;
 use lb_core::explain::{ClientQuery, FrontendQuery};
-use lb_core::ids::NodeId;
 use lb_core::kernel::ObserveError;
-use lb_core::node::Node;
+use lb_core::model::ids::NodeId;
+use lb_core::model::node::Node;
+use lb_core::model::snapshot::Snapshot;
 use lb_core::report::build::{self, FlowFilter};
 use lb_core::report::{
     Check, Drops, Explanation, Flows, HookReport, Nodes, Problem, Scope, Services, Stats, Status,
 };
-use lb_core::snapshot::Snapshot;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;

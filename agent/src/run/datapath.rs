@@ -11,10 +11,10 @@ use lb_core::backend::ebpf::Hook;
 use lb_core::backend::{Applier, Prune};
 use lb_core::desired::{Desired, Number};
 use lb_core::kernel::ObserveError;
-use lb_core::node::Serving;
+use lb_core::model::node::Serving;
+use lb_core::model::token::TokenKeys;
 use lb_core::persistent::PersistentMap;
 use lb_core::report::Problem;
-use lb_core::token::TokenKeys;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

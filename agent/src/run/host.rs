@@ -4,7 +4,7 @@ use super::RunError;
 use crate::cli;
 use crate::links::{self, ContainerAddresses, LinksError, Listening};
 use crate::sync::ClusterView;
-use lb_core::node::Node;
+use lb_core::model::node::Node;
 use lb_core::persistent::PersistentMap;
 use lb_core::report::Problem;
 use std::sync::Arc;

@@ -5,14 +5,14 @@ use super::lease::duration;
 use crate::cli::Lease;
 use lb_core::backend::Prune;
 use lb_core::backend::ebpf::Hook;
-use lb_core::config::Config;
-use lb_core::datapath_mismatch::datapath_mismatch;
 use lb_core::desired::{Incremental, Number};
-use lb_core::ids::TaskId;
 use lb_core::kernel::ObserveError;
-use lb_core::node::Node;
+use lb_core::model::config::Config;
+use lb_core::model::ids::TaskId;
+use lb_core::model::node::Node;
+use lb_core::model::snapshot::Snapshot;
 use lb_core::report::Problem;
-use lb_core::snapshot::Snapshot;
+use lb_core::report::datapath_mismatch::datapath_mismatch;
 use std::collections::BTreeSet;
 
 /// The datapath, and the state that it is known to hold.

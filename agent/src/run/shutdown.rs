@@ -9,7 +9,7 @@ use super::datapath;
 use crate::error_chain::error_chain;
 use crate::links::Changes;
 use crate::sync::ClusterView;
-use lb_core::ids::ServiceId;
+use lb_core::model::ids::ServiceId;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 

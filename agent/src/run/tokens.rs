@@ -10,9 +10,9 @@
 //! A key is known to the others for a whole epoch before it is used, and the last one is good for a
 //! moment after that: a change of epoch loses no packet, and needs no agreement.
 
-use lb_core::ids::NodeId;
-use lb_core::snapshot::Snapshot;
-use lb_core::token::{TokenKey, TokenKeys};
+use lb_core::model::ids::NodeId;
+use lb_core::model::snapshot::Snapshot;
+use lb_core::model::token::{TokenKey, TokenKeys};
 use std::io::{self, Read as _};
 use std::time::Duration;
 use tokio::time::Instant;

@@ -15,7 +15,7 @@ use super::admission::Admission;
 use super::problems::Problems;
 use connections::Connections;
 use handshakes::Handshakes;
-use lb_core::snapshot::Snapshot;
+use lb_core::model::snapshot::Snapshot;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -1,7 +1,7 @@
 //! Message budget of a node over all its sessions: a token bucket. A node over its budget is read later,
 //! and holds up only itself.
 
-use lb_core::ids::NodeId;
+use lb_core::model::ids::NodeId;
 use lb_core::rate::Bucket;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

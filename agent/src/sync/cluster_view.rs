@@ -3,9 +3,9 @@
 use super::stats::ClusterStats;
 use super::view_store::SourceState;
 use crate::watch::LocalFacts;
-use lb_core::ids::NodeId;
+use lb_core::model::ids::NodeId;
+use lb_core::model::snapshot::Snapshot;
 use lb_core::report::Problem;
-use lb_core::snapshot::Snapshot;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::watch;

@@ -1,10 +1,10 @@
 //! Reports of this agent about its own node, which managers' agents receive as [`lb_wire::PeerReport`].
 
 use crate::watch::info::Info;
-use lb_core::ids::TaskId;
-use lb_core::overlay::LocalEvent;
-use lb_core::snapshot::LocalHealth;
-use lb_core::token::TokenKeys;
+use lb_core::model::ids::TaskId;
+use lb_core::model::snapshot::LocalHealth;
+use lb_core::model::token::TokenKeys;
+use lb_core::view::overlay::LocalEvent;
 use lb_wire::proto::Hello;
 use std::sync::Arc;
 use tokio::sync::{broadcast, watch};

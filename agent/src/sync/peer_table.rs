@@ -1,7 +1,7 @@
 //! States of the sessions that this agent holds to managers' agents.
 
 use super::tls::Client;
-use lb_core::ids::NodeId;
+use lb_core::model::ids::NodeId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;

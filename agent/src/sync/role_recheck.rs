@@ -1,8 +1,8 @@
 //! Tells when to ask the engine again for this host's role in the Swarm.
 
 use super::view_store::SourceState;
-use lb_core::ids::NodeId;
-use lb_core::snapshot::Snapshot;
+use lb_core::model::ids::NodeId;
+use lb_core::model::snapshot::Snapshot;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
@@ -38,7 +38,7 @@ pub(super) async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lb_core::snapshot::{NodeState, SwarmNode};
+    use lb_core::model::snapshot::{NodeState, SwarmNode};
     use std::time::Duration;
     use tokio::time::timeout;
 

@@ -1,6 +1,6 @@
 //! Selects the manager from which a worker gets its view. Pure.
 
-use lb_core::ids::{Key, NodeId};
+use lb_core::model::ids::{Key, NodeId};
 use std::collections::BTreeMap;
 
 /// State of a session to a manager's agent.

@@ -6,7 +6,7 @@ use super::budget::{self, Budget};
 use super::session_registry::{Ask, SessionRegistry};
 use super::view_store::{Input, PublishedView};
 use super::{HEARTBEAT_INTERVAL, PEER_TIMEOUT};
-use lb_core::ids::NodeId;
+use lb_core::model::ids::NodeId;
 use lb_wire::proto::{AskStats, Down, DownAlive, Hello, SnapshotUpdate, Up, down, up};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! Registry of the agents with a session to this one, and queries to all of them.
 
-use lb_core::ids::NodeId;
+use lb_core::model::ids::NodeId;
 use lb_core::report::Stats;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

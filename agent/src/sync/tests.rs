@@ -9,9 +9,9 @@ mod hostile;
 use super::tls::DialError;
 use crate::certs::testing::{Authority, Role};
 use bench::{Agent, Bench, event, view};
-use lb_core::overlay::EventKind;
-use lb_core::snapshot::{LocalHealth, Snapshot};
-use lb_core::token::{TokenKey, TokenKeys};
+use lb_core::model::snapshot::{LocalHealth, Snapshot};
+use lb_core::model::token::{TokenKey, TokenKeys};
+use lb_core::view::overlay::EventKind;
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]

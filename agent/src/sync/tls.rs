@@ -3,7 +3,7 @@
 use super::rpc::sync_client::SyncClient;
 use crate::certs::{CertificateState, Identity, Subject, expires};
 use hyper_util::rt::TokioIo;
-use lb_core::ids::NodeId;
+use lb_core::model::ids::NodeId;
 use lb_wire::VIEW_BYTES;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, Error as TlsError};

@@ -1,6 +1,6 @@
 //! The task of a container, by the container's name.
 
-use lb_core::ids::TaskId;
+use lb_core::model::ids::TaskId;
 
 /// Label that Swarm sets on the containers of tasks. An image can have it too, and with it all of its containers.
 const TASK_ID: &str = "com.docker.swarm.task.id";

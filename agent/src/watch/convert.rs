@@ -1,8 +1,8 @@
 //! Converts the engine's JSON to types of `lb_core`. Total: no conversion can fail.
 
 use super::model;
-use lb_core::ids::{NodeId, ServiceId, TaskId};
-use lb_core::snapshot::{
+use lb_core::model::ids::{NodeId, ServiceId, TaskId};
+use lb_core::model::snapshot::{
     DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot,
     SwarmNode, Task, TaskState,
 };

@@ -7,8 +7,8 @@
 
 use super::LocalUpdate;
 use super::docker::Docker;
-use lb_core::ids::TaskId;
-use lb_core::overlay::{EventKind, LocalEvent};
+use lb_core::model::ids::TaskId;
+use lb_core::view::overlay::{EventKind, LocalEvent};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 

@@ -7,7 +7,7 @@
 use super::convert;
 use super::docker::Docker;
 use super::model;
-use lb_core::ids::NodeId;
+use lb_core::model::ids::NodeId;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -9,9 +9,9 @@
 use super::docker::{Docker, DockerError};
 use super::events::ContainerUpdate;
 use super::{LocalUpdate, container, model};
-use lb_core::ids::TaskId;
-use lb_core::node::{Bridge, TaskAddress};
-use lb_core::overlay::{EventKind, LocalEvent};
+use lb_core::model::ids::TaskId;
+use lb_core::model::node::{Bridge, TaskAddress};
+use lb_core::view::overlay::{EventKind, LocalEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};

@@ -5,7 +5,7 @@
 
 use super::docker::{Docker, DockerError};
 use super::{EngineUpdate, convert, poll_interval};
-use lb_core::snapshot::{DesiredState, Snapshot, TaskState};
+use lb_core::model::snapshot::{DesiredState, Snapshot, TaskState};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};

@@ -6,7 +6,7 @@ use agent::kernel::ipvs::ruleset::*;
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
 use lb_core::backend::ipvs::ids::TUNNEL;
-use lb_core::token::{TokenKey, TokenKeys};
+use lb_core::model::token::{TokenKey, TokenKeys};
 use lb_netlink::nft;
 use lb_netlink::socket::NetlinkSocket;
 use std::collections::{BTreeMap, BTreeSet};

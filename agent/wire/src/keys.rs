@@ -1,7 +1,7 @@
 //! Keys of tunnel tokens as protobuf messages: sixteen bytes each.
 
 use crate::proto;
-use lb_core::token::{TokenKey, TokenKeys};
+use lb_core::model::token::{TokenKey, TokenKeys};
 use prost::bytes::Bytes;
 use std::fmt;
 

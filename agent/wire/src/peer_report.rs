@@ -5,10 +5,10 @@
 
 use crate::keys::keys_in;
 use crate::proto;
-use lb_core::ids::TaskId;
-use lb_core::overlay::{EventKind, LocalEvent};
-use lb_core::snapshot::LocalHealth;
-use lb_core::token::TokenKeys;
+use lb_core::model::ids::TaskId;
+use lb_core::model::snapshot::LocalHealth;
+use lb_core::model::token::TokenKeys;
+use lb_core::view::overlay::{EventKind, LocalEvent};
 use std::net::Ipv4Addr;
 
 /// Tasks in one Hello; a node with more sends several.

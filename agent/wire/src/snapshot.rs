@@ -4,8 +4,8 @@ use crate::bounds::{Bounded, LimitError};
 use crate::keys::{keys_in, keys_out};
 use crate::peer_report::{datapath_in, health_in, health_out};
 use crate::proto;
-use lb_core::ids::{NodeId, ServiceId, TaskId};
-use lb_core::snapshot::{
+use lb_core::model::ids::{NodeId, ServiceId, TaskId};
+use lb_core::model::snapshot::{
     DesiredState, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot, SwarmNode, Task,
     TaskState,
 };

@@ -1,13 +1,13 @@
 //! What arrives is what was sent, and no more than fits.
 
 use super::*;
-use lb_core::ids::{NodeId, ServiceId, TaskId};
-use lb_core::overlay::{EventKind, LocalEvent};
-use lb_core::snapshot::{
+use lb_core::model::ids::{NodeId, ServiceId, TaskId};
+use lb_core::model::snapshot::{
     DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot,
     SwarmNode, Task, TaskState,
 };
-use lb_core::token::{TokenKey, TokenKeys};
+use lb_core::model::token::{TokenKey, TokenKeys};
+use lb_core::view::overlay::{EventKind, LocalEvent};
 use proptest::prelude::*;
 use prost::Message;
 

@@ -5,12 +5,12 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use lb_abi::limits;
 use lb_abi::service::RESTRICTED;
 use lb_core::backend::ebpf::{InUse, Lowered, State};
-use lb_core::config::Config;
 use lb_core::desired::desired;
-use lb_core::ids::{Key, ServiceId};
-use lb_core::labels::{Labels, NETWORKS, PORTS, PREFIX};
-use lb_core::node::{Link, Node};
-use lb_core::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot};
+use lb_core::model::config::Config;
+use lb_core::model::ids::{Key, ServiceId};
+use lb_core::model::labels::{Labels, NETWORKS, PORTS, PREFIX};
+use lb_core::model::node::{Link, Node};
+use lb_core::model::snapshot::{Proto, PublishMode, PublishedPort, Service, Snapshot};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 

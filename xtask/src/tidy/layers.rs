@@ -49,14 +49,7 @@ const ONE_WAY: [(&str, &[&str]); 2] = [
 ];
 
 /// What every back end serves, and so none of them shapes.
-const NEUTRAL: [&str; 6] = [
-    "agent/core/src/config",
-    "agent/core/src/desired",
-    "agent/core/src/labels",
-    "agent/core/src/node",
-    "agent/core/src/port",
-    "agent/core/src/snapshot",
-];
+const NEUTRAL: [&str; 2] = ["agent/core/src/desired", "agent/core/src/model"];
 
 /// The layout of the maps.
 const ABI: &str = "lb_abi";
@@ -236,7 +229,7 @@ mod tests {
             "agent/core/src/desired.rs",
             "agent/core/src/desired/service.rs",
             "agent/core/src/desired/incremental/tests.rs",
-            "agent/core/src/snapshot.rs",
+            "agent/core/src/model/snapshot.rs",
         ] {
             assert_eq!(
                 check(path, of_maps),

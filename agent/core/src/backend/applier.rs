@@ -4,7 +4,7 @@ use super::{Backend, Operation as _, Prune, execute};
 use crate::desired::{Desired, Number};
 use crate::kernel::sparing::{Refused, Sparing};
 use crate::kernel::{ApplyError, Kernel, ObserveError};
-use crate::node::Serving;
+use crate::model::node::Serving;
 use crate::persistent::PersistentMap;
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};

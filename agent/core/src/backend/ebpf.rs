@@ -6,6 +6,7 @@ mod op;
 mod operation;
 mod plan;
 mod state;
+mod task_address;
 
 pub use in_use::InUse;
 pub use lower::Lowered;
@@ -13,10 +14,11 @@ pub use op::Op;
 pub use operation::Object;
 pub use plan::plan;
 pub use state::{Hook, HookKind, State};
+pub use task_address::task_address;
 
 use super::{Backend, Prune};
 use crate::desired::{Desired, Number};
-use crate::node::Serving;
+use crate::model::node::Serving;
 use crate::persistent::PersistentMap;
 
 /// What was lowered last, and the ports in use, both kept up step by step.

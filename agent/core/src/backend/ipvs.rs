@@ -23,7 +23,7 @@ pub use state::{
 
 use super::{Backend, Prune};
 use crate::desired::{Desired, Number};
-use crate::node::Serving;
+use crate::model::node::Serving;
 use crate::persistent::PersistentMap;
 
 /// What was lowered last.

@@ -1,10 +1,10 @@
 //! Desired states for the property tests of all back ends.
 
 use crate::desired::{Backend, Desired, Frontend, Host, Locality, PeerKeys, Service};
-use crate::ids::Key;
-use crate::port::Proto;
+use crate::model::ids::Key;
+use crate::model::port::Proto;
+use crate::model::token::{TokenKey, TokenKeys};
 use crate::testing;
-use crate::token::{TokenKey, TokenKeys};
 use proptest::collection::btree_map;
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Behind which ports of the bridges this node's tasks are.
 
-use crate::node::{Node, TaskAddress};
+use crate::model::node::{Node, TaskAddress};
 use crate::report::Problem;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

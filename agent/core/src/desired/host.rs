@@ -1,9 +1,9 @@
 //! What does not depend on services: facts about the node, and its neighbours.
 
 use super::model::{Host, PeerKeys};
-use crate::config::Config;
-use crate::node::Node;
-use crate::snapshot::{Snapshot, SwarmNode};
+use crate::model::config::Config;
+use crate::model::node::Node;
+use crate::model::snapshot::{Snapshot, SwarmNode};
 
 /// The facts; none while the node has no way out.
 pub(super) fn host(snapshot: &Snapshot, node: &Node, config: &Config) -> Option<Host> {

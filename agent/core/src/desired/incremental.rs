@@ -4,12 +4,12 @@
 use super::ports::{Asked, by_swarm, port_owners};
 use super::service::{ServiceContext, serve};
 use super::{Desired, Number, endpoint, host};
-use crate::config::Config;
-use crate::ids::{Key, ServiceId, TaskId};
-use crate::node::Node;
+use crate::model::config::Config;
+use crate::model::ids::{Key, ServiceId, TaskId};
+use crate::model::node::Node;
+use crate::model::snapshot::Snapshot;
 use crate::persistent::PersistentMap;
 use crate::report::Problem;
-use crate::snapshot::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@
 //! whichever address they listen; other nodes answer it. The engine, too, listens on the ports that
 //! Docker publishes: those sockets stand for the service, and are no reason.
 
-use crate::node::Listener;
+use crate::model::node::Listener;
 
 /// Does `listener` keep a service from having its port on this node? `by_docker`: Docker
 /// publishes the port for Swarm, so its engine has a reason to listen; `open`: the service

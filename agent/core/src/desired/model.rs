@@ -1,12 +1,12 @@
 //! What the desired state is made of: plain values, which each back end brings into its own form.
 
 use super::Number;
-use crate::ids::Key;
-use crate::labels::Policy;
-use crate::node::{Link, Serving};
+use crate::model::ids::Key;
+use crate::model::labels::Policy;
+use crate::model::node::{Link, Serving};
+use crate::model::port::Proto;
+use crate::model::token::TokenKeys;
 use crate::persistent::PersistentMap;
-use crate::port::Proto;
-use crate::token::TokenKeys;
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;

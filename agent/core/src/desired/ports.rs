@@ -2,12 +2,12 @@
 
 use super::refusal::{refused, refused_if_any, refused_labels};
 use super::{Number, share};
-use crate::config::Config;
-use crate::ids::{Key, ServiceId};
-use crate::node::Node;
-use crate::port::{Proto, PublishMode, PublishedPort};
+use crate::model::config::Config;
+use crate::model::ids::{Key, ServiceId};
+use crate::model::node::Node;
+use crate::model::port::{Proto, PublishMode, PublishedPort};
+use crate::model::snapshot::{Service, Snapshot};
 use crate::report::Problem;
-use crate::snapshot::{Service, Snapshot};
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

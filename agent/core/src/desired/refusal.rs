@@ -1,8 +1,8 @@
 //! Problems of ports that a service asks for and does not get: one sentence for
 //! all that are refused for one reason, however many they are.
 
+use crate::model::snapshot::{PublishedPort, Service};
 use crate::report::Problem;
-use crate::snapshot::{PublishedPort, Service};
 
 /// So many ports are named.
 const NAMED: usize = 8;

@@ -4,13 +4,13 @@ use super::model::{Backend, Frontend, Locality, Service};
 use super::ports::Asked;
 use super::refusal::{refused, refused_if_any};
 use super::{Number, listening, share};
-use crate::ids::{Key, ServiceId, TaskId};
-use crate::labels::{Local, Policy};
 use crate::maglev;
-use crate::node::{Bridge, DEFAULT_BRIDGE, Node};
-use crate::port::{Proto, PublishMode, PublishedPort};
+use crate::model::ids::{Key, ServiceId, TaskId};
+use crate::model::labels::{Local, Policy};
+use crate::model::node::{Bridge, DEFAULT_BRIDGE, Node};
+use crate::model::port::{Proto, PublishMode, PublishedPort};
+use crate::model::snapshot::{self, LocalHealth, Snapshot, Task};
 use crate::report::Problem;
-use crate::snapshot::{self, LocalHealth, Snapshot, Task};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What it takes to serve any service.
@@ -171,7 +171,7 @@ impl Members {
 }
 
 /// Does it run on this node before the Swarm says so? The others are told of it once it is in the
-/// kernel here ([`crate::readiness`]).
+/// kernel here ([`crate::view::readiness`]).
 fn starts(context: &ServiceContext<'_>, id: &TaskId, task: &Task) -> bool {
     let here = task.node == context.node.id && context.node.tasks.contains_key(id);
     here && task.on_its_way() && task.health != LocalHealth::Dead

@@ -1,13 +1,13 @@
 //! What is desired, in its own words. What follows for the kernel is tested with each back end.
 
 use super::*;
-use crate::ids::{Key, TaskId};
-use crate::labels::Policy;
-use crate::node::{Bridge, Serving, TaskAddress};
-use crate::port::{PublishMode, PublishedPort};
-use crate::snapshot::{Service as SwarmService, SwarmNode};
+use crate::model::ids::{Key, TaskId};
+use crate::model::labels::Policy;
+use crate::model::node::{Bridge, Serving, TaskAddress};
+use crate::model::port::{PublishMode, PublishedPort};
+use crate::model::snapshot::{Service as SwarmService, SwarmNode};
+use crate::model::token::{TokenKey, TokenKeys};
 use crate::testing::{SnapshotBuilder, labels, link, member, port};
-use crate::token::{TokenKey, TokenKeys};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 

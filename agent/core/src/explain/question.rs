@@ -1,8 +1,8 @@
 //! Parses an explain request as people type it: `203.0.113.7 alpha:8080/udp`.
 
-use crate::node::Node;
+use crate::model::node::Node;
+use crate::model::snapshot::{Proto, Snapshot};
 use crate::report::build::hostname;
-use crate::snapshot::{Proto, Snapshot};
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
 use std::fmt;

@@ -1,11 +1,11 @@
 //! An explanation in words: who sends what, what decides, what becomes of it.
 
 use super::simulate::Simulation;
-use crate::ids::Key;
-use crate::node::Node;
+use crate::model::ids::Key;
+use crate::model::node::Node;
+use crate::model::snapshot::{Proto, Snapshot};
 use crate::report::build::{hostname, node_at, task_name};
 use crate::report::{Explanation, FlowState, Rule, Verdict};
-use crate::snapshot::{Proto, Snapshot};
 use lb_abi::service::SCHED_SH;
 use lb_datapath::model::Memory;
 use std::net::Ipv4Addr;

@@ -1,8 +1,8 @@
 //! Suggestions: published ports that were probably meant.
 
+use crate::model::snapshot::{Proto, Snapshot};
 use crate::report::build::ports;
 use crate::report::{PortReport, Published};
-use crate::snapshot::{Proto, Snapshot};
 
 /// Limit on suggestions.
 const FEW: usize = 3;

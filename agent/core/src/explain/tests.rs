@@ -1,7 +1,7 @@
 mod fixtures;
 
+use crate::model::snapshot::Proto;
 use crate::report::{Explanation, FlowState, Rule, Verdict};
-use crate::snapshot::Proto;
 use fixtures::{ask, be, flow, memory};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{ANSWERED, FIN_IN, FIN_OUT};

@@ -102,8 +102,8 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 mod tests {
     use super::*;
     use crate::backend::ebpf::{Op, State};
-    use crate::ids::Key;
     use crate::kernel::fake::FakeKernel;
+    use crate::model::ids::Key;
 
     #[test]
     fn what_was_refused_is_not_tried_again_before_its_time() {

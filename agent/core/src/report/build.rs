@@ -10,13 +10,15 @@ mod flows;
 pub use drops::{drops, reason_name};
 pub use flows::{FlowFilter, FlowTable, QUIET_TICKS, flow_state, flows, idle_ticks, node_at};
 
-use crate::ids::{Key, NodeId, TaskId};
-use crate::node::Node;
+use crate::model::ids::{Key, NodeId, TaskId};
+use crate::model::node::Node;
+use crate::model::snapshot::{
+    DesiredState, LocalHealth, NodeState, Service, Snapshot, Task, TaskState,
+};
 use crate::report::{
     Counters, NodeReport, Nodes, PortReport, Scope, ServiceReport, ServiceStats, Services, Stats,
     TaskStats,
 };
-use crate::snapshot::{DesiredState, LocalHealth, NodeState, Service, Snapshot, Task, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counters as the kernel keeps them: by task or by service.
@@ -192,7 +194,7 @@ pub fn ports(service: &Service) -> Vec<PortReport> {
 type Members<'a> = Vec<(&'a TaskId, &'a Task)>;
 
 /// Services to tell of, by name, each with its tasks that have not ended, by slot.
-fn listed(snapshot: &Snapshot) -> Vec<(&crate::ids::ServiceId, &Service, Members<'_>)> {
+fn listed(snapshot: &Snapshot) -> Vec<(&crate::model::ids::ServiceId, &Service, Members<'_>)> {
     let mut members: BTreeMap<_, Members<'_>> = BTreeMap::new();
     for (id, task) in &snapshot.tasks {
         if task.state != TaskState::Ended {

@@ -1,7 +1,7 @@
 //! Report of `lbctl explain`: the decision about one packet, and why.
 
 use super::{FlowState, PortReport};
-use crate::snapshot::Proto;
+use crate::model::snapshot::Proto;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddrV4;
 

@@ -1,6 +1,6 @@
 //! Flows that a node remembers.
 
-use crate::snapshot::Proto;
+use crate::model::snapshot::Proto;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddrV4;
 

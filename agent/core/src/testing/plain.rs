@@ -3,8 +3,8 @@
 
 use crate::backend::{Backend, Operation, Prune};
 use crate::desired::{Desired, Number};
-use crate::ids::Key;
-use crate::node::Serving;
+use crate::model::ids::Key;
+use crate::model::node::Serving;
 use crate::persistent::PersistentMap;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,8 +2,8 @@
 
 use super::{NONE, address};
 use crate::table::{self, numbers, words};
+use lb_core::model::snapshot::NodeState;
 use lb_core::report::{NodeReport, Nodes};
-use lb_core::snapshot::NodeState;
 
 pub(crate) fn text(nodes: &Nodes) -> String {
     let columns = [

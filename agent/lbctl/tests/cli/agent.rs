@@ -4,7 +4,7 @@ use crate::swarm::{Swarm, swarm};
 use agent::serve::{self, ApiError, Source};
 use futures_util::future::BoxFuture;
 use lb_core::explain::{ClientQuery, FrontendQuery};
-use lb_core::ids::NodeId;
+use lb_core::model::ids::NodeId;
 use lb_core::report::build::{self, FlowFilter};
 use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Scope, Services, Stats, Status};
 use std::collections::BTreeSet;

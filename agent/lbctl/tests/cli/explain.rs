@@ -5,7 +5,7 @@ use crate::tables::{json, shows};
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP};
-use lb_core::ids::Key;
+use lb_core::model::ids::Key;
 use lb_core::report::{Explanation, Rule, Verdict};
 use lb_datapath::model::Memory;
 use std::net::Ipv4Addr;

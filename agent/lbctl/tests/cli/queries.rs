@@ -5,7 +5,7 @@ use crate::tables::{json, shows};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{ANSWERED, FIN_IN, Flow, Tuple};
 use lb_abi::{Be16, Be32, TCP, UDP};
-use lb_core::ids::Key;
+use lb_core::model::ids::Key;
 use lb_core::report::build::FlowFilter;
 use lb_core::report::{Drops, Flows};
 use std::net::SocketAddrV4;

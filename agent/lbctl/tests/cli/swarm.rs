@@ -2,13 +2,13 @@
 
 use lb_abi::counters::Reason;
 use lb_core::explain::{ClientQuery, FrontendQuery, QuestionError, explain};
-use lb_core::ids::{Key, NodeId, TaskId};
-use lb_core::node::Node;
+use lb_core::model::ids::{Key, NodeId, TaskId};
+use lb_core::model::node::Node;
+use lb_core::model::snapshot::{LocalHealth, Proto, Snapshot, SwarmNode, Task};
 use lb_core::report::build::{self, FlowFilter, FlowTable};
 use lb_core::report::{
     Check, Counters, Explanation, Flows, HookReport, Problem, Scope, Stats, Status,
 };
-use lb_core::snapshot::{LocalHealth, Proto, Snapshot, SwarmNode, Task};
 use lb_core::testing::{SnapshotBuilder, member, port, service, task};
 use lb_datapath::model::Memory;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +65,7 @@ pub(crate) fn this() -> Node {
         address: Some(Ipv4Addr::new(192, 0, 2, 1)),
         tasks: BTreeMap::from([(
             TaskId::from("t1"),
-            lb_core::node::TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, 3)),
+            lb_core::model::node::TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, 3)),
         )]),
         ..Node::default()
     }

@@ -5,7 +5,7 @@ use crate::kernel::{NodeKernel, StatsReader};
 use lb_abi::service::SCHED_LC;
 use lb_core::backend::ebpf::{Ebpf, Hook, State};
 use lb_core::kernel::ObserveError;
-use lb_core::token::TokenKeys;
+use lb_core::model::token::TokenKeys;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

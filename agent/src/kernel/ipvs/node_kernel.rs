@@ -5,8 +5,8 @@ use crate::error_chain::error_chain;
 use crate::kernel::{NodeKernel, StatsReader};
 use lb_core::backend::ipvs::{Ipvs, State};
 use lb_core::kernel::{Kernel as _, ObserveError};
+use lb_core::model::token::TokenKeys;
 use lb_core::report::Problem;
-use lb_core::token::TokenKeys;
 use std::time::{Duration, Instant};
 
 /// Restarting a firewall flushes rules and virtual services. When there are signs of that, the whole state is

@@ -4,13 +4,13 @@
 use super::*;
 use crate::kernel::{NodeKernel, StatsReader};
 use crate::run::datapath::BackendDatapath;
-use lb_core::ids::Key;
 use lb_core::kernel::fake::FakeKernel;
-use lb_core::node::TaskAddress;
-use lb_core::port::Proto;
+use lb_core::model::ids::Key;
+use lb_core::model::node::TaskAddress;
+use lb_core::model::port::Proto;
+use lb_core::model::token::TokenKeys;
 use lb_core::testing::plain::{Op, Plain, State};
 use lb_core::testing::{SnapshotBuilder, link, port, service};
-use lb_core::token::TokenKeys;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Services by the names that people use for them.
 
-use lb_core::ids::ServiceId;
+use lb_core::model::ids::ServiceId;
 
 /// Docker takes names and ids alike.
 pub(super) fn is(wanted: &str, name: &str, id: &ServiceId) -> bool {

@@ -4,7 +4,7 @@
 use super::bench::{Agent, Bench, view};
 use crate::certs::testing::Role;
 use crate::sync::tls::Client;
-use lb_core::snapshot::Snapshot;
+use lb_core::model::snapshot::Snapshot;
 use lb_wire::proto::{self, Hello, TaskHealth, Up, up};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};

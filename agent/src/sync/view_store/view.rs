@@ -1,6 +1,6 @@
 //! The published view.
 
-use lb_core::snapshot::Snapshot;
+use lb_core::model::snapshot::Snapshot;
 use prost::bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 

@@ -1,7 +1,7 @@
 //! On JSON as real engines write it, abridged.
 
 use super::*;
-use lb_core::labels::Policy;
+use lb_core::model::labels::Policy;
 
 fn tasks(json: &str) -> Snapshot {
     snapshot(Vec::new(), serde_json::from_str(json).unwrap(), Vec::new())

@@ -2,10 +2,10 @@
 
 use super::state::State;
 use crate::desired::Number;
-use crate::ids::Key;
-use crate::node::Serving;
+use crate::model::ids::Key;
+use crate::model::node::Serving;
+use crate::model::port::Proto;
 use crate::persistent::PersistentMap;
-use crate::port::Proto;
 use lb_abi::UDP;
 use lb_abi::service::{Frontend, Port};
 

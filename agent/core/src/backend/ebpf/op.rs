@@ -2,7 +2,7 @@
 
 use super::state::Hook;
 use crate::backend::port_name;
-use crate::ids::Key;
+use crate::model::ids::Key;
 use ipnet::Ipv4Net;
 use lb_abi::service::{Backend, Frontend, LOCAL, Port};
 use lb_abi::settings::{Settings, Uplink};

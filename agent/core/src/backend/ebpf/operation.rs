@@ -3,7 +3,7 @@
 use super::op::Op;
 use super::state::{HookKind, State};
 use crate::backend::Operation;
-use crate::ids::Key;
+use crate::model::ids::Key;
 use lb_abi::service::Port;
 use std::borrow::Cow;
 use std::collections::BTreeSet;

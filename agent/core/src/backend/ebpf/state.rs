@@ -1,7 +1,7 @@
 //! swarmlb's objects in the kernel, as its programs have them. The wanted and the observed state have
 //! this one type.
 
-use crate::ids::Key;
+use crate::model::ids::Key;
 use crate::persistent::{PersistentMap, PersistentSet};
 use ipnet::Ipv4Net;
 use lb_abi::service::{Backend, Frontend, Port};

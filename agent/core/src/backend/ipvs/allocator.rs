@@ -3,7 +3,7 @@
 //! Only a task's tag goes with its packets, and only the task's own node reads it.
 
 use super::ids::{PEER_ROUTE_ADDRESSES, TASK_MARKS, TASK_ROUTE_ADDRESSES};
-use crate::ids::Key;
+use crate::model::ids::Key;
 use ipnet::Ipv4Net;
 use lb_abi::service::Port;
 use std::collections::BTreeMap;

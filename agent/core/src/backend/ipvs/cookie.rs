@@ -1,12 +1,12 @@
 //! Cookies, which authenticate tunnel packets: as much of a keyed hash of both nodes' addresses as the tunnel's header
 //! has room for.
 //!
-//! The keys are those of the eBPF path's tokens, with their epochs ([`crate::token`]): a node sends by its current key,
+//! The keys are those of the eBPF path's tokens, with their epochs ([`crate::model::token`]): a node sends by its current key,
 //! and accepts cookies by either of the sender's.
 
 use super::state::{Cookie, Element, State};
 use crate::desired::Host;
-use crate::token::{TokenKey, TokenKeys};
+use crate::model::token::{TokenKey, TokenKeys};
 use siphasher::sip::SipHasher13;
 use std::collections::BTreeSet;
 use std::hash::Hasher as _;

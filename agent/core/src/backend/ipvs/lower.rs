@@ -9,9 +9,9 @@ use super::state::{
 };
 use crate::backend::port;
 use crate::desired::{Backend, Desired, Frontend, Host, Locality, PeerKeys, Service};
-use crate::ids::Key;
-use crate::labels::Policy;
-use crate::token::TokenKeys;
+use crate::model::ids::Key;
+use crate::model::labels::Policy;
+use crate::model::token::TokenKeys;
 use ipnet::Ipv4Net;
 use lb_abi::Be16;
 use lb_abi::service::Port;

@@ -3,7 +3,7 @@
 use super::state::{
     Destination, DestinationKey, Element, EncapRoute, Method, NodeConfig, Scheduler, ServiceKey,
 };
-use crate::token::TokenKeys;
+use crate::model::token::TokenKeys;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;

@@ -1,7 +1,7 @@
 //! The objects of the IPVS path. `want` and `have` are of this one type.
 
 use crate::backend::port_name;
-use crate::token::TokenKeys;
+use crate::model::token::TokenKeys;
 use ipnet::Ipv4Net;
 use lb_abi::service::Port;
 use std::collections::{BTreeMap, BTreeSet};

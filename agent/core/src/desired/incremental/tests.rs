@@ -3,9 +3,11 @@ use crate::backend::Operation as _;
 use crate::backend::Prune;
 use crate::backend::ebpf::{InUse, Lowered, State, plan};
 use crate::desired::desired;
-use crate::node::{Listener, TaskAddress};
-use crate::port::Proto;
-use crate::snapshot::{DesiredState, LocalHealth, NodeState, Service, SwarmNode, Task, TaskState};
+use crate::model::node::{Listener, TaskAddress};
+use crate::model::port::Proto;
+use crate::model::snapshot::{
+    DesiredState, LocalHealth, NodeState, Service, SwarmNode, Task, TaskState,
+};
 use crate::testing::{labels, link, member, port, task as running};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,8 +1,8 @@
 //! A node with two tasks, and questions to it.
 
 use crate::explain::{FrontendQuery, explain};
-use crate::ids::{Key, TaskId};
-use crate::node::Node;
+use crate::model::ids::{Key, TaskId};
+use crate::model::node::Node;
 use crate::report::Explanation;
 use crate::report::build::tests::{swarm, this};
 use lb_abi::flow::{Flow, Tuple};

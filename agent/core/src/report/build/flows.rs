@@ -1,10 +1,10 @@
 //! The flow table, with the Swarm's names for what is in it.
 
 use super::{hostname, task_name};
-use crate::ids::{Key, ServiceId};
-use crate::node::Node;
+use crate::model::ids::{Key, ServiceId};
+use crate::model::node::Node;
+use crate::model::snapshot::{Proto, Snapshot, Task};
 use crate::report::{FlowReport, FlowState, Flows};
-use crate::snapshot::{Proto, Snapshot, Task};
 use lb_abi::flow::{ANSWERED, FIN_IN, FIN_OUT, Flow, Tuple};
 use lb_abi::{Be16, Be32, UDP};
 use std::collections::{BTreeMap, HashMap};

@@ -1,6 +1,6 @@
 use super::*;
-use crate::ids::ServiceId;
-use crate::snapshot::{Proto, PublishMode, PublishedPort, SwarmNode};
+use crate::model::ids::ServiceId;
+use crate::model::snapshot::{Proto, PublishMode, PublishedPort, SwarmNode};
 use crate::testing::{self, member, service};
 use std::net::Ipv4Addr;
 
@@ -61,7 +61,7 @@ pub(crate) fn this() -> Node {
         id: "z".into(),
         tasks: BTreeMap::from([(
             TaskId::from("t9"),
-            crate::node::TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, 3)),
+            crate::model::node::TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, 3)),
         )]),
         ..Node::default()
     }

@@ -7,8 +7,8 @@ use lb_abi::counters::Reason;
 use lb_abi::flow::{FirstFragment, Flow, Fragments, RevNat, SnatEntry, Tuple};
 use lb_abi::service::{AffinityKey, AffinityValue, Port};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
-use lb_core::ids::Key;
 use lb_core::kernel::ObserveError;
+use lb_core::model::ids::Key;
 use std::collections::BTreeMap;
 
 impl BpfKernel {

@@ -7,7 +7,7 @@ use super::sets::{
     TRACKED, VIPS,
 };
 use lb_abi::service::Port;
-use lb_core::token::TokenKeys;
+use lb_core::model::token::TokenKeys;
 use lb_netlink::nft::{self, Change, Element, Error, Key, SetName};
 use lb_netlink::socket::NetlinkSocket;
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,7 +3,7 @@
 use ipnet::Ipv4Net;
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
-use lb_core::token::{TokenKey, TokenKeys};
+use lb_core::model::token::{TokenKey, TokenKeys};
 use lb_netlink::nft::{Element, Key, Userdata, Word};
 use std::net::Ipv4Addr;
 

@@ -4,7 +4,7 @@ use super::*;
 use ipnet::Ipv4Net;
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
-use lb_core::token::{TokenKey, TokenKeys};
+use lb_core::model::token::{TokenKey, TokenKeys};
 use lb_netlink::nft::{Change, Element, Expression, Found, Verdict};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,7 +4,7 @@ use super::{Agent, Bench};
 use crate::certs;
 use crate::sync::PEER_TIMEOUT;
 use crate::sync::tls::{self, Client, DialError, ExpectedPeer};
-use lb_core::ids::NodeId;
+use lb_core::model::ids::NodeId;
 use lb_wire::proto::{ClusterStatsRequest, Hello, Up, up};
 use std::sync::Arc;
 use tempfile::TempDir;

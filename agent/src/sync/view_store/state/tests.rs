@@ -3,9 +3,9 @@ mod peer_reports;
 mod readiness;
 
 use super::*;
-use lb_core::overlay::EventKind;
-use lb_core::snapshot::{Service, TaskState};
+use lb_core::model::snapshot::{Service, TaskState};
 use lb_core::testing::{SnapshotBuilder, member};
+use lb_core::view::overlay::EventKind;
 
 const NOW: Duration = Duration::from_secs(100);
 
@@ -167,7 +167,9 @@ fn a_survived_kill_is_forgotten_without_news_from_anywhere() {
         NOW,
     );
     assert_eq!(health(&mut state, "t"), LocalHealth::Stopping);
-    let later = state.view(NOW + lb_core::overlay::KILL_COUNTS_FOR).unwrap();
+    let later = state
+        .view(NOW + lb_core::view::overlay::KILL_COUNTS_FOR)
+        .unwrap();
     assert_eq!(later.snapshot.tasks[&"t".into()].health, LocalHealth::Ok);
     assert!(state.own_health().is_empty());
 }

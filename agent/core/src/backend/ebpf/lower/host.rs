@@ -2,8 +2,8 @@
 
 use crate::backend::ebpf::state::{Hook, HookKind, State};
 use crate::desired::{Host, PeerKeys};
-use crate::node::Link;
-use crate::token;
+use crate::model::node::Link;
+use crate::model::token;
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};

@@ -4,9 +4,9 @@
 use crate::backend::ebpf::state::State;
 use crate::backend::port;
 use crate::desired::{self, Locality, Service};
-use crate::ids::Key;
-use crate::labels::Policy;
 use crate::maglev;
+use crate::model::ids::Key;
+use crate::model::labels::Policy;
 use ipnet::Ipv4Net;
 use lb_abi::service::{
     ACTIVE, ADDRESSED, Backend, DIRECT, Frontend, LOCAL, Port, REMOTE, RESTRICTED, SCHED_LC,

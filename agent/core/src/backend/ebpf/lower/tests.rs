@@ -8,14 +8,16 @@ mod ports;
 use super::*;
 use crate::backend::Prune;
 use crate::backend::ebpf::{HookKind, InUse, plan};
-use crate::config::Config;
 use crate::desired::desired;
-use crate::ids::{Key, NodeId, ServiceId, TaskId};
 use crate::maglev;
-use crate::node::{Bridge, Node, TaskAddress};
-use crate::port::{Proto, PublishMode, PublishedPort};
+use crate::model::config::Config;
+use crate::model::ids::{Key, NodeId, ServiceId, TaskId};
+use crate::model::node::{Bridge, Node, TaskAddress};
+use crate::model::port::{Proto, PublishMode, PublishedPort};
+use crate::model::snapshot::{
+    DesiredState, LocalHealth, NodeState, Service, Snapshot, Task, TaskState,
+};
 use crate::report::Problem;
-use crate::snapshot::{DesiredState, LocalHealth, NodeState, Service, Snapshot, Task, TaskState};
 use crate::testing::{self, SnapshotBuilder, link, member, task};
 use lb_abi::service::{DIRECT, LOCAL, Port, REMOTE, RESTRICTED, SCHED_LC, SCHED_MAGLEV, SCHED_SH};
 use lb_abi::{Be16, TCP};

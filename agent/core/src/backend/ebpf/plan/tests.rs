@@ -1,9 +1,9 @@
 use super::super::{Hook, HookKind};
 use super::*;
 use crate::backend::execute;
-use crate::ids::Key;
 use crate::kernel::Kernel;
 use crate::kernel::fake::FakeKernel;
+use crate::model::ids::Key;
 use lb_abi::service::{Backend, Frontend, Port, RESTRICTED};
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::port::Proto;
+use crate::model::port::Proto;
 use crate::testing::{host, link};
 use lb_abi::{TCP, UDP};
 use std::sync::Arc;

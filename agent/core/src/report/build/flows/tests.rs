@@ -1,5 +1,5 @@
 use super::*;
-use crate::ids::TaskId;
+use crate::model::ids::TaskId;
 use crate::report::build::tests::{swarm, this};
 use lb_abi::TCP;
 use lb_abi::flow::RESET;

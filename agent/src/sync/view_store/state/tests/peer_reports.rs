@@ -1,7 +1,7 @@
 //! Reports of nodes about their datapaths.
 
 use super::*;
-use lb_core::token::TokenKey;
+use lb_core::model::token::TokenKey;
 
 #[test]
 fn by_what_nodes_serve_is_known_of_those_that_said_so() {

@@ -3,7 +3,7 @@
 use super::labels::labelled;
 use super::ports::{port, sentences, tcp};
 use super::*;
-use crate::node::Listener;
+use crate::model::node::Listener;
 
 fn listens(engine: bool, passing: bool) -> Node {
     let listener = Listener {

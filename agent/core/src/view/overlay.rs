@@ -4,8 +4,8 @@
 //! seconds before the Swarm's API says so. Events may arrive twice, late or not at all:
 //! each takes a task in or out *early*, and the Swarm's view decides in the end.
 
-use crate::ids::{NodeId, TaskId};
-use crate::snapshot::{LocalHealth, Snapshot, Task};
+use crate::model::ids::{NodeId, TaskId};
+use crate::model::snapshot::{LocalHealth, Snapshot, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;

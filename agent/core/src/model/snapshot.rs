@@ -5,12 +5,12 @@
 
 mod service;
 
-pub use crate::port::{Proto, PublishMode, PublishedPort};
+pub use crate::model::port::{Proto, PublishMode, PublishedPort};
 pub use service::{Claim, Service};
 
-use crate::ids::{Key, NodeId, ServiceId, TaskId};
+use crate::model::ids::{Key, NodeId, ServiceId, TaskId};
+use crate::model::token::TokenKeys;
 use crate::persistent::PersistentMap;
-use crate::token::TokenKeys;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -88,7 +88,7 @@ pub enum DesiredState {
     Unknown,
 }
 
-/// What local container events say about a task; see [`crate::overlay`].
+/// What local container events say about a task; see [`crate::view::overlay`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LocalHealth {

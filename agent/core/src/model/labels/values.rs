@@ -4,7 +4,7 @@
 //! end; what is kept of it and what is said about it is bounded.
 
 use super::{NETWORKS, PORTS};
-use crate::port::{Proto, PublishMode, PublishedPort};
+use crate::model::port::{Proto, PublishMode, PublishedPort};
 use ipnet::{IpNet, Ipv4Net};
 use std::collections::BTreeSet;
 use std::net::IpAddr;

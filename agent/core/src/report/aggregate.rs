@@ -2,7 +2,7 @@
 //!
 //! Each agent counts what arrived at its own node, so the sum counts nothing twice.
 
-use crate::ids::{ServiceId, TaskId};
+use crate::model::ids::{ServiceId, TaskId};
 use crate::report::{ServiceStats, Stats, TaskStats};
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! A service of the Swarm, and the ports that it wants every node to answer.
 
-use crate::labels::{Labels, ServiceOptions};
-use crate::port::{Proto, PublishMode, PublishedPort};
+use crate::model::labels::{Labels, ServiceOptions};
+use crate::model::port::{Proto, PublishMode, PublishedPort};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! Detects nodes with different datapaths, which can't read each other's tunnel packets.
 
-use crate::ids::NodeId;
+use crate::model::ids::NodeId;
+use crate::model::snapshot::{NodeState, Snapshot};
 use crate::report::Problem;
-use crate::snapshot::{NodeState, Snapshot};
 
 /// Limit on nodes that the message names; it gives the number of further ones.
 const NAMED: usize = 3;
@@ -34,7 +34,7 @@ pub fn datapath_mismatch(snapshot: &Snapshot, here: &NodeId, datapath: &str) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::SwarmNode;
+    use crate::model::snapshot::SwarmNode;
 
     fn node(hostname: &str, datapath: Option<&str>) -> (NodeId, SwarmNode) {
         let node = SwarmNode {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::snapshot::TaskState;
+use crate::model::snapshot::TaskState;
 use crate::testing::SnapshotBuilder;
 use proptest::prelude::*;
 

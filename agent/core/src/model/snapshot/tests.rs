@@ -1,6 +1,6 @@
 use super::*;
+use crate::model::token::TokenKey;
 use crate::testing::{self, SnapshotBuilder, member};
-use crate::token::TokenKey;
 use proptest::prelude::*;
 
 fn task(service: &str) -> Task {

@@ -2,7 +2,7 @@
 
 use super::values::{networks, published};
 use super::{NETWORKS, PORTS};
-use crate::port::PublishedPort;
+use crate::model::port::PublishedPort;
 use ipnet::Ipv4Net;
 use std::time::Duration;
 

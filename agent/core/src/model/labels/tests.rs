@@ -1,6 +1,6 @@
 use super::*;
-use crate::port::{Proto, PublishMode, PublishedPort};
-use crate::snapshot::Service;
+use crate::model::port::{Proto, PublishMode, PublishedPort};
+use crate::model::snapshot::Service;
 use ipnet::Ipv4Net;
 use std::time::Duration;
 

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::Ipv6Addr;
 
 macro_rules! swarm_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -65,16 +64,6 @@ impl Key {
     }
 }
 
-impl Key {
-    /// The address by which processes on any node reach the task with this key, at the port
-    /// that it listens on ([`lb_abi::sock_rev_nat::address_of`]).
-    #[must_use]
-    pub fn address(self) -> Ipv6Addr {
-        let bits = lb_abi::sock_rev_nat::address_of(self.0).map(|word| u128::from(word.get()));
-        Ipv6Addr::from(bits.into_iter().fold(0, |all, word| all << 32 | word))
-    }
-}
-
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
@@ -96,13 +85,6 @@ impl From<&ServiceId> for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_task_has_a_local_address_of_its_own() {
-        let address = Key(0x0123_4567_89ab_cdef).address();
-        assert_eq!(address.to_string(), "fdb4:2e91:7ac3:0:123:4567:89ab:cdef");
-        assert!(address.is_unique_local());
-    }
 
     #[test]
     fn a_key_is_the_same_on_every_node_and_in_every_version() {

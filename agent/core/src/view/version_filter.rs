@@ -4,7 +4,7 @@
 //! grows within the epoch. Messages may come twice, out of order, or late from a source that is no
 //! longer followed; none of them may turn the view back.
 
-use crate::ids::NodeId;
+use crate::model::ids::NodeId;
 use std::collections::VecDeque;
 
 /// Version of a snapshot: epoch and revision.

@@ -1,9 +1,9 @@
 //! Facts about this host: its node in the Swarm, its links and addresses, its own tasks.
 
-use crate::ids::{Key, NodeId, TaskId};
+use crate::model::ids::{Key, NodeId, TaskId};
+use crate::model::port::Proto;
+use crate::model::token::TokenKeys;
 use crate::persistent::PersistentMap;
-use crate::port::Proto;
-use crate::token::TokenKeys;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};

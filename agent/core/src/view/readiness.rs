@@ -7,10 +7,10 @@
 //! is ready ([`EventKind::Ready`]), or until the timeout: a node whose agent missed the start reports
 //! nothing (docs/adr/0013).
 //!
-//! [`EventKind::Ready`]: crate::overlay::EventKind::Ready
+//! [`EventKind::Ready`]: crate::view::overlay::EventKind::Ready
 
-use crate::ids::TaskId;
-use crate::snapshot::{Snapshot, Task, TaskState};
+use crate::model::ids::TaskId;
+use crate::model::snapshot::{Snapshot, Task, TaskState};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
