@@ -7,7 +7,6 @@ mod capabilities;
 mod capacity;
 mod change_detector;
 mod clean;
-mod elements;
 mod error;
 mod node_kernel;
 pub mod routes;
@@ -20,7 +19,6 @@ pub use error::IpvsError;
 pub use stats::IpvsStats;
 
 use change_detector::ChangeDetector;
-use elements::{from_kernel, to_kernel};
 use lb_core::backend::ipvs::{Element, Lowered, NodeConfig, Op, ServiceKey, State};
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::model::token::TokenKeys;
@@ -177,9 +175,7 @@ impl IpvsKernel {
         self.routes.make_hairpin(&hairpin(node_config))?;
         let orphans = self.routes.observe()?.orphans;
         self.routes.remove_orphans(&orphans)?;
-        for service in &self.mine {
-            elements::own(&mut self.elements, *service, true);
-        }
+        self.elements.owned.extend(&self.mine);
         let params = params(node_config);
         let mut kept = ruleset::volatile(&mut self.rules)?;
         // Where rules were flushed, or are of another version, nothing is known of connections that go on.
@@ -199,11 +195,9 @@ impl IpvsKernel {
     fn swap(&mut self, remove: &[Element], add: &[Element]) -> Result<(), IpvsError> {
         let mut next = self.elements.clone();
         for element in remove {
-            to_kernel(&mut next, *element, false);
+            next.looked_up.remove(element);
         }
-        for element in add {
-            to_kernel(&mut next, *element, true);
-        }
+        next.looked_up.extend(add);
         self.put_elements(next)
     }
 
@@ -229,6 +223,7 @@ impl IpvsKernel {
             && routes.tunnel == Some(tunnel(&node_config))
             && routes.hairpin == Some(hairpin(&node_config))
             && routes.orphans.is_empty()
+            && !self.elements.incomplete
             && ruleset::is_current(&mut self.rules, &params(&node_config))?
         {
             right = Some(node_config);
@@ -237,7 +232,7 @@ impl IpvsKernel {
             node_config: right,
             routes: routes.encaps,
             services,
-            elements: from_kernel(&self.elements),
+            elements: self.elements.looked_up.clone(),
             keys: self.elements.keys,
         })
     }

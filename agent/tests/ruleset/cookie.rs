@@ -9,6 +9,7 @@ use crate::tunnel::{CALLED, COOKIE, TAG, datagram, neighbour_node, peer, with_co
 use agent::kernel::ipvs::routes::{RouteHandle, Tunnel};
 use agent::kernel::ipvs::ruleset::*;
 use etherparse::PacketBuilder;
+use lb_core::backend::ipvs::Element;
 use lb_core::backend::ipvs::ids::{TASK_MARKS, TUNNEL};
 use lb_netlink::socket::NetlinkSocket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
@@ -32,15 +33,9 @@ fn what_does_not_bear_its_senders_cookie_reaches_no_task() {
         let next = [0x11, 0x22, 0x33];
         let others = [0x44, 0x55, 0x66];
         let mut elements = Elements::read(netlink).unwrap();
-        elements.cookies.extend([
-            Cookie {
-                peer: Ipv4Addr::new(127, 0, 0, 5),
-                bits: next,
-            },
-            Cookie {
-                peer: Ipv4Addr::new(127, 0, 0, 6),
-                bits: others,
-            },
+        elements.looked_up.extend([
+            Element::CookieFrom(Ipv4Addr::new(127, 0, 0, 5), next),
+            Element::CookieFrom(Ipv4Addr::new(127, 0, 0, 6), others),
         ]);
         put(netlink, &elements);
         let packet = datagram(CALLED, port);
@@ -89,14 +84,9 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
         let (ready, waits) = channel();
         let there = neighbour("outside0", &["10.7.0.2/24"], "10.7.0.1", move || {
             let (task, port) = task();
-            let tag = Tag {
-                id: TAG,
-                port: udp(port),
-            };
-            let elements = Elements {
-                tags: [(tag, TASK_MARKS | 1)].into(),
-                ..peer(HERE)
-            };
+            let mut elements = peer(HERE);
+            let mark = Element::TunnelMark(TAG, udp(port), TASK_MARKS | 1);
+            elements.looked_up.insert(mark);
             let mut netlink = NetlinkSocket::open(NETLINK_NETFILTER).unwrap();
             node(&mut netlink, THERE, &elements);
             ready.send(port).unwrap();
@@ -111,9 +101,10 @@ fn what_one_node_sends_into_the_tunnel_comes_out_of_it_at_another() {
         let port = waits.recv().unwrap();
         let with = peer(THERE);
         let mut without = with.clone();
-        without.sent.clear();
-        let mut wrong = with.clone();
-        wrong.sent.insert(THERE, [1, 2, 3]);
+        let sent = Element::CookieTo(THERE, COOKIE);
+        assert!(without.looked_up.remove(&sent));
+        let mut wrong = without.clone();
+        wrong.looked_up.insert(Element::CookieTo(THERE, [1, 2, 3]));
         node(netlink, HERE, &with);
         let called = Ipv4Addr::from(CALLED);
         let (to, id) = (called.to_string(), TAG.to_string());

@@ -5,6 +5,7 @@ use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
 use crate::ruleset::{device, put};
 use agent::kernel::ipvs::ruleset::*;
+use lb_core::backend::ipvs::Element;
 use lb_netlink::nft;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::mpsc::channel;
@@ -58,14 +59,7 @@ fn a_container_sends_nothing_under_the_address_of_a_task_behind_another_port() {
                 .inspect(|(sender, _)| assert_eq!(sender.ip(), Ipv4Addr::from(from)))
                 .is_some()
         };
-        let behind = |port| Elements {
-            endpoints: [Endpoint {
-                address: TASK.into(),
-                port,
-            }]
-            .into(),
-            ..Elements::default()
-        };
+        let behind = |port| Elements::from_iter([Element::Endpoint(TASK.into(), port)]);
         let lease = || lease(Duration::from_secs(60));
         put(netlink, &Elements::default());
         nft::apply(netlink, &lease()).unwrap();

@@ -5,6 +5,7 @@ use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
 use crate::ruleset::{device, put, tcp, udp};
 use agent::kernel::ipvs::ruleset::*;
+use lb_core::backend::ipvs::Element;
 use lb_netlink::nft;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::channel;
@@ -37,11 +38,10 @@ fn who_may_not_call_may_not_from_a_container_of_the_node_either() {
             (connects, receive(&socket, patience).is_some())
         };
         let ports = [tcp(PORT), udp(PORT)];
-        let mut elements = Elements {
-            bridges: [index("inside0")].into(),
-            restricted: ports.into(),
-            ..Elements::default()
-        };
+        let restricted = ports.map(Element::Restricted);
+        let mut elements = Elements::from_iter(restricted);
+        let bridge = Element::Bridge(index("inside0"));
+        elements.looked_up.insert(bridge);
         put(netlink, &elements);
         nft::apply(netlink, &lease(Duration::from_secs(60))).unwrap();
         assert_eq!(arrive(MOMENT), (false, false));
@@ -50,11 +50,11 @@ fn who_may_not_call_may_not_from_a_container_of_the_node_either() {
             |refused| *refused >= 2,
         );
         let network = "10.9.0.0/24".parse().unwrap();
-        let all = ports.map(|port| Allowed { port, network });
-        elements.allowed = all.into();
+        let all = ports.map(|port| Element::Allowed(port, network));
+        elements.looked_up.extend(all);
         put(netlink, &elements);
         assert_eq!(arrive(PATIENCE), (true, true));
-        elements.allowed.clear();
+        elements.looked_up.retain(|element| !all.contains(element));
         put(netlink, &elements);
         nft::apply(netlink, &[nft::Change::Flush(LEASE)]).unwrap();
         assert_eq!(

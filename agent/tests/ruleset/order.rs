@@ -8,6 +8,7 @@ use crate::returned::encap_to;
 use crate::ruleset::{device, params, put, served, tcp, udp};
 use crate::tunnel::{CALLED, CLIENT, TAG, datagram, encapsulated, neighbour_node};
 use agent::kernel::ipvs::ruleset::*;
+use lb_core::backend::ipvs::Element;
 use lb_core::backend::ipvs::ids::HAIRPIN_TO;
 use lb_netlink::nft;
 use nix::sys::socket::{getsockopt, sockopt::TcpMaxSeg};
@@ -27,15 +28,10 @@ fn datagrams_of_who_may_not_call_are_dropped_and_counted() {
         device();
         let (server, number) = socket(Ipv4Addr::LOCALHOST);
         let port = udp(number);
-        let service = Service {
-            address: Ipv4Addr::LOCALHOST,
-            port,
-        };
-        let mut elements = Elements {
-            vips: [service].into(),
-            restricted: [port].into(),
-            ..Elements::default()
-        };
+        let mut elements = Elements::from_iter([
+            Element::Vip(Ipv4Addr::LOCALHOST, port),
+            Element::Restricted(port),
+        ]);
         put(netlink, &elements);
         nft::apply(netlink, &lease(Duration::from_secs(100))).unwrap();
         let (client, _) = socket(Ipv4Addr::LOCALHOST);
@@ -48,15 +44,13 @@ fn datagrams_of_who_may_not_call_are_dropped_and_counted() {
         // The same number by TCP lets nobody in here.
         let network = "127.0.0.0/8".parse().unwrap();
         let other = tcp(number);
-        elements.allowed = [Allowed {
-            port: other,
-            network,
-        }]
-        .into();
+        let allowed = Element::Allowed(other, network);
+        elements.looked_up.insert(allowed);
         put(netlink, &elements);
         call();
         assert!(hears_nothing(&server));
-        elements.allowed = [Allowed { port, network }].into();
+        elements.looked_up.remove(&allowed);
+        elements.looked_up.insert(Element::Allowed(port, network));
         put(netlink, &elements);
         call();
         assert!(hears(&server));
@@ -127,20 +121,14 @@ fn a_containers_call_is_not_a_clients_before_it_has_come_back_as_the_nodes_own()
         let (ours, number) = socket(HAIRPIN_TO);
         let server = UdpSocket::bind((params().node, number)).unwrap();
         let port = udp(number);
-        let mut elements = Elements {
-            vips: [Service {
-                address: params().node,
-                port,
-            }]
-            .into(),
-            published: [port].into(),
-            ..Elements::default()
-        };
+        let mut elements =
+            Elements::from_iter([Element::Vip(params().node, port), Element::Published(port)]);
         put(netlink, &elements);
         nft::apply(netlink, &lease(Duration::from_secs(100))).unwrap();
         container.calls(number);
         assert!(hears(&server), "no bridge is known");
-        elements.bridges = [index("inside0")].into();
+        let bridge = Element::Bridge(index("inside0"));
+        elements.looked_up.insert(bridge);
         put(netlink, &elements);
         container.calls(number);
         assert!(hears_nothing(&server));
@@ -170,11 +158,10 @@ fn a_containers_call_for_a_published_port_is_ours_before_it_is_dockers() {
         container.calls(number);
         assert!(hears(&dockers), "without our rules");
         run("nft", &["delete", "table", "ip", "docker"]);
-        let elements = Elements {
-            published: [udp(number)].into(),
-            bridges: [index("inside0")].into(),
-            ..Elements::default()
-        };
+        let elements = Elements::from_iter([
+            Element::Published(udp(number)),
+            Element::Bridge(index("inside0")),
+        ]);
         put(netlink, &elements);
         nft::apply(netlink, &lease(Duration::from_secs(100))).unwrap();
         // Tables of the same priority are in the order in which they were made.
@@ -213,12 +200,10 @@ fn a_tasks_answer_goes_back_through_the_tunnel_as_what_ipvs_made_of_it() {
             }
         });
         let mut elements = Elements::read(netlink).unwrap();
-        elements.bridges = [index("inside0")].into();
-        elements.answers = [Service {
-            address: Ipv4Addr::new(172, 18, 0, 3),
-            port: udp(port),
-        }]
-        .into();
+        elements.looked_up.extend([
+            Element::Bridge(index("inside0")),
+            Element::LocalReply(Ipv4Addr::new(172, 18, 0, 3), udp(port)),
+        ]);
         put(netlink, &elements);
         // What IPVS does, where it does it: `ip_vs_reply4` is at priority 100.
         let [a, b, c, d] = CALLED;

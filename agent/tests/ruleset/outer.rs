@@ -7,6 +7,7 @@ use crate::neighbour::{index, neighbour};
 use crate::ruleset::{device, params, put};
 use crate::tunnel::{encapsulated, peer};
 use agent::kernel::ipvs::ruleset::Elements;
+use lb_core::backend::ipvs::Element;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -91,10 +92,9 @@ fn what_a_container_sends_to_another_nodes_tunnel_never_leaves() {
         });
         assert_eq!(heard_there.recv().unwrap(), None);
         for bridges in [vec![index("inside0")], Vec::new()] {
-            let elements = Elements {
-                bridges: bridges.into_iter().collect(),
-                ..peer(PEER)
-            };
+            let mut elements = peer(PEER);
+            let bridges = bridges.into_iter().map(Element::Bridge);
+            elements.looked_up.extend(bridges);
             put(netlink, &elements);
             told.send((PEER, port).into()).unwrap();
             done.recv().unwrap();

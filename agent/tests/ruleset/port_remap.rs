@@ -5,6 +5,7 @@ use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
 use crate::ruleset::{device, put, tcp};
 use agent::kernel::ipvs::ruleset::*;
+use lb_core::backend::ipvs::Element;
 use lb_netlink::nft;
 use lb_netlink::socket::NetlinkSocket;
 use std::io::{Read as _, Write as _};
@@ -88,16 +89,15 @@ fn a_client_that_uses_one_port_for_all_is_seen_under_as_many_as_it_has_connectio
             "10.9.0.254",
             move || serve(&ready, PORTS.len()),
         );
-        let services = CALLED.map(|(address, port)| Service {
-            address: address.into(),
-            port: tcp(port),
+        let services = CALLED.iter().flat_map(|(address, port)| {
+            let (address, port) = ((*address).into(), tcp(*port));
+            [
+                Element::Vip(address, port),
+                Element::LocalReply(address, port),
+            ]
         });
-        let elements = Elements {
-            vips: services.into(),
-            answers: services.into(),
-            bridges: [index("inside0")].into(),
-            ..Elements::default()
-        };
+        let bridge = Element::Bridge(index("inside0"));
+        let elements = services.chain([bridge]).collect();
         put(netlink, &elements);
         nft::apply(netlink, &lease(Duration::from_secs(60))).unwrap();
         let client = neighbour("outside0", &["10.8.0.2/24"], "10.8.0.1", move || {

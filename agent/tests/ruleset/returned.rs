@@ -9,8 +9,8 @@ use crate::tunnel::{CALLED, CLIENT, COOKIE, TAG, datagram, encapsulated, neighbo
 use agent::kernel::ipvs::routes::RouteHandle;
 use agent::kernel::ipvs::ruleset::*;
 use etherparse::PacketBuilder;
-use lb_core::backend::ipvs::EncapRoute;
 use lb_core::backend::ipvs::ids::RETURN_ID;
+use lb_core::backend::ipvs::{Element, EncapRoute};
 use lb_netlink::nft;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::mpsc::channel;
@@ -41,12 +41,9 @@ fn only_answers_to_flows_that_came_in_here_go_out_in_this_nodes_name() {
         let port = 5300;
         let neighbour_here = neighbour_node(netlink, udp(port));
         let mut elements = Elements::read(netlink).unwrap();
-        elements.vips = [udp(port), crate::ruleset::tcp(port)]
-            .map(|port| Service {
-                address: params().node,
-                port,
-            })
-            .into();
+        let ports = [udp(port), crate::ruleset::tcp(port)];
+        let vips = ports.map(|port| Element::Vip(params().node, port));
+        elements.looked_up.extend(vips);
         put(netlink, &elements);
         nft::apply(netlink, &lease(Duration::from_secs(60))).unwrap();
         let (go, asks) = channel::<()>();
@@ -148,13 +145,11 @@ fn tunnel_packets_lead_replies_of_tasks_back_and_nothing_else() {
             },
         );
         let mut elements = Elements::read(netlink).unwrap();
-        elements.bridges = [index("inside0")].into();
-        elements.answers = [Service {
-            address: CALLED.into(),
-            port: udp(port),
-        }]
-        .into();
-        elements.sent.insert(encap.node, COOKIE);
+        elements.looked_up.extend([
+            Element::Bridge(index("inside0")),
+            Element::LocalReply(CALLED.into(), udp(port)),
+            Element::CookieTo(encap.node, COOKIE),
+        ]);
         put(netlink, &elements);
         let says = |from, address| {
             send.send((from, address)).unwrap();

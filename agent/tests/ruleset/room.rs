@@ -6,6 +6,7 @@ use crate::neighbour::{index, neighbour};
 use crate::port_remap::{CALLED, PORTS, call, serve};
 use crate::ruleset::{device, params, tcp};
 use agent::kernel::ipvs::ruleset::*;
+use lb_core::backend::ipvs::Element;
 use lb_netlink::nft::{self, SetName};
 use lb_netlink::socket::NetlinkSocket;
 use std::io::ErrorKind;
@@ -30,16 +31,15 @@ fn where_there_is_no_room_for_more_clients_keep_their_own_port() {
         let (ready, waits) = channel();
         let addresses = &["10.9.0.1/24", "10.9.0.2/24"];
         let task = neighbour("inside0", addresses, "10.9.0.254", move || serve(&ready, 1));
-        let services: [Service; 4] = CALLED.map(|(address, port)| Service {
-            address: address.into(),
-            port: tcp(port),
+        let services = CALLED.iter().flat_map(|(address, port)| {
+            let (address, port) = ((*address).into(), tcp(*port));
+            [
+                Element::Vip(address, port),
+                Element::LocalReply(address, port),
+            ]
         });
-        let elements = Elements {
-            vips: services.into(),
-            answers: services.into(),
-            bridges: [index("inside0")].into(),
-            ..Elements::default()
-        };
+        let bridge = Element::Bridge(index("inside0"));
+        let elements = services.chain([bridge]).collect();
         let params = Params {
             connections: 3,
             ..params()
@@ -70,10 +70,7 @@ fn what_only_opens_a_connection_is_soon_forgotten() {
         run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
         let port = tcp(8080);
         let address = params().node;
-        let elements = Elements {
-            vips: [Service { address, port }].into(),
-            ..Elements::default()
-        };
+        let elements = Elements::from_iter([Element::Vip(address, port)]);
         run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
         crate::ruleset::put(netlink, &elements);
         nft::apply(netlink, &lease(Duration::from_secs(60))).unwrap();

@@ -6,6 +6,7 @@ use agent::kernel::ipvs::ruleset::*;
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
 use lb_core::backend::ipvs::ids::TUNNEL;
+use lb_core::backend::ipvs::{Element, ServiceKey};
 use lb_core::model::token::{TokenKey, TokenKeys};
 use lb_netlink::nft;
 use lb_netlink::socket::NetlinkSocket;
@@ -35,57 +36,42 @@ pub(crate) fn udp(port: u16) -> Port {
     Port::new(Be16::new(port), UDP)
 }
 
+/// One element of each kind, at least.
 pub(crate) fn elements() -> Elements {
-    let service = Service {
-        address: Ipv4Addr::new(10, 9, 0, 1),
-        port: tcp(8080),
-    };
-    let allowed = ["10.0.0.0/8", "192.168.3.4/32"].map(|network| Allowed {
-        port: tcp(8080),
-        network: network.parse().unwrap(),
-    });
+    let here = Ipv4Addr::new(10, 9, 0, 1);
     let other = Ipv4Addr::new(10, 9, 0, 2);
-    let route_address = Ipv4Addr::new(241, 0, 0, 2);
-    let tag = Tag {
-        id: 77,
-        port: tcp(8080),
-    };
+    let task = Ipv4Addr::new(172, 18, 0, 3);
+    let network = |network: &str| Element::Allowed(tcp(8080), network.parse().unwrap());
+    let looked_up = [
+        Element::Vip(here, tcp(8080)),
+        Element::LocalReply(task, tcp(80)),
+        Element::TrackedReply(Ipv4Addr::new(172, 18, 0, 4), tcp(80)),
+        Element::Published(tcp(8080)),
+        Element::DirectReturn(udp(53)),
+        Element::Restricted(tcp(8080)),
+        network("10.0.0.0/8"),
+        network("192.168.3.4/32"),
+        Element::Bridge(1),
+        Element::Peer(other, Ipv4Addr::new(241, 0, 0, 2)),
+        Element::CookieFrom(other, [9, 9, 9]),
+        Element::CookieFrom(other, COOKIE),
+        Element::CookieTo(other, COOKIE),
+        Element::Endpoint(task, 12),
+        Element::TunnelMark(77, tcp(8080), 0x5100_0001),
+    ];
     Elements {
-        owned: [service].into(),
-        marks: [0x5100_0001].into(),
-        vips: [service].into(),
-        answers: [Service {
-            address: Ipv4Addr::new(172, 18, 0, 3),
-            port: tcp(80),
-        }]
+        looked_up: looked_up.into(),
+        owned: [
+            ServiceKey::Address(here, tcp(8080)),
+            ServiceKey::Mark(0x5100_0001),
+        ]
         .into(),
-        tracked: [Service {
-            address: Ipv4Addr::new(172, 18, 0, 4),
-            port: tcp(80),
-        }]
-        .into(),
-        published: [tcp(8080)].into(),
-        direct: [udp(53)].into(),
-        restricted: [tcp(8080)].into(),
-        allowed: allowed.into(),
-        bridges: [1].into(),
-        peers: [(other, route_address)].into(),
-        cookies: [[9, 9, 9], COOKIE]
-            .map(|bits| Cookie { peer: other, bits })
-            .into(),
-        sent: [(other, COOKIE)].into(),
         keys: Some(TokenKeys {
             epoch: 3,
             current: TokenKey::new([0xab; 16]),
             next: TokenKey::new([0xcd; 16]),
         }),
-        origins: [(other, route_address)].into(),
-        endpoints: [Endpoint {
-            address: Ipv4Addr::new(172, 18, 0, 3),
-            port: 12,
-        }]
-        .into(),
-        tags: [(tag, 0x5100_0001)].into(),
+        incomplete: false,
     }
 }
 
@@ -143,26 +129,42 @@ fn elements_are_read_as_they_were_put_and_follow_changes() {
         assert_eq!(Elements::read(netlink).unwrap(), Elements::default());
         put(netlink, &elements());
         assert_eq!(Elements::read(netlink).unwrap(), elements());
-        let mut other = elements();
-        other.vips.clear();
-        other.allowed = BTreeSet::from([Allowed {
-            port: tcp(8080),
-            network: "0.0.0.0/0".parse().unwrap(),
-        }]);
-        other.tags.values_mut().for_each(|mark| *mark += 1);
-        let route_address = Ipv4Addr::new(241, 0, 0, 9);
-        other
-            .peers
-            .values_mut()
-            .for_each(|value| *value = route_address);
-        other.cookies.pop_first();
-        other.sent.values_mut().for_each(|bits| bits[2] += 1);
-        other.keys = other.keys.map(|keys| TokenKeys {
-            next: TokenKey::new([7; 16]),
-            ..keys
-        });
+        let other = |element| match element {
+            Element::Vip(..) | Element::CookieFrom(_, COOKIE) => None,
+            Element::Allowed(port, _) => Some(Element::Allowed(port, "0.0.0.0/0".parse().unwrap())),
+            Element::TunnelMark(id, port, mark) => Some(Element::TunnelMark(id, port, mark + 1)),
+            Element::Peer(node, _) => Some(Element::Peer(node, Ipv4Addr::new(241, 0, 0, 9))),
+            Element::CookieTo(node, [a, b, c]) => Some(Element::CookieTo(node, [a, b, c + 1])),
+            Element::Endpoint(task, port) => Some(Element::Endpoint(task, port + 1)),
+            same => Some(same),
+        };
+        let other = Elements {
+            looked_up: elements().looked_up.into_iter().filter_map(other).collect(),
+            owned: BTreeSet::new(),
+            keys: elements().keys.map(|keys| TokenKeys {
+                next: TokenKey::new([7; 16]),
+                ..keys
+            }),
+            incomplete: false,
+        };
         nft::apply(netlink, &other.changes(&elements())).unwrap();
         assert_eq!(Elements::read(netlink).unwrap(), other);
+    });
+}
+
+#[test]
+fn a_node_without_a_way_back_is_none_and_does_not_go_unnoticed() {
+    in_namespace("a half of a node", |netlink| {
+        device();
+        let node = Ipv4Addr::new(10, 9, 0, 2);
+        let whole = peer(node);
+        put(netlink, &whole);
+        nft::apply(netlink, &[nft::Change::Flush(ORIGINS)]).unwrap();
+        let read = Elements::read(netlink).unwrap();
+        assert!(read.incomplete);
+        let without = |element: &Element| !matches!(element, Element::Peer(..));
+        let expected: BTreeSet<Element> = whole.looked_up.into_iter().filter(without).collect();
+        assert_eq!(read.looked_up, expected);
     });
 }
 
@@ -221,8 +223,7 @@ fn tunnel_packets_of_strangers_are_dropped_and_counted() {
         assert!(hears_nothing(&tunnel));
         assert_count(netlink, "stranger", 1);
         let known = peer(Ipv4Addr::new(127, 0, 0, 5));
-        elements.peers.extend(known.peers);
-        elements.cookies.extend(known.cookies);
+        elements.looked_up.extend(known.looked_up);
         put(netlink, &elements);
         sender.send_to(&packet, "10.9.0.1:7790").unwrap();
         let (_, heard) = receive(&tunnel, PATIENCE).unwrap();
@@ -239,15 +240,8 @@ fn tunnel_packets_of_strangers_are_dropped_and_counted() {
 pub(crate) fn served() -> (TcpListener, SocketAddr, Elements) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
-    let service = Service {
-        address: Ipv4Addr::LOCALHOST,
-        port: tcp(at.port()),
-    };
-    let elements = Elements {
-        vips: [service].into(),
-        ..Elements::default()
-    };
-    (listener, at, elements)
+    let vip = Element::Vip(Ipv4Addr::LOCALHOST, tcp(at.port()));
+    (listener, at, Elements::from_iter([vip]))
 }
 
 #[test]
@@ -280,13 +274,13 @@ fn who_may_not_call_is_dropped_and_counted() {
         device();
         let (_listener, at, mut elements) = served();
         let port = tcp(at.port());
-        elements.restricted = [port].into();
+        elements.looked_up.insert(Element::Restricted(port));
         put(netlink, &elements);
         nft::apply(netlink, &lease(Duration::from_secs(100))).unwrap();
         assert!(connects_not(&at));
         assert!(counts(netlink).unwrap()["refused"] >= 1);
         let network = "127.0.0.0/8".parse().unwrap();
-        elements.allowed = [Allowed { port, network }].into();
+        elements.looked_up.insert(Element::Allowed(port, network));
         put(netlink, &elements);
         assert!(connects(&at));
         assert_count(netlink, "refused", 0);

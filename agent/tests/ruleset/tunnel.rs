@@ -8,8 +8,8 @@ use agent::kernel::ipvs::ruleset::*;
 use etherparse::{Icmpv4Type, PacketBuilder, icmpv4};
 use lb_abi::service::Port;
 use lb_core::backend::ipvs::ids::TASK_MARKS;
+use lb_core::backend::ipvs::{Cookie, Element};
 use lb_netlink::socket::NetlinkSocket;
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};
 
 pub(crate) const TAG: u32 = 77;
@@ -18,18 +18,16 @@ pub(crate) const CALLED: [u8; 4] = [192, 0, 2, 7];
 pub(crate) const CLIENT: [u8; 4] = [203, 0, 113, 9];
 
 /// What packets from and to any neighbour bear.
-pub(crate) const COOKIE: Bits = [0xc0, 0x0c, 0x1e];
+pub(crate) const COOKIE: Cookie = [0xc0, 0x0c, 0x1e];
 
 /// What there is for a node with this address.
 pub(crate) fn peer(peer: Ipv4Addr) -> Elements {
     let route_address = Ipv4Addr::new(241, 0, 0, peer.octets()[3]);
-    Elements {
-        peers: [(peer, route_address)].into(),
-        origins: [(peer, route_address)].into(),
-        cookies: [Cookie { peer, bits: COOKIE }].into(),
-        sent: [(peer, COOKIE)].into(),
-        ..Elements::default()
-    }
+    Elements::from_iter([
+        Element::Peer(peer, route_address),
+        Element::CookieFrom(peer, COOKIE),
+        Element::CookieTo(peer, COOKIE),
+    ])
 }
 
 /// A neighbour, whose packets the tunnel takes; the only task has a tag and this port.
@@ -38,11 +36,9 @@ pub(crate) fn neighbour_node(netlink: &mut NetlinkSocket, port: Port) -> UdpSock
     RouteHandle::open().unwrap().make_tunnel(&tunnel).unwrap();
     run("ip", &["address", "add", "10.9.0.1/32", "dev", "lo"]);
     let address = Ipv4Addr::new(127, 0, 0, 5);
-    let elements = Elements {
-        tags: [(Tag { id: TAG, port }, TASK_MARKS | 1)].into(),
-        origins: BTreeMap::new(),
-        ..peer(address)
-    };
+    let mut elements = peer(address);
+    let mark = Element::TunnelMark(TAG, port, TASK_MARKS | 1);
+    elements.looked_up.insert(mark);
     put(netlink, &elements);
     let neighbour = UdpSocket::bind((address, 0)).unwrap();
     neighbour.connect((params().node, tunnel.port)).unwrap();
@@ -54,7 +50,7 @@ pub(crate) fn encapsulated(id: u32, packet: &[u8]) -> Vec<u8> {
     with_cookie(COOKIE, id, packet)
 }
 
-pub(crate) fn with_cookie([first, second, last]: Bits, id: u32, packet: &[u8]) -> Vec<u8> {
+pub(crate) fn with_cookie([first, second, last]: Cookie, id: u32, packet: &[u8]) -> Vec<u8> {
     let [_, high, middle, low] = id.to_be_bytes();
     let header = [0x0c, first, second, 1, high, middle, low, last];
     [&header[..], packet].concat()

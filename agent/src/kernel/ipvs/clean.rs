@@ -1,6 +1,5 @@
 //! Removes all of swarmlb's objects from this network namespace.
 
-use super::elements::owned;
 use super::routes::RouteHandle;
 use super::ruleset::{self, Elements, VIPS};
 use super::services::id;
@@ -27,7 +26,7 @@ pub(super) fn clean() -> Result<(), IpvsError> {
 }
 
 fn remove_servers(elements: &Elements) -> Result<(), IpvsError> {
-    let services = owned(elements);
+    let services = &elements.owned;
     // To ask would load the module on a node that never served by IPVS.
     if services.is_empty() {
         return Ok(());
@@ -37,7 +36,7 @@ fn remove_servers(elements: &Elements) -> Result<(), IpvsError> {
         opened => opened?,
     };
     for service in services {
-        match ipvs.del_service(&id(service)) {
+        match ipvs.del_service(&id(*service)) {
             Err(error) if error.refused() != Some(Errno::ESRCH) => return Err(error.into()),
             _ => {}
         }

@@ -23,6 +23,7 @@ mod elements;
 mod endpoint;
 mod flows;
 mod keys;
+mod lease;
 mod line;
 mod matches;
 mod outer;
@@ -39,11 +40,11 @@ mod tunnel;
 mod volatile;
 
 pub use digest::{counts, is_current, removal, replace};
-pub use elements::{Elements, lease, lease_left};
+pub use elements::Elements;
 pub use endpoint::probe;
+pub use lease::{lease, lease_left};
 pub use rules::definition;
-pub use set_element::{Allowed, Bits, Cookie, Endpoint, Service, Tag};
-pub use sets::{ALLOWED, LEASE, LEASE_BRIDGE, RELEASED, VIPS};
+pub use sets::{ALLOWED, LEASE, LEASE_BRIDGE, ORIGINS, RELEASED, VIPS};
 pub use volatile::{crowded, knows_flows, remains, volatile};
 
 use lb_core::backend::ipvs::ids::TABLE_NAME;

@@ -1,6 +1,5 @@
 //! Converts virtual services and destinations between the core's types and the kernel's.
 
-use super::elements::{is_ours, own};
 use super::ruleset::Elements;
 use super::{IpvsError, IpvsKernel};
 use lb_abi::Be16;
@@ -23,7 +22,7 @@ impl IpvsKernel {
             let Some(key) = service_key(&service.id) else {
                 continue;
             };
-            if is_ours(&self.elements, key) {
+            if self.elements.owned.contains(&key) {
                 self.mine.insert(key);
             } else if !self.mine.contains(&key) {
                 self.foreign.insert(key);
@@ -63,7 +62,7 @@ impl IpvsKernel {
         persistence_s: u32,
     ) -> Result<(), IpvsError> {
         let service = service(key, scheduler, persistence_s);
-        if self.mine.contains(&key) || is_ours(&self.elements, key) {
+        if self.mine.contains(&key) || self.elements.owned.contains(&key) {
             self.note(key, true)?;
             return match self.ipvs.set_service(&service) {
                 Err(error) if error.refused() == Some(Errno::ESRCH) => {
@@ -133,18 +132,25 @@ impl IpvsKernel {
 
     /// Writes down whose a server is.
     fn note(&mut self, key: ServiceKey, ours: bool) -> Result<(), IpvsError> {
-        if ours == is_ours(&self.elements, key) {
+        if ours == self.elements.owned.contains(&key) {
             return Ok(());
         }
-        let (nothing, mut one) = (Elements::default(), Elements::default());
-        own(&mut one, key, true);
+        let nothing = Elements::default();
+        let one = Elements {
+            owned: [key].into(),
+            ..Elements::default()
+        };
         let (want, have) = if ours {
             (&one, &nothing)
         } else {
             (&nothing, &one)
         };
         nft::apply(&mut self.rules, &want.changes(have))?;
-        own(&mut self.elements, key, ours);
+        if ours {
+            self.elements.owned.insert(key);
+        } else {
+            self.elements.owned.remove(&key);
+        }
         Ok(())
     }
 }

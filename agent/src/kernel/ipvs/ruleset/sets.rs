@@ -45,7 +45,7 @@ pub(super) const COOKIE_LOW: SetName = set(TABLE, "cookie_low");
 /// The epoch of the keys from which those follow, and the keys themselves as its user data. No rule uses it.
 pub(super) const KEYS: SetName = set(TABLE, "keys");
 /// Addresses from which tasks reply for other nodes, with the route addresses of those.
-pub(super) const ORIGINS: SetName = set(TABLE, "origins");
+pub const ORIGINS: SetName = set(TABLE, "origins");
 /// TCP connections that began while there was no lease: client, its port, address, port.
 pub const RELEASED: SetName = set(TABLE, "released");
 /// Clients' ports by which connections are known, or were a while ago: client, port.

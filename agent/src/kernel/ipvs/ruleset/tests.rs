@@ -1,11 +1,12 @@
 use super::rules::definition;
-use super::set_element::SetElement;
+use super::set_element::{DECODED, DECODED_OWNED, keys, keys_of, owned, to_sets};
 use super::*;
 use ipnet::Ipv4Net;
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
+use lb_core::backend::ipvs::{Element, ServiceKey};
 use lb_core::model::token::{TokenKey, TokenKeys};
-use lb_netlink::nft::{Change, Element, Expression, Found, Verdict};
+use lb_netlink::nft::{self, Change, Expression, Found, SetName, Verdict};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,19 +112,21 @@ fn nobody_decides_behind_a_step_that_may_fail() {
 
 #[test]
 fn a_route_address_is_a_mark_with_the_same_bytes() {
-    let pair = (Ipv4Addr::new(10, 9, 0, 2), Ipv4Addr::new(241, 0, 0, 2));
-    assert_eq!(pair.element().value, Some(vec![241, 0, 0, 2]));
+    let node = Element::Peer(Ipv4Addr::new(10, 9, 0, 2), Ipv4Addr::new(241, 0, 0, 2));
+    for (set, element) in to_sets(&node) {
+        assert_eq!(element.value, Some(vec![241, 0, 0, 2]), "{set}");
+    }
 }
 
 #[test]
 fn no_form_for_people_shows_a_byte_of_the_keys() {
     let key = TokenKey::new([0xab; 16]);
-    let keys = TokenKeys {
+    let all = TokenKeys {
         epoch: 7,
         current: key,
         next: key,
     };
-    let shown = format!("{keys:?} {:?}", keys.element());
+    let shown = format!("{all:?} {:?}", keys(&all));
     assert!(shown.contains('7'), "{shown}");
     assert!(!shown.contains("171") && !shown.contains("ab"), "{shown}");
 }
@@ -137,50 +140,81 @@ fn port() -> impl Strategy<Value = Port> {
     (proto, any::<u16>()).prop_map(|(proto, number)| Port::new(Be16::new(number), proto))
 }
 
-fn survives<T: SetElement + PartialEq + std::fmt::Debug>(item: T) {
-    assert_eq!(T::of(&item.element()), Some(item));
+/// One element of each kind.
+fn element() -> impl Strategy<Value = Element> {
+    let numbers = (any::<u32>(), any::<u32>(), any::<[u8; 3]>(), 0_u8..=32);
+    (address(), address(), port(), numbers, 0..13).prop_map(
+        |(address, other, port, (number, mark, cookie, length), kind)| match kind {
+            0 => Element::Bridge(number),
+            1 => Element::Peer(address, other),
+            2 => Element::CookieFrom(address, cookie),
+            3 => Element::CookieTo(address, cookie),
+            4 => Element::TunnelMark(number, port, mark),
+            5 => Element::Allowed(port, Ipv4Net::new(address, length).unwrap().trunc()),
+            6 => Element::Restricted(port),
+            7 => Element::DirectReturn(port),
+            8 => Element::Published(port),
+            9 => Element::LocalReply(address, port),
+            10 => Element::TrackedReply(address, port),
+            11 => Element::Endpoint(address, number),
+            _ => Element::Vip(address, port),
+        },
+    )
 }
 
+/// What the sets hold, by set and key.
+type Held = BTreeMap<(SetName, Vec<u8>), nft::Element>;
+
 /// What a kernel has after these changes, as far as it takes them.
-fn carried_out(have: BTreeMap<Vec<u8>, Element>, changes: &[Change]) -> Vec<Element> {
+fn carried_out(have: Held, changes: &[Change]) -> Held {
     let mut all = have;
     for change in changes {
         match change {
-            Change::AddElements(_, elements) => {
+            Change::AddElements(set, elements) => {
                 for element in elements {
-                    let before = all.insert(element.key.bytes().to_vec(), element.clone());
-                    assert_eq!(before, None);
+                    let key = (*set, element.key.bytes().to_vec());
+                    assert_eq!(all.insert(key, element.clone()), None);
                 }
             }
-            Change::DeleteElements(_, elements) => {
+            Change::DeleteElements(set, elements) => {
                 for element in elements {
-                    assert!(all.remove(element.key.bytes()).is_some());
+                    let key = (*set, element.key.bytes().to_vec());
+                    assert!(all.remove(&key).is_some());
                 }
             }
             other => panic!("{other} is no change of elements"),
         }
     }
-    all.into_values().collect()
+    all
 }
 
 proptest! {
     #[test]
-    fn what_is_in_sets_survives_being_an_element(
-        address in address(), route_address in address(), port in port(), number: u32, mark: u32,
-        length in 0_u8..=32, bits: Bits, key: [u8; 16],
+    fn what_is_in_sets_is_read_as_it_was_put(element in element()) {
+        let mut read = 0;
+        for (set, put) in to_sets(&element) {
+            if let Some((_, decode)) = DECODED.iter().find(|(name, _)| *name == set) {
+                prop_assert_eq!(decode(&put), Some(element));
+                read += 1;
+            }
+        }
+        // The others are read from two maps.
+        let pair = matches!(element, Element::Peer(..) | Element::CookieTo(..));
+        prop_assert_eq!(read, usize::from(!pair));
+    }
+
+    #[test]
+    fn records_of_virtual_services_and_keys_are_read_as_they_were_put(
+        address in address(), port in port(), number: u32, key: [u8; 16], other: [u8; 16],
     ) {
-        survives(port);
-        survives(Service { address, port });
-        survives(number);
-        let network = Ipv4Net::new(address, length).unwrap().trunc();
-        survives(Allowed { port, network });
-        survives((address, route_address));
-        survives((Tag { id: number, port }, mark));
-        survives(Cookie { peer: address, bits });
-        survives((address, bits));
-        survives(TokenKeys {
-            epoch: number, current: TokenKey::new([length; 16]), next: TokenKey::new(key),
-        });
+        for service in [ServiceKey::Address(address, port), ServiceKey::Mark(number)] {
+            let (set, put) = owned(service);
+            let (_, decode) = DECODED_OWNED.into_iter().find(|(name, _)| *name == set).unwrap();
+            prop_assert_eq!(decode(&put), Some(service));
+        }
+        let [current, next] = [key, other].map(TokenKey::new);
+        let all = TokenKeys { epoch: number, current, next };
+        prop_assert_eq!(keys_of(&keys(&all)), Some(all));
     }
 
     #[test]
@@ -189,17 +223,20 @@ proptest! {
         have in proptest::collection::btree_map(0_u8..20, any::<u8>(), 0..20),
     ) {
         let address = |last| Ipv4Addr::new(10, 0, 0, last);
-        let origins = |all: &BTreeMap<u8, u8>| -> BTreeMap<Ipv4Addr, Ipv4Addr> {
-            all.iter().map(|(from, to)| (address(*from), address(*to))).collect()
+        let elements = |all: &BTreeMap<u8, u8>| -> Elements {
+            let all = all.iter().map(|(from, to)| (address(*from), *to));
+            // Of each kind that has a value, and tasks that get another port of a bridge.
+            let each = all.flat_map(|(from, to)| [
+                Element::Peer(from, address(to)),
+                Element::CookieTo(from, [1, 2, to]),
+                Element::Endpoint(from, u32::from(to)),
+            ]);
+            each.collect()
         };
-        let elements = |all| Elements { origins: origins(all), ..Elements::default() };
         let nothing = Elements::default();
-        let keyed = |all: Vec<Element>| all.into_iter()
-            .map(|it| (it.key.bytes().to_vec(), it)).collect::<BTreeMap<_, _>>();
-        let before = carried_out(BTreeMap::new(), &elements(&have).changes(&nothing));
+        let whole = |all| carried_out(Held::new(), &elements(all).changes(&nothing));
         let step = elements(&want).changes(&elements(&have));
-        let after = carried_out(keyed(before), &step);
-        prop_assert_eq!(after, carried_out(BTreeMap::new(), &elements(&want).changes(&nothing)));
+        prop_assert_eq!(carried_out(whole(&have), &step), whole(&want));
         prop_assert_eq!(elements(&want).changes(&elements(&want)), Vec::new());
     }
 }
