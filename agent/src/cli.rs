@@ -28,9 +28,9 @@ pub enum Verb {
     Clean(Bpffs),
 }
 
-/// Settings of the filter before the engine.
+/// Settings of every process that talks to the engine.
 #[derive(Clone, Debug, Args)]
-pub struct Filter {
+pub struct Common {
     /// Docker's socket
     #[arg(
         long,
@@ -39,6 +39,17 @@ pub struct Filter {
         default_value = "/run/docker.sock"
     )]
     pub docker_socket: PathBuf,
+    /// How to write logs
+    #[arg(long, value_enum, env = "SWARMLB_LOG_FORMAT", default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// Settings of the filter before the engine.
+#[derive(Clone, Debug, Args)]
+pub struct Filter {
+    /// The engine, and the logs.
+    #[command(flatten)]
+    pub common: Common,
     /// Socket on which the agent asks: its own --docker-socket
     #[arg(
         long,
@@ -47,9 +58,6 @@ pub struct Filter {
         default_value = "/run/swarmlb/engine.sock"
     )]
     pub socket: PathBuf,
-    /// How to write logs
-    #[arg(long, value_enum, env = "SWARMLB_LOG_FORMAT", default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
 }
 
 /// Where pinned objects are.
@@ -71,14 +79,9 @@ pub struct Run {
     /// Where pinned objects are.
     #[command(flatten)]
     pub bpffs: Bpffs,
-    /// Docker's socket
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "SWARMLB_DOCKER_SOCKET",
-        default_value = "/run/docker.sock"
-    )]
-    pub docker_socket: PathBuf,
+    /// The engine, and the logs.
+    #[command(flatten)]
+    pub common: Common,
     /// The Swarm's certificates of this node
     #[arg(
         long,
@@ -144,9 +147,6 @@ pub struct Run {
         action = clap::ArgAction::Set
     )]
     pub task_addresses: bool,
-    /// How to write logs
-    #[arg(long, value_enum, env = "SWARMLB_LOG_FORMAT", default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
 }
 
 /// For how long the datapath takes new connections without an agent.
@@ -265,7 +265,7 @@ mod tests {
             panic!("not run")
         };
         assert_eq!(
-            (run.config(), run.lease, run.log_format),
+            (run.config(), run.lease, run.common.log_format),
             (Config::default(), Lease::Auto, LogFormat::Text)
         );
     }

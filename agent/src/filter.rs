@@ -67,7 +67,7 @@ pub async fn run(settings: cli::Filter) -> Result<(), FilterError> {
             _ = interrupt.recv() => {}
         }
     };
-    serve(settings.docker_socket, &settings.socket, stop).await
+    serve(settings.common.docker_socket, &settings.socket, stop).await
 }
 
 /// Passes requests on the socket at `own` to the engine at `docker`, until `stop` and then for as long as a client

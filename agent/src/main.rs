@@ -14,11 +14,11 @@ fn main() -> ExitCode {
     // clap exits with 2 on a command line that it does not understand.
     let done = match Cli::parse().verb {
         Verb::Run(settings) => {
-            log(settings.log_format);
+            log(settings.common.log_format);
             run(*settings)
         }
         Verb::EngineFilter(settings) => {
-            log(settings.log_format);
+            log(settings.common.log_format);
             filter(settings)
         }
         Verb::Clean(place) => {

@@ -53,7 +53,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let (local_stats_out, local_stats) = watch::channel(None);
     let (mut cluster, announcer) = sync::start(
         sync::Settings {
-            docker_socket: settings.docker_socket.clone(),
+            docker_socket: settings.common.docker_socket.clone(),
             certificates: settings.certificates.clone(),
             listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             port: settings.port,

@@ -77,6 +77,19 @@ fn remains_of(netlink: &mut NetlinkSocket, port: u16) -> bool {
     !changes.is_empty()
 }
 
+/// What is called, published, and answered by tasks behind `inside0` themselves, as if IPVS had done its part.
+pub(crate) fn answered_inside() -> Elements {
+    let services = CALLED.iter().flat_map(|(address, port)| {
+        let (address, port) = ((*address).into(), tcp(*port));
+        [
+            Element::Vip(address, port),
+            Element::LocalReply(address, port),
+        ]
+    });
+    let bridge = Element::Bridge(index("inside0"));
+    services.chain([bridge]).collect()
+}
+
 #[test]
 fn a_client_that_uses_one_port_for_all_is_seen_under_as_many_as_it_has_connections() {
     in_namespace("clients' ports", |netlink| {
@@ -89,15 +102,7 @@ fn a_client_that_uses_one_port_for_all_is_seen_under_as_many_as_it_has_connectio
             "10.9.0.254",
             move || serve(&ready, PORTS.len()),
         );
-        let services = CALLED.iter().flat_map(|(address, port)| {
-            let (address, port) = ((*address).into(), tcp(*port));
-            [
-                Element::Vip(address, port),
-                Element::LocalReply(address, port),
-            ]
-        });
-        let bridge = Element::Bridge(index("inside0"));
-        let elements = services.chain([bridge]).collect();
+        let elements = answered_inside();
         put(netlink, &elements);
         nft::apply(netlink, &lease(Duration::from_secs(60))).unwrap();
         let client = neighbour("outside0", &["10.8.0.2/24"], "10.8.0.1", move || {

@@ -2,8 +2,8 @@
 
 use crate::arrival::{PATIENCE, assert_count, becomes};
 use crate::namespace::{in_namespace, run};
-use crate::neighbour::{index, neighbour};
-use crate::port_remap::{CALLED, PORTS, call, serve};
+use crate::neighbour::neighbour;
+use crate::port_remap::{PORTS, answered_inside, call, serve};
 use crate::ruleset::{device, params, tcp};
 use agent::kernel::ipvs::ruleset::*;
 use lb_core::backend::ipvs::Element;
@@ -31,15 +31,7 @@ fn where_there_is_no_room_for_more_clients_keep_their_own_port() {
         let (ready, waits) = channel();
         let addresses = &["10.9.0.1/24", "10.9.0.2/24"];
         let task = neighbour("inside0", addresses, "10.9.0.254", move || serve(&ready, 1));
-        let services = CALLED.iter().flat_map(|(address, port)| {
-            let (address, port) = ((*address).into(), tcp(*port));
-            [
-                Element::Vip(address, port),
-                Element::LocalReply(address, port),
-            ]
-        });
-        let bridge = Element::Bridge(index("inside0"));
-        let elements = services.chain([bridge]).collect();
+        let elements = answered_inside();
         let params = Params {
             connections: 3,
             ..params()
