@@ -6,8 +6,9 @@ use super::mentions::mentions;
 use super::source::{Source, has_word};
 
 /// Package and manifest of the crates without I/O.
-pub(super) const PURE_CRATES: [(&str, &str); 2] = [
+pub(super) const PURE_CRATES: [(&str, &str); 3] = [
     ("lb-core", "agent/core/Cargo.toml"),
+    ("lb-routes", "agent/routes/Cargo.toml"),
     ("lb-datapath", "ebpf/datapath/Cargo.toml"),
 ];
 
@@ -83,7 +84,12 @@ pub(super) fn impure_dependencies(manifest: &str, named: &[String]) -> Vec<Findi
 }
 
 fn io(file: &Source) -> Vec<Finding> {
-    let pure = ["agent/core/src/", "agent/wire/src/", "ebpf/datapath/src/"];
+    let pure = [
+        "agent/core/src/",
+        "agent/routes/src/",
+        "agent/wire/src/",
+        "ebpf/datapath/src/",
+    ];
     if !pure.iter().any(|place| file.path.starts_with(place)) {
         return Vec::new();
     }

@@ -1,0 +1,44 @@
+//! From a service's labels to its routes. A label that is not served is named, and the rest of the service is served;
+//! but where a label keeps clients out (authentication, an allow-list) and is not understood, its route is closed.
+
+mod interlock;
+mod problem;
+mod traefik;
+mod values;
+
+pub use problem::{LabelError, LabelProblem};
+
+use crate::route::Route;
+use std::collections::BTreeMap;
+
+/// What the labels of a service declare.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// Its routes, by family and name.
+    pub routes: Vec<Route>,
+    /// Labels that are not served, and labels that are missing.
+    pub problems: Vec<LabelProblem>,
+}
+
+impl Declared {
+    fn problem(&mut self, label: impl Into<String>, error: LabelError) {
+        self.problems.push(LabelProblem {
+            label: label.into(),
+            error,
+        });
+    }
+}
+
+/// The routes that the labels of the service `name` declare.
+#[must_use]
+pub fn declared(name: &str, labels: &BTreeMap<String, String>) -> Declared {
+    let mut all = Declared::default();
+    interlock::declare(labels, &mut all);
+    traefik::declare(name, labels, &mut all);
+    all.problems
+        .sort_by(|one, other| one.label.cmp(&other.label));
+    all
+}
+
+#[cfg(test)]
+mod tests;

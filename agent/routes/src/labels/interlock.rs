@@ -1,0 +1,290 @@
+//! `com.docker.lb.*`: the labels of Interlock
+//! (<https://docs.mirantis.com/mke/3.8/ops/deploy-apps-swarm/interlock/use-service-labels.html>).
+
+use super::values::{boolean, list, port, value};
+use super::{Declared, LabelError};
+use crate::route::{
+    BackendMode, Balance, EntryPoints, Family, Filter, Redirect, Route, Scheme, Secrets, Target,
+    Tasks, Tls,
+};
+use crate::rule::{HostPattern, Matcher, PathPattern, Rule};
+use std::collections::BTreeMap;
+
+const PREFIX: &str = "com.docker.lb.";
+
+/// All labels, without the prefix.
+const NAMES: [&str; 17] = [
+    "hosts",
+    "port",
+    "network",
+    "context_root",
+    "context_root_rewrite",
+    "ssl_cert",
+    "ssl_key",
+    "ssl_only",
+    "ssl_backend",
+    "ssl_backend_tls_verify",
+    "ssl_passthrough",
+    "websocket_endpoints",
+    "service_cluster",
+    "sticky_session_cookie",
+    "redirects",
+    "backend_mode",
+    "ip_hash",
+];
+const DEFAULT_BACKEND: &str = "default_backend";
+
+/// The labels of one service, without the prefix, and what comes of them.
+struct Labels<'a> {
+    all: BTreeMap<&'a str, &'a str>,
+    out: &'a mut Declared,
+}
+
+/// Adds the routes that the labels declare.
+pub(super) fn declare(labels: &BTreeMap<String, String>, out: &mut Declared) {
+    let all = labels
+        .iter()
+        .filter_map(|(label, value)| Some((label.strip_prefix(PREFIX)?, value.trim())));
+    let mut labels = Labels {
+        all: all.collect(),
+        out,
+    };
+    if labels.all.is_empty() {
+        return;
+    }
+    labels.unknown();
+    let Some(target) = labels.target() else {
+        return;
+    };
+    let tls = labels.tls();
+    let mut filters = Vec::new();
+    if labels.flag("ssl_only") && !tls.passthrough {
+        filters.push(Filter::Redirect(Redirect {
+            https: true,
+            port: None,
+            permanent: false,
+        }));
+    }
+    let root = labels.root(&mut filters);
+    let entry_points = EntryPoints {
+        http: !tls.passthrough,
+        https: true,
+    };
+    let base = Route {
+        family: Family::Interlock,
+        name: String::new(),
+        entry_points,
+        rule: everything(),
+        priority: None,
+        tls,
+        filters,
+        target,
+    };
+    labels.routes(&base, root.as_ref());
+}
+
+impl Labels<'_> {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.all
+            .get(name)
+            .copied()
+            .filter(|value| !value.is_empty())
+    }
+
+    fn problem(&mut self, name: &str, error: LabelError) {
+        self.out.problem(format!("{PREFIX}{name}"), error);
+    }
+
+    /// What a label says, if it is there and understood.
+    fn parsed<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, LabelError>) -> Option<T> {
+        match parse(self.value(name)?) {
+            Ok(parsed) => Some(parsed),
+            Err(error) => {
+                self.problem(name, error);
+                None
+            }
+        }
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        self.parsed(name, boolean).unwrap_or_default()
+    }
+
+    fn unknown(&mut self) {
+        let names: Vec<&str> = self.all.keys().copied().collect();
+        for name in names {
+            if name == "service_cluster" {
+                self.problem(
+                    name,
+                    LabelError::NotServed("every node serves every service"),
+                );
+            } else if !NAMES.contains(&name) && name != DEFAULT_BACKEND {
+                let near = super::values::near(name, NAMES.into_iter().chain([DEFAULT_BACKEND]));
+                let near = near.map(|near| format!("{PREFIX}{near}"));
+                self.problem(name, LabelError::Unknown { near });
+            }
+        }
+    }
+
+    fn target(&mut self) -> Option<Target> {
+        if self.value("port").is_none() {
+            let port = LabelError::Missing("the port on which the tasks listen");
+            self.problem("port", port);
+            return None;
+        }
+        let port = self.parsed("port", port)?;
+        let verify = self
+            .value("ssl_backend_tls_verify")
+            .is_none_or(|mode| mode != "none");
+        let scheme = if self.flag("ssl_backend") {
+            Scheme::Https { verify }
+        } else {
+            Scheme::Http
+        };
+        let mode = self.parsed("backend_mode", |mode| match mode {
+            "task" => Ok(BackendMode::Task),
+            "vip" => Ok(BackendMode::Vip),
+            _ => Err(value(mode, "task or vip")),
+        });
+        let balance = if self.flag("ip_hash") {
+            Balance::ClientAddress
+        } else if let Some(cookie) = self.value("sticky_session_cookie") {
+            Balance::AppCookie(cookie.to_owned())
+        } else {
+            Balance::LeastLoaded
+        };
+        Some(Target::Tasks(Tasks {
+            port,
+            scheme,
+            balance,
+            mode: mode.unwrap_or(BackendMode::Task),
+            pass_host: true,
+        }))
+    }
+
+    fn tls(&mut self) -> Tls {
+        let passthrough = self.flag("ssl_passthrough");
+        let [certificate, key] =
+            ["ssl_cert", "ssl_key"].map(|name| self.value(name).map(str::to_owned));
+        let missing = LabelError::Missing("a certificate and its key are two secrets");
+        let secrets = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(Secrets { certificate, key }),
+            (Some(_), None) => {
+                self.problem("ssl_key", missing);
+                None
+            }
+            (None, Some(_)) => {
+                self.problem("ssl_cert", missing);
+                None
+            }
+            (None, None) => None,
+        };
+        Tls {
+            secrets,
+            passthrough,
+        }
+    }
+
+    /// The paths of the service.
+    fn root(&mut self, filters: &mut Vec<Filter>) -> Option<Rule> {
+        let root = self.parsed("context_root", |root| {
+            if root.starts_with('/') {
+                Ok(root.to_owned())
+            } else {
+                Err(value(root, "a path such as /app"))
+            }
+        })?;
+        if self.flag("context_root_rewrite") {
+            let prefix = root.trim_end_matches('/').to_owned();
+            filters.push(Filter::StripPrefix(vec![prefix]));
+        }
+        Some(Rule::Matcher(Matcher::Path(PathPattern::Prefix(root))))
+    }
+
+    fn routes(&mut self, base: &Route, root: Option<&Rule>) {
+        let default = self.flag(DEFAULT_BACKEND);
+        let hosts: Vec<String> = self
+            .value("hosts")
+            .map(|hosts| list(hosts, ',').map(str::to_owned).collect())
+            .unwrap_or_default();
+        if hosts.is_empty() && !default {
+            self.problem(
+                "hosts",
+                LabelError::Missing("the hosts of the service, separated by commas"),
+            );
+        }
+        for host in hosts {
+            let Some(rule) = self.host("hosts", &host) else {
+                continue;
+            };
+            let rule = match root {
+                Some(root) => Rule::All(vec![rule, root.clone()]),
+                None => rule,
+            };
+            self.out.routes.push(Route {
+                name: host,
+                rule,
+                ..base.clone()
+            });
+        }
+        if default {
+            self.out.routes.push(Route {
+                name: DEFAULT_BACKEND.to_owned(),
+                priority: Some(i64::MIN),
+                ..base.clone()
+            });
+        }
+        self.redirects(base);
+    }
+
+    fn host(&mut self, label: &str, host: &str) -> Option<Rule> {
+        match HostPattern::named(host) {
+            Some(pattern) => Some(Rule::Matcher(Matcher::Host(pattern))),
+            None => {
+                let wanted = "hosts such as example.com or *.example.com";
+                self.problem(label, value(host, wanted));
+                None
+            }
+        }
+    }
+
+    /// `FROM,TO;FROM,TO`: both are URLs, or hosts.
+    fn redirects(&mut self, base: &Route) {
+        let Some(redirects) = self.value("redirects").map(str::to_owned) else {
+            return;
+        };
+        for redirect in list(&redirects, ';') {
+            let Some((from, to)) = redirect.split_once(',') else {
+                let wanted = "FROM,TO, and others after a semicolon";
+                self.problem("redirects", value(redirect, wanted));
+                continue;
+            };
+            let (from, to) = (host_of(from.trim()), to.trim());
+            let Some(rule) = self.host("redirects", from) else {
+                continue;
+            };
+            let to = if to.contains("://") {
+                to.to_owned()
+            } else {
+                format!("http://{to}")
+            };
+            self.out.routes.push(Route {
+                name: from.to_owned(),
+                rule,
+                filters: Vec::new(),
+                target: Target::Elsewhere(to.trim_end_matches('/').to_owned()),
+                ..base.clone()
+            });
+        }
+    }
+}
+
+/// The host of a URL, or what is one already.
+fn host_of(url: &str) -> &str {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    rest.split('/').next().unwrap_or_default()
+}
+
+fn everything() -> Rule {
+    Rule::Matcher(Matcher::Path(PathPattern::Prefix("/".to_owned())))
+}

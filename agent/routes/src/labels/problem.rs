@@ -1,0 +1,58 @@
+//! What is wrong with a label, and what to do about it.
+
+use crate::rule::RuleError;
+
+/// A label that is not served as it stands.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("label {label}: {error}")]
+pub struct LabelProblem {
+    /// The label.
+    pub label: String,
+    /// What is wrong.
+    #[source]
+    pub error: LabelError,
+}
+
+impl Eq for LabelProblem {}
+
+/// What is wrong with a label.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LabelError {
+    /// Nobody knows it.
+    #[error("it is not known{}", .near.as_ref().map_or(String::new(), |near| format!(": did you mean {near}?")))]
+    Unknown {
+        /// The label whose name is like it.
+        near: Option<String>,
+    },
+    /// It is known, and not served.
+    #[error("it is not served: {0}")]
+    NotServed(&'static str),
+    /// It is of Traefik 1.
+    #[error("it is of Traefik 1: write {0}")]
+    Version1(String),
+    /// Its value is not understood.
+    #[error("{value:?} is not understood: write {wanted}")]
+    Value {
+        /// The value.
+        value: String,
+        /// What would be.
+        wanted: &'static str,
+    },
+    /// Its value is no rule.
+    #[error("{0}")]
+    Rule(#[from] RuleError),
+    /// It is missing.
+    #[error("it is missing: {0}")]
+    Missing(&'static str),
+    /// It names something that no label declares.
+    #[error("no label declares {kind} {name:?}")]
+    Undeclared {
+        /// What it names.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The route is closed because of it.
+    #[error("{0}; until then the route answers nobody")]
+    Closes(Box<Self>),
+}
