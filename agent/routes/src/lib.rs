@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! labels of a service ── labels::declared ──> [Route], and a problem for each label that is not served
+//! routes of all services ── Table::new ──> Table, and a conflict for each route that an older service keeps out
+//! request ── Table::find ──> route
 //! ```
 //!
 //! Values in, values out: no I/O, and time is an argument.
@@ -9,3 +11,4 @@
 pub mod labels;
 pub mod route;
 pub mod rule;
+pub mod table;

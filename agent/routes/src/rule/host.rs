@@ -51,6 +51,19 @@ impl Host {
         good.then(|| Self(name.to_ascii_lowercase()))
     }
 
+    /// The hosts that it is below of, from the nearest one on.
+    pub fn parents(&self) -> impl Iterator<Item = Self> {
+        let mut rest = self.0.as_str();
+        // An address is below nothing.
+        if rest.parse::<IpAddr>().is_ok() {
+            rest = "";
+        }
+        std::iter::from_fn(move || {
+            (_, rest) = rest.split_once('.')?;
+            Some(Self(rest.to_owned()))
+        })
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -92,8 +105,8 @@ impl HostPattern {
         match self {
             Self::Exact(name) => host == name,
             Self::Below(parent) => {
-                let child = host.0.strip_suffix(parent.as_str());
-                child.is_some_and(|child| child.len() > 1 && child.ends_with('.'))
+                let mut parents = host.parents();
+                parents.any(|above| above == *parent)
             }
             Self::Regex(regex) => regex.finds(host.as_str()),
         }
