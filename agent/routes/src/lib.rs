@@ -9,6 +9,7 @@
 //! Values in, values out: no I/O, and time is an argument.
 
 pub mod labels;
+pub mod path;
 pub mod route;
 pub mod rule;
 pub mod table;

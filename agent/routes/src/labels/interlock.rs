@@ -3,6 +3,7 @@
 
 use super::values::{boolean, list, port, value};
 use super::{Declared, LabelError};
+use crate::path::NormalPath;
 use crate::route::{
     BackendMode, Balance, EntryPoints, Family, Filter, Redirect, Route, Scheme, Secrets, Target,
     Tasks, Tls,
@@ -188,15 +189,10 @@ impl Labels<'_> {
     /// The paths of the service.
     fn root(&mut self, filters: &mut Vec<Filter>) -> Option<Rule> {
         let root = self.parsed("context_root", |root| {
-            if root.starts_with('/') {
-                Ok(root.to_owned())
-            } else {
-                Err(value(root, "a path such as /app"))
-            }
+            NormalPath::written(root).map_err(|_| value(root, "a path such as /app"))
         })?;
         if self.flag("context_root_rewrite") {
-            let prefix = root.trim_end_matches('/').to_owned();
-            filters.push(Filter::StripPrefix(vec![prefix]));
+            filters.push(Filter::StripPrefix(vec![root.clone()]));
         }
         Some(Rule::Matcher(Matcher::Path(PathPattern::Prefix(root))))
     }
@@ -286,5 +282,5 @@ fn host_of(url: &str) -> &str {
 }
 
 fn everything() -> Rule {
-    Rule::Matcher(Matcher::Path(PathPattern::Prefix("/".to_owned())))
+    Rule::Matcher(Matcher::Path(PathPattern::Prefix(NormalPath::root())))
 }

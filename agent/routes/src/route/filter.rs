@@ -1,5 +1,6 @@
 //! What is done with requests and answers on their way.
 
+use crate::path::NormalPath;
 use crate::rule::TextPattern;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -16,7 +17,7 @@ pub enum Filter {
     /// Clients of other networks than these are refused.
     AllowClients(Vec<IpNet>),
     /// The task sees the path without the first of these prefixes that it begins with.
-    StripPrefix(Vec<String>),
+    StripPrefix(Vec<NormalPath>),
     /// A header field of the request is changed.
     Request(HeaderChange),
     /// A header field of the answer is changed.

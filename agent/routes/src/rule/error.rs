@@ -1,5 +1,7 @@
 //! What is wrong with the text of a rule.
 
+use crate::path::PathError;
+
 /// Longest text, in bytes.
 pub(super) const LONGEST: usize = 8192;
 /// Largest number of parentheses and negations within each other.
@@ -56,8 +58,13 @@ pub enum RuleProblem {
     #[error("{0:?} is no host: write a name such as `example.com` or `*.example.com`")]
     Host(String),
     /// It is no path.
-    #[error("{0:?} is no path: a path begins with /")]
-    Path(String),
+    #[error("{path:?} is no path: {source}")]
+    Path {
+        /// The text.
+        path: String,
+        /// Why.
+        source: PathError,
+    },
     /// It is no method.
     #[error("{0:?} is no method: write one such as `GET`")]
     Method(String),

@@ -5,6 +5,7 @@ use super::host::HostPattern;
 use super::path::PathPattern;
 use super::request::Request;
 use super::text::{Regex, TextPattern, is_template};
+use crate::path::NormalPath;
 use http::{HeaderName, Method};
 use ipnet::IpNet;
 use std::fmt;
@@ -130,15 +131,18 @@ fn host(text: &str) -> Result<Matcher, RuleProblem> {
 }
 
 fn path(text: &str, whole: bool) -> Result<Matcher, RuleProblem> {
-    if !text.starts_with('/') {
-        return Err(RuleProblem::Path(text.to_owned()));
+    if text.starts_with('/') && is_template(text) {
+        let regex = Regex::template(text, '/', whole)?;
+        return Ok(Matcher::Path(PathPattern::Regex(regex)));
     }
-    Ok(Matcher::Path(if is_template(text) {
-        PathPattern::Regex(Regex::template(text, '/', whole)?)
-    } else if whole {
-        PathPattern::Exact(text.to_owned())
+    let path = NormalPath::written(text).map_err(|source| RuleProblem::Path {
+        path: text.to_owned(),
+        source,
+    })?;
+    Ok(Matcher::Path(if whole {
+        PathPattern::Exact(path)
     } else {
-        PathPattern::Prefix(text.to_owned())
+        PathPattern::Prefix(path)
     }))
 }
 
@@ -184,8 +188,10 @@ impl fmt::Display for Matcher {
             Self::Host(HostPattern::Exact(host)) => write!(f, "Host(`{host}`)"),
             Self::Host(HostPattern::Below(parent)) => write!(f, "Host(`*.{parent}`)"),
             Self::Host(HostPattern::Regex(regex)) => write!(f, "HostRegexp({})", quoted(regex)),
-            Self::Path(PathPattern::Exact(path)) => write!(f, "Path({})", quote(path)),
-            Self::Path(PathPattern::Prefix(path)) => write!(f, "PathPrefix({})", quote(path)),
+            Self::Path(PathPattern::Exact(path)) => write!(f, "Path({})", quote(path.as_str())),
+            Self::Path(PathPattern::Prefix(path)) => {
+                write!(f, "PathPrefix({})", quote(path.as_str()))
+            }
             Self::Path(PathPattern::Regex(regex)) => write!(f, "PathRegexp({})", quoted(regex)),
             Self::Method(method) => write!(f, "Method(`{method}`)"),
             Self::Header(name, TextPattern::Exact(value)) => {

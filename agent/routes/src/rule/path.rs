@@ -1,14 +1,15 @@
 //! Paths that rules name.
 
 use super::text::Regex;
+use crate::path::NormalPath;
 
-/// The paths that a rule names. They are compared with the path of a request in its normal form.
+/// The paths that a rule names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathPattern {
     /// This one.
-    Exact(String),
+    Exact(NormalPath),
     /// Those that begin with this text, whether or not a part of the path ends there.
-    Prefix(String),
+    Prefix(NormalPath),
     /// Those that the expression finds something in.
     Regex(Regex),
 }
@@ -16,11 +17,11 @@ pub enum PathPattern {
 impl PathPattern {
     /// Is it one of these paths?
     #[must_use]
-    pub fn matches(&self, path: &str) -> bool {
+    pub fn matches(&self, path: &NormalPath) -> bool {
         match self {
             Self::Exact(exact) => path == exact,
-            Self::Prefix(prefix) => path.starts_with(prefix.as_str()),
-            Self::Regex(regex) => regex.finds(path),
+            Self::Prefix(prefix) => path.as_str().starts_with(prefix.as_str()),
+            Self::Regex(regex) => regex.finds(path.as_str()),
         }
     }
 }

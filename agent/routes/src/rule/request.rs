@@ -1,6 +1,7 @@
 //! What rules look at of a request.
 
 use super::host::Host;
+use crate::path::NormalPath;
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -11,8 +12,8 @@ use std::net::IpAddr;
 pub struct Request<'a> {
     /// The host that it is for.
     pub host: &'a Host,
-    /// Its path in normal form, without query.
-    pub path: &'a str,
+    /// Its path, without query.
+    pub path: &'a NormalPath,
     /// Its query as it came, without `?`.
     pub query: &'a str,
     /// Its method.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::path::NormalPath;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use std::net::IpAddr;
@@ -24,7 +25,7 @@ fn asked(line: &str, fields: &[(&str, &str)], client: &str, rule: &Rule) -> bool
         .collect();
     rule.matches(&Request {
         host: &Host::of(authority).unwrap(),
-        path,
+        path: &NormalPath::of(path).unwrap(),
         query,
         method: &Method::from_bytes(method.as_bytes()).unwrap(),
         headers: &headers,

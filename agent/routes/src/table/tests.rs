@@ -1,5 +1,6 @@
 use super::*;
 use crate::labels::declared;
+use crate::path::NormalPath;
 use http::{HeaderMap, Method};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr};
@@ -44,7 +45,7 @@ fn answers<'a>(table: &'a Table, entry_point: EntryPoint, url: &str) -> Option<&
     let (host, path) = url.split_at(url.find('/').unwrap());
     let request = Request {
         host: &Host::of(host).unwrap(),
-        path,
+        path: &NormalPath::of(path).unwrap(),
         query: "",
         method: &Method::GET,
         headers: &HeaderMap::new(),
@@ -163,9 +164,10 @@ proptest! {
         let (table, _) = Table::new(services);
         let (host, path) = url.split_at(url.find('/').unwrap());
         let (host, headers) = (Host::of(host).unwrap(), HeaderMap::new());
+        let path = NormalPath::of(path).unwrap();
         let request = Request {
             host: &host,
-            path,
+            path: &path,
             query: "",
             method: &Method::GET,
             headers: &headers,

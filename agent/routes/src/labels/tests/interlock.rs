@@ -1,4 +1,5 @@
 use super::*;
+use crate::path::NormalPath;
 use crate::route::{BackendMode, Balance, EntryPoints, Redirect, Scheme, Secrets};
 
 const SHOP: &str = "com.docker.lb.hosts=shop.example.com
@@ -44,7 +45,7 @@ fn a_context_root_is_a_prefix_and_goes_where_it_is_rewritten() {
         route("com.docker.lb.context_root=/app/\ncom.docker.lb.context_root_rewrite=true");
     assert_eq!(
         rewritten.filters,
-        [Filter::StripPrefix(vec!["/app".to_owned()])]
+        [Filter::StripPrefix(vec![NormalPath::of("/app/").unwrap()])]
     );
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::path::NormalPath;
 use crate::route::{Hsts, Redirect};
 use crate::rule::TextPattern;
 
@@ -47,7 +48,11 @@ fn middlewares_are_filters_in_the_order_of_the_router() {
     };
     let declared = of(labels);
     assert_eq!(declared.problems, []);
-    let strip = Filter::StripPrefix(vec!["/a".to_owned(), "/b".to_owned()]);
+    let strip = Filter::StripPrefix(
+        ["/a", "/b"]
+            .map(|path| NormalPath::of(path).unwrap())
+            .into(),
+    );
     assert_eq!(
         declared.routes[0].filters,
         [strip, Filter::Redirect(redirect)]

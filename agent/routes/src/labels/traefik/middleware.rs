@@ -5,6 +5,7 @@ mod headers;
 use super::{Setting, Settings};
 use crate::labels::values::{boolean, list, port, value};
 use crate::labels::{Declared, LabelError};
+use crate::path::NormalPath;
 use crate::route::{BasicAuth, Filter, Redirect, User};
 use http::HeaderName;
 use ipnet::IpNet;
@@ -104,12 +105,10 @@ fn strip_prefix(settings: &Settings<'_>, out: &mut Declared) -> Vec<Filter> {
     prefixes.map(Filter::StripPrefix).into_iter().collect()
 }
 
-fn prefixes(text: &str) -> Result<Vec<String>, LabelError> {
-    let all: Vec<String> = list(text, ',').map(str::to_owned).collect();
-    let paths = all.iter().all(|prefix| prefix.starts_with('/'));
-    (paths && !all.is_empty())
-        .then_some(all)
-        .ok_or_else(|| value(text, "paths such as /app"))
+fn prefixes(text: &str) -> Result<Vec<NormalPath>, LabelError> {
+    let path =
+        |prefix| NormalPath::written(prefix).map_err(|_| value(prefix, "paths such as /app"));
+    list(text, ',').map(path).collect()
 }
 
 fn basic_auth(settings: &Settings<'_>) -> Result<Filter, (String, LabelError)> {

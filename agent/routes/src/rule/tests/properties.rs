@@ -7,6 +7,10 @@ fn text() -> impl Strategy<Value = String> {
     "[a-z`\"\\\\{}(,) /]{0,6}"
 }
 
+fn path() -> impl Strategy<Value = NormalPath> {
+    "/[a-z`\"/. ]{0,4}".prop_filter_map("no path", |path| NormalPath::written(&path).ok())
+}
+
 fn matcher() -> impl Strategy<Value = Matcher> {
     let regex = prop_oneof!["[a-z.]{1,4}", Just("^a(b|c)+\"`$".to_owned())];
     let regex = regex.prop_map(|expression| Regex::new(&expression).unwrap());
@@ -28,8 +32,8 @@ fn matcher() -> impl Strategy<Value = Matcher> {
         regex
             .clone()
             .prop_map(|regex| Matcher::Host(HostPattern::Regex(regex))),
-        "/[a-z`\" ]{0,4}".prop_map(|path| Matcher::Path(PathPattern::Exact(path))),
-        "/[a-z`\" ]{0,4}".prop_map(|path| Matcher::Path(PathPattern::Prefix(path))),
+        path().prop_map(|path| Matcher::Path(PathPattern::Exact(path))),
+        path().prop_map(|path| Matcher::Path(PathPattern::Prefix(path))),
         regex.prop_map(|regex| Matcher::Path(PathPattern::Regex(regex))),
         "[A-Z]{1,5}".prop_map(|name| Matcher::Method(Method::from_bytes(name.as_bytes()).unwrap())),
         ("[a-z-]{1,5}", value.clone()).prop_map(|(name, value)| {
