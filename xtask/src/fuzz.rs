@@ -36,10 +36,18 @@ enum Target {
     Decision,
     /// Any bytes as a message between agents
     Protocol,
+    /// Any bytes as labels that declare HTTP routes, and as requests
+    Routes,
 }
 
 impl Target {
-    const ALL: [Self; 4] = [Self::Parser, Self::Labels, Self::Decision, Self::Protocol];
+    const ALL: [Self; 5] = [
+        Self::Parser,
+        Self::Labels,
+        Self::Decision,
+        Self::Protocol,
+        Self::Routes,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -47,6 +55,7 @@ impl Target {
             Self::Labels => "labels",
             Self::Decision => "decision",
             Self::Protocol => "protocol",
+            Self::Routes => "routes",
         }
     }
 }

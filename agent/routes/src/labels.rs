@@ -11,6 +11,9 @@ pub use problem::{LabelError, LabelProblem};
 use crate::route::Route;
 use std::collections::BTreeMap;
 
+/// Largest number of routes of one service: each has a rule that is compiled, and looked at with requests of its host.
+pub const ROUTES: usize = 128;
+
 /// What the labels of a service declare.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declared {
@@ -35,6 +38,10 @@ pub fn declared(name: &str, labels: &BTreeMap<String, String>) -> Declared {
     let mut all = Declared::default();
     interlock::declare(labels, &mut all);
     traefik::declare(name, labels, &mut all);
+    for route in all.routes.split_off(all.routes.len().min(ROUTES)) {
+        let label = format!("{}.… ({})", route.family, route.name);
+        all.problem(label, LabelError::TooMany);
+    }
     all.problems
         .sort_by(|one, other| one.label.cmp(&other.label));
     all

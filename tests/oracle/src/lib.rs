@@ -19,6 +19,7 @@ mod labels;
 mod names;
 mod parse;
 mod protocol;
+mod routes;
 mod sums;
 mod tables;
 mod world;
@@ -42,6 +43,14 @@ pub fn labels(bytes: &[u8]) {
     let mut story = Unstructured::new(bytes);
     // Bytes that end early ask for nothing.
     let _ = labels::ask(&mut story);
+}
+
+/// Anything as labels that declare HTTP routes, and as requests: one table of routes for all, and what keeps strangers
+/// out stays.
+pub fn routes(bytes: &[u8]) {
+    let mut story = Unstructured::new(bytes);
+    // Bytes that end early ask for nothing.
+    let _ = routes::ask(&mut story);
 }
 
 /// A story of two nodes: what they decide about frames and calls.

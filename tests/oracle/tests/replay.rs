@@ -1,7 +1,7 @@
 //! The oracles on what the fuzzer once found worth keeping, and on some bytes of chance: the
 //! part of fuzzing that every run of the tests repeats.
 
-use lb_oracle::{decision, labels, parser, protocol};
+use lb_oracle::{decision, labels, parser, protocol, routes};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::path::Path;
@@ -34,6 +34,11 @@ fn seeds_of_the_labels_hold() -> std::io::Result<()> {
 }
 
 #[test]
+fn seeds_of_the_routes_hold() -> std::io::Result<()> {
+    replay("routes", routes)
+}
+
+#[test]
 fn seeds_of_the_decision_hold() -> std::io::Result<()> {
     replay("decision", decision)
 }
@@ -47,6 +52,11 @@ proptest! {
     #[test]
     fn chance_holds_for_the_protocol(bytes in vec(any::<u8>(), 0..300)) {
         protocol(&bytes);
+    }
+
+    #[test]
+    fn chance_holds_for_the_routes(bytes in vec(any::<u8>(), 0..800)) {
+        routes(&bytes);
     }
 
     #[test]

@@ -41,6 +41,12 @@ pub enum LabelError {
     /// Its value is no rule.
     #[error("{0}")]
     Rule(#[from] RuleError),
+    /// The service has many routes before it.
+    #[error(
+        "a service has {} routes at most: this one is not served",
+        super::ROUTES
+    )]
+    TooMany,
     /// It is missing.
     #[error("it is missing: {0}")]
     Missing(&'static str),

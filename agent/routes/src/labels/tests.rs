@@ -72,6 +72,23 @@ fn both_families_may_be_on_one_service() {
     );
 }
 
+#[test]
+fn a_service_has_not_more_routes_than_one_may_have() {
+    let hosts: Vec<String> = (0..ROUTES + 2).map(|number| format!("h{number}")).collect();
+    let labels = format!(
+        "com.docker.lb.port=80\ncom.docker.lb.hosts={}",
+        hosts.join(",")
+    );
+    assert_eq!(of(&labels).routes.len(), ROUTES);
+    let [first, _] = &problems(&labels)[..] else {
+        panic!("{:?}", problems(&labels))
+    };
+    assert_eq!(
+        first,
+        "label com.docker.lb.… (h128): a service has 128 routes at most: this one is not served"
+    );
+}
+
 /// Labels as people write them, and with mistakes.
 fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
     let word = prop_oneof![

@@ -4,7 +4,7 @@ use super::error::RuleProblem;
 use regex::RegexBuilder;
 
 /// A compiled expression may take this much memory, in bytes.
-const SIZE: usize = 256 * 1024;
+const SIZE: usize = 64 * 1024;
 
 /// A regular expression. Its time is linear in the text, whatever the expression.
 #[derive(Clone, Debug)]
