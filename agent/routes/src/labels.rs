@@ -9,7 +9,7 @@ mod values;
 pub use problem::{LabelError, LabelProblem};
 
 use crate::route::Route;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest number of routes of one service: each has a rule that is compiled, and looked at with requests of its host.
 pub const ROUTES: usize = 128;
@@ -38,6 +38,16 @@ pub fn declared(name: &str, labels: &BTreeMap<String, String>) -> Declared {
     let mut all = Declared::default();
     interlock::declare(labels, &mut all);
     traefik::declare(name, labels, &mut all);
+    // A name stands for one route: by names, all nodes bring routes into one order.
+    let mut names = BTreeSet::new();
+    for route in std::mem::take(&mut all.routes) {
+        if names.insert((route.family, route.name.clone())) {
+            all.routes.push(route);
+        } else {
+            let label = format!("{}.… ({})", route.family, route.name);
+            all.problem(label, LabelError::Twice);
+        }
+    }
     for route in all.routes.split_off(all.routes.len().min(ROUTES)) {
         let label = format!("{}.… ({})", route.family, route.name);
         all.problem(label, LabelError::TooMany);

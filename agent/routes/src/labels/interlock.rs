@@ -265,7 +265,7 @@ impl Labels<'_> {
                 format!("http://{to}")
             };
             self.out.routes.push(Route {
-                name: from.to_owned(),
+                name: format!("redirect {from}"),
                 rule,
                 filters: Vec::new(),
                 target: Target::Elsewhere(to.trim_end_matches('/').to_owned()),

@@ -41,6 +41,9 @@ pub enum LabelError {
     /// Its value is no rule.
     #[error("{0}")]
     Rule(#[from] RuleError),
+    /// The service has a route of this name before it.
+    #[error("it is declared twice: the first one is served")]
+    Twice,
     /// The service has many routes before it.
     #[error(
         "a service has {} routes at most: this one is not served",

@@ -124,6 +124,25 @@ fn redirects_are_routes_and_a_default_backend_answers_what_no_other_does() {
     assert_eq!(*other, elsewhere("a.example.com", "http://b.example.com"));
 }
 
+/// Found by the fuzzer: two routes of one name were in the order in which they came.
+#[test]
+fn a_host_that_is_named_twice_has_one_route() {
+    let labels = "com.docker.lb.port=80
+        com.docker.lb.hosts=a.b,a.b
+        com.docker.lb.redirects=a.b,c";
+    let declared = of(labels);
+    let names: Vec<&str> = declared
+        .routes
+        .iter()
+        .map(|route| route.name.as_str())
+        .collect();
+    assert_eq!(names, ["a.b", "redirect a.b"]);
+    assert_eq!(
+        problems(labels),
+        ["label com.docker.lb.… (a.b): it is declared twice: the first one is served"]
+    );
+}
+
 #[test]
 fn what_is_missing_or_not_understood_is_named_and_the_rest_is_served() {
     assert_eq!(
