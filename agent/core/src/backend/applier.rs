@@ -56,9 +56,16 @@ impl<B: Backend> Applier<B> {
         K: Kernel<State = B::State, Op = B::Op>,
     {
         self.have = None;
-        self.backend.restart();
-        self.have = Some(kernel.observe()?);
+        self.have = Some(self.read(kernel)?);
         Ok(())
+    }
+
+    fn read<K>(&mut self, kernel: &mut K) -> Result<B::State, ObserveError>
+    where
+        K: Kernel<State = B::State, Op = B::Op>,
+    {
+        self.backend.restart();
+        kernel.observe()
     }
 
     /// The published ports that are served by the last known state.
@@ -88,10 +95,7 @@ impl<B: Backend> Applier<B> {
     {
         let have = match self.have.take() {
             Some(have) => have,
-            None => {
-                self.backend.restart();
-                kernel.observe()?
-            }
+            None => self.read(kernel)?,
         };
         let have = self.have.insert(have);
         self.backend.lower(desired, have);

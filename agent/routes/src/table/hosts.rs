@@ -1,6 +1,7 @@
 //! Hosts without which a rule matches no request.
 
 use crate::rule::{Host, HostPattern, Matcher, Rule};
+use std::collections::BTreeSet;
 
 /// The hosts of the requests that a rule may match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,9 +9,9 @@ pub(super) enum Hosts {
     /// One of these, or one below one of those.
     Some {
         /// Hosts.
-        exact: Vec<Host>,
+        exact: BTreeSet<Host>,
         /// Hosts whose children are meant.
-        below: Vec<Host>,
+        below: BTreeSet<Host>,
     },
     /// Any.
     All,
@@ -20,12 +21,12 @@ impl Hosts {
     pub(super) fn of(rule: &Rule) -> Self {
         match rule {
             Rule::Matcher(Matcher::Host(HostPattern::Exact(host))) => Self::Some {
-                exact: vec![host.clone()],
-                below: Vec::new(),
+                exact: [host.clone()].into(),
+                below: BTreeSet::new(),
             },
             Rule::Matcher(Matcher::Host(HostPattern::Below(parent))) => Self::Some {
-                exact: Vec::new(),
-                below: vec![parent.clone()],
+                exact: BTreeSet::new(),
+                below: [parent.clone()].into(),
             },
             // One of the rules is enough to know it.
             Rule::All(rules) => {
@@ -39,8 +40,8 @@ impl Hosts {
 
     fn none() -> Self {
         Self::Some {
-            exact: Vec::new(),
-            below: Vec::new(),
+            exact: BTreeSet::new(),
+            below: BTreeSet::new(),
         }
     }
 
@@ -56,17 +57,8 @@ impl Hosts {
                     below: further,
                 },
             ) => {
-                exact.extend(
-                    more.into_iter()
-                        .filter(|host| !exact.contains(host))
-                        .collect::<Vec<_>>(),
-                );
-                below.extend(
-                    further
-                        .into_iter()
-                        .filter(|host| !below.contains(host))
-                        .collect::<Vec<_>>(),
-                );
+                exact.extend(more);
+                below.extend(further);
                 Self::Some { exact, below }
             }
             _ => Self::All,
