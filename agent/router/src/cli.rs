@@ -1,0 +1,51 @@
+//! Command line of the router.
+
+use crate::limits::Limits;
+use crate::run::Settings;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The HTTP router of a node: takes requests to tasks, by the routes that services declare.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "swarmlb-router", version, about)]
+pub struct Cli {
+    /// The agent's socket for its router.
+    #[arg(
+        long,
+        env = "SWARMLB_ROUTER_SOCKET",
+        default_value = "/run/swarmlb/router/agent.sock"
+    )]
+    pub agent_socket: PathBuf,
+    /// Threads that serve; by default one for each processor.
+    #[arg(long, env = "SWARMLB_ROUTER_WORKERS", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: Option<u16>,
+    /// Seconds for which open connections may go on after a signal to stop.
+    #[arg(long, env = "SWARMLB_ROUTER_GRACE", default_value_t = 55)]
+    pub grace_seconds: u32,
+    /// Form of the log.
+    #[arg(long, env = "SWARMLB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+impl Cli {
+    /// What the router is started with.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Settings {
+            agent: self.agent_socket.clone(),
+            workers: self.workers.map_or(processors.min(64), usize::from),
+            grace: Duration::from_secs(self.grace_seconds.into()),
+            limits: Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Bodies on their way through the router.
+//!
+//! Bytes are handed on as they come. A body that stands still for too long is an error, in both directions.
+
+use crate::downstream::UnderWay;
+use crate::upstream::{Lease, Load};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
+
+/// Why a body breaks off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// Its sender broke it off.
+    #[error("the body broke off: {0}")]
+    Broken(#[from] hyper::Error),
+    /// Nothing came for too long.
+    #[error("the body stood still for too long")]
+    Idle,
+}
+
+/// A client's body on its way to a task.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    /// None.
+    Empty,
+    /// What the client sends.
+    Client {
+        /// Its bytes.
+        incoming: Incoming,
+        /// How long it may stand still.
+        idle: Idle,
+        /// Whether fields after the body go along.
+        trailers: bool,
+    },
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Self::Client {
+            incoming,
+            idle,
+            trailers,
+        } = self.get_mut()
+        else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(idle.poll_frame(incoming, context));
+        // Fields after the body are seen by no rule and no filter.
+        let dropped = |frame: &Frame<Bytes>| frame.is_trailers() && !*trailers;
+        Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(dropped)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Client { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Client { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}
+
+/// A body on its way to a client.
+pub(crate) struct ResponseBody {
+    content: Content,
+    /// The client's request is under way until its answer was sent.
+    under_way: Option<UnderWay>,
+}
+
+enum Content {
+    Page(Bytes),
+    Task(Box<FromTask>),
+}
+
+/// What a task sends.
+struct FromTask {
+    incoming: Incoming,
+    idle: Idle,
+    /// The connection, until the body has ended.
+    lease: Option<Lease>,
+    load: Option<Load>,
+}
+
+impl ResponseBody {
+    /// A text of the router's.
+    pub(super) fn page(text: impl Into<Bytes>) -> Self {
+        Self {
+            content: Content::Page(text.into()),
+            under_way: None,
+        }
+    }
+
+    /// What a task sends by this connection.
+    pub(super) fn task(incoming: Incoming, limit: Duration, lease: Lease, load: Load) -> Self {
+        let mut body = Box::new(FromTask {
+            incoming,
+            idle: Idle::new(limit),
+            lease: Some(lease),
+            load: Some(load),
+        });
+        body.end_if_over();
+        Self {
+            content: Content::Task(body),
+            under_way: None,
+        }
+    }
+
+    /// Holds on to the client's request.
+    pub(super) fn hold(&mut self, under_way: UnderWay) {
+        self.under_way = Some(under_way);
+    }
+}
+
+impl FromTask {
+    /// Gives the connection back once the body has ended.
+    fn end_if_over(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.load = None;
+            if let Some(lease) = self.lease.take() {
+                lease.done();
+            }
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.get_mut().content {
+            Content::Page(text) => {
+                let text = std::mem::take(text);
+                Poll::Ready((!text.is_empty()).then(|| Ok(Frame::data(text))))
+            }
+            Content::Task(body) => {
+                let FromTask { incoming, idle, .. } = &mut **body;
+                let frame = ready!(idle.poll_frame(incoming, context));
+                body.end_if_over();
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Page(text) => text.is_empty(),
+            Content::Task(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Page(text) => SizeHint::with_exact(text.len() as u64),
+            Content::Task(body) => body.incoming.size_hint(),
+        }
+    }
+}
+
+/// How long a body stands still.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    limit: Duration,
+    /// Runs from the first time on that nothing is there.
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Something came since it was set.
+    moved: bool,
+}
+
+impl Idle {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            sleep: None,
+            moved: false,
+        }
+    }
+
+    /// The next frame; an error after `limit` to twice as long without one.
+    fn poll_frame(
+        &mut self,
+        incoming: &mut Incoming,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
+            self.moved = true;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let limit = self.limit;
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        while sleep.as_mut().poll(context).is_ready() {
+            if !std::mem::take(&mut self.moved) {
+                return Poll::Ready(Some(Err(BodyError::Idle)));
+            }
+            sleep.as_mut().reset(Instant::now() + limit);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,59 @@
+//! The router from its start to its end.
+
+use crate::limits::Limits;
+use crate::link::{Link, Workers};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What a router is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The agent's unix socket.
+    pub agent: PathBuf,
+    /// Threads that serve.
+    pub workers: usize,
+    /// How long open connections may go on after a signal to stop.
+    pub grace: Duration,
+    /// Limits and timeouts.
+    pub limits: Limits,
+}
+
+/// Why the router does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No thread.
+    #[error("the router's threads cannot be started: {0}")]
+    Threads(#[source] io::Error),
+    /// No runtime or signals.
+    #[error("the router cannot wait for signals: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT; then the connections that are open end with their next answer.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run(settings: &Settings) -> Result<(), RunError> {
+    let workers = Workers::start(settings.workers.max(1), settings.limits, settings.grace)
+        .map_err(RunError::Threads)?;
+    let mut link = Link::new(&settings.agent, workers);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?;
+    runtime.block_on(async {
+        let mut terminated = signal(SignalKind::terminate()).map_err(RunError::Runtime)?;
+        let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Runtime)?;
+        tokio::select! {
+            never = link.follow() => match never {},
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+        Ok(())
+    })?;
+    tracing::info!("stopping: open connections end with their next answer");
+    link.drain();
+    Ok(())
+}

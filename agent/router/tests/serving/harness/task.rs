@@ -1,0 +1,147 @@
+//! A task: an HTTP server on an address of the loopback network that answers with what it got.
+
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// The port on which all tasks listen, each at an address of its own.
+pub(crate) const PORT: u16 = 18_080;
+
+/// A running server.
+pub(crate) struct Task {
+    /// Its key.
+    pub(crate) key: u64,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// It is being stopped, as the agent says.
+    pub(crate) leaving: bool,
+    /// Connections that it has accepted.
+    pub(crate) connections: Arc<AtomicUsize>,
+    _runtime: Option<Runtime>,
+}
+
+/// Addresses that no other task of this process has: 127.64.0.0/16 and on, by process.
+fn address() -> (u64, SocketAddr) {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    let address = Ipv4Addr::new(
+        127,
+        64 + u8::try_from(process % 128).unwrap(),
+        u8::try_from(process / 128 % 256).unwrap(),
+        u8::try_from(number).unwrap(),
+    );
+    (number as u64, SocketAddr::from((address, PORT)))
+}
+
+impl Task {
+    /// Starts one.
+    pub(crate) fn start() -> Self {
+        let (key, address) = address();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = connections.clone();
+        runtime.spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                accepted.fetch_add(1, Ordering::Relaxed);
+                let service = service_fn(move |request| answer(key, request));
+                tokio::spawn(async move {
+                    let builder = auto::Builder::new(TokioExecutor::new());
+                    let stream = TokioIo::new(stream);
+                    let _ = builder
+                        .serve_connection_with_upgrades(stream, service)
+                        .await;
+                });
+            }
+        });
+        Self {
+            key,
+            address,
+            leaving: false,
+            connections,
+            _runtime: Some(runtime),
+        }
+    }
+
+    /// One at whose address nobody listens.
+    pub(crate) fn absent() -> Self {
+        let (key, address) = address();
+        Self {
+            key,
+            address,
+            leaving: false,
+            connections: Arc::default(),
+            _runtime: None,
+        }
+    }
+
+    /// The same, as it is while it is being stopped.
+    pub(crate) fn leaving(mut self) -> Self {
+        self.leaving = true;
+        self
+    }
+}
+
+/// What it got, line by line: task, request line, fields, an empty line, the body.
+async fn answer(key: u64, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.headers().contains_key("upgrade") {
+        return Ok(echo(request));
+    }
+    let (parts, body) = request.into_parts();
+    let status = parts
+        .uri
+        .query()
+        .and_then(|query| query.strip_prefix("status="));
+    let status: u16 = status.map_or(200, |status| status.parse().unwrap());
+    let mut text = format!(
+        "task {key}\n{} {} {:?}\n",
+        parts.method, parts.uri, parts.version
+    );
+    for (name, value) in &parts.headers {
+        text += &format!("{name}: {}\n", value.to_str().unwrap());
+    }
+    let body = body
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+        .unwrap_or_default();
+    text += "\n";
+    text += &String::from_utf8_lossy(&body);
+    let answer = Response::builder()
+        .status(status)
+        .header("x-task", key)
+        .header("connection", "x-hop")
+        .header("x-hop", "for the router alone");
+    Ok(answer.body(Full::new(text.into())).unwrap())
+}
+
+/// Switches protocols, and sends back what comes.
+fn echo(request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let key = request.headers().get("sec-websocket-key").cloned();
+    tokio::spawn(async move {
+        let upgraded = hyper::upgrade::on(request).await.unwrap();
+        let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded));
+        let _ = tokio::io::copy(&mut read, &mut write).await;
+    });
+    let answer = Response::builder()
+        .status(101)
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-accept", key.unwrap());
+    answer.body(Full::default()).unwrap()
+}

@@ -1,0 +1,16 @@
+//! A router process and real sockets: what clients and tasks see.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod harness;
+
+mod agents;
+mod balance;
+mod connections;
+mod requests;
+mod websockets;
