@@ -19,6 +19,14 @@ pub struct Cli {
     /// Threads that serve; by default one for each processor.
     #[arg(long, env = "SWARMLB_ROUTER_WORKERS", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: Option<u16>,
+    /// Directories with certificates and their keys, PEM; Docker mounts a service's secrets in the first one.
+    #[arg(
+        long = "certificates",
+        env = "SWARMLB_ROUTER_CERTIFICATES",
+        value_delimiter = ':',
+        default_values = ["/run/secrets"]
+    )]
+    pub certificates: Vec<PathBuf>,
     /// Seconds for which open connections may go on after a signal to stop.
     #[arg(long, env = "SWARMLB_ROUTER_GRACE", default_value_t = 55)]
     pub grace_seconds: u32,
@@ -44,6 +52,7 @@ impl Cli {
         Settings {
             agent: self.agent_socket.clone(),
             workers: self.workers.map_or(processors.min(64), usize::from),
+            certificates: self.certificates.clone(),
             grace: Duration::from_secs(self.grace_seconds.into()),
             limits: Limits::default(),
         }

@@ -43,6 +43,9 @@ async fn route(
 ) -> Result<Response<ResponseBody>, Refusal> {
     let upgrade = tunnel::asked(&mut request)?;
     let host = host(&request)?;
+    if !is_for(worker, client, &host) {
+        return Err(Refusal::Misdirected(host));
+    }
     let path = NormalPath::of(request.uri().path()).map_err(Refusal::Path)?;
     let routing = worker.routing();
     let seen = rule::Request {
@@ -86,4 +89,17 @@ fn host(request: &Request<Incoming>) -> Result<Host, Refusal> {
         return Err(Refusal::Host);
     }
     authority.or(field).and_then(Host::of).ok_or(Refusal::Host)
+}
+
+/// Is the host served with the certificate of the connection? A client that was let in under one name, where names differ
+/// in who is let in, does not reach another one (RFC 9110, section 15.5.20).
+fn is_for(worker: &Worker, client: &Client, host: &Host) -> bool {
+    let Some(name) = client.tls_name.get() else {
+        return true;
+    };
+    if name == host {
+        return true;
+    }
+    let certificates = (worker.tls.certificate(name), worker.tls.certificate(host));
+    matches!(certificates, (Some(one), Some(other)) if one.cert == other.cert)
 }

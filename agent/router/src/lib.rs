@@ -16,6 +16,7 @@ pub mod limits;
 mod link;
 pub mod routing;
 mod run;
+mod tls;
 mod upstream;
 mod worker;
 

@@ -8,7 +8,8 @@ mod store;
 pub use store::{Gap, Store};
 
 use lb_router_wire::Task;
-use lb_routes::rule::Request;
+use lb_routes::route::Tls;
+use lb_routes::rule::{Host, Request};
 use lb_routes::table::{Entry, EntryPoint, Table};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,6 +49,12 @@ impl Routing {
         let entry = self.table.find(entry_point, request)?;
         let service = self.services.get(entry.service.as_str())?;
         Some(Found { entry, service })
+    }
+
+    /// How TLS is spoken for a host, if a route says anything of it.
+    #[must_use]
+    pub fn tls(&self, host: &Host) -> Option<&Tls> {
+        self.table.tls(host)
     }
 
     /// All tasks, of all services.

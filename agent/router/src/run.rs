@@ -2,10 +2,15 @@
 
 use crate::limits::Limits;
 use crate::link::{Link, Workers};
+use crate::tls::{Directories, Tls};
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Time between two looks at the directories of certificates.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 
 /// What a router is started with.
 #[derive(Clone, Debug)]
@@ -14,6 +19,8 @@ pub struct Settings {
     pub agent: PathBuf,
     /// Threads that serve.
     pub workers: usize,
+    /// Directories with certificates and their keys.
+    pub certificates: Vec<PathBuf>,
     /// How long open connections may go on after a signal to stop.
     pub grace: Duration,
     /// Limits and timeouts.
@@ -26,6 +33,9 @@ pub enum RunError {
     /// No thread.
     #[error("the router's threads cannot be started: {0}")]
     Threads(#[source] io::Error),
+    /// No TLS.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
     /// No runtime or signals.
     #[error("the router cannot wait for signals: {0}")]
     Runtime(#[source] io::Error),
@@ -36,8 +46,14 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`].
 pub fn run(settings: &Settings) -> Result<(), RunError> {
-    let workers = Workers::start(settings.workers.max(1), settings.limits, settings.grace)
-        .map_err(RunError::Threads)?;
+    let tls = Tls::new()?;
+    let workers = Workers::start(
+        settings.workers.max(1),
+        settings.limits,
+        &tls,
+        settings.grace,
+    )
+    .map_err(RunError::Threads)?;
     let mut link = Link::new(&settings.agent, workers);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -48,12 +64,25 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Runtime)?;
         tokio::select! {
             never = link.follow() => match never {},
+            never = follow_certificates(&tls, settings.certificates.clone()) => match never {},
             _ = terminated.recv() => {}
             _ = interrupted.recv() => {}
         }
-        Ok(())
+        Ok::<(), RunError>(())
     })?;
     tracing::info!("stopping: open connections end with their next answer");
     link.drain();
     Ok(())
+}
+
+/// Uses the certificates in these directories, and what takes their place.
+async fn follow_certificates(tls: &Tls, paths: Vec<PathBuf>) -> Infallible {
+    let mut directories = Directories::new(paths);
+    let mut every = tokio::time::interval(CERTIFICATES_EVERY);
+    loop {
+        every.tick().await;
+        if let Some(certificates) = directories.changed() {
+            tls.use_certificates(certificates);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use crate::clock::Seconds;
 use crate::downstream::{Accepting, Connections};
 use crate::limits::Limits;
 use crate::routing::Routing;
+use crate::tls::Tls;
 use crate::upstream::Upstream;
 use lb_routes::table::EntryPoint;
 use std::cell::RefCell;
@@ -40,6 +41,8 @@ pub(crate) struct Listener {
 pub(crate) struct Worker {
     /// Limits and timeouts.
     pub(crate) limits: Limits,
+    /// TLS with clients.
+    pub(crate) tls: Tls,
     /// Clients' connections.
     pub(crate) connections: Connections,
     /// Connections to tasks.
@@ -55,9 +58,15 @@ impl Worker {
 }
 
 /// Runs a worker until its updates end and its last connection has, or until `grace` after it was told to drain.
-pub(crate) async fn run(limits: Limits, updates: mpsc::UnboundedReceiver<Update>, grace: Duration) {
+pub(crate) async fn run(
+    limits: Limits,
+    tls: Tls,
+    updates: mpsc::UnboundedReceiver<Update>,
+    grace: Duration,
+) {
     let worker = Rc::new(Worker {
         limits,
+        tls,
         connections: Connections::new(limits),
         upstream: Upstream::new(limits),
         routing: RefCell::default(),

@@ -6,7 +6,7 @@
 mod hosts;
 mod rank;
 
-use crate::route::{EntryPoints, Route};
+use crate::route::{EntryPoints, Route, Tls};
 use crate::rule::{Host, Request};
 use hosts::Hosts;
 use rank::Rank;
@@ -118,6 +118,20 @@ impl Table {
         // The first that matches of each list; of these, the first of all.
         let found = lists.filter_map(|list| list.iter().find(serves)).min()?;
         self.entries.get(*found)
+    }
+
+    /// How TLS is spoken for a host, as the first of its routes on 443 says that says anything of it.
+    #[must_use]
+    pub fn tls(&self, host: &Host) -> Option<&Tls> {
+        let below = host.parents().filter_map(|parent| self.below.get(&parent));
+        let exact = self.exact.get(host);
+        let numbers = exact.into_iter().chain(below).flatten();
+        let entries = numbers.filter_map(|number| Some((number, self.entries.get(*number)?)));
+        let says = |(_, entry): &(&usize, &Entry)| {
+            entry.route.entry_points.https && entry.route.tls != Tls::default()
+        };
+        let first = entries.filter(says).min_by_key(|(number, _)| **number)?;
+        Some(&first.1.route.tls)
     }
 
     /// All routes that are served, by falling rank.

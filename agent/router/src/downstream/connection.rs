@@ -3,18 +3,23 @@
 use super::connections::Open;
 use crate::clock::Seconds;
 use crate::exchange;
+use crate::limits::Limits;
 use crate::worker::Worker;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
+use lb_routes::rule::Host;
 use lb_routes::table::EntryPoint;
+use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
+use tokio_rustls::TlsAcceptor;
 
 /// A client, as its requests share it.
 pub(crate) struct Client {
@@ -22,6 +27,8 @@ pub(crate) struct Client {
     pub(crate) address: IpAddr,
     /// The port that it came to.
     pub(crate) entry_point: EntryPoint,
+    /// The name that it asked for in the handshake of TLS.
+    pub(crate) tls_name: OnceCell<Host>,
     open: Open,
 }
 
@@ -72,26 +79,48 @@ pub(super) fn start(
     let client = Rc::new(Client {
         address,
         entry_point,
+        tls_name: OnceCell::new(),
         open,
     });
     spawn_local(serve(worker.clone(), client, stream));
 }
 
+/// Serves until the client closes, or this side ends it.
 async fn serve(worker: Rc<Worker>, client: Rc<Client>, stream: TcpStream) {
-    let limits = worker.limits;
-    let mut builder = auto::Builder::new(Local);
-    builder
-        .http1()
-        .half_close(true)
-        .max_headers(limits.head_fields + 1)
-        .max_buf_size(limits.head_bytes as usize)
-        // Heads are timed by `Connections`: no timer for each request.
-        .header_read_timeout(None);
-    builder
-        .http2()
-        .max_header_list_size(limits.head_bytes)
-        .max_concurrent_streams(limits.streams)
-        .enable_connect_protocol();
+    let served = async {
+        match client.entry_point {
+            EntryPoint::Http => serve_http(&worker, &client, stream).await,
+            EntryPoint::Https => serve_https(&worker, &client, stream).await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = served => {}
+        () = client.open.told_to_end() => {}
+    }
+}
+
+async fn serve_https(worker: &Rc<Worker>, client: &Rc<Client>, stream: TcpStream) {
+    let acceptor = TlsAcceptor::from(worker.tls.config.clone());
+    let stream = match acceptor.accept(stream).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(client = %client.address, %error, "no TLS with a client");
+            return;
+        }
+    };
+    if let Some(name) = stream.get_ref().1.server_name().and_then(Host::of) {
+        let _ = client.tls_name.set(name);
+    }
+    serve_http(worker, client, stream).await;
+}
+
+/// HTTP/1.1, or HTTP/2 if the client begins with its preface (RFC 9113, section 3.4).
+async fn serve_http<S>(worker: &Rc<Worker>, client: &Rc<Client>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let builder = protocols(&worker.limits);
     let service = service_fn(|request| {
         let answer = exchange::answer(worker.clone(), client.clone(), request);
         async { Ok::<_, Infallible>(answer.await) }
@@ -108,7 +137,23 @@ async fn serve(worker: Rc<Worker>, client: Rc<Client>, stream: TcpStream) {
                 return;
             }
             () = client.open.told_to_close() => connection.as_mut().graceful_shutdown(),
-            () = client.open.told_to_end() => return,
         }
     }
+}
+
+fn protocols(limits: &Limits) -> auto::Builder<Local> {
+    let mut builder = auto::Builder::new(Local);
+    builder
+        .http1()
+        .half_close(true)
+        .max_headers(limits.head_fields + 1)
+        .max_buf_size(limits.head_bytes as usize)
+        // Heads are timed by `Connections`: no timer for each request.
+        .header_read_timeout(None);
+    builder
+        .http2()
+        .max_header_list_size(limits.head_bytes)
+        .max_concurrent_streams(limits.streams)
+        .enable_connect_protocol();
+    builder
 }

@@ -15,6 +15,9 @@ pub(crate) enum Refusal {
     /// The path has no form that everybody agrees on.
     #[error("the path is not accepted: {0}")]
     Path(PathError),
+    /// The connection is another host's.
+    #[error("{0} is not served on this connection: its certificate is for another name")]
+    Misdirected(Host),
     /// The method is not for applications.
     #[error("this method is not served")]
     Method,
@@ -41,6 +44,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::Host | Self::Path(_) => StatusCode::BAD_REQUEST,
+            Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute(_) => StatusCode::NOT_FOUND,
             Self::NoTask { .. } => StatusCode::SERVICE_UNAVAILABLE,

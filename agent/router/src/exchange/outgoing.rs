@@ -7,6 +7,7 @@ use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, request};
 use lb_routes::path::NormalPath;
 use lb_routes::route::Scheme;
+use lb_routes::table::EntryPoint;
 
 /// A request without its body; it can be sent more than once.
 #[derive(Clone, Debug)]
@@ -41,7 +42,11 @@ impl Head {
         if let Ok(address) = HeaderValue::try_from(client.address.to_string()) {
             headers.insert(FORWARDED_FOR, address);
         }
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+        let scheme_of_client = match client.entry_point {
+            EntryPoint::Http => "http",
+            EntryPoint::Https => "https",
+        };
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme_of_client));
         if let Some(host) = headers.get(HOST).cloned() {
             headers.insert(FORWARDED_HOST, host);
         }

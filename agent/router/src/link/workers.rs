@@ -3,6 +3,7 @@
 use super::listeners::Listeners;
 use crate::limits::Limits;
 use crate::routing::Routing;
+use crate::tls::Tls;
 use crate::worker::{self, Update};
 use std::io;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 
 /// The threads that serve.
 pub(crate) struct Workers {
+    tls: Tls,
     updates: Vec<mpsc::UnboundedSender<Update>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -22,8 +24,14 @@ impl Workers {
     ///
     /// # Errors
     /// When the kernel has none.
-    pub(crate) fn start(count: usize, limits: Limits, grace: Duration) -> io::Result<Self> {
+    pub(crate) fn start(
+        count: usize,
+        limits: Limits,
+        tls: &Tls,
+        grace: Duration,
+    ) -> io::Result<Self> {
         let mut workers = Self {
+            tls: tls.clone(),
             updates: Vec::new(),
             threads: Vec::new(),
         };
@@ -33,7 +41,8 @@ impl Workers {
                 .enable_all()
                 .build()?;
             let thread = thread::Builder::new().name(format!("worker-{number}"));
-            let run = move || runtime.block_on(worker::run(limits, receiver, grace));
+            let tls = tls.clone();
+            let run = move || runtime.block_on(worker::run(limits, tls, receiver, grace));
             workers.threads.push(thread.spawn(run)?);
             workers.updates.push(updates);
         }
@@ -56,6 +65,7 @@ impl Workers {
 
     /// Routes are these from now on: returns once each worker has them.
     pub(super) async fn route(&self, routing: Arc<Routing>) {
+        self.tls.use_routing(routing.clone());
         let (in_force, mut all) = mpsc::channel(1);
         for updates in &self.updates {
             let _ = updates.send(Update::Routing(routing.clone(), in_force.clone()));

@@ -15,7 +15,7 @@ fn a_new_agent_gets_the_sockets_and_connections_go_on() {
     let mut router = Router::start(&services);
     let mut client = Client::connect(router.http);
     assert_eq!(client.get("a.test", "/").task(), task.key);
-    assert_eq!(router.new_agent(&services), 1, "sockets");
+    assert_eq!(router.new_agent(&services), 2, "sockets");
     assert_eq!(client.get("a.test", "/").task(), task.key);
     assert_eq!(ask(router.http, "a.test", "/").task(), task.key);
 }

@@ -1,10 +1,6 @@
 //! Protocols of clients' connections.
 
-use crate::harness::{Router, Task, service};
-use http::Request;
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Bytes;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use crate::harness::{Router, Task, get_over_http2, service};
 use std::net::SocketAddr;
 
 const LABELS: [(&str, &str); 2] = [
@@ -45,14 +41,7 @@ fn over_http2(address: SocketAddr, uri: &str) -> String {
 
 async fn asked_over_http2(address: SocketAddr, uri: &str) -> String {
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    tokio::spawn(connection);
-    let request = Request::get(uri).body(Empty::<Bytes>::new()).unwrap();
-    let answer = sender.send_request(request).await.unwrap();
-    assert_eq!(answer.status(), 200);
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
-    String::from_utf8(body.to_vec()).unwrap()
+    let (status, text) = get_over_http2(stream, uri).await;
+    assert_eq!(status, 200);
+    text
 }

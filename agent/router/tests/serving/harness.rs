@@ -2,8 +2,10 @@
 
 mod agent;
 mod client;
+mod http2;
 mod task;
 
 pub(crate) use agent::{Router, service};
 pub(crate) use client::{Client, ask};
+pub(crate) use http2::get as get_over_http2;
 pub(crate) use task::Task;

@@ -13,4 +13,5 @@ mod agents;
 mod balance;
 mod connections;
 mod requests;
+mod tls;
 mod websockets;

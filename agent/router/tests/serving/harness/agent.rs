@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -16,7 +16,10 @@ use tempfile::TempDir;
 pub(crate) struct Router {
     /// Where it serves HTTP.
     pub(crate) http: SocketAddr,
-    socket: OwnedFd,
+    /// Where it serves HTTP by TLS.
+    pub(crate) https: SocketAddr,
+    /// The sockets of both, in this order.
+    sockets: Vec<OwnedFd>,
     agent: UnixListener,
     directory: TempDir,
     session: Session,
@@ -40,24 +43,35 @@ impl Router {
     pub(crate) fn start_with(services: &[Service], arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let agent = UnixListener::bind(directory.path().join("agent.sock")).unwrap();
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let http = socket.local_addr().unwrap();
-        let socket = OwnedFd::from(socket);
+        let sockets = [0; 2].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap());
+        for socket in &sockets {
+            socket.set_nonblocking(true).unwrap();
+        }
+        let [http, https] = sockets
+            .each_ref()
+            .map(|socket| socket.local_addr().unwrap());
+        let sockets = sockets.map(OwnedFd::from).into();
+        std::fs::create_dir(directory.path().join("certificates")).unwrap();
         let child = spawn(directory.path(), arguments);
         let (session, _) = Session::accept(&agent);
         let mut router = Self {
             http,
-            socket,
+            https,
+            sockets,
             agent,
             directory,
             session,
             child,
             version: 0,
         };
-        router.session.hand_over(&[router.socket.as_fd()]);
+        router.session.hand_over(&router.sockets);
         router.view(services);
         router
+    }
+
+    /// The directory of its certificates.
+    pub(crate) fn certificates(&self) -> PathBuf {
+        self.directory.path().join("certificates")
     }
 
     /// These services are all that is routed; returns once they are in force.
@@ -92,10 +106,11 @@ impl Router {
             .unwrap();
         let (session, sockets) = Session::accept(&self.agent);
         self.session = session;
-        let borrowed: Vec<_> = sockets.iter().map(OwnedFd::as_fd).collect();
-        self.session.hand_over(&borrowed);
+        // The order is the router's own; the sockets are known by their addresses.
+        let brought = sockets.len();
+        self.session.hand_over(&self.sockets);
         self.view(services);
-        sockets.len()
+        brought
     }
 
     /// Kills the router, and starts another one once `meanwhile` was done.
@@ -105,7 +120,7 @@ impl Router {
         meanwhile();
         self.child = spawn(self.directory.path(), &[]);
         (self.session, _) = Session::accept(&self.agent);
-        self.session.hand_over(&[self.socket.as_fd()]);
+        self.session.hand_over(&self.sockets);
         self.view(services);
     }
 
@@ -136,6 +151,8 @@ fn spawn(directory: &Path, arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_swarmlb-router"))
         .arg("--agent-socket")
         .arg(directory.join("agent.sock"))
+        .arg("--certificates")
+        .arg(directory.join("certificates"))
         .args(["--workers", "1"])
         .args(arguments)
         .spawn()
@@ -168,14 +185,15 @@ impl Session {
         (session, sockets)
     }
 
-    fn hand_over(&mut self, sockets: &[std::os::fd::BorrowedFd<'_>]) {
-        let listener = Listener {
-            entry_point: EntryPoint::Http,
+    /// The sockets of both entry points.
+    fn hand_over(&mut self, sockets: &[OwnedFd]) {
+        let listeners = [EntryPoint::Http, EntryPoint::Https].map(|entry_point| Listener {
+            entry_point,
             worker: 0,
-        };
-        let message = ToRouter::Listeners(vec![listener; sockets.len()]);
-        let bytes = frame::encode(message);
-        let sent = fds::send(self.stream.as_fd(), &bytes, sockets).unwrap();
+        });
+        let bytes = frame::encode(ToRouter::Listeners(listeners.into()));
+        let sockets: Vec<_> = sockets.iter().map(OwnedFd::as_fd).collect();
+        let sent = fds::send(self.stream.as_fd(), &bytes, &sockets).unwrap();
         assert_eq!(sent, bytes.len());
     }
 
