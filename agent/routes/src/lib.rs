@@ -8,6 +8,7 @@
 //!
 //! Values in, values out: no I/O, and time is an argument.
 
+pub mod answers;
 pub mod heads;
 pub mod labels;
 pub mod path;
