@@ -9,6 +9,7 @@
 //! Values in, values out: no I/O, and time is an argument.
 
 pub mod answers;
+pub mod balance;
 pub mod heads;
 pub mod labels;
 pub mod path;
