@@ -8,6 +8,10 @@
 //!
 //! Values in, values out: no I/O, and time is an argument.
 
+pub mod answers;
+pub mod balance;
+pub mod filters;
+pub mod heads;
 pub mod labels;
 pub mod path;
 pub mod route;

@@ -1,0 +1,148 @@
+//! Fields by which the task learns what the router knows of the client: `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`,
+//! `X-Real-Ip`, `X-Request-Id`, and `Forwarded` (RFC 7239).
+//!
+//! They are kept where a trusted proxy sends them, and its address is appended to the lists. From everybody else they are
+//! removed and made new.
+
+use super::client_address::{X_FORWARDED_FOR, client_address, trusts};
+use http::header::{FORWARDED, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ipnet::IpNet;
+use std::fmt::Write;
+use std::net::IpAddr;
+
+/// Beginning of the names of all fields that proxies set for those behind them.
+pub const FORWARDED_PREFIX: &str = "x-forwarded-";
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest request id that is kept, in bytes.
+const REQUEST_ID: usize = 128;
+
+/// The connection on which the request came (Envoy: downstream): a client's, or that of a proxy before the router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Downstream {
+    /// The address at the other end of the connection, or that of its PROXY header.
+    pub address: IpAddr,
+    /// The port that the client has connected to.
+    pub port: u16,
+    /// It speaks TLS.
+    pub tls: bool,
+}
+
+/// Whose word is taken, and what is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Networks of proxies whose fields are kept.
+    pub trusted: Vec<IpNet>,
+    /// `Forwarded` is written. Where a trusted proxy sent one, it is always continued.
+    pub forwarded: bool,
+}
+
+/// What is known of a request's origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address, for rules, filters, balancing and the log.
+    pub client: IpAddr,
+    /// The request's id: 1 to 128 visible ASCII characters.
+    pub request_id: HeaderValue,
+}
+
+/// Is it a field that only the router and trusted proxies set?
+pub(super) fn is_forwarded(name: &HeaderName) -> bool {
+    name.as_str().starts_with(FORWARDED_PREFIX)
+        || [FORWARDED, X_REAL_IP, X_REQUEST_ID].contains(name)
+}
+
+/// Sets the fields.
+pub(super) fn set(
+    headers: &mut HeaderMap,
+    downstream: &Downstream,
+    policy: &Policy,
+    random: u128,
+) -> Origin {
+    let client = client_address(&policy.trusted, downstream.address, headers);
+    if !trusts(&policy.trusted, downstream.address) {
+        let forged = headers.keys().filter(|name| is_forwarded(name));
+        let forged: Vec<HeaderName> = forged.cloned().collect();
+        for name in forged {
+            headers.remove(name);
+        }
+    }
+    let address = downstream.address.to_canonical();
+    if policy.forwarded || headers.contains_key(FORWARDED) {
+        append(
+            headers,
+            FORWARDED,
+            &element(address, downstream.tls, headers),
+        );
+    }
+    append(headers, X_FORWARDED_FOR, &address.to_string());
+    let known = headers.get(X_FORWARDED_PROTO);
+    if !known.is_some_and(|scheme| ["http", "https"].iter().any(|it| scheme == it)) {
+        let scheme = if downstream.tls { "https" } else { "http" };
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    }
+    if !headers.contains_key(X_FORWARDED_HOST)
+        && let Some(host) = headers.get(HOST).cloned()
+    {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    if !headers.contains_key(X_FORWARDED_PORT) {
+        headers.insert(X_FORWARDED_PORT, HeaderValue::from(downstream.port));
+    }
+    if let Ok(address) = HeaderValue::from_str(&client.to_string()) {
+        headers.insert(X_REAL_IP, address);
+    }
+    Origin {
+        client,
+        request_id: request_id(headers, random),
+    }
+}
+
+/// The id that a trusted proxy has sent, or a new one.
+fn request_id(headers: &mut HeaderMap, random: u128) -> HeaderValue {
+    let good = |id: &&HeaderValue| {
+        let id = id.as_bytes();
+        (1..=REQUEST_ID).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+    };
+    let id = headers.get(X_REQUEST_ID).filter(good).cloned();
+    let id = id.unwrap_or_else(|| {
+        let made = HeaderValue::from_str(&format!("{random:032x}"));
+        // Digits are always a value.
+        made.unwrap_or_else(|_| HeaderValue::from_static("0"))
+    });
+    headers.insert(X_REQUEST_ID, id.clone());
+    id
+}
+
+/// An element of `Forwarded` (RFC 7239, section 4): IPv6 addresses are quoted and in brackets.
+fn element(sender: IpAddr, tls: bool, headers: &HeaderMap) -> String {
+    let mut text = match sender {
+        IpAddr::V4(sender) => format!("for={sender}"),
+        IpAddr::V6(sender) => format!("for=\"[{sender}]\""),
+    };
+    // A host that was checked has neither `"` nor `\`.
+    if let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) {
+        let _ = write!(text, ";host=\"{host}\"");
+    }
+    text.push_str(if tls { ";proto=https" } else { ";proto=http" });
+    text
+}
+
+/// Appends an element to a list field, and makes one field of several.
+fn append(headers: &mut HeaderMap, name: HeaderName, element: &str) {
+    let mut list = Vec::new();
+    for value in headers.get_all(&name) {
+        list.extend_from_slice(value.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(element.as_bytes());
+    if let Ok(list) = HeaderValue::from_bytes(&list) {
+        headers.insert(name, list);
+    }
+}
