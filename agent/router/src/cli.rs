@@ -2,6 +2,7 @@
 
 use crate::limits::Limits;
 use crate::run::Settings;
+use ipnet::IpNet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,14 @@ pub struct Cli {
         default_values = ["/run/secrets"]
     )]
     pub certificates: Vec<PathBuf>,
+    /// Networks of other proxies (10.0.0.0/8), whose X-Forwarded-* are believed.
+    #[arg(
+        long,
+        env = "SWARMLB_ROUTER_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "NETWORK"
+    )]
+    pub trusted_proxies: Vec<IpNet>,
     /// Seconds for which open connections may go on after a signal to stop.
     #[arg(long, env = "SWARMLB_ROUTER_GRACE", default_value_t = 55)]
     pub grace_seconds: u32,
@@ -55,6 +64,7 @@ impl Cli {
             certificates: self.certificates.clone(),
             grace: Duration::from_secs(self.grace_seconds.into()),
             limits: Limits::default(),
+            trusted: self.trusted_proxies.clone(),
         }
     }
 }

@@ -1,24 +1,34 @@
-//! One request and its answer: finds the route, chooses a task, brings the request there and the answer back.
+//! One request and its answer: checks its head, finds the route, lets it pass the filters, brings it to a task and the
+//! answer back.
+//!
+//! What is decided is decided by `lb-routes`; here is what takes time: bodies, connections, passwords.
 
-mod answers;
+mod attempt;
 mod body;
 mod forward;
 mod outgoing;
+mod page;
+mod passwords;
 mod tunnel;
 
 pub(crate) use body::{RequestBody, ResponseBody};
+pub(crate) use passwords::Passwords;
 
 use crate::downstream::Client;
+use crate::routing::Found;
 use crate::worker::Worker;
-use answers::Refusal;
 use forward::Asked;
-use http::header::HOST;
+use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use lb_routes::path::NormalPath;
+use hyper::ext::Protocol;
+use lb_routes::answers::{self, Answer, Problem};
+use lb_routes::filters::{self, Chain, Step};
+use lb_routes::heads::{self, Checked, Head, Origin, check, prepare_request};
 use lb_routes::route::Target;
 use lb_routes::rule::{self, Host};
 use std::rc::Rc;
+use tunnel::Upgrade;
 
 /// Answers a request, whatever happens.
 pub(crate) async fn answer(
@@ -27,68 +37,135 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let under_way = client.request();
-    match route(&worker, &client, request).await {
-        Ok(mut answer) => {
-            answer.body_mut().hold(under_way);
-            answer
-        }
-        Err(refusal) => refusal.answer(),
-    }
+    let mut answer = checked(&worker, &client, request).await;
+    answer.body_mut().hold(under_way);
+    answer
 }
 
-async fn route(
+/// Answers at once what is no request, and what is not for this connection.
+async fn checked(
     worker: &Rc<Worker>,
     client: &Rc<Client>,
     mut request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Refusal> {
-    let upgrade = tunnel::asked(&mut request)?;
-    let host = host(&request)?;
-    if !is_for(worker, client, &host) {
-        return Err(Refusal::Misdirected(host));
-    }
-    let path = NormalPath::of(request.uri().path()).map_err(Refusal::Path)?;
+) -> Response<ResponseBody> {
+    let random = worker.random();
+    let protocol = request.extensions().get::<Protocol>();
+    let head = Head {
+        method: request.method(),
+        uri: request.uri(),
+        version: request.version(),
+        headers: request.headers(),
+        protocol: protocol.map(Protocol::as_str),
+    };
+    let checked = match check(head) {
+        Ok(checked) => checked,
+        Err(refusal) => return page::refused(refusal, &request, random),
+    };
+    let upgrade = checked.websocket.then(|| Upgrade::asked(&mut request));
+    let (mut parts, body) = request.into_parts();
+    let downstream = client.downstream();
+    let policy = &worker.settings.forwarded;
+    let origin = prepare_request(&mut parts.headers, &checked, &downstream, policy, random);
     let routing = worker.routing();
     let seen = rule::Request {
-        host: &host,
-        path: &path,
-        query: request.uri().query().unwrap_or_default(),
-        method: request.method(),
-        headers: request.headers(),
-        client: client.address,
+        host: &checked.host,
+        path: &checked.path,
+        query: parts.uri.query().unwrap_or_default(),
+        method: &parts.method,
+        headers: &parts.headers,
+        client: origin.client,
     };
-    let found = routing
-        .find(client.entry_point, &seen)
-        .ok_or_else(|| Refusal::NoRoute(host.clone()))?;
-    match &found.entry.route.target {
-        Target::Elsewhere(url) => Ok(answers::elsewhere(url, request.uri())),
-        Target::Tasks(tasks) => {
-            let asked = Asked {
-                request,
-                upgrade,
-                path: &path,
-            };
-            forward::forward(worker, client, asked, tasks, found.service).await
+    let problem = if is_for(worker, client, &checked.host) {
+        match routing.find(client.entry_point, &seen) {
+            Some(found) => {
+                let request = Routed {
+                    checked,
+                    origin,
+                    parts,
+                    body,
+                    upgrade,
+                };
+                return routed(worker, client, found, request).await;
+            }
+            None => Problem::NoRoute(&checked.host),
         }
-    }
+    } else {
+        Problem::Misdirected(&checked.host)
+    };
+    page::problem(&problem, &parts.headers, &origin)
 }
 
-/// The host that a request is for: its authority by HTTP/2, its only `Host` by HTTP/1.1 (RFC 9112, section 3.2).
-fn host(request: &Request<Incoming>) -> Result<Host, Refusal> {
-    let mut fields = request.headers().get_all(HOST).iter();
-    let field = fields.next();
-    if fields.next().is_some() {
-        return Err(Refusal::Host);
+/// A request whose route is known.
+struct Routed {
+    checked: Checked,
+    origin: Origin,
+    parts: Parts,
+    body: Incoming,
+    upgrade: Option<Upgrade>,
+}
+
+/// Lets a request pass the filters of its route, and brings it to the target.
+async fn routed(
+    worker: &Rc<Worker>,
+    client: &Rc<Client>,
+    found: Found<'_>,
+    request: Routed,
+) -> Response<ResponseBody> {
+    let Routed {
+        checked,
+        origin,
+        mut parts,
+        body,
+        upgrade,
+    } = request;
+    let route = &found.entry.route;
+    let path = checked.path.clone();
+    let https = heads::came_by_https(&parts.headers);
+    let mut chain = Chain::new(&route.filters, path, https, &parts.headers);
+    let mut seen = filters::Request {
+        method: &parts.method,
+        host: &checked.host,
+        query: parts.uri.query(),
+        headers: &mut parts.headers,
+        client: origin.client,
+        request_id: origin.request_id.to_str().unwrap_or_default(),
+    };
+    let mut step = chain.run(&mut seen);
+    loop {
+        step = match step {
+            Step::Continue => break,
+            Step::Answer(answer) => return page::answer(answer),
+            Step::NeedsPassword(credentials) => {
+                let good = worker.passwords.check(&credentials).await;
+                chain.password_checked(good, &mut seen)
+            }
+        };
     }
-    let field = field.map(|value| value.to_str()).transpose();
-    let field = field.map_err(|_| Refusal::Host)?;
-    let authority = request.uri().authority().map(http::uri::Authority::as_str);
-    // Where both are there, they say the same, or proxies and applications would not agree (RFC 9113, section 8.3.1).
-    if let (Some(authority), Some(field)) = (authority, field)
-        && Host::of(authority) != Host::of(field)
-    {
-        return Err(Refusal::Host);
-    }
-    authority.or(field).and_then(Host::of).ok_or(Refusal::Host)
+    let answer = match &route.target {
+        Target::Elsewhere(base) => answers::elsewhere(base, &checked.path, parts.uri.query()),
+        Target::Tasks(tasks) => {
+            let head = outgoing::Head::of(&parts, &chain, checked.asterisk, tasks.pass_host);
+            match head {
+                Some(head) => {
+                    let asked = Asked {
+                        head,
+                        body,
+                        upgrade,
+                        origin: &origin,
+                        headers: &parts.headers,
+                    };
+                    let mut answer = forward::forward(worker, client, found, tasks, asked).await;
+                    chain.respond(answer.headers_mut());
+                    return answer;
+                }
+                None => None,
+            }
+        }
+    };
+    answer.map_or_else(
+        || page::problem(&Problem::Unreadable, &parts.headers, &origin),
+        |answer: Answer| page::answer(answer),
+    )
 }
 
 /// Is the host served with the certificate of the connection? A client that was let in under one name, where names differ

@@ -27,6 +27,8 @@ pub struct Routing {
 /// A service and its tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
+    /// Its id.
+    pub id: Arc<str>,
     /// Its name, for people.
     pub name: String,
     /// Its tasks that may hold connections, by key.
@@ -55,6 +57,12 @@ impl Routing {
     #[must_use]
     pub fn tls(&self, host: &Host) -> Option<&Tls> {
         self.table.tls(host)
+    }
+
+    /// Is the service of this id routed?
+    #[must_use]
+    pub fn has_service(&self, id: &str) -> bool {
+        self.services.contains_key(id)
     }
 
     /// All tasks, of all services.

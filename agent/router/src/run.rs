@@ -3,6 +3,9 @@
 use crate::limits::Limits;
 use crate::link::{Link, Workers};
 use crate::tls::{Directories, Tls};
+use crate::worker::Serving;
+use ipnet::IpNet;
+use lb_routes::heads::Policy;
 use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
@@ -25,6 +28,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Limits and timeouts.
     pub limits: Limits,
+    /// Networks of other proxies, whose `X-Forwarded-*` are kept.
+    pub trusted: Vec<IpNet>,
 }
 
 /// Why the router does not start.
@@ -47,13 +52,15 @@ pub enum RunError {
 /// [`RunError`].
 pub fn run(settings: &Settings) -> Result<(), RunError> {
     let tls = Tls::new()?;
-    let workers = Workers::start(
-        settings.workers.max(1),
-        settings.limits,
-        &tls,
-        settings.grace,
-    )
-    .map_err(RunError::Threads)?;
+    let serving = Serving {
+        limits: settings.limits,
+        forwarded: Policy {
+            trusted: settings.trusted.clone(),
+            forwarded: false,
+        },
+    };
+    let workers = Workers::start(settings.workers.max(1), &serving, &tls, settings.grace)
+        .map_err(RunError::Threads)?;
     let mut link = Link::new(&settings.agent, workers);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -13,12 +13,16 @@ pub(crate) use lease::Lease;
 use crate::clock::Seconds;
 use crate::limits::Limits;
 use crate::routing::Routing;
+use http::Version;
 use lb_router_wire::Task;
+use lb_routes::balance::{Candidate, Ejections, Outcome, RetryBudget};
 use pool::Pool;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// What a connection leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +50,17 @@ pub(crate) struct Upstream {
     pool: Rc<Pool>,
     /// Exchanges under way, by key of the task.
     loads: RefCell<HashMap<u64, Rc<Cell<u32>>>>,
+    ejections: RefCell<Ejections>,
+    /// By id.
+    services: RefCell<HashMap<Arc<str>, Service>>,
+    start: Instant,
+}
+
+/// What is kept of a service from one request to the next.
+struct Service {
+    /// Requests so far.
+    count: u64,
+    retries: RetryBudget,
 }
 
 /// An exchange that is under way at a task until this is dropped.
@@ -57,12 +72,25 @@ impl Drop for Load {
     }
 }
 
+impl Protocol {
+    /// The version of HTTP.
+    pub(crate) fn version(self) -> Version {
+        match self {
+            Self::Http1 => Version::HTTP_11,
+            Self::Http2 => Version::HTTP_2,
+        }
+    }
+}
+
 impl Upstream {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             pool: Rc::new(Pool::new(limits)),
             loads: RefCell::default(),
+            ejections: RefCell::default(),
+            services: RefCell::default(),
+            start: Instant::now(),
         }
     }
 
@@ -77,6 +105,42 @@ impl Upstream {
         let load = loads.entry(task).or_default();
         load.set(load.get().saturating_add(1));
         Load(load.clone())
+    }
+
+    /// Counts a request of a service; its number.
+    pub(crate) fn count_request(&self, service: &Arc<str>) -> u64 {
+        let mut services = self.services.borrow_mut();
+        if !services.contains_key(service) {
+            let new = Service {
+                count: 0,
+                retries: RetryBudget::new(self.start.elapsed()),
+            };
+            services.insert(service.clone(), new);
+        }
+        services.get_mut(service).map_or(0, |service| {
+            service.count = service.count.wrapping_add(1);
+            service.retries.request();
+            service.count
+        })
+    }
+
+    /// May a request of a service be sent to another task, as far as its budget goes?
+    pub(crate) fn take_retry(&self, service: &str) -> bool {
+        let mut services = self.services.borrow_mut();
+        let service = services.get_mut(service);
+        service.is_some_and(|service| service.retries.take(self.start.elapsed()))
+    }
+
+    /// Takes note of how an attempt at a task ended.
+    pub(crate) fn ended(&self, task: u64, outcome: Outcome) {
+        let now = self.start.elapsed();
+        self.ejections.borrow_mut().record(task, outcome, now);
+    }
+
+    /// Takes tasks that fail again and again from those that are ready.
+    pub(crate) fn eject(&self, candidates: &mut [Candidate]) {
+        let now = self.start.elapsed();
+        self.ejections.borrow().apply(candidates, now);
     }
 
     /// A connection to a task: one that is kept, or a new one.
@@ -97,6 +161,10 @@ impl Upstream {
         self.pool.keep_only(&staying);
         let mut loads = self.loads.borrow_mut();
         loads.retain(|task, load| load.get() > 0 || staying.contains(task));
+        let mut ejections = self.ejections.borrow_mut();
+        ejections.retain(|task| staying.contains(&task));
+        let mut services = self.services.borrow_mut();
+        services.retain(|service, _| routing.has_service(service));
     }
 
     /// Closes connections that were not used for long.

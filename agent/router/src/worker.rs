@@ -2,10 +2,12 @@
 
 use crate::clock::Seconds;
 use crate::downstream::{Accepting, Connections};
+use crate::exchange::Passwords;
 use crate::limits::Limits;
 use crate::routing::Routing;
 use crate::tls::Tls;
 use crate::upstream::Upstream;
+use lb_routes::heads::Policy;
 use lb_routes::table::EntryPoint;
 use std::cell::RefCell;
 use std::net::TcpListener;
@@ -39,15 +41,27 @@ pub(crate) struct Listener {
 
 /// What all connections of a thread share.
 pub(crate) struct Worker {
-    /// Limits and timeouts.
-    pub(crate) limits: Limits,
+    /// What does not change.
+    pub(crate) settings: Serving,
     /// TLS with clients.
     pub(crate) tls: Tls,
     /// Clients' connections.
     pub(crate) connections: Connections,
     /// Connections to tasks.
     pub(crate) upstream: Upstream,
+    /// Passwords that were right.
+    pub(crate) passwords: Passwords,
     routing: RefCell<Arc<Routing>>,
+    random: RefCell<fastrand::Rng>,
+}
+
+/// What all workers are started with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Serving {
+    /// Limits and timeouts.
+    pub(crate) limits: Limits,
+    /// Which fields of other proxies are kept.
+    pub(crate) forwarded: Policy,
 }
 
 impl Worker {
@@ -55,21 +69,33 @@ impl Worker {
     pub(crate) fn routing(&self) -> Arc<Routing> {
         self.routing.borrow().clone()
     }
+
+    /// A random number, not for secrets.
+    pub(crate) fn random(&self) -> u128 {
+        self.random.borrow_mut().u128(..)
+    }
+
+    /// A random number, not for secrets.
+    pub(crate) fn random_u64(&self) -> u64 {
+        self.random.borrow_mut().u64(..)
+    }
 }
 
 /// Runs a worker until its updates end and its last connection has, or until `grace` after it was told to drain.
 pub(crate) async fn run(
-    limits: Limits,
+    settings: Serving,
     tls: Tls,
     updates: mpsc::UnboundedReceiver<Update>,
     grace: Duration,
 ) {
     let worker = Rc::new(Worker {
-        limits,
+        connections: Connections::new(settings.limits),
+        upstream: Upstream::new(settings.limits),
+        settings,
         tls,
-        connections: Connections::new(limits),
-        upstream: Upstream::new(limits),
+        passwords: Passwords::default(),
         routing: RefCell::default(),
+        random: RefCell::default(),
     });
     LocalSet::new()
         .run_until(serve(worker, updates, grace))

@@ -22,7 +22,7 @@ mod websocket;
 
 pub use check::{Checked, check};
 pub use client_address::{client_address, trusts};
-pub use forwarded::{Downstream, FORWARDED_PREFIX, Origin, Policy};
+pub use forwarded::{Downstream, FORWARDED_PREFIX, Origin, Policy, came_by_https};
 pub use head::Head;
 pub use hop_by_hop::{binds_connection, prepare_response};
 pub use refusal::Refusal;

@@ -6,7 +6,8 @@
 mod hosts;
 mod rank;
 
-use crate::route::{EntryPoints, Route, Tls};
+use crate::balance::Balancer;
+use crate::route::{Balance, EntryPoints, Route, Target, Tls};
 use crate::rule::{Host, Request};
 use hosts::Hosts;
 use rank::Rank;
@@ -24,6 +25,26 @@ pub struct Entry {
     pub created_ns: u64,
     /// The route.
     pub route: Arc<Route>,
+    /// Chooses the tasks of its requests.
+    pub balancer: Balancer,
+}
+
+impl Entry {
+    /// A route of the service with this id and name, made at `created_ns`.
+    #[must_use]
+    pub fn new(service: &str, service_name: &str, created_ns: u64, route: Route) -> Self {
+        let balance = match &route.target {
+            Target::Tasks(tasks) => tasks.balance.clone(),
+            Target::Elsewhere(_) => Balance::LeastLoaded,
+        };
+        Self {
+            service: service.to_owned(),
+            service_name: service_name.to_owned(),
+            created_ns,
+            balancer: Balancer::new(service, &route.name, &balance),
+            route: Arc::new(route),
+        }
+    }
 }
 
 /// Two services claim one rule on one entry point: the older one keeps it.

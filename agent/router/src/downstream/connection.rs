@@ -8,6 +8,7 @@ use crate::worker::Worker;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
+use lb_routes::heads::Downstream;
 use lb_routes::rule::Host;
 use lb_routes::table::EntryPoint;
 use std::cell::OnceCell;
@@ -25,14 +26,25 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) struct Client {
     /// Its address.
     pub(crate) address: IpAddr,
-    /// The port that it came to.
+    /// What is served on the port that it came to.
     pub(crate) entry_point: EntryPoint,
+    /// The port that it came to.
+    port: u16,
     /// The name that it asked for in the handshake of TLS.
     pub(crate) tls_name: OnceCell<Host>,
     open: Open,
 }
 
 impl Client {
+    /// As the header fields of its requests tell it to tasks.
+    pub(crate) fn downstream(&self) -> Downstream {
+        Downstream {
+            address: self.address,
+            port: self.port,
+            tls: self.entry_point == EntryPoint::Https,
+        }
+    }
+
     /// Counts a request as under way until what this returns is dropped.
     pub(crate) fn request(self: &Rc<Self>) -> UnderWay {
         self.open.begin();
@@ -79,6 +91,7 @@ pub(super) fn start(
     let client = Rc::new(Client {
         address,
         entry_point,
+        port: stream.local_addr().map_or(0, |local| local.port()),
         tls_name: OnceCell::new(),
         open,
     });
@@ -120,7 +133,7 @@ async fn serve_http<S>(worker: &Rc<Worker>, client: &Rc<Client>, stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let builder = protocols(&worker.limits);
+    let builder = protocols(&worker.settings.limits);
     let service = service_fn(|request| {
         let answer = exchange::answer(worker.clone(), client.clone(), request);
         async { Ok::<_, Infallible>(answer.await) }

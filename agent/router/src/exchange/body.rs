@@ -7,6 +7,7 @@ use crate::upstream::{Lease, Load};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use lb_routes::heads::prepare_trailers;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -39,6 +40,20 @@ pub(crate) enum RequestBody {
     },
 }
 
+impl RequestBody {
+    /// What a client sends, which may stand still for `limit`. `trailers`: fields after it go along.
+    pub(super) fn client(incoming: Incoming, limit: Duration, trailers: bool) -> Self {
+        if incoming.is_end_stream() {
+            return Self::Empty;
+        }
+        Self::Client {
+            incoming,
+            idle: Idle::new(limit),
+            trailers,
+        }
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -55,10 +70,17 @@ impl Body for RequestBody {
         else {
             return Poll::Ready(None);
         };
-        let frame = ready!(idle.poll_frame(incoming, context));
-        // Fields after the body are seen by no rule and no filter.
-        let dropped = |frame: &Frame<Bytes>| frame.is_trailers() && !*trailers;
-        Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(dropped)))
+        let mut frame = ready!(idle.poll_frame(incoming, context));
+        if let Some(Ok(last)) = &mut frame
+            && let Some(fields) = last.trailers_mut()
+        {
+            // Fields after the body are seen by no rule and no filter.
+            if !*trailers {
+                return Poll::Ready(None);
+            }
+            prepare_trailers(fields);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -106,12 +128,17 @@ impl ResponseBody {
         }
     }
 
-    /// What a task sends by this connection.
-    pub(super) fn task(incoming: Incoming, limit: Duration, lease: Lease, load: Load) -> Self {
+    /// What a task sends by this connection; none if it is not to be kept.
+    pub(super) fn task(
+        incoming: Incoming,
+        limit: Duration,
+        lease: Option<Lease>,
+        load: Load,
+    ) -> Self {
         let mut body = Box::new(FromTask {
             incoming,
             idle: Idle::new(limit),
-            lease: Some(lease),
+            lease,
             load: Some(load),
         });
         body.end_if_over();
@@ -187,7 +214,7 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    pub(super) fn new(limit: Duration) -> Self {
+    fn new(limit: Duration) -> Self {
         Self {
             limit,
             sleep: None,

@@ -3,20 +3,17 @@
 //! No other protocol is switched to: behind an upgrade that the router does not know, a client could send requests that
 //! no rule has seen.
 
-use super::answers::Refusal;
 use super::body::ResponseBody;
-use super::outgoing::Head;
 use crate::downstream::{Client, UnderWay};
 use crate::upstream::Load;
 use crate::worker::Worker;
-use http::header::{
-    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use hyper::ext::Protocol;
 use hyper::upgrade::{OnUpgrade, Upgraded, on};
 use hyper_util::rt::TokioIo;
+use lb_routes::answers::Problem;
+use lb_routes::heads;
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
@@ -33,92 +30,50 @@ pub(super) struct Upgrade {
     over_http2: bool,
 }
 
-/// What a request asks for: a WebSocket, or nothing of the kind. The request is brought into the form of HTTP/1.1.
-///
-/// # Errors
-/// Methods that are for proxies and not for applications.
-pub(super) fn asked(request: &mut Request<Incoming>) -> Result<Option<Upgrade>, Refusal> {
-    let method = request.method();
-    if method == Method::CONNECT {
-        let protocol = request.extensions().get::<Protocol>();
-        if protocol.is_none_or(|protocol| protocol.as_str() != "websocket") {
-            return Err(Refusal::Method);
-        }
-        *request.method_mut() = Method::GET;
-        return Ok(Some(Upgrade {
+impl Upgrade {
+    /// Of a request that asks for a WebSocket.
+    pub(super) fn asked(request: &mut Request<Incoming>) -> Self {
+        Self {
+            over_http2: request.version() == Version::HTTP_2,
             on: on(request),
-            over_http2: true,
-        }));
-    }
-    if method == Method::TRACE {
-        return Err(Refusal::Method);
-    }
-    let wanted = method == Method::GET
-        && has_token(request.headers(), &CONNECTION, "upgrade")
-        && has_token(request.headers(), &UPGRADE, "websocket");
-    Ok(wanted.then(|| Upgrade {
-        on: on(request),
-        over_http2: false,
-    }))
-}
-
-fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).iter();
-    let mut tokens = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    tokens.any(|it| it.trim().eq_ignore_ascii_case(token))
-}
-
-impl Head {
-    /// Asks the task for a WebSocket.
-    pub(super) fn ask_for_websocket(&mut self) {
-        let headers = self.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        // By HTTP/2 a client sends none; any will do, as the answer to it is not handed on. The key guards against caches
-        // and servers that do not know WebSockets, not against people (RFC 6455, section 10.3).
-        headers
-            .entry(SEC_WEBSOCKET_KEY)
-            .or_insert(HeaderValue::from_static("AAAAAAAAAAAAAAAAAAAAAA=="));
+        }
     }
 }
 
 /// Answers with the task's handshake, and connects both ends once it was sent.
+///
+/// # Errors
+/// The task switches to another protocol.
 pub(super) fn open(
     mut answer: Response<Incoming>,
-    upgrade: Option<Upgrade>,
+    upgrade: Upgrade,
     worker: &Rc<Worker>,
     client: &Rc<Client>,
     load: Load,
-) -> Response<ResponseBody> {
-    let Some(upgrade) = upgrade else {
-        // Nobody asked for another protocol.
-        let mut answer = Response::new(ResponseBody::page("the task switched protocols unasked\n"));
-        *answer.status_mut() = StatusCode::BAD_GATEWAY;
-        return answer;
-    };
+) -> Result<Response<ResponseBody>, Problem<'static>> {
+    if !heads::answers_websocket(answer.status(), answer.headers()) {
+        return Err(Problem::BadAnswer);
+    }
     let task = on(&mut answer);
     let (mut parts, _) = answer.into_parts();
-    super::outgoing::remove_hop_by_hop(&mut parts.headers);
+    heads::prepare_response(&mut parts.headers);
     if upgrade.over_http2 {
         parts.status = StatusCode::OK;
         parts.headers.remove(SEC_WEBSOCKET_ACCEPT);
+        parts.version = Version::HTTP_2;
     } else {
         let headers = &mut parts.headers;
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
-    parts.version = http::Version::HTTP_11;
     spawn_local(connect(
         upgrade.on,
         task,
-        worker.limits.tunnel_idle,
+        worker.settings.limits.tunnel_idle,
         client.request(),
         load,
     ));
-    Response::from_parts(parts, ResponseBody::page(""))
+    Ok(Response::from_parts(parts, ResponseBody::page("")))
 }
 
 async fn connect(

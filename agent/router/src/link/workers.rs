@@ -1,10 +1,9 @@
 //! The workers, as the link tells them what changes.
 
 use super::listeners::Listeners;
-use crate::limits::Limits;
 use crate::routing::Routing;
 use crate::tls::Tls;
-use crate::worker::{self, Update};
+use crate::worker::{self, Serving, Update};
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -26,7 +25,7 @@ impl Workers {
     /// When the kernel has none.
     pub(crate) fn start(
         count: usize,
-        limits: Limits,
+        settings: &Serving,
         tls: &Tls,
         grace: Duration,
     ) -> io::Result<Self> {
@@ -41,8 +40,8 @@ impl Workers {
                 .enable_all()
                 .build()?;
             let thread = thread::Builder::new().name(format!("worker-{number}"));
-            let tls = tls.clone();
-            let run = move || runtime.block_on(worker::run(limits, tls, receiver, grace));
+            let (settings, tls) = (settings.clone(), tls.clone());
+            let run = move || runtime.block_on(worker::run(settings, tls, receiver, grace));
             workers.threads.push(thread.spawn(run)?);
             workers.updates.push(updates);
         }

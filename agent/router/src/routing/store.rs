@@ -37,12 +37,7 @@ struct Declared {
 impl Declared {
     fn of(service: &wire::Service) -> Self {
         let routes = labels::declared(&service.name, &service.labels).routes;
-        let entry = |route| Entry {
-            service: service.id.clone(),
-            service_name: service.name.clone(),
-            created_ns: service.created_ns,
-            route: Arc::new(route),
-        };
+        let entry = |route| Entry::new(&service.id, &service.name, service.created_ns, route);
         Self {
             name: service.name.clone(),
             created_ns: service.created_ns,
@@ -134,6 +129,7 @@ impl Store {
             }
             service.tasks.sort_by_key(|task| task.key);
             let service = Service {
+                id: id.clone(),
                 name: service.name,
                 tasks: service.tasks,
             };

@@ -19,14 +19,14 @@ use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
 
 /// Chooses tasks for the requests of a route. It is made once per route, and has no state.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Balancer {
     way: Way,
     /// Hash of the route's name, without which cookies of two routes would be alike.
     route: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Way {
     LeastLoaded,
     RoundRobin,

@@ -52,6 +52,14 @@ pub struct Origin {
     pub request_id: HeaderValue,
 }
 
+/// Did the client come by TLS, to the router or to a trusted proxy before it? Of fields as `prepare_request` has left
+/// them.
+#[must_use]
+pub fn came_by_https(headers: &HeaderMap) -> bool {
+    let scheme = headers.get(X_FORWARDED_PROTO);
+    scheme.is_some_and(|scheme| scheme == "https")
+}
+
 /// Is it a field that only the router and trusted proxies set?
 pub(super) fn is_forwarded(name: &HeaderName) -> bool {
     name.as_str().starts_with(FORWARDED_PREFIX)

@@ -13,12 +13,7 @@ fn service(name: &str, created_ns: u64, labels: &str) -> Vec<Entry> {
     let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned()));
     let declared = declared(name, &labels.collect());
     assert_eq!(declared.problems, []);
-    let entry = |route| Entry {
-        service: format!("id-of-{name}"),
-        service_name: name.to_owned(),
-        created_ns,
-        route: Arc::new(route),
-    };
+    let entry = |route| Entry::new(&format!("id-of-{name}"), name, created_ns, route);
     declared.routes.into_iter().map(entry).collect()
 }
 

@@ -1,0 +1,162 @@
+//! One attempt to get an answer of one task.
+
+use super::body::{RequestBody, ResponseBody};
+use super::outgoing::Head;
+use super::tunnel::{self, Upgrade};
+use crate::downstream::Client;
+use crate::upstream::{ConnectError, Destination, Lease, Load};
+use crate::worker::Worker;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use lb_routes::answers::Problem;
+use lb_routes::balance::{Failure, Outcome};
+use lb_routes::heads;
+use std::rc::Rc;
+
+/// An answer of a task, whose body is still to come.
+pub(super) struct Answered {
+    answer: Response<Incoming>,
+    lease: Lease,
+    load: Load,
+}
+
+/// An attempt without an answer.
+pub(super) struct Failed {
+    /// What went wrong.
+    pub(super) error: AttemptError,
+    /// The request, if it is still whole.
+    pub(super) rest: Option<(Head, RequestBody)>,
+}
+
+/// Why a task gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AttemptError {
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The request cannot be put into the task's protocol.
+    #[error("the request has no form that the task reads")]
+    Request,
+    /// The connection ended, or was of no use.
+    #[error("the connection ended before an answer: {source}")]
+    Closed {
+        /// What hyper says.
+        source: hyper::Error,
+        /// It had borne another exchange before.
+        reused: bool,
+        /// Nothing of the request was sent.
+        unsent: bool,
+    },
+    /// The answer did not come in time.
+    #[error("no answer came in time")]
+    Timeout,
+}
+
+impl AttemptError {
+    /// Does it say something of the task? A connection that was kept may just have been closed for its age.
+    pub(super) fn blames_task(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Closed { reused: false, .. } => true,
+            Self::Closed { reused: true, .. } | Self::Request | Self::Timeout => false,
+        }
+    }
+
+    /// As the rules of sending again know it; `None`: another task would do no better.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Connect(_) => Some(Failure::ConnectFailed),
+            Self::Closed { source, .. } if source.is_parse() => None,
+            Self::Closed { unsent, .. } => Some(Failure::ClosedBeforeAnswer {
+                sent_bytes_acknowledged: !unsent,
+            }),
+            Self::Timeout => Some(Failure::Timeout),
+            Self::Request => None,
+        }
+    }
+
+    /// As the client is told.
+    pub(super) fn problem(&self) -> Problem<'static> {
+        match self {
+            Self::Connect(_) => Problem::NotReached,
+            Self::Request => Problem::Unreadable,
+            Self::Closed { source, .. } if source.is_parse() => Problem::BadAnswer,
+            Self::Closed { .. } => Problem::ClosedBeforeAnswer,
+            Self::Timeout => Problem::AnswerTimeout,
+        }
+    }
+}
+
+/// Sends a request to a task; the head of its answer.
+pub(super) async fn attempt(
+    worker: &Rc<Worker>,
+    to: Destination,
+    head: Head,
+    body: RequestBody,
+) -> Result<Answered, Box<Failed>> {
+    let failed = |error, rest| Err(Box::new(Failed { error, rest }));
+    let load = worker.upstream.begin(to.task);
+    let mut lease = match worker.upstream.lease(to).await {
+        Ok(lease) => lease,
+        Err(error) => return failed(error.into(), Some((head, body))),
+    };
+    let reused = lease.reused();
+    // Only where a connection that was kept may end at this moment; other requests come back from hyper, or are lost.
+    let again = reused && matches!(body, RequestBody::Empty) && head.method.is_idempotent();
+    let copy = again.then(|| head.clone());
+    let pass_host = head.pass_host;
+    let Some(request) = head.to(to.address, to.protocol.version(), body) else {
+        return failed(AttemptError::Request, None);
+    };
+    let limit = worker.settings.limits.response_head;
+    match tokio::time::timeout(limit, lease.send(request)).await {
+        Ok(Ok(answer)) => {
+            worker.upstream.ended(to.task, Outcome::Answered);
+            Ok(Answered {
+                answer,
+                lease,
+                load,
+            })
+        }
+        Ok(Err(error)) => {
+            let unsent = error.unsent.is_some();
+            let rest = match error.unsent {
+                Some(request) => Some(Head::from_unsent(request, pass_host)),
+                None => copy.map(|head| (head, RequestBody::Empty)),
+            };
+            let source = error.source;
+            let error = AttemptError::Closed {
+                source,
+                reused,
+                unsent,
+            };
+            failed(error, rest)
+        }
+        Err(_) => failed(AttemptError::Timeout, None),
+    }
+}
+
+impl Answered {
+    /// The answer for the client.
+    pub(super) fn answer(
+        self,
+        worker: &Rc<Worker>,
+        client: &Rc<Client>,
+        upgrade: Option<Upgrade>,
+    ) -> Result<Response<ResponseBody>, Problem<'static>> {
+        let Self {
+            answer,
+            lease,
+            load,
+        } = self;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let upgrade = upgrade.ok_or(Problem::BadAnswer)?;
+            return tunnel::open(answer, upgrade, worker, client, load);
+        }
+        let (mut parts, incoming) = answer.into_parts();
+        // Who was let in by this connection is let in by it again (RFC 4559): nobody else may use it.
+        let lease = (!heads::binds_connection(&parts.headers)).then_some(lease);
+        heads::prepare_response(&mut parts.headers);
+        let body = ResponseBody::task(incoming, worker.settings.limits.body_idle, lease, load);
+        Ok(Response::from_parts(parts, body))
+    }
+}
