@@ -10,6 +10,7 @@
 
 pub mod answers;
 pub mod balance;
+pub mod filters;
 pub mod heads;
 pub mod labels;
 pub mod path;
