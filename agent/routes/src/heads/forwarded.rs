@@ -48,6 +48,8 @@ pub struct Policy {
 pub struct Origin {
     /// The client's address, for rules, filters, balancing and the log.
     pub client: IpAddr,
+    /// The client came by TLS, to the router or to the trusted proxy before it.
+    pub https: bool,
     /// The request's id: 1 to 128 visible ASCII characters.
     pub request_id: HeaderValue,
 }
@@ -82,11 +84,7 @@ pub(super) fn set(
         );
     }
     append(headers, X_FORWARDED_FOR, &address.to_string());
-    let known = headers.get(X_FORWARDED_PROTO);
-    if !known.is_some_and(|scheme| ["http", "https"].iter().any(|it| scheme == it)) {
-        let scheme = if downstream.tls { "https" } else { "http" };
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
-    }
+    let https = scheme(headers, downstream.tls);
     if !headers.contains_key(X_FORWARDED_HOST)
         && let Some(host) = headers.get(HOST).cloned()
     {
@@ -100,7 +98,22 @@ pub(super) fn set(
     }
     Origin {
         client,
+        https,
         request_id: request_id(headers, random),
+    }
+}
+
+/// Sets `X-Forwarded-Proto`, if it is not there already; whether it is `https`.
+fn scheme(headers: &mut HeaderMap, tls: bool) -> bool {
+    let said = headers.get(X_FORWARDED_PROTO).map(HeaderValue::as_bytes);
+    match said {
+        Some(b"https") => true,
+        Some(b"http") => false,
+        _ => {
+            let scheme = if tls { "https" } else { "http" };
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+            tls
+        }
     }
 }
 

@@ -104,6 +104,7 @@ fn what_strangers_say_of_themselves_is_replaced() {
          x-request-id: 0000000000000000000000000000002a"
     );
     assert_eq!(origin.client.to_string(), "2001:db8::7");
+    assert!(origin.https);
     assert_eq!(origin.request_id, "0000000000000000000000000000002a");
 }
 
@@ -132,6 +133,7 @@ fn what_trusted_proxies_say_is_kept_and_continued() {
          x-request-id: mine"
     );
     assert_eq!(origin.client.to_string(), "198.51.100.1");
+    assert!(origin.https);
     assert_eq!(origin.request_id, "mine");
 }
 
