@@ -96,7 +96,7 @@ fn sent(headers: &HeaderMap) -> Option<(Vec<u8>, Vec<u8>)> {
     }
     let mut name = STANDARD.decode(encoded.trim()).ok()?;
     let colon = name.iter().position(|byte| *byte == b':')?;
-    let mut password = name.split_off(colon);
-    password.remove(0);
+    let password = name.get(colon + 1..)?.to_vec();
+    name.truncate(colon);
     Some((name, password))
 }
