@@ -149,3 +149,22 @@ fn ids_and_schemes_that_are_none_are_not_kept_from_anybody() {
         assert!(told.contains("x-forwarded-proto: https"), "{told}");
     }
 }
+
+#[test]
+fn an_empty_id_is_none() {
+    let mut headers = fields("host: a");
+    headers.insert("x-request-id", HeaderValue::from_static(""));
+    let checked = checked("GET", "/", Version::HTTP_11, &headers).unwrap();
+    let downstream = Downstream {
+        address: "10.0.0.1".parse().unwrap(),
+        port: 80,
+        tls: false,
+    };
+    let policy = Policy {
+        trusted: networks("10.0.0.0/8"),
+        forwarded: false,
+    };
+    let origin = prepare_request(&mut headers, &checked, &downstream, &policy, 0xff);
+    assert_eq!(origin.request_id, "000000000000000000000000000000ff");
+    assert!(!origin.https);
+}
