@@ -77,13 +77,17 @@ pub(super) fn set(
     }
     let address = downstream.address.to_canonical();
     if policy.forwarded || headers.contains_key(FORWARDED) {
-        append(
-            headers,
-            FORWARDED,
-            &element(address, downstream.tls, headers),
-        );
+        let element = element(address, downstream.tls, headers);
+        append(headers, FORWARDED, value(element));
     }
-    append(headers, X_FORWARDED_FOR, &address.to_string());
+    let sender = value(address.to_string());
+    let real = if client == address {
+        sender.clone()
+    } else {
+        value(client.to_string())
+    };
+    append(headers, X_FORWARDED_FOR, sender);
+    headers.insert(X_REAL_IP, real);
     let https = scheme(headers, downstream.tls);
     if !headers.contains_key(X_FORWARDED_HOST)
         && let Some(host) = headers.get(HOST).cloned()
@@ -91,10 +95,12 @@ pub(super) fn set(
         headers.insert(X_FORWARDED_HOST, host);
     }
     if !headers.contains_key(X_FORWARDED_PORT) {
-        headers.insert(X_FORWARDED_PORT, HeaderValue::from(downstream.port));
-    }
-    if let Ok(address) = HeaderValue::from_str(&client.to_string()) {
-        headers.insert(X_REAL_IP, address);
+        let port = match downstream.port {
+            80 => HeaderValue::from_static("80"),
+            443 => HeaderValue::from_static("443"),
+            port => HeaderValue::from(port),
+        };
+        headers.insert(X_FORWARDED_PORT, port);
     }
     Origin {
         client,
@@ -124,11 +130,7 @@ fn request_id(headers: &mut HeaderMap, random: u128) -> HeaderValue {
         (1..=REQUEST_ID).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
     };
     let id = headers.get(X_REQUEST_ID).filter(good).cloned();
-    let id = id.unwrap_or_else(|| {
-        let made = HeaderValue::from_str(&format!("{random:032x}"));
-        // Digits are always a value.
-        made.unwrap_or_else(|_| HeaderValue::from_static("0"))
-    });
+    let id = id.unwrap_or_else(|| value(format!("{random:032x}")));
     headers.insert(X_REQUEST_ID, id.clone());
     id
 }
@@ -147,15 +149,24 @@ fn element(sender: IpAddr, tls: bool, headers: &HeaderMap) -> String {
     text
 }
 
+/// The value of a field, of text that was made of addresses, digits and checked hosts: always a value, without a copy.
+fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
 /// Appends an element to a list field, and makes one field of several.
-fn append(headers: &mut HeaderMap, name: HeaderName, element: &str) {
+fn append(headers: &mut HeaderMap, name: HeaderName, element: HeaderValue) {
     let mut list = Vec::new();
     for value in headers.get_all(&name) {
         list.extend_from_slice(value.as_bytes());
         list.extend_from_slice(b", ");
     }
+    if list.is_empty() {
+        headers.insert(name, element);
+        return;
+    }
     list.extend_from_slice(element.as_bytes());
-    if let Ok(list) = HeaderValue::from_bytes(&list) {
+    if let Ok(list) = HeaderValue::try_from(list) {
         headers.insert(name, list);
     }
 }
