@@ -20,18 +20,8 @@ pub(super) struct Head {
 
 impl Head {
     /// From a request that has passed the filters; `None` if its target has become none.
-    pub(super) fn of(
-        parts: &Parts,
-        chain: &Chain<'_>,
-        asterisk: bool,
-        pass_host: bool,
-    ) -> Option<Self> {
-        let asked = parts.uri.path_and_query();
-        let same = asked.filter(|asked| !asterisk && asked.path() == chain.path().as_str());
-        let target = match same {
-            Some(same) => same.clone(),
-            None => chain.target(asterisk, parts.uri.query())?,
-        };
+    pub(super) fn of(parts: &Parts, chain: &Chain<'_>, pass_host: bool) -> Option<Self> {
+        let target = chain.target(&parts.uri)?;
         let mut headers = parts.headers.clone();
         let method = if parts.method == Method::CONNECT {
             // A WebSocket by HTTP/2: tasks are asked by HTTP/1.1.
