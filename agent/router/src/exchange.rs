@@ -151,6 +151,7 @@ async fn routed(
                         body,
                         upgrade,
                         origin: &origin,
+                        host: &checked.host,
                         headers: &parts.headers,
                     };
                     let mut answer = forward::forward(worker, client, found, tasks, asked).await;

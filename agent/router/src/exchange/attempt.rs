@@ -91,11 +91,13 @@ pub(super) async fn attempt(
     worker: &Rc<Worker>,
     to: Destination,
     head: Head,
-    body: RequestBody,
+    mut body: RequestBody,
 ) -> Result<Answered, Box<Failed>> {
     let failed = |error, rest| Err(Box::new(Failed { error, rest }));
     let load = worker.upstream.begin(to.task);
-    let mut lease = match worker.upstream.lease(to).await {
+    let (task, address) = (to.task, to.address);
+    let scheme = to.scheme();
+    let mut lease = match worker.upstream.lease(to, &worker.tls).await {
         Ok(lease) => lease,
         Err(error) => return failed(error.into(), Some((head, body))),
     };
@@ -104,13 +106,15 @@ pub(super) async fn attempt(
     let again = reused && matches!(body, RequestBody::Empty) && head.method.is_idempotent();
     let copy = again.then(|| head.clone());
     let pass_host = head.pass_host;
-    let Some(request) = head.to(to.address, to.protocol.version(), body) else {
+    let version = lease.version();
+    body.forward_trailers(heads::forwards_request_trailers(version, &head.headers));
+    let Some(request) = head.to(address, version, scheme, body) else {
         return failed(AttemptError::Request, None);
     };
     let limit = worker.settings.limits.response_head;
     match tokio::time::timeout(limit, lease.send(request)).await {
         Ok(Ok(answer)) => {
-            worker.upstream.ended(to.task, Outcome::Answered);
+            worker.upstream.ended(task, Outcome::Answered);
             Ok(Answered {
                 answer,
                 lease,

@@ -41,15 +41,22 @@ pub(crate) enum RequestBody {
 }
 
 impl RequestBody {
-    /// What a client sends, which may stand still for `limit`. `trailers`: fields after it go along.
-    pub(super) fn client(incoming: Incoming, limit: Duration, trailers: bool) -> Self {
+    /// What a client sends, which may stand still for `limit`.
+    pub(super) fn client(incoming: Incoming, limit: Duration) -> Self {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
         Self::Client {
             incoming,
             idle: Idle::new(limit),
-            trailers,
+            trailers: false,
+        }
+    }
+
+    /// Says whether fields after the body go along.
+    pub(super) fn forward_trailers(&mut self, forward: bool) {
+        if let Self::Client { trailers, .. } = self {
+            *trailers = forward;
         }
     }
 }

@@ -7,7 +7,7 @@ use super::page;
 use super::tunnel::Upgrade;
 use crate::downstream::Client;
 use crate::routing::Found;
-use crate::upstream::{Destination, Protocol};
+use crate::upstream::{Destination, Transport};
 use crate::worker::Worker;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, Response};
@@ -17,6 +17,7 @@ use lb_routes::answers::Problem;
 use lb_routes::balance::{Candidate, Chosen, Lookup, Outcome, may_retry};
 use lb_routes::heads::{self, Origin};
 use lb_routes::route::{Scheme, Tasks};
+use lb_routes::rule::Host;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -30,6 +31,8 @@ pub(super) struct Asked<'a> {
     pub(super) upgrade: Option<Upgrade>,
     /// Where it comes from.
     pub(super) origin: &'a Origin,
+    /// The host that it is for.
+    pub(super) host: &'a Host,
     /// The header fields of its request.
     pub(super) headers: &'a HeaderMap,
 }
@@ -61,19 +64,15 @@ async fn attempts(
         body,
         upgrade,
         origin,
+        host,
         headers,
     } = asked;
-    // A WebSocket is asked for by HTTP/1.1, whatever else the task speaks.
-    let protocol = match to.scheme {
-        Scheme::H2c if upgrade.is_none() => Protocol::Http2,
-        Scheme::H2c | Scheme::Http | Scheme::Https { .. } => Protocol::Http1,
-    };
+    let transport = transport(to.scheme, upgrade.is_some(), host);
     let mut body = if upgrade.is_some() {
         heads::set_websocket(&mut head.headers, worker.random());
         RequestBody::Empty
     } else {
-        let trailers = heads::forwards_request_trailers(protocol.version(), headers);
-        RequestBody::client(body, worker.settings.limits.body_idle, trailers)
+        RequestBody::client(body, worker.settings.limits.body_idle)
     };
     let service = found.service;
     let count = worker.upstream.count_request(&service.id);
@@ -97,7 +96,7 @@ async fn attempts(
         let destination = Destination {
             task: task.key,
             address: SocketAddr::new(task.address, to.port),
-            protocol,
+            transport: transport.clone(),
         };
         let method = head.method.clone();
         let failed = match attempt::attempt(worker, destination, head, body).await {
@@ -126,6 +125,19 @@ async fn attempts(
             Some(rest) if may && budget => (head, body) = rest,
             _ => return Err(failed.error.problem()),
         }
+    }
+}
+
+/// What is spoken with tasks. A WebSocket is asked for by HTTP/1.1, whatever else they speak.
+fn transport(scheme: Scheme, websocket: bool, host: &Host) -> Transport {
+    match scheme {
+        Scheme::H2c if !websocket => Transport::Http2,
+        Scheme::H2c | Scheme::Http => Transport::Http1,
+        Scheme::Https { verify } => Transport::Tls {
+            name: host.as_str().into(),
+            verify,
+            http2: !websocket,
+        },
     }
 }
 

@@ -43,6 +43,7 @@ impl Head {
         mut self,
         task: SocketAddr,
         version: Version,
+        scheme: Scheme,
         body: B,
     ) -> Option<Request<B>> {
         if !self.pass_host {
@@ -53,7 +54,7 @@ impl Head {
             let host = self.headers.remove(HOST)?;
             let mut parts = self.target.into_parts();
             parts.authority = Some(Authority::try_from(host.as_bytes()).ok()?);
-            parts.scheme = Some(Scheme::HTTP);
+            parts.scheme = Some(scheme);
             Uri::from_parts(parts).ok()?
         } else {
             self.target

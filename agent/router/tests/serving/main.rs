@@ -13,5 +13,6 @@ mod agents;
 mod balance;
 mod connections;
 mod requests;
+mod task_tls;
 mod tls;
 mod websockets;

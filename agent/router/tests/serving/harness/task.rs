@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 
 /// The port on which all tasks listen, each at an address of its own.
 pub(crate) const PORT: u16 = 18_080;
@@ -46,6 +47,11 @@ fn address() -> (u64, SocketAddr) {
 impl Task {
     /// Starts one.
     pub(crate) fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts one that speaks TLS.
+    pub(crate) fn start_with(tls: Option<TlsAcceptor>) -> Self {
         let (key, address) = address();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -60,12 +66,26 @@ impl Task {
                 let (stream, _) = listener.accept().await.unwrap();
                 accepted.fetch_add(1, Ordering::Relaxed);
                 let service = service_fn(move |request| answer(key, request));
+                let tls = tls.clone();
                 tokio::spawn(async move {
                     let builder = auto::Builder::new(TokioExecutor::new());
-                    let stream = TokioIo::new(stream);
-                    let _ = builder
-                        .serve_connection_with_upgrades(stream, service)
-                        .await;
+                    let _ = match tls {
+                        None => {
+                            let stream = TokioIo::new(stream);
+                            builder
+                                .serve_connection_with_upgrades(stream, service)
+                                .await
+                        }
+                        Some(tls) => {
+                            let Ok(stream) = tls.accept(stream).await else {
+                                return;
+                            };
+                            let stream = TokioIo::new(stream);
+                            builder
+                                .serve_connection_with_upgrades(stream, service)
+                                .await
+                        }
+                    };
                 });
             }
         });
