@@ -143,12 +143,12 @@ impl Upstream {
         self.ejections.borrow().apply(candidates, now);
     }
 
-    /// A connection to a task: one that is kept, or a new one.
+    /// A connection to a task: one that is kept, if that may be, or a new one.
     ///
     /// # Errors
     /// [`ConnectError`].
-    pub(crate) async fn lease(&self, to: Destination) -> Result<Lease, ConnectError> {
-        if let Some(kept) = self.pool.take(&to) {
+    pub(crate) async fn lease(&self, to: Destination, kept: bool) -> Result<Lease, ConnectError> {
+        if kept && let Some(kept) = self.pool.take(&to) {
             return Ok(kept);
         }
         connect::connect(to, &self.limits, self.pool.clone()).await
