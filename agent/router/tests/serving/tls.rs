@@ -19,7 +19,7 @@ const LABELS: [(&str, &str); 2] = [
 ];
 
 /// Puts a certificate and its key for these names into files; the certificate, PEM.
-fn certificate(directory: &Path, file: &str, names: &[&str]) -> String {
+pub(crate) fn certificate(directory: &Path, file: &str, names: &[&str]) -> String {
     let key = KeyPair::generate().unwrap();
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let certificate = CertificateParams::new(names)
@@ -32,7 +32,7 @@ fn certificate(directory: &Path, file: &str, names: &[&str]) -> String {
 }
 
 /// Asks for a URL by TLS under a name, trusting one certificate: protocol, status and body; the error of the handshake.
-fn get(
+pub(crate) fn get(
     address: SocketAddr,
     trusted: &str,
     name: &str,
@@ -70,7 +70,7 @@ fn get(
 }
 
 /// Waits until the router has read its directory.
-fn until<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
+pub(crate) fn until<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let begin = Instant::now();
     loop {
         match attempt() {

@@ -7,10 +7,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
 /// The port on which all tasks listen, each at an address of its own.
@@ -46,6 +47,20 @@ fn address() -> (u64, SocketAddr) {
 impl Task {
     /// Starts one.
     pub(crate) fn start() -> Self {
+        Self::with(|key, stream| async move {
+            let service = service_fn(move |request| answer(key, request));
+            let builder = auto::Builder::new(TokioExecutor::new());
+            let _ = builder
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                .await;
+        })
+    }
+
+    /// Starts one that does this with its key and each connection.
+    pub(crate) fn with<F>(serve: impl Fn(u64, TcpStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let (key, address) = address();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -59,14 +74,7 @@ impl Task {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 accepted.fetch_add(1, Ordering::Relaxed);
-                let service = service_fn(move |request| answer(key, request));
-                tokio::spawn(async move {
-                    let builder = auto::Builder::new(TokioExecutor::new());
-                    let stream = TokioIo::new(stream);
-                    let _ = builder
-                        .serve_connection_with_upgrades(stream, service)
-                        .await;
-                });
+                tokio::spawn(serve(key, stream));
             }
         });
         Self {
@@ -122,8 +130,12 @@ async fn answer(key: u64, request: Request<Incoming>) -> Result<Response<Full<By
         .unwrap_or_default();
     text += "\n";
     text += &String::from_utf8_lossy(&body);
-    let answer = Response::builder()
-        .status(status)
+    let mut answer = Response::builder().status(status);
+    let query = parts.uri.query().unwrap_or_default();
+    if let Some(cookie) = query.strip_prefix("set-cookie=") {
+        answer = answer.header("set-cookie", cookie);
+    }
+    let answer = answer
         .header("x-task", key)
         .header("connection", "x-hop")
         .header("x-hop", "for the router alone");
