@@ -1,10 +1,18 @@
 //! Tasks that close connections: which requests are sent again, and which are not.
 
 use crate::harness::{Client, Router, Task, service};
+use http::Response;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 const LABELS: [(&str, &str); 2] = [
     ("com.docker.lb.hosts", "a.test"),
@@ -96,6 +104,82 @@ fn a_task_that_closes_at_once_is_ejected_and_others_answer() {
     }
     // Three failures eject it for 1 s, and one more each time that it is tried again.
     assert!(accepted(&bad) <= 5, "{}", accepted(&bad));
+}
+
+/// What was sent to it may have been read, and is lost; what comes then goes elsewhere.
+#[test]
+fn a_task_that_closes_at_once_costs_few_requests_that_must_not_be_repeated() {
+    let (good, bad) = (Task::start(), closes_at_once());
+    let router = Router::start(&[service("a", &LABELS, &[&good, &bad])]);
+    let mut client = Client::connect(router.http);
+    let answers = (0..50).map(|_| client.ask(POST).status);
+    let lost = answers.filter(|status| *status != 200).count();
+    assert!(lost <= 5, "{lost}");
+}
+
+#[test]
+fn a_websocket_is_opened_by_another_task() {
+    let (good, bad) = (Task::start(), closes_after_each_request());
+    let router = Router::start(&[service("a", &LABELS, &[&good, &bad])]);
+    for _ in 0..10 {
+        let mut client = Client::connect(router.http);
+        let answer = client.ask(
+            "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        );
+        assert_eq!(answer.status, 101);
+        client.send("there and back");
+        assert_eq!(client.bytes(14), "there and back");
+    }
+    assert!(accepted(&bad) > 0);
+}
+
+/// One that speaks HTTP/2 and closes the connection soon after an answer.
+fn closes_http2_after_each_answer() -> Task {
+    Task::with(|key, stream| async move {
+        let answered = Notify::new();
+        let service = service_fn(|_| {
+            answered.notify_one();
+            let answer = Response::new(Full::<Bytes>::from(format!("task {key}\n")));
+            async { Ok::<_, Infallible>(answer) }
+        });
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service);
+        let soon = async {
+            answered.notified().await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        tokio::select! {
+            _ = connection => {}
+            () = soon => {}
+        }
+    })
+}
+
+#[test]
+fn a_task_that_closes_http2_between_two_requests_costs_nothing() {
+    let task = closes_http2_after_each_answer();
+    let scheme = "traefik.http.services.a.loadbalancer.server.scheme=h2c";
+    let labels = format!(
+        "traefik.http.routers.a.rule=Host(`a.test`)
+         traefik.http.services.a.loadbalancer.server.port=18080
+         {scheme}"
+    );
+    let router = Router::start(&[service("a", &crate::labels::labels(&labels), &[&task])]);
+    let mut client = Client::connect(router.http);
+    for number in 0..20 {
+        let request = if number % 2 == 0 { GET } else { POST };
+        let answer = client.ask(request);
+        assert_eq!((answer.status, answer.task()), (200, task.key), "{number}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(accepted(&task) >= 20, "{}", accepted(&task));
+    // And at whatever moment.
+    for number in 0..100 {
+        let answer = client.ask(GET);
+        assert_eq!(answer.status, 200, "{number}: {answer:?}");
+        std::thread::sleep(Duration::from_micros(number * 100));
+    }
 }
 
 #[test]

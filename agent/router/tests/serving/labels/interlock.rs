@@ -103,6 +103,13 @@ fn ssl_cert_and_ssl_key_name_secrets() {
 }
 
 #[test]
+fn a_certificate_without_a_key_is_that_of_the_host() {
+    let one = a("com.docker.lb.ssl_cert=other");
+    assert_eq!(one.ask_tls("GET / a.test").task(), one.task.key);
+    one.serves("GET / a.test");
+}
+
+#[test]
 fn ssl_only_sends_clients_to_tls() {
     let one = a("com.docker.lb.ssl_only=true");
     let answer = one.ask("GET /x?y=1 a.test:80");

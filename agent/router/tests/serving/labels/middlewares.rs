@@ -127,6 +127,7 @@ fn what_should_keep_strangers_out_and_is_not_understood_closes_the_route() {
     ] {
         assert_eq!(a("m", label).ask("GET / a.test").status, 403, "{label}");
     }
+    assert_eq!(a("auth@file", "").ask("GET / a.test").status, 403);
     // What keeps nobody out does not.
     for label in [
         "M.m.compress=true",
