@@ -26,6 +26,8 @@ pub(crate) struct Link {
     workers: Workers,
     store: Store,
     listeners: Listeners,
+    /// It is known what is routed: until then nobody is accepted, who would be told that there is nothing.
+    routed: bool,
 }
 
 impl Link {
@@ -36,6 +38,7 @@ impl Link {
             workers,
             store: Store::default(),
             listeners: Listeners::default(),
+            routed: false,
         }
     }
 
@@ -87,11 +90,17 @@ impl Link {
             ToRouter::Listeners(listeners) => {
                 let sockets = channel.take_sockets(listeners.len())?;
                 self.listeners.replace(&listeners, sockets);
-                self.workers.listen(&self.listeners);
+                if self.routed {
+                    self.workers.listen(&self.listeners);
+                }
             }
             ToRouter::View(view) => {
                 let version = view.version;
                 self.workers.route(self.store.view(view)).await;
+                if !self.routed {
+                    self.routed = true;
+                    self.workers.listen(&self.listeners);
+                }
                 channel.send(ToAgent::Applied(version), &[]).await?;
             }
             ToRouter::Change(change) => {

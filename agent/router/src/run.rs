@@ -82,14 +82,14 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Uses the certificates in these directories, and what takes their place.
+/// Uses the certificates in these directories, and what takes their place. The first time it does so before it waits for
+/// anything, and so before the agent can say what is served: no handshake comes before its certificate.
 async fn follow_certificates(tls: &Tls, paths: Vec<PathBuf>) -> Infallible {
     let mut directories = Directories::new(paths);
-    let mut every = tokio::time::interval(CERTIFICATES_EVERY);
     loop {
-        every.tick().await;
         if let Some(certificates) = directories.changed() {
             tls.use_certificates(certificates);
         }
+        tokio::time::sleep(CERTIFICATES_EVERY).await;
     }
 }

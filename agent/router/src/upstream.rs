@@ -153,12 +153,17 @@ impl Upstream {
         self.ejections.borrow().apply(candidates, now);
     }
 
-    /// A connection to a task: one that is kept, or a new one.
+    /// A connection to a task: one that is kept, if that may be, or a new one.
     ///
     /// # Errors
     /// [`ConnectError`].
-    pub(crate) async fn lease(&self, to: Destination, tls: &Tls) -> Result<Lease, ConnectError> {
-        if let Some(kept) = self.pool.take(&to) {
+    pub(crate) async fn lease(
+        &self,
+        to: Destination,
+        tls: &Tls,
+        kept: bool,
+    ) -> Result<Lease, ConnectError> {
+        if kept && let Some(kept) = self.pool.take(&to) {
             return Ok(kept);
         }
         connect::connect(to, &self.limits, tls, self.pool.clone()).await

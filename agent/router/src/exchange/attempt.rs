@@ -24,7 +24,7 @@ pub(super) struct Answered {
 pub(super) struct Failed {
     /// What went wrong.
     pub(super) error: AttemptError,
-    /// The request, if it is still whole.
+    /// The request, if nothing of it was sent.
     pub(super) rest: Option<(Head, RequestBody)>,
 }
 
@@ -61,6 +61,11 @@ impl AttemptError {
         }
     }
 
+    /// Was it the connection that was kept, and may another one do?
+    pub(super) fn kept_too_long(&self) -> bool {
+        matches!(self, Self::Closed { reused: true, .. })
+    }
+
     /// As the rules of sending again know it; `None`: another task would do no better.
     pub(super) fn failure(&self) -> Option<Failure> {
         match self {
@@ -86,10 +91,11 @@ impl AttemptError {
     }
 }
 
-/// Sends a request to a task; the head of its answer.
+/// Sends a request to a task, by a connection that was kept only if `kept` says so; the head of its answer.
 pub(super) async fn attempt(
     worker: &Rc<Worker>,
     to: Destination,
+    kept: bool,
     head: Head,
     mut body: RequestBody,
 ) -> Result<Answered, Box<Failed>> {
@@ -97,14 +103,11 @@ pub(super) async fn attempt(
     let load = worker.upstream.begin(to.task);
     let (task, address) = (to.task, to.address);
     let scheme = to.scheme();
-    let mut lease = match worker.upstream.lease(to, &worker.tls).await {
+    let mut lease = match worker.upstream.lease(to, &worker.tls, kept).await {
         Ok(lease) => lease,
         Err(error) => return failed(error.into(), Some((head, body))),
     };
     let reused = lease.reused();
-    // Only where a connection that was kept may end at this moment; other requests come back from hyper, or are lost.
-    let again = reused && matches!(body, RequestBody::Empty) && head.method.is_idempotent();
-    let copy = again.then(|| head.clone());
     let pass_host = head.pass_host;
     let version = lease.version();
     body.forward_trailers(heads::forwards_request_trailers(version, &head.headers));
@@ -123,10 +126,9 @@ pub(super) async fn attempt(
         }
         Ok(Err(error)) => {
             let unsent = error.unsent.is_some();
-            let rest = match error.unsent {
-                Some(request) => Some(Head::from_unsent(request, pass_host)),
-                None => copy.map(|head| (head, RequestBody::Empty)),
-            };
+            let rest = error
+                .unsent
+                .map(|request| Head::from_unsent(request, pass_host));
             let source = error.source;
             let error = AttemptError::Closed {
                 source,

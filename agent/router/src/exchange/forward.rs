@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use lb_router_wire::Task;
 use lb_routes::answers::Problem;
 use lb_routes::balance::{Candidate, Chosen, Lookup, Outcome, may_retry};
-use lb_routes::heads::{self, Origin};
+use lb_routes::heads::Origin;
 use lb_routes::route::{Scheme, Tasks};
 use lb_routes::rule::Host;
 use std::net::SocketAddr;
@@ -67,16 +67,28 @@ async fn attempts(
         host,
         headers,
     } = asked;
-    let transport = transport(to.scheme, upgrade.is_some(), host);
-    let mut body = if upgrade.is_some() {
-        heads::set_websocket(&mut head.headers, worker.random());
+    let websocket = upgrade.is_some();
+    let transport = transport(to.scheme, websocket, host);
+    let mut body = if websocket {
+        head.ask_for_websocket(worker.random());
         RequestBody::Empty
     } else {
         RequestBody::client(body, worker.settings.limits.body_idle)
     };
+    // Nobody keeps the header fields for a second time: they are made of the client's again.
+    let line = head.with(HeaderMap::new());
+    let empty = matches!(body, RequestBody::Empty);
+    let again = || {
+        let mut head = line.with(headers.clone());
+        if websocket {
+            head.ask_for_websocket(worker.random());
+        }
+        (head, RequestBody::Empty)
+    };
     let service = found.service;
     let count = worker.upstream.count_request(&service.id);
     let mut tried: Vec<u64> = Vec::new();
+    let mut kept = true;
     loop {
         let lookup = Lookup {
             headers,
@@ -98,8 +110,7 @@ async fn attempts(
             address: SocketAddr::new(task.address, to.port),
             transport: transport.clone(),
         };
-        let method = head.method.clone();
-        let failed = match attempt::attempt(worker, destination, head, body).await {
+        let failed = match attempt::attempt(worker, destination, kept, head, body).await {
             Ok(answered) => {
                 let mut answer = answered.answer(worker, client, upgrade)?;
                 let cookie = found.entry.balancer.set_cookie(chosen, answer.headers());
@@ -119,9 +130,12 @@ async fn attempts(
             tried.push(task.key);
             budget = worker.upstream.take_retry(&service.id);
         }
+        // Another one that was kept may have ended as well.
+        kept &= !failed.error.kept_too_long();
+        let rest = failed.rest.or_else(|| empty.then(again));
         let tries = u32::try_from(tried.len()).unwrap_or(u32::MAX);
-        let may = failure.is_some_and(|it| may_retry(it, &method, failed.rest.is_some(), tries));
-        match failed.rest {
+        let may = failure.is_some_and(|it| may_retry(it, &line.method, rest.is_some(), tries));
+        match rest {
             Some(rest) if may && budget => (head, body) = rest,
             _ => return Err(failed.error.problem()),
         }

@@ -1,10 +1,11 @@
 //! The head of a request as a task gets it.
 
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::uri::{Authority, Scheme, Uri};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use lb_routes::filters::Chain;
+use lb_routes::heads;
 use std::net::SocketAddr;
 
 /// A request without its body; it can be sent more than once.
@@ -22,10 +23,8 @@ impl Head {
     /// From a request that has passed the filters; `None` if its target has become none.
     pub(super) fn of(parts: &Parts, chain: &Chain<'_>, pass_host: bool) -> Option<Self> {
         let target = chain.target(&parts.uri)?;
-        let mut headers = parts.headers.clone();
         let method = if parts.method == Method::CONNECT {
             // A WebSocket by HTTP/2: tasks are asked by HTTP/1.1.
-            headers.remove(http::header::CONTENT_LENGTH);
             Method::GET
         } else {
             parts.method.clone()
@@ -33,7 +32,7 @@ impl Head {
         Some(Self {
             method,
             target: Uri::from(target),
-            headers,
+            headers: parts.headers.clone(),
             pass_host,
         })
     }
@@ -65,6 +64,22 @@ impl Head {
         *request.headers_mut() = self.headers;
         *request.version_mut() = version;
         Some(request)
+    }
+
+    /// Makes the fields those by which HTTP/1.1 asks for a WebSocket.
+    pub(super) fn ask_for_websocket(&mut self, random: u128) {
+        self.headers.remove(CONTENT_LENGTH);
+        heads::set_websocket(&mut self.headers, random);
+    }
+
+    /// The same with other header fields.
+    pub(super) fn with(&self, headers: HeaderMap) -> Self {
+        Self {
+            method: self.method.clone(),
+            target: self.target.clone(),
+            headers,
+            pass_host: self.pass_host,
+        }
     }
 
     /// Head and body of a request that was not sent.

@@ -6,6 +6,6 @@ mod http2;
 mod task;
 
 pub(crate) use agent::{Router, service};
-pub(crate) use client::{Client, ask};
+pub(crate) use client::{Answer, Client, ask};
 pub(crate) use http2::get as get_over_http2;
 pub(crate) use task::Task;

@@ -34,7 +34,7 @@ fn authority_and_task(name: &str, protocols: &[&str]) -> (String, Task) {
             )
             .unwrap();
     config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
-    let task = Task::start_with(Some(TlsAcceptor::from(Arc::new(config))));
+    let task = Task::start_tls(TlsAcceptor::from(Arc::new(config)));
     (authority.pem(), task)
 }
 

@@ -1,6 +1,6 @@
 //! TLS with clients: certificates by name, by label, and replaced.
 
-use crate::harness::{Router, Task, get_over_http2, service};
+use crate::harness::{Client, Router, Task, get_over_http2, service};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -19,7 +19,7 @@ const LABELS: [(&str, &str); 2] = [
 ];
 
 /// Puts a certificate and its key for these names into files; the certificate, PEM.
-fn certificate(directory: &Path, file: &str, names: &[&str]) -> String {
+pub(crate) fn certificate(directory: &Path, file: &str, names: &[&str]) -> String {
     let key = KeyPair::generate().unwrap();
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let certificate = CertificateParams::new(names)
@@ -32,7 +32,7 @@ fn certificate(directory: &Path, file: &str, names: &[&str]) -> String {
 }
 
 /// Asks for a URL by TLS under a name, trusting one certificate: protocol, status and body; the error of the handshake.
-fn get(
+pub(crate) fn get(
     address: SocketAddr,
     trusted: &str,
     name: &str,
@@ -70,7 +70,7 @@ fn get(
 }
 
 /// Waits until the router has read its directory.
-fn until<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
+pub(crate) fn until<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let begin = Instant::now();
     loop {
         match attempt() {
@@ -131,4 +131,25 @@ fn labels_name_the_files_of_a_certificate() {
     let shop = certificate(&directory, "shop", &["a.test"]);
     let (_, status, _) = until(|| get(router.https, &shop, "a.test", "https://a.test/"));
     assert_eq!(status, 200);
+}
+
+#[test]
+fn who_comes_by_tls_while_there_is_no_router_waits_for_the_next_one() {
+    let task = Task::start();
+    let services = [service("a", &LABELS, &[&task])];
+    let mut a = String::new();
+    let prepare = |directory: &Path| a = certificate(directory, "a", &["a.test"]);
+    let mut router = Router::start_after(&services, &[], prepare);
+    let address = router.https;
+    for _ in 0..5 {
+        let mut waiting = None;
+        router.kill_and_restart(&services, || {
+            let trusted = a.clone();
+            waiting = Some(std::thread::spawn(move || {
+                Client::connect_tls(address, &trusted, "a.test").get("a.test", "/")
+            }));
+        });
+        let answer = waiting.unwrap().join().unwrap();
+        assert_eq!((answer.status, answer.task()), (200, task.key));
+    }
 }

@@ -41,6 +41,15 @@ impl Router {
 
     /// Starts one with these services and arguments.
     pub(crate) fn start_with(services: &[Service], arguments: &[&str]) -> Self {
+        Self::start_after(services, arguments, |_| {})
+    }
+
+    /// Starts one once the directory of its certificates is prepared.
+    pub(crate) fn start_after(
+        services: &[Service],
+        arguments: &[&str],
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let agent = UnixListener::bind(directory.path().join("agent.sock")).unwrap();
         let sockets = [0; 2].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap());
@@ -51,7 +60,9 @@ impl Router {
             .each_ref()
             .map(|socket| socket.local_addr().unwrap());
         let sockets = sockets.map(OwnedFd::from).into();
-        std::fs::create_dir(directory.path().join("certificates")).unwrap();
+        let certificates = directory.path().join("certificates");
+        std::fs::create_dir(&certificates).unwrap();
+        prepare(&certificates);
         let child = spawn(directory.path(), arguments);
         let (session, _) = Session::accept(&agent);
         let mut router = Self {

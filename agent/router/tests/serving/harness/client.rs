@@ -1,12 +1,20 @@
 //! A client that writes bytes, and reads answers of HTTP/1.1.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
+
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
 
 /// A connection to the router.
 pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
 }
 
 /// An answer.
@@ -49,12 +57,26 @@ impl Answer {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
         Self {
-            stream: BufReader::new(stream),
+            stream: BufReader::new(Box::new(tcp(address))),
+        }
+    }
+
+    /// By TLS under a name, trusting one certificate.
+    pub(crate) fn connect_tls(address: SocketAddr, trusted: &str, name: &str) -> Self {
+        let mut roots = RootCertStore::empty();
+        let trusted = CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap();
+        roots.add(trusted).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let tls = ClientConnection::new(Arc::new(config), name).unwrap();
+        Self {
+            stream: BufReader::new(Box::new(StreamOwned::new(tls, tcp(address)))),
         }
     }
 
@@ -127,6 +149,14 @@ impl Client {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+fn tcp(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    stream
 }
 
 /// Asks for a path of a host on a connection of its own.

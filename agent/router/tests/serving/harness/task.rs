@@ -7,10 +7,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
@@ -47,11 +49,27 @@ fn address() -> (u64, SocketAddr) {
 impl Task {
     /// Starts one.
     pub(crate) fn start() -> Self {
-        Self::start_with(None)
+        Self::with(|key, stream| async move { serve(key, stream).await })
     }
 
     /// Starts one that speaks TLS.
-    pub(crate) fn start_with(tls: Option<TlsAcceptor>) -> Self {
+    pub(crate) fn start_tls(tls: TlsAcceptor) -> Self {
+        Self::with(move |key, stream| {
+            let tls = tls.clone();
+            async move {
+                // Who does not believe its certificate goes away.
+                if let Ok(stream) = tls.accept(stream).await {
+                    serve(key, stream).await;
+                }
+            }
+        })
+    }
+
+    /// Starts one that does this with its key and each connection.
+    pub(crate) fn with<F>(serve: impl Fn(u64, TcpStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let (key, address) = address();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -65,28 +83,7 @@ impl Task {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 accepted.fetch_add(1, Ordering::Relaxed);
-                let service = service_fn(move |request| answer(key, request));
-                let tls = tls.clone();
-                tokio::spawn(async move {
-                    let builder = auto::Builder::new(TokioExecutor::new());
-                    let _ = match tls {
-                        None => {
-                            let stream = TokioIo::new(stream);
-                            builder
-                                .serve_connection_with_upgrades(stream, service)
-                                .await
-                        }
-                        Some(tls) => {
-                            let Ok(stream) = tls.accept(stream).await else {
-                                return;
-                            };
-                            let stream = TokioIo::new(stream);
-                            builder
-                                .serve_connection_with_upgrades(stream, service)
-                                .await
-                        }
-                    };
-                });
+                tokio::spawn(serve(key, stream));
             }
         });
         Self {
@@ -117,6 +114,17 @@ impl Task {
     }
 }
 
+/// Serves a connection, by HTTP/1.1 or HTTP/2.
+async fn serve<S>(key: u64, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(key, request));
+    let _ = auto::Builder::new(TokioExecutor::new())
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
+        .await;
+}
+
 /// What it got, line by line: task, request line, fields, an empty line, the body.
 async fn answer(key: u64, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.headers().contains_key("upgrade") {
@@ -142,8 +150,12 @@ async fn answer(key: u64, request: Request<Incoming>) -> Result<Response<Full<By
         .unwrap_or_default();
     text += "\n";
     text += &String::from_utf8_lossy(&body);
-    let answer = Response::builder()
-        .status(status)
+    let mut answer = Response::builder().status(status);
+    let query = parts.uri.query().unwrap_or_default();
+    if let Some(cookie) = query.strip_prefix("set-cookie=") {
+        answer = answer.header("set-cookie", cookie);
+    }
+    let answer = answer
         .header("x-task", key)
         .header("connection", "x-hop")
         .header("x-hop", "for the router alone");
