@@ -23,6 +23,7 @@ use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
 
 /// A client, as its requests share it.
+#[derive(Debug)]
 pub(crate) struct Client {
     /// Its address.
     pub(crate) address: IpAddr,
@@ -43,6 +44,11 @@ impl Client {
             port: self.port,
             tls: self.entry_point == EntryPoint::Https,
         }
+    }
+
+    /// Ends the connection after the requests that are under way: what follows them on it may be anything.
+    pub(crate) fn close(&self) {
+        self.open.close(Seconds::now());
     }
 
     /// Counts a request as under way until what this returns is dropped.

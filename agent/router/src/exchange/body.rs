@@ -2,13 +2,14 @@
 //!
 //! Bytes are handed on as they come. A body that stands still for too long is an error, in both directions.
 
-use crate::downstream::UnderWay;
+use crate::downstream::{Client, UnderWay};
 use crate::upstream::{Lease, Load};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use lb_routes::heads::prepare_trailers;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
@@ -37,12 +38,22 @@ pub(crate) enum RequestBody {
         idle: Idle,
         /// Whether fields after the body go along.
         trailers: bool,
+        /// The client's connection of HTTP/1.1, which ends where fields follow a body: hyper 1.12 takes for such fields
+        /// what follows a lone LF among them, up to the next empty line. A request there would have no answer, and
+        /// the next one's would be taken for its.
+        ends: Option<Rc<Client>>,
     },
 }
 
 impl RequestBody {
-    /// What a client sends, which may stand still for `limit`. `trailers`: fields after it go along.
-    pub(super) fn client(incoming: Incoming, limit: Duration, trailers: bool) -> Self {
+    /// What a client sends, which may stand still for `limit`. `trailers`: fields after it go along. `ends`: the connection
+    /// that ends with such fields.
+    pub(super) fn client(
+        incoming: Incoming,
+        limit: Duration,
+        trailers: bool,
+        ends: Option<Rc<Client>>,
+    ) -> Self {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
@@ -50,6 +61,7 @@ impl RequestBody {
             incoming,
             idle: Idle::new(limit),
             trailers,
+            ends,
         }
     }
 }
@@ -66,6 +78,7 @@ impl Body for RequestBody {
             incoming,
             idle,
             trailers,
+            ends,
         } = self.get_mut()
         else {
             return Poll::Ready(None);
@@ -74,6 +87,9 @@ impl Body for RequestBody {
         if let Some(Ok(last)) = &mut frame
             && let Some(fields) = last.trailers_mut()
         {
+            if let Some(client) = ends.take() {
+                client.close();
+            }
             // Fields after the body are seen by no rule and no filter.
             if !*trailers {
                 return Poll::Ready(None);

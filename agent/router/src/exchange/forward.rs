@@ -10,7 +10,7 @@ use crate::routing::Found;
 use crate::upstream::{Destination, Protocol};
 use crate::worker::Worker;
 use http::header::SET_COOKIE;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, Version};
 use hyper::body::Incoming;
 use lb_router_wire::Task;
 use lb_routes::answers::Problem;
@@ -24,6 +24,8 @@ use std::rc::Rc;
 pub(super) struct Asked<'a> {
     /// The head of its request.
     pub(super) head: Head,
+    /// The version in which it speaks.
+    pub(super) version: Version,
     /// The body of its request.
     pub(super) body: Incoming,
     /// It asks for a WebSocket.
@@ -58,6 +60,7 @@ async fn attempts(
 ) -> Result<Response<ResponseBody>, Problem<'static>> {
     let Asked {
         mut head,
+        version: asked_by,
         body,
         upgrade,
         origin,
@@ -73,7 +76,8 @@ async fn attempts(
         RequestBody::Empty
     } else {
         let trailers = heads::forwards_request_trailers(protocol.version(), headers);
-        RequestBody::client(body, worker.settings.limits.body_idle, trailers)
+        let ends = (asked_by < Version::HTTP_2).then(|| client.clone());
+        RequestBody::client(body, worker.settings.limits.body_idle, trailers, ends)
     };
     let service = found.service;
     let count = worker.upstream.count_request(&service.id);

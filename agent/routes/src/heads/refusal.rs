@@ -24,6 +24,9 @@ pub enum Refusal {
     /// A scheme other than `http` and `https`.
     #[error("The request's scheme is neither http nor https.")]
     Scheme,
+    /// A path and query of more than 8,190 bytes.
+    #[error("The request's target is too long.")]
+    LongTarget,
     /// A query with a byte that no query has: a control character, a space, or one that is not ASCII.
     #[error("The request's query has a byte that has to be encoded.")]
     Query,
@@ -59,6 +62,7 @@ impl Refusal {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::ManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::LongTarget => StatusCode::URI_TOO_LONG,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::NoHost
             | Self::ManyHosts
