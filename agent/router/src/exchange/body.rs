@@ -7,7 +7,9 @@ use crate::upstream::{Lease, Load};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use lb_routes::answers::Problem;
 use lb_routes::heads::prepare_trailers;
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -23,6 +25,27 @@ pub(crate) enum BodyError {
     /// Nothing came for too long.
     #[error("the body stood still for too long")]
     Idle,
+}
+
+/// How a client's body gets on, for who waits for the answer.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Something of it came since it was asked last.
+    moved: Cell<bool>,
+    /// Why it breaks off, as the client is told: not by the task's fault.
+    fault: Cell<Option<Problem<'static>>>,
+}
+
+impl Progress {
+    /// Has something come since the last time?
+    pub(super) fn moved(&self) -> bool {
+        self.moved.take()
+    }
+
+    /// Why the body broke off, if it did.
+    pub(super) fn fault(&self) -> Option<Problem<'static>> {
+        self.fault.get()
+    }
 }
 
 /// A client's body on its way to a task.
@@ -42,6 +65,8 @@ pub(crate) enum RequestBody {
         /// what follows a lone LF among them, up to the next empty line. A request there would have no answer, and
         /// the next one's would be taken for its.
         ends: Option<Rc<Client>>,
+        /// Seen by who waits for the answer.
+        progress: Rc<Progress>,
     },
 }
 
@@ -62,6 +87,15 @@ impl RequestBody {
             idle: Idle::new(limit),
             trailers,
             ends,
+            progress: Rc::default(),
+        }
+    }
+
+    /// How it gets on.
+    pub(super) fn progress(&self) -> Rc<Progress> {
+        match self {
+            Self::Empty => Rc::default(),
+            Self::Client { progress, .. } => progress.clone(),
         }
     }
 }
@@ -79,11 +113,19 @@ impl Body for RequestBody {
             idle,
             trailers,
             ends,
+            progress,
         } = self.get_mut()
         else {
             return Poll::Ready(None);
         };
         let mut frame = ready!(idle.poll_frame(incoming, context));
+        progress.moved.set(true);
+        if let Some(Err(error)) = &frame {
+            progress.fault.set(Some(match error {
+                BodyError::Broken(_) => Problem::Unreadable,
+                BodyError::Idle => Problem::RequestTimeout,
+            }));
+        }
         if let Some(Ok(last)) = &mut frame
             && let Some(fields) = last.trailers_mut()
         {

@@ -22,3 +22,4 @@ mod oracle;
 mod parsers;
 mod raw;
 mod site;
+mod tasks;

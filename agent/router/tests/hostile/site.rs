@@ -29,12 +29,13 @@ pub(crate) struct Site {
 }
 
 /// What became of the bytes that a client sent.
-#[derive(Debug)]
 pub(crate) struct Outcome {
     /// What the client got.
     pub(crate) answers: Vec<Answer>,
     /// Its requests as the task got them; what follows the case not among them.
     pub(crate) forwarded: Vec<Read>,
+    /// All bytes that came to the task.
+    pub(crate) bytes: Vec<u8>,
     /// What follows the case was answered.
     pub(crate) next: bool,
     /// Beginnings of requests that the task got.
@@ -79,13 +80,15 @@ impl Site {
         }
         oracle::fields(&of_other.bytes)?;
         self.connections(&seen)?;
-        let mut forwarded = Vec::new();
+        let (mut forwarded, mut bytes) = (Vec::new(), Vec::new());
         for record in &seen.whole {
             oracle::fields(&record.bytes)?;
             forwarded.push(self.read(&record.bytes)?);
+            bytes.extend_from_slice(&record.bytes);
         }
         for (_, part) in &seen.parts {
             oracle::fields(part)?;
+            bytes.extend_from_slice(part);
         }
         let answered: Vec<usize> = answers.iter().filter_map(|it| it.record).collect();
         let numbers: Vec<usize> = seen.whole.iter().map(|it| it.number).collect();
@@ -104,6 +107,7 @@ impl Site {
         Ok(Outcome {
             answers,
             forwarded,
+            bytes,
             next,
             parts: seen.parts.iter().map(shown).collect(),
         })
