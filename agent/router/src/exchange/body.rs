@@ -2,7 +2,7 @@
 //!
 //! Bytes are handed on as they come. A body that stands still for too long is an error, in both directions.
 
-use crate::downstream::{Client, UnderWay};
+use crate::downstream::{Client, UnderWay, handed_over};
 use crate::upstream::{Lease, Load};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -212,6 +212,12 @@ impl ResponseBody {
     }
 }
 
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        handed_over(false);
+    }
+}
+
 impl FromTask {
     /// Gives the connection back once the body has ended.
     fn end_if_over(&mut self) {
@@ -232,18 +238,22 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.get_mut().content {
+        let frame = match &mut self.get_mut().content {
             Content::Page(text) => {
                 let text = std::mem::take(text);
                 Poll::Ready((!text.is_empty()).then(|| Ok(Frame::data(text))))
             }
             Content::Task(body) => {
                 let FromTask { incoming, idle, .. } = &mut **body;
-                let frame = ready!(idle.poll_frame(incoming, context));
-                body.end_if_over();
-                Poll::Ready(frame)
+                let frame = idle.poll_frame(incoming, context);
+                if frame.is_ready() {
+                    body.end_if_over();
+                }
+                frame
             }
-        }
+        };
+        handed_over(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -73,6 +73,7 @@ pub(super) async fn connect(
     let sender = match to.protocol {
         Protocol::Http1 => {
             let (sender, connection) = http1::Builder::new()
+                .max_buf_size(limits.upstream_buffer)
                 .max_headers(limits.head_fields * 2)
                 .handshake(stream)
                 .await

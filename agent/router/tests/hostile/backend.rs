@@ -149,9 +149,8 @@ fn answer(stream: &mut TcpStream, number: usize, head: bool) {
 /// Where the first request ends, if it is whole and has no second reading.
 pub(crate) fn end_of_request(bytes: &[u8]) -> Option<usize> {
     let head = find(bytes, b"\r\n\r\n")?;
-    let text = std::str::from_utf8(&bytes[..head]);
-    // Bytes above ASCII are not looked at: each becomes a character of its own.
-    let text = text.map_or_else(|_| bytes[..head].escape_ascii().to_string(), str::to_owned);
+    // A character for each byte.
+    let text: String = bytes[..head].iter().map(|byte| char::from(*byte)).collect();
     let mut body = None;
     for line in text.split("\r\n").skip(1) {
         let (name, value) = line.split_once(": ")?;

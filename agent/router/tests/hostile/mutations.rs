@@ -5,7 +5,7 @@ use super::site::Site;
 use std::time::{Duration, Instant};
 
 /// How many, unless time runs out.
-const MUTATIONS: usize = 2_000;
+const MUTATIONS: usize = 3_000;
 /// How long at most.
 const TIME: Duration = Duration::from_secs(45);
 

@@ -47,7 +47,7 @@ pub enum Refusal {
     /// `Content-Length` and `Transfer-Encoding` (RFC 9112, section 6.3).
     #[error("The request has both Content-Length and Transfer-Encoding.")]
     TwoLengths,
-    /// `Transfer-Encoding` before HTTP/1.1, or one that does not end with `chunked`.
+    /// `Transfer-Encoding` before HTTP/1.1, a name that begins like it, or one that does not end with `chunked`.
     #[error("The request's Transfer-Encoding is not valid.")]
     TransferEncoding,
     /// `Transfer-Encoding` with another coding than `chunked` (RFC 9112, section 6.1).
