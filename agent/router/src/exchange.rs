@@ -148,6 +148,7 @@ async fn routed(
                 Some(head) => {
                     let asked = Asked {
                         head,
+                        version: parts.version,
                         body,
                         upgrade,
                         origin: &origin,

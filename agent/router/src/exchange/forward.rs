@@ -10,7 +10,7 @@ use crate::routing::Found;
 use crate::upstream::{Destination, Transport};
 use crate::worker::Worker;
 use http::header::SET_COOKIE;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, Version};
 use hyper::body::Incoming;
 use lb_router_wire::Task;
 use lb_routes::answers::Problem;
@@ -25,6 +25,8 @@ use std::rc::Rc;
 pub(super) struct Asked<'a> {
     /// The head of its request.
     pub(super) head: Head,
+    /// The version in which it speaks.
+    pub(super) version: Version,
     /// The body of its request.
     pub(super) body: Incoming,
     /// It asks for a WebSocket.
@@ -61,6 +63,7 @@ async fn attempts(
 ) -> Result<Response<ResponseBody>, Problem<'static>> {
     let Asked {
         mut head,
+        version: asked_by,
         body,
         upgrade,
         origin,
@@ -73,7 +76,8 @@ async fn attempts(
         head.ask_for_websocket(worker.random());
         RequestBody::Empty
     } else {
-        RequestBody::client(body, worker.settings.limits.body_idle)
+        let ends = (asked_by < Version::HTTP_2).then(|| client.clone());
+        RequestBody::client(body, worker.settings.limits.body_idle, ends)
     };
     // Nobody keeps the header fields for a second time: they are made of the client's again.
     let line = head.with(HeaderMap::new());

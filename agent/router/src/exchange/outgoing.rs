@@ -1,9 +1,10 @@
 //! The head of a request as a task gets it.
 
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, Scheme, Uri};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use http_body::Body;
 use lb_routes::filters::Chain;
 use lb_routes::heads;
 use std::net::SocketAddr;
@@ -38,7 +39,7 @@ impl Head {
     }
 
     /// The request to one task, by HTTP/1.1 or HTTP/2. `None` if its host is none.
-    pub(super) fn to<B>(
+    pub(super) fn to<B: Body>(
         mut self,
         task: SocketAddr,
         version: Version,
@@ -63,6 +64,14 @@ impl Head {
         *request.uri_mut() = target;
         *request.headers_mut() = self.headers;
         *request.version_mut() = version;
+        // Without it, hyper leaves out a body of unknown length where methods have none as a rule, such as GET.
+        if version < Version::HTTP_2
+            && !request.body().is_end_stream()
+            && request.body().size_hint().exact().is_none()
+        {
+            let chunked = HeaderValue::from_static("chunked");
+            request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+        }
         Some(request)
     }
 

@@ -118,6 +118,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let handshake = http1::Builder::new()
+        .max_buf_size(limits.upstream_buffer)
         .max_headers(limits.head_fields * 2)
         .handshake(TokioIo::new(stream))
         .await;

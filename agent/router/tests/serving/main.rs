@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+#[path = "../harness/mod.rs"]
 mod harness;
 
 mod agents;
