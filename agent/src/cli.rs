@@ -244,6 +244,7 @@ impl Run {
             port: self.port,
             label_ports: self.labels_publish.0.clone(),
             task_addresses: self.task_addresses,
+            router: false,
         }
     }
 }

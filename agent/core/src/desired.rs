@@ -11,11 +11,13 @@ mod listening;
 mod model;
 mod ports;
 mod refusal;
+mod routes;
 mod service;
 pub mod share;
 
 pub use incremental::Incremental;
 pub use model::{Backend, Desired, Frontend, Host, Locality, PeerKeys, Service};
+pub use routes::{Declaration, Declarations, RoutedService, RoutedTask};
 
 use crate::model::config::Config;
 use crate::model::node::Node;

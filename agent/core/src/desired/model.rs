@@ -1,7 +1,8 @@
 //! What the desired state is made of: plain values, which each back end brings into its own form.
 
 use super::Number;
-use crate::model::ids::Key;
+use super::routes::RoutedService;
+use crate::model::ids::{Key, ServiceId};
 use crate::model::labels::Policy;
 use crate::model::node::{Link, Serving};
 use crate::model::port::Proto;
@@ -20,8 +21,10 @@ pub struct Desired {
     pub host: Option<Arc<Host>>,
     /// Tasks of this node by address, with the indexes of the bridge ports behind which they are.
     pub endpoints: BTreeMap<Ipv4Addr, u32>,
-    /// Services that ask for ports. A copy shares those that have not changed.
+    /// Services that ask for ports, or declare HTTP routes. A copy shares those that have not changed.
     pub services: PersistentMap<Key, Arc<Service>>,
+    /// Services with HTTP routes, for the router of the node; no back end's business.
+    pub routed: PersistentMap<ServiceId, Arc<RoutedService>>,
 }
 
 /// What a datapath has to know of its node and of other nodes.
@@ -63,7 +66,7 @@ pub enum PeerKeys {
     Unknown,
 }
 
-/// A service that asks for ports.
+/// A service that asks for ports, or whose tasks the HTTP router reaches by their own addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
     /// Scheduler that selects the task of a new flow.
