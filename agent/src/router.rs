@@ -165,7 +165,7 @@ impl Shared {
         *lock(&self.alone_since) = Instant::now();
     }
 
-    fn set_failure(&self, failure: Option<String>) {
+    fn note_failure(&self, failure: Option<String>) {
         *lock(&self.failure) = failure;
     }
 

@@ -16,8 +16,10 @@ mod service;
 pub mod share;
 
 pub use incremental::Incremental;
-pub use model::{Backend, Desired, Frontend, Host, Locality, PeerKeys, Service};
-pub use routes::{Declaration, Declarations, RoutedService, RoutedTask};
+pub use model::{
+    Backend, Desired, Frontend, Host, Locality, PeerKeys, RoutedService, RoutedTask, Service,
+};
+pub use routes::{Declaration, Declarations};
 
 use crate::model::config::Config;
 use crate::model::node::Node;

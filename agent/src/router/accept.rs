@@ -28,12 +28,12 @@ pub(super) async fn serve(path: &Path, user: u32, shared: Arc<Shared>) {
         // Anybody may connect, as far as the file's mode goes: who runs the router is not who runs the agent.
         match take(path, true, 0o666).await {
             Ok((listener, file)) => {
-                shared.set_failure(None);
+                shared.note_failure(None);
                 let error = accept(&listener, user, (&permits, &mut sessions), &shared).await;
                 tracing::warn!(%error, "no router can be accepted: the socket is made anew");
                 drop(file);
             }
-            Err(error) => shared.set_failure(Some(error_chain(&error))),
+            Err(error) => shared.note_failure(Some(error_chain(&error))),
         }
         sleep(RETRY).await;
     }

@@ -1,8 +1,9 @@
 //! The incremental desired state: it keeps the inputs from which it was computed. If only tasks have
 //! changed since, [`Incremental::update`] computes the services concerned, and no others.
 
+use super::model::RoutedService;
 use super::ports::{Asked, by_swarm, port_owners};
-use super::routes::{self, Declarations, RoutedService};
+use super::routes::{self, Declarations};
 use super::service::{ServiceContext, serve};
 use super::{Desired, Number, endpoint, host};
 use crate::model::config::Config;

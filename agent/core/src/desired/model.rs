@@ -1,8 +1,7 @@
 //! What the desired state is made of: plain values, which each back end brings into its own form.
 
 use super::Number;
-use super::routes::RoutedService;
-use crate::model::ids::{Key, ServiceId};
+use crate::model::ids::{Key, ServiceId, TaskId};
 use crate::model::labels::Policy;
 use crate::model::node::{Link, Serving};
 use crate::model::port::Proto;
@@ -123,6 +122,34 @@ pub struct Frontend {
     /// This node leaves it to processes of its own, which listen on it. Through other nodes its
     /// tasks are reached all the same.
     pub barred: bool,
+}
+
+/// A service with HTTP routes, as the router of the node gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutedService {
+    /// Its name.
+    pub name: String,
+    /// When it was made, in nanoseconds since 1970; 0 where that is not known.
+    pub created_ns: u64,
+    /// Its labels of the families that declare routes.
+    pub labels: Arc<BTreeMap<String, String>>,
+    /// Its tasks that may hold connections, by id.
+    pub tasks: Vec<RoutedTask>,
+}
+
+/// A task of a service with HTTP routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutedTask {
+    /// Its id.
+    pub id: TaskId,
+    /// The key by which the datapath knows it.
+    pub key: Key,
+    /// Host name of its node.
+    pub node: String,
+    /// It runs on this node.
+    pub local: bool,
+    /// New requests may go to it.
+    pub active: bool,
 }
 
 impl Service {

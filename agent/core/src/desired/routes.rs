@@ -3,6 +3,7 @@
 //! Labels are parsed when a service's labels change, and not in each pass. The routes of a service that is removed answer
 //! nobody; its tasks stay in the datapath for the connections that they have.
 
+use super::model::{self, RoutedTask};
 use crate::model::config::{Config, ROUTER_PORTS};
 use crate::model::ids::{Key, ServiceId, TaskId};
 use crate::model::labels::{NAMED, ROUTE_BYTES, short};
@@ -17,34 +18,6 @@ use std::sync::Arc;
 
 /// Of one problem, so many bytes are told: whoever writes labels decides how long they are.
 const TOLD: usize = 400;
-
-/// A service with HTTP routes, as the router of the node gets it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoutedService {
-    /// Its name.
-    pub name: String,
-    /// When it was made, in nanoseconds since 1970; 0 where that is not known.
-    pub created_ns: u64,
-    /// Its labels of the families that declare routes.
-    pub labels: Arc<BTreeMap<String, String>>,
-    /// Its tasks that may hold connections, by id.
-    pub tasks: Vec<RoutedTask>,
-}
-
-/// A task of a service with HTTP routes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoutedTask {
-    /// Its id.
-    pub id: TaskId,
-    /// The key by which the datapath knows it.
-    pub key: Key,
-    /// Host name of its node.
-    pub node: String,
-    /// It runs on this node.
-    pub local: bool,
-    /// New requests may go to it.
-    pub active: bool,
-}
 
 /// What the labels of one service declare.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,7 +202,7 @@ pub(super) fn ports_of_router(service: &Service) -> Vec<PublishedPort> {
 /// The tasks among `tasks` that `served` has.
 pub(super) fn tasks<'a>(
     snapshot: &Snapshot,
-    served: &super::Service,
+    served: &model::Service,
     tasks: impl Iterator<Item = (&'a TaskId, &'a Task)>,
 ) -> Vec<RoutedTask> {
     let known = tasks.filter_map(|(id, task)| {
@@ -239,7 +212,7 @@ pub(super) fn tasks<'a>(
             id: id.clone(),
             key,
             node: hostname(snapshot, &task.node),
-            local: backend.locality != super::Locality::Remote,
+            local: backend.locality != model::Locality::Remote,
             active: backend.active,
         })
     });

@@ -1,7 +1,7 @@
 //! Services with routes: what of them is served, what the router gets, and what is said.
 
 use super::*;
-use crate::desired::{Backend, Desired, Incremental, Locality};
+use crate::desired::{Backend, Desired, Incremental, Locality, RoutedService};
 use crate::model::node::{Node, TaskAddress};
 use crate::model::snapshot::{DesiredState, PublishMode};
 use crate::testing::{SnapshotBuilder, labels, link, member, port, service};
