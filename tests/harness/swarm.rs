@@ -170,17 +170,17 @@ impl Swarm {
 
     /// `docker stack deploy` of a compose file of this machine.
     pub fn stack_deploy(&self, file: &Path, name: &str) -> Result<String> {
-        let file: PathBuf = std::path::absolute(file)?;
-        let file = file.to_str().context("a path that is no UTF-8")?;
-        let arguments = [
-            "stack",
-            "deploy",
-            "--resolve-image",
-            "never",
-            "-c",
-            file,
-            name,
-        ];
+        self.stack_deploy_files(&[file], name)
+    }
+
+    /// `docker stack deploy` of compose files of this machine, later ones over earlier ones.
+    pub fn stack_deploy_files(&self, files: &[&Path], name: &str) -> Result<String> {
+        let mut arguments: Vec<PathBuf> = Vec::new();
+        arguments.extend(["stack", "deploy", "--resolve-image", "never"].map(PathBuf::from));
+        for file in files {
+            arguments.extend(["-c".into(), std::path::absolute(file)?]);
+        }
+        arguments.push(name.into());
         let manager = self.manager()?;
         // What README has operators of such hosts do.
         let mut command = manager.command(&docker_cli())?;

@@ -40,6 +40,7 @@ mod privileges;
 mod reserved_ports;
 mod roles;
 mod rolling;
+mod router;
 mod scale;
 mod second_uplink;
 mod service_removal;

@@ -127,7 +127,7 @@ mod losses {
         let sent = SENT.fetch_add(1, Ordering::Relaxed);
         if again {
             let again = AGAIN.fetch_add(1, Ordering::Relaxed) + 1;
-            eprintln!("{again} of {sent} datagrams had to be sent again");
+            println!("{again} of {sent} datagrams had to be sent again");
             ensure!(
                 again <= 10 + sent / 20,
                 "{again} of {sent} datagrams were lost"

@@ -79,8 +79,10 @@ impl Certificates {
         let broken = || CertificateProblem::Broken(file.to_owned());
         let leaf = chain.first().ok_or_else(broken)?;
         let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| broken())?;
-        if leaf.is_ca() {
-            // Of an authority, or several: nobody is served with them.
+        let key = keys.get(leaf.public_key().raw);
+        if key.is_none() && leaf.is_ca() {
+            // Of an authority, or several: nobody is served with them. One with its key may be both, as
+            // `openssl req -x509` makes them.
             self.authorities.extend(chain);
             return Ok(());
         }
@@ -88,7 +90,6 @@ impl Certificates {
         if names.is_empty() {
             return Err(CertificateProblem::NoName(file.to_owned()));
         }
-        let key = keys.get(leaf.public_key().raw);
         let key = key.ok_or_else(|| CertificateProblem::NoKey(file.to_owned()))?;
         let certificate = Arc::new(CertifiedKey::new(chain, key.clone()));
         for name in names {
@@ -136,7 +137,7 @@ fn dns_names(leaf: &X509Certificate<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{CertificateProblem, Certificates};
-    use rcgen::{CertificateParams, KeyPair};
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
     use std::collections::BTreeMap;
 
     /// Certificate and key, PEM.
@@ -190,6 +191,20 @@ mod tests {
         assert!(all.of_files("cert", "key").is_some());
         assert!(all.of_files("cert", "other").is_none());
         assert!(all.of_files("cert", "nowhere").is_none());
+    }
+
+    #[test]
+    fn a_certificate_that_signs_itself_serves_with_its_key_and_is_an_authority_without() {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["self.test".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap().pem();
+        let key = key.serialize_pem();
+        let with = [("crt", certificate.as_bytes()), ("key", key.as_bytes())];
+        let (all, _) = Certificates::of(&files(&with));
+        assert!(all.for_name("self.test").is_some() && all.authorities.is_empty());
+        let (all, _) = Certificates::of(&files(&with[..1]));
+        assert!(all.for_name("self.test").is_none() && all.authorities.len() == 1);
     }
 
     #[test]

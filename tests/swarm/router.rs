@@ -1,0 +1,134 @@
+//! The HTTP router, deployed beside the agents as README says: services share ports 80 and 443 by their labels.
+
+mod swarm;
+mod updates;
+
+use std::time::Duration;
+
+use harness::containers::inside;
+use harness::netns::Netns;
+use harness::shell;
+use harness::wait;
+use swarm::Routed;
+
+use crate::TASKS;
+
+/// Three services by labels of Interlock and three by those of Traefik; none publishes a port, and no two share a network.
+const STACK: &str = "
+version: '3.8'
+x-who: &who { TASK: '{{.Task.ID}}', NODE: '{{.Node.Hostname}}', VERSION: '{{.Service.Name}}' }
+services:
+  docs: { image: whoami:1, environment: *who, networks: [n1], deploy: { replicas: 2, labels: {
+    com.docker.lb.hosts: docs.test, com.docker.lb.port: '80' } } }
+  shop: { image: whoami:1, environment: *who, networks: [n2], deploy: { replicas: 3, labels: {
+    com.docker.lb.hosts: 'shop.test,www.shop.test', com.docker.lb.port: '80' } } }
+  cart: { image: whoami:1, environment: *who, networks: [n3], deploy: { labels: {
+    com.docker.lb.hosts: shop.test, com.docker.lb.port: '80', com.docker.lb.context_root: /cart } } }
+  blog: { image: whoami:1, environment: *who, networks: [n4], deploy: { mode: global, labels: {
+    traefik.enable: 'true', traefik.http.routers.blog.rule: 'Host(`blog.test`)',
+    traefik.http.routers.blog.entrypoints: 'web,websecure',
+    traefik.http.services.blog.loadbalancer.server.port: '80' } } }
+  wiki: { image: whoami:1, environment: *who, networks: [n5], deploy: { labels: {
+    traefik.enable: 'true', traefik.http.routers.wiki.rule: 'HostRegexp(`^wiki[0-9]+\\.test$$`)',
+    traefik.http.routers.wiki.entrypoints: 'web,websecure',
+    traefik.http.services.wiki.loadbalancer.server.port: '80' } } }
+  api: { image: whoami:1, environment: *who, networks: [n6], deploy: { labels: {
+    traefik.enable: 'true', traefik.http.routers.api.rule: 'Host(`blog.test`) && PathPrefix(`/api`)',
+    traefik.http.routers.api.entrypoints: 'web,websecure',
+    traefik.http.services.api.loadbalancer.server.port: '80' } } }
+networks: { n1: {}, n2: {}, n3: {}, n4: {}, n5: {}, n6: {} }
+";
+
+/// Host, path, and the service that answers.
+const URLS: [(&str, &str, &str); 8] = [
+    ("docs.test", "/", "web_docs"),
+    ("shop.test", "/", "web_shop"),
+    ("www.shop.test", "/x", "web_shop"),
+    ("shop.test", "/cart", "web_cart"),
+    ("blog.test", "/", "web_blog"),
+    ("wiki7.test", "/", "web_wiki"),
+    ("blog.test", "/api/v1", "web_api"),
+    ("wiki42.test", "/", "web_wiki"),
+];
+
+#[test]
+fn services_without_ports_answer_by_host_through_every_node_from_everywhere() {
+    let Some(routed) = Routed::up("lbroute") else {
+        return;
+    };
+    let swarm = &routed.test.swarm;
+    let file = swarm.dir().join("web.yml");
+    std::fs::write(&file, STACK).unwrap();
+    let _guard = swarm.stack_guard("web");
+    swarm.stack_deploy(&file, "web").unwrap();
+    let counts = [
+        ("docs", 2),
+        ("shop", 3),
+        ("cart", 1),
+        ("blog", 3),
+        ("wiki", 1),
+        ("api", 1),
+    ];
+    for (service, count) in counts {
+        let service = format!("web_{service}");
+        swarm.wait_for_tasks(&service, count, TASKS).unwrap();
+    }
+    let names = URLS.map(|(host, ..)| host);
+    let authority = routed.certificates(&names);
+    let caller = swarm
+        .wait_for_tasks("web_docs", 2, TASKS)
+        .unwrap()
+        .remove(0);
+    let (_netns, container) = inside(swarm, &caller).unwrap();
+    for node in &swarm.nodes {
+        for (host, path, service) in URLS {
+            let address = node.addr.to_string();
+            let from = |netns: &Netns, scheme: &str, address: &str| {
+                let url = format!("{scheme}://{host}{path}");
+                let port = if scheme == "http" { 80 } else { 443 };
+                let resolve = format!("{host}:{port}:{address}");
+                let arguments = [
+                    "--silent",
+                    "--show-error",
+                    "--fail",
+                    "--max-time",
+                    "10",
+                    "--cacert",
+                    authority.to_str().unwrap(),
+                    "--resolve",
+                    &resolve,
+                    &url,
+                ];
+                shell::stdout(netns.command("curl").args(arguments))
+            };
+            // The last task that runs is routed a moment later.
+            let what = format!("{host}{path} on {}", node.name);
+            let first = || {
+                let answer = from(swarm.client.netns(), "http", &address).ok();
+                Ok(answer.filter(|answer| answer.contains(service)))
+            };
+            wait::until(&what, Duration::from_secs(10), first).unwrap();
+            let client = swarm.client.netns();
+            for (from, answer) in [
+                ("outside", from(client, "http", &address)),
+                ("outside, by TLS", from(client, "https", &address)),
+                ("the node", from(node.client().netns(), "http", "127.0.0.1")),
+                (
+                    "the node, by TLS",
+                    from(node.client().netns(), "https", &address),
+                ),
+                ("a container", from(container.netns(), "http", &address)),
+            ] {
+                let answer =
+                    answer.unwrap_or_else(|error| panic!("{what}, from {from}: {error:#}"));
+                assert!(answer.contains(service), "{what}, from {from}: {answer}");
+            }
+        }
+    }
+    routed.assert_unprivileged();
+    let routes = swarm.nodes[1].lbctl(&["routes"]).unwrap();
+    let routes = String::from_utf8(routes.stdout).unwrap();
+    for (host, ..) in URLS.iter().filter(|(host, ..)| !host.starts_with("wiki")) {
+        assert!(routes.contains(host), "{routes}");
+    }
+}

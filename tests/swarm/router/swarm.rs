@@ -1,0 +1,190 @@
+//! A Swarm of its own with the router on every node.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use harness::agents::{STACK, by_ipvs, by_mesh};
+use harness::node::Node;
+use harness::shared::{self, MachineLock, TestSwarm};
+use harness::{shell, wait};
+use serde_json::Value;
+
+use crate::LAB;
+
+const FILES: [&str; 2] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/stack.yml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/router.yml"),
+];
+/// The routers' service.
+pub(super) const SERVICE: &str = "lb_router";
+/// Three routers start, one after the other.
+const START: Duration = Duration::from_secs(90);
+
+/// Three nodes, with an agent and a router on each.
+pub(super) struct Routed {
+    pub(super) test: TestSwarm,
+    _machine: MachineLock,
+}
+
+impl Routed {
+    /// Brings them up; `None` where tests cannot run. Nobody else uses this machine meanwhile.
+    pub(super) fn up(suite: &str) -> Option<Self> {
+        // By IPVS, tasks have no address of their own so far.
+        if !shared::is_root() || by_mesh() || by_ipvs() {
+            return None;
+        }
+        let machine = shared::alone();
+        let test = TestSwarm::up(Path::new(LAB), suite, 3).unwrap();
+        let swarm = &test.swarm;
+        swarm.load_agent().unwrap();
+        swarm
+            .stack_deploy_files(&FILES.map(Path::new), STACK)
+            .unwrap();
+        swarm.wait_for_agents().unwrap();
+        let routed = Self {
+            test,
+            _machine: machine,
+        };
+        routed.wait_for_routers();
+        Some(routed)
+    }
+
+    /// Port 80 of each node.
+    pub(super) fn everywhere(&self) -> Vec<SocketAddr> {
+        let nodes = self.test.swarm.nodes.iter();
+        nodes.map(|node| (node.addr, 80).into()).collect()
+    }
+
+    /// Waits until a router answers on every node.
+    pub(super) fn wait_for_routers(&self) {
+        for peer in self.everywhere() {
+            wait::until(&format!("a router at {peer}"), START, || {
+                Ok(self
+                    .test
+                    .swarm
+                    .client
+                    .get(peer, "/", Duration::from_secs(1))
+                    .ok())
+            })
+            .unwrap();
+        }
+    }
+
+    /// Gives the routers a certificate for these names, as a Docker secret; the file of the certificate.
+    pub(super) fn certificates(&self, names: &[&str]) -> PathBuf {
+        let dir = self.test.swarm.dir();
+        let (certificate, key) = (dir.join("web.crt"), dir.join("web.key"));
+        let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
+        let alternatives = format!("subjectAltName={}", names.join(","));
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ])
+            .args([
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=web",
+                "-addext",
+                &alternatives,
+            ])
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let manager = self.test.swarm.manager().unwrap();
+        for (name, file) in [("web.crt", &certificate), ("web.key", &key)] {
+            let file = file.to_str().unwrap();
+            manager.docker(&["secret", "create", name, file]).unwrap();
+        }
+        let update = ["service", "update", "--detach", "--no-resolve-image"];
+        let secrets = [
+            "--secret-add",
+            "web.crt",
+            "--secret-add",
+            "web.key",
+            SERVICE,
+        ];
+        manager.docker(&[&update[..], &secrets].concat()).unwrap();
+        self.wait_for_update();
+        certificate
+    }
+
+    /// Waits until the Swarm calls the update of the routers complete.
+    pub(super) fn wait_for_update(&self) {
+        wait::until("the end of the routers' update", START, || {
+            let service = self
+                .test
+                .swarm
+                .manager()?
+                .api(&format!("/services/{SERVICE}"))?;
+            let state = service.pointer("/UpdateStatus/State");
+            ensure!(state.is_none_or(|state| state != "paused"), "{service}");
+            Ok(state.filter(|state| *state == "completed").map(|_| ()))
+        })
+        .unwrap();
+    }
+
+    /// The routers have no capability, and see neither the engine's socket nor BPF's file system.
+    pub(super) fn assert_unprivileged(&self) {
+        for node in &self.test.swarm.nodes {
+            for process in processes(node).unwrap() {
+                let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+                let has = |line: &str| status.lines().any(|it| it == line);
+                for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+                    assert!(has(&format!("{set}:\t0000000000000000")), "{status}");
+                }
+                assert!(has("Uid:\t65534\t65534\t65534\t65534"), "{status}");
+                assert!(has("NoNewPrivs:\t1"), "{status}");
+                let mounts = std::fs::read_to_string(format!("/proc/{process}/mountinfo")).unwrap();
+                assert!(
+                    !mounts.contains("docker.sock") && !mounts.contains("bpf"),
+                    "{mounts}"
+                );
+                let root = format!("/proc/{process}/root");
+                for path in [
+                    "run/docker.sock",
+                    "var/run/docker.sock",
+                    "sys/fs/bpf/swarmlb",
+                ] {
+                    assert!(!Path::new(&root).join(path).exists(), "{path}");
+                }
+            }
+        }
+    }
+}
+
+/// The routers of a node, as process ids of this machine; at least one.
+pub(super) fn processes(node: &Node) -> Result<Vec<u32>> {
+    let filter = format!("label=com.docker.swarm.service.name={SERVICE}");
+    let containers = node.docker(&["ps", "--quiet", "--filter", &filter])?;
+    let mut processes = Vec::new();
+    for container in containers.split_whitespace() {
+        let state = node.docker(&["inspect", "--format", "{{json .State}}", container])?;
+        let state: Value = serde_json::from_str(&state)?;
+        let process = state.get("Pid").and_then(Value::as_u64).context("no Pid")?;
+        processes.push(u32::try_from(process)?);
+    }
+    ensure!(!processes.is_empty(), "no router runs on {}", node.name);
+    Ok(processes)
+}
+
+/// Kills the routers of a node at once.
+pub(super) fn kill(node: &Node) -> Result<()> {
+    for process in processes(node)? {
+        shell::stdout(Command::new("kill").args(["-KILL", &process.to_string()]))?;
+    }
+    Ok(())
+}

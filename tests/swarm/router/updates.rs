@@ -1,0 +1,116 @@
+//! Requests while tasks, routers and agents change.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use harness::image::WHOAMI_NEXT;
+use harness::service::ServiceSpec;
+use harness::traffic::load::Load;
+
+use super::swarm::{Routed, kill};
+use crate::TASKS;
+use crate::rolling::complete;
+use crate::tools::{answered, assert_unharmed, during};
+
+/// Requests of kept connections and of new ones, through all nodes.
+fn loads(routed: &Routed) -> [Load; 2] {
+    let new = Load {
+        rate: 100,
+        ..Load::new(routed.everywhere())
+    };
+    let kept = Load {
+        rate: 200,
+        kept: Some(12),
+        ..new.clone()
+    };
+    [new, kept]
+}
+
+/// Does something under both loads; nothing fails. How many tasks answered.
+fn unharmed(routed: &Routed, what: &str, acts: impl FnOnce() -> Result<()>) -> usize {
+    let swarm = &routed.test.swarm;
+    let [new, kept] = loads(routed);
+    let (report, by_new, lost) = during(swarm, &swarm.client, &new, || {
+        let ((), by_kept, _) = during(swarm, &swarm.client, &kept, acts);
+        Ok(by_kept)
+    });
+    assert_unharmed(&format!("{what}, kept connections"), &report, u64::MAX);
+    assert_unharmed(&format!("{what}, new connections"), &by_new, lost);
+    answered(&report).union(&answered(&by_new)).count()
+}
+
+#[test]
+fn no_request_fails_while_tasks_routers_and_agents_change() {
+    let Some(routed) = Routed::up("lbrupd") else {
+        return;
+    };
+    let swarm = &routed.test.swarm;
+    let hosts: Vec<String> = swarm
+        .nodes
+        .iter()
+        .map(|node| node.addr.to_string())
+        .collect();
+    // Clients ask for the address of a node, as they know no name here.
+    let spec = ServiceSpec::named("web")
+        .replicas(4)
+        .label("com.docker.lb.hosts", &hosts.join(","))
+        .label("com.docker.lb.port", "80")
+        .option("--update-delay", "1s")
+        .option("--update-monitor", "1s");
+    let service = swarm.service_create(&spec).unwrap();
+    service.wait_for_tasks(4, TASKS).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let settle = || {
+        service.wait_for_tasks(4, TASKS)?;
+        std::thread::sleep(Duration::from_secs(1));
+        Ok(())
+    };
+    for (order, image) in [("start-first", WHOAMI_NEXT), ("stop-first", "whoami:1")] {
+        let tasks = unharmed(&routed, &format!("{order} update"), || {
+            service.update(&["--update-order", order, "--image", image])?;
+            complete(swarm, &service);
+            settle()
+        });
+        assert_eq!(tasks, 8, "tasks of both versions answered");
+    }
+    unharmed(&routed, "scaling", || {
+        service.update(&["--replicas", "8"])?;
+        service.wait_for_tasks(8, TASKS)?;
+        std::thread::sleep(Duration::from_secs(1));
+        service.update(&["--replicas", "4"])?;
+        settle()
+    });
+    unharmed(&routed, "update of the routers", || {
+        let manager = swarm.manager()?;
+        let again = [
+            "service",
+            "update",
+            "--detach",
+            "--no-resolve-image",
+            "--force",
+        ];
+        manager.docker(&[&again[..], &["lb_router"]].concat())?;
+        routed.wait_for_update();
+        settle()
+    });
+    unharmed(&routed, "update of the agents", || {
+        let manager = swarm.manager()?;
+        let again = ["service", "update", "--no-resolve-image", "--force"];
+        manager.docker(&[&again[..], &["lb_agent"]].concat())?;
+        settle()
+    });
+    // What is under way in a process that is killed is lost; nobody who comes then is refused.
+    let [new, _] = loads(&routed);
+    let (_, report, _) = during(swarm, &swarm.client, &new, || {
+        for node in &swarm.nodes {
+            kill(node)?;
+            std::thread::sleep(Duration::from_secs(4));
+        }
+        settle()
+    });
+    println!(
+        "routers killed: {} failed, slowest {:?}",
+        report.failed, report.slowest
+    );
+    assert!(report.failed <= 3, "{:#?}", report.failures);
+}
