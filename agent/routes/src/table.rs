@@ -6,7 +6,8 @@
 mod hosts;
 mod rank;
 
-use crate::route::{EntryPoints, Route};
+use crate::balance::Balancer;
+use crate::route::{Balance, EntryPoints, Route, Target, Tls};
 use crate::rule::{Host, Request};
 use hosts::Hosts;
 use rank::Rank;
@@ -24,6 +25,26 @@ pub struct Entry {
     pub created_ns: u64,
     /// The route.
     pub route: Arc<Route>,
+    /// Chooses the tasks of its requests.
+    pub balancer: Balancer,
+}
+
+impl Entry {
+    /// A route of the service with this id and name, made at `created_ns`.
+    #[must_use]
+    pub fn new(service: &str, service_name: &str, created_ns: u64, route: Route) -> Self {
+        let balance = match &route.target {
+            Target::Tasks(tasks) => tasks.balance.clone(),
+            Target::Elsewhere(_) => Balance::LeastLoaded,
+        };
+        Self {
+            service: service.to_owned(),
+            service_name: service_name.to_owned(),
+            created_ns,
+            balancer: Balancer::new(service, &route.name, &balance),
+            route: Arc::new(route),
+        }
+    }
 }
 
 /// Two services claim one rule on one entry point: the older one keeps it.
@@ -118,6 +139,20 @@ impl Table {
         // The first that matches of each list; of these, the first of all.
         let found = lists.filter_map(|list| list.iter().find(serves)).min()?;
         self.entries.get(*found)
+    }
+
+    /// How TLS is spoken for a host, as the first of its routes on 443 says that says anything of it.
+    #[must_use]
+    pub fn tls(&self, host: &Host) -> Option<&Tls> {
+        let below = host.parents().filter_map(|parent| self.below.get(&parent));
+        let exact = self.exact.get(host);
+        let numbers = exact.into_iter().chain(below).flatten();
+        let entries = numbers.filter_map(|number| Some((number, self.entries.get(*number)?)));
+        let says = |(_, entry): &(&usize, &Entry)| {
+            entry.route.entry_points.https && entry.route.tls != Tls::default()
+        };
+        let first = entries.filter(says).min_by_key(|(number, _)| **number)?;
+        Some(&first.1.route.tls)
     }
 
     /// All routes that are served, by falling rank.

@@ -10,7 +10,6 @@ use lb_routes::rule::{Host, Request, Rule};
 use lb_routes::table::{Entry, EntryPoint, Table};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 /// Labels that mean something.
 const LABELS: [&str; 16] = [
@@ -75,12 +74,8 @@ pub(crate) fn ask(story: &mut Unstructured<'_>) -> Result<()> {
         let name = format!("service{number}");
         let declared = declared(&name, &labels);
         alone(&labels, &declared);
-        entries.extend(declared.routes.into_iter().map(|route| Entry {
-            service: name.clone(),
-            service_name: name.clone(),
-            created_ns: number,
-            route: Arc::new(route),
-        }));
+        let entry = |route| Entry::new(&name, &name, number, route);
+        entries.extend(declared.routes.into_iter().map(entry));
     }
     let (table, conflicts) = Table::new(entries.iter().cloned());
     entries.reverse();

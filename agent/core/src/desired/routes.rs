@@ -165,12 +165,9 @@ impl Declarations {
             let Some(service) = snapshot.services.get(id).filter(|service| !service.removed) else {
                 continue;
             };
-            entries.extend(declaration.declared.routes.iter().map(|route| Entry {
-                service: id.0.clone(),
-                service_name: service.name.clone(),
-                created_ns: service.created,
-                route: Arc::new(route.clone()),
-            }));
+            let routes = declaration.declared.routes.iter().cloned();
+            let entry = |route| Entry::new(&id.0, &service.name, service.created, route);
+            entries.extend(routes.map(entry));
         }
         entries
     }

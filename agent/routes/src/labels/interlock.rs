@@ -1,6 +1,8 @@
 //! `com.docker.lb.*`: the labels of Interlock
 //! (<https://docs.mirantis.com/mke/3.8/ops/deploy-apps-swarm/interlock/use-service-labels.html>).
 
+mod redirects;
+
 use super::values::{boolean, list, port, value};
 use super::{Declared, LabelError};
 use crate::path::NormalPath;
@@ -209,16 +211,23 @@ impl Labels<'_> {
                 LabelError::Missing("the hosts of the service, separated by commas"),
             );
         }
+        let redirects = self.redirects(base);
         for host in hosts {
-            let Some(rule) = self.host("hosts", &host) else {
+            let Some(pattern) = self.host("hosts", &host) else {
                 continue;
             };
+            let entry_points = redirects::others(base.entry_points, &redirects, &pattern);
+            if !entry_points.http && !entry_points.https {
+                continue;
+            }
+            let rule = Rule::Matcher(Matcher::Host(pattern));
             let rule = match root {
                 Some(root) => Rule::All(vec![rule, root.clone()]),
                 None => rule,
             };
             self.out.routes.push(Route {
                 name: host,
+                entry_points,
                 rule,
                 ..base.clone()
             });
@@ -230,55 +239,18 @@ impl Labels<'_> {
                 ..base.clone()
             });
         }
-        self.redirects(base);
+        let redirects = redirects.into_iter().map(|redirect| redirect.route);
+        self.out.routes.extend(redirects);
     }
 
-    fn host(&mut self, label: &str, host: &str) -> Option<Rule> {
-        match HostPattern::named(host) {
-            Some(pattern) => Some(Rule::Matcher(Matcher::Host(pattern))),
-            None => {
-                let wanted = "hosts such as example.com or *.example.com";
-                self.problem(label, value(host, wanted));
-                None
-            }
+    fn host(&mut self, label: &str, host: &str) -> Option<HostPattern> {
+        let pattern = HostPattern::named(host);
+        if pattern.is_none() {
+            let wanted = "hosts such as example.com or *.example.com";
+            self.problem(label, value(host, wanted));
         }
+        pattern
     }
-
-    /// `FROM,TO;FROM,TO`: both are URLs, or hosts.
-    fn redirects(&mut self, base: &Route) {
-        let Some(redirects) = self.value("redirects").map(str::to_owned) else {
-            return;
-        };
-        for redirect in list(&redirects, ';') {
-            let Some((from, to)) = redirect.split_once(',') else {
-                let wanted = "FROM,TO, and others after a semicolon";
-                self.problem("redirects", value(redirect, wanted));
-                continue;
-            };
-            let (from, to) = (host_of(from.trim()), to.trim());
-            let Some(rule) = self.host("redirects", from) else {
-                continue;
-            };
-            let to = if to.contains("://") {
-                to.to_owned()
-            } else {
-                format!("http://{to}")
-            };
-            self.out.routes.push(Route {
-                name: format!("redirect {from}"),
-                rule,
-                filters: Vec::new(),
-                target: Target::Elsewhere(to.trim_end_matches('/').to_owned()),
-                ..base.clone()
-            });
-        }
-    }
-}
-
-/// The host of a URL, or what is one already.
-fn host_of(url: &str) -> &str {
-    let (_, rest) = url.split_once("://").unwrap_or(("", url));
-    rest.split('/').next().unwrap_or_default()
 }
 
 fn everything() -> Rule {

@@ -43,6 +43,8 @@ pub enum Scheme {
 pub enum Balance {
     /// The less loaded of two.
     LeastLoaded,
+    /// One after the other.
+    RoundRobin,
     /// The one that the client's address leads to.
     ClientAddress,
     /// The one that got this client's last request, by a cookie of the router's.

@@ -13,12 +13,7 @@ fn service(name: &str, created_ns: u64, labels: &str) -> Vec<Entry> {
     let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned()));
     let declared = declared(name, &labels.collect());
     assert_eq!(declared.problems, []);
-    let entry = |route| Entry {
-        service: format!("id-of-{name}"),
-        service_name: name.to_owned(),
-        created_ns,
-        route: Arc::new(route),
-    };
+    let entry = |route| Entry::new(&format!("id-of-{name}"), name, created_ns, route);
     declared.routes.into_iter().map(entry).collect()
 }
 
@@ -185,4 +180,31 @@ proptest! {
         let expected = host.ends_with(&format!(".{parent}"));
         prop_assert_eq!(below.matches(&Host::of(&host).unwrap()), expected);
     }
+}
+
+#[test]
+fn the_first_route_of_a_host_that_says_how_tls_is_spoken_decides() {
+    let secrets = |name: &str| {
+        format!(
+            "com.docker.lb.hosts=a.test
+             com.docker.lb.port=80
+             com.docker.lb.ssl_cert={name}.crt
+             com.docker.lb.ssl_key={name}.key"
+        )
+    };
+    let (table, _) = Table::new(
+        [
+            service("younger", 2, &secrets("younger")),
+            service("older", 1, &secrets("older")),
+            routed("silent", 0, "Host(`a.test`) && PathPrefix(`/longer`)", ""),
+        ]
+        .into_iter()
+        .flatten(),
+    );
+    let certificate = |host: &str| {
+        let tls = table.tls(&Host::of(host).unwrap())?;
+        Some(tls.secrets.as_ref()?.certificate.as_str())
+    };
+    assert_eq!(certificate("a.test"), Some("older.crt"));
+    assert_eq!(certificate("b.test"), None);
 }

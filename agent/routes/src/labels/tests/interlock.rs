@@ -129,18 +129,50 @@ fn redirects_are_routes_and_a_default_backend_answers_what_no_other_does() {
 fn a_host_that_is_named_twice_has_one_route() {
     let labels = "com.docker.lb.port=80
         com.docker.lb.hosts=a.b,a.b
-        com.docker.lb.redirects=a.b,c";
+        com.docker.lb.redirects=c.d,e;c.d,f";
     let declared = of(labels);
     let names: Vec<&str> = declared
         .routes
         .iter()
         .map(|route| route.name.as_str())
         .collect();
-    assert_eq!(names, ["a.b", "redirect a.b"]);
+    assert_eq!(names, ["a.b", "redirect c.d"]);
+    let twice = ["a.b", "redirect c.d"].map(|name| {
+        format!("label com.docker.lb.… ({name}): it is declared twice: the first one is served")
+    });
+    assert_eq!(problems(labels), twice);
+}
+
+/// Ports of the routes of these redirects, with `hosts=a.b`.
+fn ports(redirects: &str) -> Vec<(String, bool, bool)> {
+    let declared = of(&format!(
+        "com.docker.lb.port=80\ncom.docker.lb.hosts=a.b\ncom.docker.lb.redirects={redirects}"
+    ));
+    let ports = declared.routes.into_iter().map(|route| {
+        let on = route.entry_points;
+        (route.name, on.http, on.https)
+    });
+    ports.collect()
+}
+
+#[test]
+fn a_host_is_redirected_where_that_leads_elsewhere_and_served_where_it_does_not() {
+    let name = |name: &str, http, https| (name.to_owned(), http, https);
+    assert_eq!(ports("A.B,c.d"), [name("redirect A.B", true, true)]);
+    for to in ["https://a.b", "https://A.b:443/", "https://a.b/x"] {
+        let expected = [name("a.b", false, true), name("redirect a.b", true, false)];
+        assert_eq!(ports(&format!("http://a.b,{to}")), expected, "{to}");
+    }
+    let back = [name("a.b", true, false), name("redirect a.b", false, true)];
+    assert_eq!(ports("https://a.b,http://a.b"), back);
+    // Another port is another place.
     assert_eq!(
-        problems(labels),
-        ["label com.docker.lb.… (a.b): it is declared twice: the first one is served"]
+        ports("a.b,http://a.b:8080"),
+        [name("redirect a.b", true, true)]
     );
+    // A star is not the hosts below it.
+    let star = [name("a.b", true, true), name("redirect *.a.b", true, true)];
+    assert_eq!(ports("*.a.b,http://a.b"), star);
 }
 
 #[test]

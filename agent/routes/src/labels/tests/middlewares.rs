@@ -161,8 +161,8 @@ fn header_fields_are_set_and_removed() {
     let expected = [
         "> x-kind Some(\"a\")",
         "< server None",
-        "< x-frame-options Some(\"DENY\")",
         "< referrer-policy Some(\"same-origin\")",
+        "< x-frame-options Some(\"DENY\")",
     ];
     assert_eq!(shown, expected);
     let hsts = filters("headers.stsseconds=60\nheaders.stspreload=true");

@@ -163,6 +163,21 @@ fn tasks_are_spoken_to_and_chosen_as_labels_say() {
         max_age_s: Some(60),
     };
     assert_eq!(of_service(&all).balance, Balance::Sticky(expected));
+    for (strategy, balance) in [
+        ("wrr", Balance::RoundRobin),
+        ("p2c", Balance::LeastLoaded),
+        ("hrw", Balance::ClientAddress),
+    ] {
+        assert_eq!(of_service(&format!("strategy={strategy}")).balance, balance);
+    }
+    let unknown = router("traefik.http.services.x.loadbalancer.strategy=leasttime");
+    assert_eq!(
+        problems(&unknown),
+        [
+            "label traefik.http.services.x.loadbalancer.strategy: \"leasttime\" is not understood: \
+             write wrr, p2c or hrw"
+        ]
+    );
 }
 
 #[test]

@@ -5,10 +5,11 @@ use crate::labels::values::{boolean, port, value};
 use crate::labels::{Declared, LabelError};
 use crate::route::{BackendMode, Balance, Cookie, SameSite, Scheme, Tasks};
 
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "server.port",
     "server.scheme",
     "passhostheader",
+    "strategy",
     "sticky",
     "sticky.cookie",
     "sticky.cookie.name",
@@ -48,7 +49,7 @@ pub(super) fn tasks(settings: &Settings<'_>, out: &mut Declared) -> Option<Tasks
     let balance = if sticky && !off("sticky") && !off("sticky.cookie") {
         Balance::Sticky(cookie(settings, out))
     } else {
-        Balance::LeastLoaded
+        parsed(settings, "strategy", strategy, out).unwrap_or(Balance::LeastLoaded)
     };
     Some(Tasks {
         port,
@@ -65,6 +66,16 @@ fn scheme(text: &str) -> Result<Scheme, LabelError> {
         "https" => Ok(Scheme::Https { verify: true }),
         "h2c" => Ok(Scheme::H2c),
         _ => Err(value(text, "http, https or h2c")),
+    }
+}
+
+/// Without the label, `wrr` is Traefik's, and the less loaded of two is the router's.
+fn strategy(text: &str) -> Result<Balance, LabelError> {
+    match text {
+        "wrr" => Ok(Balance::RoundRobin),
+        "p2c" => Ok(Balance::LeastLoaded),
+        "hrw" => Ok(Balance::ClientAddress),
+        _ => Err(value(text, "wrr, p2c or hrw")),
     }
 }
 

@@ -83,17 +83,18 @@ pub(super) fn filters(settings: &Settings<'_>, out: &mut Declared) -> Vec<Filter
         .chain(SWITCHES.iter().map(|(key, ..)| *key));
     let known: Vec<&str> = known.chain(OTHERS).collect();
     unknown(&rest, &known, &NOT_SERVED, out);
-    for (key, field, on) in SWITCHES {
-        if parsed(&rest, key, boolean, out) == Some(true) {
-            all.extend(change(field, on).map(Filter::Response));
-        }
-    }
+    // Answers pass from the last filter to the first: a value is set after the switch for the same field.
     for (key, field) in FIELDS {
         if let Some(setting) = rest.get(key).filter(|setting| !setting.value.is_empty()) {
             match change(field, setting.value) {
                 Ok(change) => all.push(Filter::Response(change)),
                 Err(error) => out.problem(setting.label, error),
             }
+        }
+    }
+    for (key, field, on) in SWITCHES {
+        if parsed(&rest, key, boolean, out) == Some(true) {
+            all.extend(change(field, on).map(Filter::Response));
         }
     }
     all.extend(hsts(&rest, out).map(Filter::Hsts));

@@ -1,0 +1,11 @@
+//! Connections of clients: accepted, served by HTTP/1.1 or HTTP/2, ended when they idle or the router does.
+
+mod accept;
+mod connection;
+mod connections;
+mod stall;
+
+pub(crate) use accept::Accepting;
+pub(crate) use connection::{Client, UnderWay};
+pub(crate) use connections::Connections;
+pub(crate) use stall::handed_over;

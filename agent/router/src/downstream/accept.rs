@@ -1,0 +1,72 @@
+//! Listening sockets of a worker.
+
+use super::connection;
+use crate::worker::{Listener, Worker};
+use lb_routes::table::EntryPoint;
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, spawn_local};
+
+/// How long nothing is accepted after the process ran out of descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The sockets on which a worker accepts, by their cookies.
+#[derive(Debug, Default)]
+pub(crate) struct Accepting {
+    tasks: HashMap<u64, JoinHandle<()>>,
+}
+
+impl Accepting {
+    /// Accepts on these sockets and on no others. A socket that was there before goes on without a pause.
+    pub(crate) fn replace(&mut self, worker: &Rc<Worker>, listeners: Vec<Listener>) {
+        let wanted: Vec<u64> = listeners.iter().map(|listener| listener.cookie).collect();
+        self.tasks.retain(|cookie, task| {
+            let kept = wanted.contains(cookie);
+            if !kept {
+                task.abort();
+            }
+            kept
+        });
+        for listener in listeners {
+            let cookie = listener.cookie;
+            if self.tasks.contains_key(&cookie) {
+                continue;
+            }
+            match TcpListener::from_std(listener.socket) {
+                Ok(socket) => {
+                    let task = spawn_local(accept(worker.clone(), listener.entry_point, socket));
+                    self.tasks.insert(cookie, task);
+                }
+                Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
+            }
+        }
+    }
+}
+
+async fn accept(worker: Rc<Worker>, entry_point: EntryPoint, socket: TcpListener) {
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => connection::start(&worker, entry_point, stream, peer),
+            Err(error) if of_the_client(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Is it an error of the connection that was to be accepted (accept(2)), and not of this process?
+fn of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+    )
+}

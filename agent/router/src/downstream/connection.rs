@@ -1,0 +1,190 @@
+//! One connection of a client.
+
+use super::connections::Open;
+use super::stall::unless_stalled;
+use crate::clock::Seconds;
+use crate::exchange;
+use crate::limits::Limits;
+use crate::worker::Worker;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use lb_routes::heads::Downstream;
+use lb_routes::rule::Host;
+use lb_routes::table::EntryPoint;
+use std::cell::OnceCell;
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::spawn_local;
+use tokio_rustls::TlsAcceptor;
+
+/// A client, as its requests share it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Its address.
+    pub(crate) address: IpAddr,
+    /// What is served on the port that it came to.
+    pub(crate) entry_point: EntryPoint,
+    /// The port that it came to.
+    port: u16,
+    /// The name that it asked for in the handshake of TLS.
+    pub(crate) tls_name: OnceCell<Host>,
+    open: Open,
+}
+
+impl Client {
+    /// As the header fields of its requests tell it to tasks.
+    pub(crate) fn downstream(&self) -> Downstream {
+        Downstream {
+            address: self.address,
+            port: self.port,
+            tls: self.entry_point == EntryPoint::Https,
+        }
+    }
+
+    /// Ends the connection after the requests that are under way: what follows them on it may be anything.
+    pub(crate) fn close(&self) {
+        self.open.close(Seconds::now());
+    }
+
+    /// Counts a request as under way until what this returns is dropped.
+    pub(crate) fn request(self: &Rc<Self>) -> UnderWay {
+        self.open.begin();
+        UnderWay(self.clone())
+    }
+}
+
+/// A request that is under way.
+pub(crate) struct UnderWay(Rc<Client>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.open.end(Seconds::now());
+    }
+}
+
+/// Spawns the streams of HTTP/2 on this thread, and ends those whose clients take nothing.
+#[derive(Clone, Copy)]
+struct Local {
+    taking: Duration,
+}
+
+impl<F> hyper::rt::Executor<F> for Local
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        spawn_local(unless_stalled(self.taking, future));
+    }
+}
+
+/// Serves a connection in a task of its own; ends it at once where too many are open.
+pub(super) fn start(
+    worker: &Rc<Worker>,
+    entry_point: EntryPoint,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let address = peer.ip().to_canonical();
+    let Some(open) = worker.connections.open(address, Seconds::now()) else {
+        return;
+    };
+    // Answers are written whole; waiting for more only delays them.
+    let _ = stream.set_nodelay(true);
+    let client = Rc::new(Client {
+        address,
+        entry_point,
+        port: stream.local_addr().map_or(0, |local| local.port()),
+        tls_name: OnceCell::new(),
+        open,
+    });
+    spawn_local(serve(worker.clone(), client, stream));
+}
+
+/// Serves until the client closes, or this side ends it.
+async fn serve(worker: Rc<Worker>, client: Rc<Client>, stream: TcpStream) {
+    let served = async {
+        match client.entry_point {
+            EntryPoint::Http => serve_http(&worker, &client, stream).await,
+            EntryPoint::Https => serve_https(&worker, &client, stream).await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = served => {}
+        () = client.open.told_to_end() => {}
+    }
+}
+
+async fn serve_https(worker: &Rc<Worker>, client: &Rc<Client>, stream: TcpStream) {
+    let acceptor = TlsAcceptor::from(worker.tls.config.clone());
+    let limit = worker.settings.limits.handshake;
+    let stream = match tokio::time::timeout(limit, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Err(_) => return,
+        Ok(Err(error)) => {
+            tracing::debug!(client = %client.address, %error, "no TLS with a client");
+            return;
+        }
+    };
+    if let Some(name) = stream.get_ref().1.server_name().and_then(Host::of) {
+        let _ = client.tls_name.set(name);
+    }
+    serve_http(worker, client, stream).await;
+}
+
+/// HTTP/1.1, or HTTP/2 if the client begins with its preface (RFC 9113, section 3.4).
+async fn serve_http<S>(worker: &Rc<Worker>, client: &Rc<Client>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let builder = protocols(&worker.settings.limits);
+    let service = service_fn(|request| {
+        let answer = exchange::answer(worker.clone(), client.clone(), request);
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let served = async {
+        loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => return ended,
+                () = client.open.told_to_close() => connection.as_mut().graceful_shutdown(),
+            }
+        }
+    };
+    match unless_stalled(worker.settings.limits.taking, served).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            tracing::debug!(client = %client.address, error = %error, "connection ended");
+        }
+        None => tracing::debug!(client = %client.address, "a client takes nothing"),
+    }
+}
+
+fn protocols(limits: &Limits) -> auto::Builder<Local> {
+    let mut builder = auto::Builder::new(Local {
+        taking: limits.taking,
+    });
+    builder
+        .http1()
+        .half_close(true)
+        .max_headers(limits.head_fields + 1)
+        .max_buf_size(limits.head_bytes as usize)
+        // Heads are timed by `Connections`: no timer for each request.
+        .header_read_timeout(None);
+    builder
+        .http2()
+        .max_header_list_size(limits.head_bytes)
+        .max_concurrent_streams(limits.streams)
+        .enable_connect_protocol();
+    builder
+}

@@ -1,0 +1,257 @@
+//! All connections of clients of one worker: how many there are, since when they idle, and how they end.
+//!
+//! A sweep once a second ends those that idle for too long. It takes the place of a timer for each connection and
+//! request.
+
+use crate::clock::Seconds;
+use crate::limits::Limits;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+use tokio::sync::Notify;
+
+/// The connections of a worker.
+pub(crate) struct Connections {
+    limits: Limits,
+    shared: Rc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    next: Cell<u64>,
+    states: RefCell<HashMap<u64, Rc<State>>>,
+    of_address: RefCell<HashMap<IpAddr, usize>>,
+    /// Told when the last connection is gone.
+    empty: Notify,
+}
+
+/// What is known of a connection.
+#[derive(Debug)]
+struct State {
+    opened: Seconds,
+    /// Since when no request is under way.
+    idle: Cell<Seconds>,
+    under_way: Cell<u32>,
+    served: Cell<bool>,
+    /// When it was asked to end after the requests that are under way.
+    closing: Cell<Option<Seconds>>,
+    close: Notify,
+    end: Notify,
+}
+
+/// A connection that is open until this is dropped.
+#[derive(Debug)]
+pub(super) struct Open {
+    number: u64,
+    address: IpAddr,
+    state: Rc<State>,
+    shared: Rc<Shared>,
+}
+
+impl Connections {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            shared: Rc::default(),
+        }
+    }
+
+    /// Counts a connection in; `None` if there are too many, of all or of this address.
+    pub(super) fn open(&self, address: IpAddr, now: Seconds) -> Option<Open> {
+        let shared = &self.shared;
+        if shared.states.borrow().len() >= self.limits.connections {
+            return None;
+        }
+        let mut of_address = shared.of_address.borrow_mut();
+        let of_this = of_address.entry(address).or_default();
+        if *of_this >= self.limits.connections_of_address {
+            return None;
+        }
+        *of_this += 1;
+        let state = Rc::new(State {
+            opened: now,
+            idle: Cell::new(now),
+            under_way: Cell::new(0),
+            served: Cell::new(false),
+            closing: Cell::new(None),
+            close: Notify::new(),
+            end: Notify::new(),
+        });
+        let number = shared.next.get();
+        shared.next.set(number.wrapping_add(1));
+        shared.states.borrow_mut().insert(number, state.clone());
+        Some(Open {
+            number,
+            address,
+            state,
+            shared: shared.clone(),
+        })
+    }
+
+    /// Ends the connections that idle for too long, or are too old.
+    pub(crate) fn sweep(&self, now: Seconds) {
+        for state in self.shared.states.borrow().values() {
+            state.check(&self.limits, now);
+        }
+    }
+
+    /// Asks all connections to end after the requests that are under way.
+    pub(crate) fn close_all(&self) {
+        for state in self.shared.states.borrow().values() {
+            state.close(Seconds::now());
+        }
+    }
+
+    /// Waits until there is none.
+    pub(crate) async fn ended(&self) {
+        while !self.shared.states.borrow().is_empty() {
+            self.shared.empty.notified().await;
+        }
+    }
+}
+
+impl State {
+    fn check(&self, limits: &Limits, now: Seconds) {
+        if self.under_way.get() > 0 {
+            if self.opened.is_over(limits.connection_age, now) {
+                self.close(now);
+            }
+            return;
+        }
+        if !self.served.get() {
+            // No request to lose.
+            if self.opened.is_over(limits.first_request, now) {
+                self.end.notify_one();
+            }
+            return;
+        }
+        if let Some(since) = self.closing.get() {
+            // It was asked to end and waits for the rest of a head, or for its client to close.
+            if since.is_over(limits.first_request, now) {
+                self.end.notify_one();
+            }
+        } else if self.idle.get().is_over(limits.keep_alive, now)
+            || self.opened.is_over(limits.connection_age, now)
+        {
+            self.close(now);
+        }
+    }
+
+    fn close(&self, now: Seconds) {
+        if self.closing.get().is_none() {
+            self.closing.set(Some(now));
+            self.close.notify_one();
+        }
+    }
+}
+
+impl Open {
+    /// Counts a request in.
+    pub(super) fn begin(&self) {
+        self.state.served.set(true);
+        let under_way = self.state.under_way.get();
+        self.state.under_way.set(under_way.saturating_add(1));
+    }
+
+    /// Counts a request out.
+    pub(super) fn end(&self, now: Seconds) {
+        let under_way = self.state.under_way.get();
+        self.state.under_way.set(under_way.saturating_sub(1));
+        self.state.idle.set(now);
+    }
+
+    /// Asks it to end after the requests that are under way.
+    pub(super) fn close(&self, now: Seconds) {
+        self.state.close(now);
+    }
+
+    /// Waits for the word to end after the requests that are under way.
+    pub(super) async fn told_to_close(&self) {
+        self.state.close.notified().await;
+    }
+
+    /// Waits for the word to end at once.
+    pub(super) async fn told_to_end(&self) {
+        self.state.end.notified().await;
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let mut states = self.shared.states.borrow_mut();
+        states.remove(&self.number);
+        if states.is_empty() {
+            self.shared.empty.notify_one();
+        }
+        let mut of_address = self.shared.of_address.borrow_mut();
+        if let Some(count) = of_address.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                of_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Connections;
+    use crate::clock::Seconds;
+    use crate::limits::Limits;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn an_address_has_so_many_connections_and_gets_room_when_one_ends() {
+        let connections = Connections::new(Limits {
+            connections: 3,
+            connections_of_address: 2,
+            ..Limits::default()
+        });
+        let open = |address| connections.open(address, Seconds::now());
+        let first = open(CLIENT).unwrap();
+        let _second = open(CLIENT).unwrap();
+        assert!(open(CLIENT).is_none());
+        let _other = open(Ipv4Addr::new(127, 0, 0, 2).into()).unwrap();
+        assert!(open(Ipv4Addr::new(127, 0, 0, 3).into()).is_none(), "of all");
+        drop(first);
+        assert!(open(CLIENT).is_some());
+    }
+
+    #[tokio::test]
+    async fn who_sends_no_request_is_ended_and_who_is_served_is_not() {
+        let connections = Connections::new(Limits {
+            first_request: Duration::ZERO,
+            ..Limits::default()
+        });
+        let silent = connections.open(CLIENT, Seconds::now()).unwrap();
+        let served = connections.open(CLIENT, Seconds::now()).unwrap();
+        served.begin();
+        connections.sweep(Seconds::now());
+        silent.told_to_end().await;
+        let told = tokio::time::timeout(Duration::from_millis(10), served.told_to_end());
+        assert!(told.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_idles_between_requests_is_asked_to_close_and_then_ended() {
+        let connections = Connections::new(Limits {
+            first_request: Duration::ZERO,
+            keep_alive: Duration::ZERO,
+            ..Limits::default()
+        });
+        let idle = connections.open(CLIENT, Seconds::now()).unwrap();
+        idle.begin();
+        connections.sweep(Seconds::now());
+        idle.end(Seconds::now());
+        connections.sweep(Seconds::now());
+        idle.told_to_close().await;
+        connections.sweep(Seconds::now());
+        idle.told_to_end().await;
+        drop(idle);
+        connections.ended().await;
+    }
+}

@@ -1,0 +1,197 @@
+//! One attempt to get an answer of one task.
+
+use super::body::{Progress, RequestBody, ResponseBody};
+use super::outgoing::Head;
+use super::tunnel::{self, Upgrade};
+use crate::downstream::Client;
+use crate::upstream::{ConnectError, Destination, Lease, Load};
+use crate::worker::Worker;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use lb_routes::answers::Problem;
+use lb_routes::balance::{Failure, Outcome};
+use lb_routes::heads;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// An answer of a task, whose body is still to come.
+pub(super) struct Answered {
+    answer: Response<Incoming>,
+    lease: Lease,
+    load: Load,
+}
+
+/// An attempt without an answer.
+pub(super) struct Failed {
+    /// What went wrong.
+    pub(super) error: AttemptError,
+    /// The request, if nothing of it was sent.
+    pub(super) rest: Option<(Head, RequestBody)>,
+}
+
+/// Why a task gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AttemptError {
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The request cannot be put into the task's protocol.
+    #[error("the request has no form that the task reads")]
+    Request,
+    /// The connection ended, or was of no use.
+    #[error("the connection ended before an answer: {source}")]
+    Closed {
+        /// What hyper says.
+        source: hyper::Error,
+        /// It had borne another exchange before.
+        reused: bool,
+        /// Nothing of the request was sent.
+        unsent: bool,
+    },
+    /// The client's body broke off.
+    #[error("the request broke off: {0}")]
+    Body(Problem<'static>),
+    /// The answer did not come in time.
+    #[error("no answer came in time")]
+    Timeout,
+}
+
+impl AttemptError {
+    /// Does it say something of the task? A connection that was kept may just have been closed for its age.
+    pub(super) fn blames_task(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Closed { reused: false, .. } => true,
+            Self::Closed { reused: true, .. } | Self::Request | Self::Body(_) | Self::Timeout => {
+                false
+            }
+        }
+    }
+
+    /// Was it the connection that was kept, and may another one do?
+    pub(super) fn kept_too_long(&self) -> bool {
+        matches!(self, Self::Closed { reused: true, .. })
+    }
+
+    /// As the rules of sending again know it; `None`: another task would do no better.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Connect(_) => Some(Failure::ConnectFailed),
+            Self::Closed { source, .. } if source.is_parse() => None,
+            Self::Closed { unsent, .. } => Some(Failure::ClosedBeforeAnswer {
+                sent_bytes_acknowledged: !unsent,
+            }),
+            Self::Timeout => Some(Failure::Timeout),
+            Self::Request | Self::Body(_) => None,
+        }
+    }
+
+    /// As the client is told.
+    pub(super) fn problem(&self) -> Problem<'static> {
+        match self {
+            Self::Connect(_) => Problem::NotReached,
+            Self::Request => Problem::Unreadable,
+            Self::Body(problem) => *problem,
+            Self::Closed { source, .. } if source.is_parse() => Problem::BadAnswer,
+            Self::Closed { .. } => Problem::ClosedBeforeAnswer,
+            Self::Timeout => Problem::AnswerTimeout,
+        }
+    }
+}
+
+/// Sends a request to a task, by a connection that was kept only if `kept` says so; the head of its answer.
+pub(super) async fn attempt(
+    worker: &Rc<Worker>,
+    to: Destination,
+    kept: bool,
+    head: Head,
+    mut body: RequestBody,
+) -> Result<Answered, Box<Failed>> {
+    let failed = |error, rest| Err(Box::new(Failed { error, rest }));
+    let load = worker.upstream.begin(to.task);
+    let (task, address) = (to.task, to.address);
+    let scheme = to.scheme();
+    let mut lease = match worker.upstream.lease(to, &worker.tls, kept).await {
+        Ok(lease) => lease,
+        Err(error) => return failed(error.into(), Some((head, body))),
+    };
+    let reused = lease.reused();
+    let pass_host = head.pass_host;
+    let version = lease.version();
+    body.forward_trailers(heads::forwards_request_trailers(version, &head.headers));
+    let progress = body.progress();
+    let Some(request) = head.to(address, version, scheme, body) else {
+        return failed(AttemptError::Request, None);
+    };
+    let limit = worker.settings.limits.response_head;
+    let sent = unless_late(limit, &progress, lease.send(request)).await;
+    if let (Some(Err(_)), Some(problem)) = (&sent, progress.fault()) {
+        return failed(AttemptError::Body(problem), None);
+    }
+    match sent {
+        Some(Ok(answer)) => {
+            worker.upstream.ended(task, Outcome::Answered);
+            Ok(Answered {
+                answer,
+                lease,
+                load,
+            })
+        }
+        Some(Err(error)) => {
+            let unsent = error.unsent.is_some();
+            let rest = error
+                .unsent
+                .map(|request| Head::from_unsent(request, pass_host));
+            let source = error.source;
+            let error = AttemptError::Closed {
+                source,
+                reused,
+                unsent,
+            };
+            failed(error, rest)
+        }
+        None => failed(AttemptError::Timeout, None),
+    }
+}
+
+/// Waits for the head of an answer, which may take `limit` from the last moment on at which the request still came.
+async fn unless_late<T>(
+    limit: Duration,
+    progress: &Progress,
+    sending: impl Future<Output = T>,
+) -> Option<T> {
+    let mut sending = std::pin::pin!(sending);
+    loop {
+        match tokio::time::timeout(limit, sending.as_mut()).await {
+            Ok(sent) => return Some(sent),
+            Err(_) if progress.moved() => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+impl Answered {
+    /// The answer for the client.
+    pub(super) fn answer(
+        self,
+        worker: &Rc<Worker>,
+        client: &Rc<Client>,
+        upgrade: Option<Upgrade>,
+    ) -> Result<Response<ResponseBody>, Problem<'static>> {
+        let Self {
+            answer,
+            lease,
+            load,
+        } = self;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let upgrade = upgrade.ok_or(Problem::BadAnswer)?;
+            return tunnel::open(answer, upgrade, worker, client, load);
+        }
+        let (mut parts, incoming) = answer.into_parts();
+        // Who was let in by this connection is let in by it again (RFC 4559): nobody else may use it.
+        let lease = (!heads::binds_connection(&parts.headers)).then_some(lease);
+        heads::prepare_response(&mut parts.headers);
+        let body = ResponseBody::task(incoming, worker.settings.limits.body_idle, lease, load);
+        Ok(Response::from_parts(parts, body))
+    }
+}

@@ -1,0 +1,131 @@
+//! The connection to the node's agent: what is routed, and the sockets to accept on.
+//!
+//! The router looks for the agent for ever. While there is none it goes on with what it knows. To the next agent it
+//! brings the sockets that it has, so that nobody who waits in their queues is lost.
+
+mod channel;
+mod listeners;
+mod workers;
+
+pub(crate) use workers::Workers;
+
+use crate::routing::Store;
+use channel::{Channel, ChannelError};
+use lb_router_wire::{ToAgent, ToRouter};
+use listeners::Listeners;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Time between two attempts to reach the agent.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What the router has from its agents.
+pub(crate) struct Link {
+    socket: PathBuf,
+    workers: Workers,
+    store: Store,
+    listeners: Listeners,
+    /// It is known what is routed: until then nobody is accepted, who would be told that there is nothing.
+    routed: bool,
+}
+
+impl Link {
+    /// A link to the agent that answers on this unix socket.
+    pub(crate) fn new(socket: &Path, workers: Workers) -> Self {
+        Self {
+            socket: socket.to_owned(),
+            workers,
+            store: Store::default(),
+            listeners: Listeners::default(),
+            routed: false,
+        }
+    }
+
+    /// Follows one agent after the other.
+    pub(crate) async fn follow(&mut self) -> Infallible {
+        let mut logged = false;
+        loop {
+            match Channel::connect(&self.socket).await {
+                Ok(channel) => {
+                    let error = self.session(channel).await;
+                    tracing::warn!(%error, "the agent is gone: routes stay as they are");
+                    logged = false;
+                }
+                Err(error) if !logged => {
+                    let socket = self.socket.display();
+                    tracing::warn!(%socket, %error, "no agent answers; does it run with --router on?");
+                    logged = true;
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Takes what an agent says, until it is gone or says what nobody understands.
+    async fn session(&mut self, mut channel: Channel) -> ChannelError {
+        loop {
+            if let Err(error) = self.step(&mut channel).await {
+                return error;
+            }
+        }
+    }
+
+    async fn step(&mut self, channel: &mut Channel) -> Result<(), ChannelError> {
+        if !channel.greeted {
+            let (listeners, sockets) = self.listeners.to_send();
+            let hello = ToAgent::Hello {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                workers: self.workers.count(),
+                listeners,
+            };
+            channel.send(hello, &sockets).await?;
+            channel.greeted = true;
+        }
+        match channel.receive().await? {
+            ToRouter::Hello { version, hostname } => {
+                tracing::info!(version, hostname, "connected to the agent");
+            }
+            ToRouter::Listeners(listeners) => {
+                let sockets = channel.take_sockets(listeners.len())?;
+                self.listeners.replace(&listeners, sockets);
+                if self.routed {
+                    self.workers.listen(&self.listeners);
+                }
+            }
+            ToRouter::View(view) => {
+                let version = view.version;
+                self.workers.route(self.store.view(view)).await;
+                if !self.routed {
+                    self.routed = true;
+                    self.workers.listen(&self.listeners);
+                }
+                channel.send(ToAgent::Applied(version), &[]).await?;
+            }
+            ToRouter::Change(change) => {
+                let version = change.to;
+                match self.store.change(change) {
+                    Ok(routing) => {
+                        self.workers.route(routing).await;
+                        channel.send(ToAgent::Applied(version), &[]).await?;
+                    }
+                    Err(gap) => {
+                        tracing::warn!(%gap, "a change is missing: all routes are asked for");
+                        channel.send(ToAgent::Resend, &[]).await?;
+                    }
+                }
+            }
+            ToRouter::Leaving(tasks) => {
+                let routing = self.store.leaving(&tasks);
+                self.workers.route(routing).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// No new connections; returns once all that are open have ended, or their time is over.
+    pub(crate) fn drain(self) {
+        self.workers.drain();
+    }
+}

@@ -1,0 +1,89 @@
+//! The workers, as the link tells them what changes.
+
+use super::listeners::Listeners;
+use crate::routing::Routing;
+use crate::tls::Tls;
+use crate::worker::{self, Serving, Update};
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::runtime;
+use tokio::sync::mpsc;
+
+/// The threads that serve.
+pub(crate) struct Workers {
+    tls: Tls,
+    updates: Vec<mpsc::UnboundedSender<Update>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts so many threads.
+    ///
+    /// # Errors
+    /// When the kernel has none.
+    pub(crate) fn start(
+        count: usize,
+        settings: &Serving,
+        tls: &Tls,
+        grace: Duration,
+    ) -> io::Result<Self> {
+        let mut workers = Self {
+            tls: tls.clone(),
+            updates: Vec::new(),
+            threads: Vec::new(),
+        };
+        for number in 0..count {
+            let (updates, receiver) = mpsc::unbounded_channel();
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let thread = thread::Builder::new().name(format!("worker-{number}"));
+            let (settings, tls) = (settings.clone(), tls.clone());
+            let run = move || runtime.block_on(worker::run(settings, tls, receiver, grace));
+            workers.threads.push(thread.spawn(run)?);
+            workers.updates.push(updates);
+        }
+        Ok(workers)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.updates.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Gives each its sockets.
+    pub(super) fn listen(&self, listeners: &Listeners) {
+        for (number, updates) in self.updates.iter().enumerate() {
+            let of_worker = listeners.of_worker(number, self.updates.len());
+            // A worker ends only after the link.
+            let _ = updates.send(Update::Listeners(of_worker));
+        }
+    }
+
+    /// Routes are these from now on: returns once each worker has them.
+    pub(super) async fn route(&self, routing: Arc<Routing>) {
+        self.tls.use_routing(routing.clone());
+        let (in_force, mut all) = mpsc::channel(1);
+        for updates in &self.updates {
+            let _ = updates.send(Update::Routing(routing.clone(), in_force.clone()));
+        }
+        drop(in_force);
+        // Nothing is ever sent: it ends when the last worker has dropped its sender.
+        let _ = all.recv().await;
+    }
+
+    /// No new connections; returns once all threads have ended.
+    pub(super) fn drain(self) {
+        for updates in &self.updates {
+            let _ = updates.send(Update::Drain);
+        }
+        drop(self.updates);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker has failed");
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `swarmlb-router`: command line, logs and exit codes. Everything else is in the library.
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use router::cli::{Cli, LogFormat};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    log(cli.log_format);
+    router::run(&cli.settings()).context("swarmlb-router")
+}
+
+/// Logs go to standard error; `RUST_LOG` filters them.
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}

@@ -1,0 +1,149 @@
+//! From the agent's messages to the next [`Routing`].
+
+use super::{Routing, Service};
+use lb_router_wire as wire;
+use lb_routes::labels;
+use lb_routes::table::{Entry, Table};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// A change that does not follow the view that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a change of view {from}, where view {have} is known")]
+pub struct Gap {
+    /// The view that it changes.
+    pub from: u64,
+    /// The view that is known.
+    pub have: u64,
+}
+
+/// What the agent has said so far.
+#[derive(Debug, Default)]
+pub struct Store {
+    routing: Arc<Routing>,
+    /// What each service's labels declare, by its id.
+    declared: HashMap<Arc<str>, Declared>,
+}
+
+/// The labels of a service, and what they declare.
+#[derive(Debug)]
+struct Declared {
+    name: String,
+    created_ns: u64,
+    labels: BTreeMap<String, String>,
+    entries: Vec<Entry>,
+}
+
+impl Declared {
+    fn of(service: &wire::Service) -> Self {
+        let routes = labels::declared(&service.name, &service.labels).routes;
+        let entry = |route| Entry::new(&service.id, &service.name, service.created_ns, route);
+        Self {
+            name: service.name.clone(),
+            created_ns: service.created_ns,
+            labels: service.labels.clone(),
+            entries: routes.into_iter().map(entry).collect(),
+        }
+    }
+
+    /// Does it follow from this service, too?
+    fn is_of(&self, service: &wire::Service) -> bool {
+        self.name == service.name
+            && self.created_ns == service.created_ns
+            && self.labels == service.labels
+    }
+}
+
+impl Store {
+    /// What is routed now.
+    #[must_use]
+    pub fn routing(&self) -> Arc<Routing> {
+        self.routing.clone()
+    }
+
+    /// Takes a whole view.
+    pub fn view(&mut self, view: wire::View) -> Arc<Routing> {
+        let ids: HashSet<&str> = view.services.iter().map(|it| it.id.as_str()).collect();
+        let known = self.declared.keys();
+        let gone: Vec<Arc<str>> = known.filter(|id| !ids.contains(&***id)).cloned().collect();
+        self.next(view.version, view.services, gone.iter().map(AsRef::as_ref))
+    }
+
+    /// Takes a change of the last view.
+    ///
+    /// # Errors
+    /// [`Gap`]: nothing has changed.
+    pub fn change(&mut self, change: wire::Change) -> Result<Arc<Routing>, Gap> {
+        let have = self.routing.version;
+        if change.from != have {
+            return Err(Gap {
+                from: change.from,
+                have,
+            });
+        }
+        let removed = change.removed.iter().map(String::as_str);
+        Ok(self.next(change.to, change.services, removed))
+    }
+
+    /// Marks tasks as leaving, whatever the view says of them.
+    pub fn leaving(&mut self, tasks: &[u64]) -> Arc<Routing> {
+        let leaves = |task: &wire::Task| !task.leaving && tasks.contains(&task.key);
+        let mut services = self.routing.services.clone();
+        for service in services.values_mut() {
+            if service.tasks.iter().any(leaves) {
+                let mut changed = Service::clone(service);
+                for task in &mut changed.tasks {
+                    task.leaving |= tasks.contains(&task.key);
+                }
+                *service = Arc::new(changed);
+            }
+        }
+        self.routing = Arc::new(Routing {
+            services,
+            ..Routing::clone(&self.routing)
+        });
+        self.routing()
+    }
+
+    fn next<'a>(
+        &mut self,
+        version: u64,
+        services: Vec<wire::Service>,
+        removed: impl Iterator<Item = &'a str>,
+    ) -> Arc<Routing> {
+        let mut routing = Routing {
+            version,
+            ..Routing::clone(&self.routing)
+        };
+        let mut routes_changed = false;
+        for id in removed {
+            routing.services.remove(id);
+            routes_changed |= self.declared.remove(id).is_some();
+        }
+        for mut service in services {
+            let id: Arc<str> = service.id.as_str().into();
+            let known = self.declared.get(&id);
+            if !known.is_some_and(|known| known.is_of(&service)) {
+                self.declared.insert(id.clone(), Declared::of(&service));
+                routes_changed = true;
+            }
+            service.tasks.sort_by_key(|task| task.key);
+            let service = Service {
+                id: id.clone(),
+                name: service.name,
+                tasks: service.tasks,
+            };
+            routing.services.insert(id, Arc::new(service));
+        }
+        if routes_changed {
+            let entries = self.declared.values().flat_map(|it| it.entries.clone());
+            // Conflicts are the agent's to report: it reads the labels of all services, too.
+            routing.table = Arc::new(Table::new(entries).0);
+        }
+        self.routing = Arc::new(routing);
+        self.routing()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! The router from its start to its end.
+
+use crate::limits::Limits;
+use crate::link::{Link, Workers};
+use crate::tls::{Directories, Tls};
+use crate::worker::Serving;
+use ipnet::IpNet;
+use lb_routes::heads::Policy;
+use std::convert::Infallible;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Time between two looks at the directories of certificates.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
+
+/// What a router is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The agent's unix socket.
+    pub agent: PathBuf,
+    /// Threads that serve.
+    pub workers: usize,
+    /// Directories with certificates and their keys.
+    pub certificates: Vec<PathBuf>,
+    /// How long open connections may go on after a signal to stop.
+    pub grace: Duration,
+    /// Limits and timeouts.
+    pub limits: Limits,
+    /// Networks of other proxies, whose `X-Forwarded-*` are kept.
+    pub trusted: Vec<IpNet>,
+}
+
+/// Why the router does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No thread.
+    #[error("the router's threads cannot be started: {0}")]
+    Threads(#[source] io::Error),
+    /// No TLS.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// No runtime or signals.
+    #[error("the router cannot wait for signals: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT; then the connections that are open end with their next answer.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run(settings: &Settings) -> Result<(), RunError> {
+    let tls = Tls::new()?;
+    let serving = Serving {
+        limits: settings.limits,
+        forwarded: Policy {
+            trusted: settings.trusted.clone(),
+            forwarded: false,
+        },
+    };
+    let workers = Workers::start(settings.workers.max(1), &serving, &tls, settings.grace)
+        .map_err(RunError::Threads)?;
+    let mut link = Link::new(&settings.agent, workers);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?;
+    runtime.block_on(async {
+        let mut terminated = signal(SignalKind::terminate()).map_err(RunError::Runtime)?;
+        let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Runtime)?;
+        tokio::select! {
+            never = link.follow() => match never {},
+            never = follow_certificates(&tls, settings.certificates.clone()) => match never {},
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+        Ok::<(), RunError>(())
+    })?;
+    tracing::info!("stopping: open connections end with their next answer");
+    link.drain();
+    Ok(())
+}
+
+/// Uses the certificates in these directories, and what takes their place. The first time it does so before it waits for
+/// anything, and so before the agent can say what is served: no handshake comes before its certificate.
+async fn follow_certificates(tls: &Tls, paths: Vec<PathBuf>) -> Infallible {
+    let mut directories = Directories::new(paths);
+    loop {
+        if let Some(certificates) = directories.changed() {
+            tls.use_certificates(certificates);
+        }
+        tokio::time::sleep(CERTIFICATES_EVERY).await;
+    }
+}

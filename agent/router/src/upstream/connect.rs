@@ -1,0 +1,154 @@
+//! New connections to tasks.
+
+use super::lease::{Lease, Sender};
+use super::pool::Pool;
+use super::{Destination, Transport};
+use crate::limits::Limits;
+use crate::tls::Tls;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::spawn_local;
+use tokio_rustls::TlsConnector;
+
+/// Why there is no connection to a task.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    /// The kernel refused, or the task did.
+    #[error("no connection to {address}: {source}")]
+    Io {
+        /// The task's address and port.
+        address: SocketAddr,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// The host of the request is no name that a certificate can be for.
+    #[error("{0} speaks TLS, and the request's host is no name for it")]
+    Name(SocketAddr),
+    /// There is no TLS with it: it speaks something else, or its certificate is not accepted.
+    #[error("no TLS with {address}: {source}")]
+    Tls {
+        /// The task's address and port.
+        address: SocketAddr,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// Nobody answered.
+    #[error("no connection to {0} in time")]
+    Timeout(SocketAddr),
+    /// The connection stood, and was of no use.
+    #[error("{address} does not speak the protocol: {source}")]
+    Handshake {
+        /// The task's address and port.
+        address: SocketAddr,
+        /// What went wrong.
+        source: hyper::Error,
+    },
+}
+
+/// Spawns the streams of HTTP/2 on this thread.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F> hyper::rt::Executor<F> for Local
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        spawn_local(future);
+    }
+}
+
+/// Connects to a task.
+///
+/// # Errors
+/// [`ConnectError`].
+pub(super) async fn connect(
+    to: Destination,
+    limits: &Limits,
+    tls: &Tls,
+    pool: Rc<Pool>,
+) -> Result<Lease, ConnectError> {
+    let address = to.address;
+    let connecting = tokio::time::timeout(limits.connect, TcpStream::connect(address));
+    let stream = connecting
+        .await
+        .map_err(|_| ConnectError::Timeout(address))?
+        .map_err(|source| ConnectError::Io { address, source })?;
+    // Requests are written whole; waiting for more only delays them.
+    let _ = stream.set_nodelay(true);
+    let sender = match &to.transport {
+        Transport::Http1 => http1(stream, address, limits).await?,
+        Transport::Http2 => http2(stream, address).await?,
+        Transport::Tls {
+            name,
+            verify,
+            http2: may,
+        } => {
+            let name = ServerName::try_from(name.to_string());
+            let name = name.map_err(|_| ConnectError::Name(address))?;
+            let connector = TlsConnector::from(tls.to_task(*verify, *may));
+            let handshake = tokio::time::timeout(limits.connect, connector.connect(name, stream));
+            let stream = handshake
+                .await
+                .map_err(|_| ConnectError::Timeout(address))?
+                .map_err(|source| ConnectError::Tls { address, source })?;
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                http2(stream, address).await?
+            } else {
+                http1(stream, address, limits).await?
+            }
+        }
+    };
+    if let Sender::Http2(sender) = &sender {
+        pool.share(to.clone(), sender.clone());
+    }
+    Ok(Lease::new(to, sender, false, pool))
+}
+
+async fn http1<S>(stream: S, task: SocketAddr, limits: &Limits) -> Result<Sender, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handshake = http1::Builder::new()
+        .max_buf_size(limits.upstream_buffer)
+        .max_headers(limits.head_fields * 2)
+        .handshake(TokioIo::new(stream))
+        .await;
+    let (sender, connection) = handshake.map_err(|source| ConnectError::Handshake {
+        address: task,
+        source,
+    })?;
+    spawn_local(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%task, %error, "connection to a task ended");
+        }
+    });
+    Ok(Sender::Http1(sender))
+}
+
+async fn http2<S>(stream: S, task: SocketAddr) -> Result<Sender, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let handshake = http2::Builder::new(Local)
+        .handshake(TokioIo::new(stream))
+        .await;
+    let (sender, connection) = handshake.map_err(|source| ConnectError::Handshake {
+        address: task,
+        source,
+    })?;
+    spawn_local(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%task, %error, "connection to a task ended");
+        }
+    });
+    Ok(Sender::Http2(sender))
+}

@@ -1,0 +1,87 @@
+//! A connection to a task that bears an exchange.
+
+use super::Destination;
+use super::pool::Pool;
+use crate::exchange::RequestBody;
+use http::{Request, Response, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use std::rc::Rc;
+
+/// A connection to a task. Dropped before [`Lease::done`], it is closed if nobody shares it: an answer that was not read
+/// to its end would be in the way of the next one.
+pub(crate) struct Lease {
+    to: Destination,
+    sender: Sender,
+    reused: bool,
+    pool: Rc<Pool>,
+}
+
+pub(super) enum Sender {
+    Http1(http1::SendRequest<RequestBody>),
+    Http2(http2::SendRequest<RequestBody>),
+}
+
+/// A request without an answer.
+#[derive(Debug)]
+pub(crate) struct SendError {
+    /// The request, if nothing of it was sent.
+    pub(crate) unsent: Option<Request<RequestBody>>,
+    /// What went wrong.
+    pub(crate) source: hyper::Error,
+}
+
+impl From<TrySendError<Request<RequestBody>>> for SendError {
+    fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
+        Self {
+            unsent: error.take_message(),
+            source: error.into_error(),
+        }
+    }
+}
+
+impl Lease {
+    pub(super) fn new(to: Destination, sender: Sender, reused: bool, pool: Rc<Pool>) -> Self {
+        Self {
+            to,
+            sender,
+            reused,
+            pool,
+        }
+    }
+
+    /// The version of HTTP that is spoken.
+    pub(crate) fn version(&self) -> Version {
+        match self.sender {
+            Sender::Http1(_) => Version::HTTP_11,
+            Sender::Http2(_) => Version::HTTP_2,
+        }
+    }
+
+    /// Did it bear an exchange before? Its task may close it at the moment in which the next request is sent.
+    pub(crate) fn reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Sends a request; the head of the answer.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, SendError> {
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.try_send_request(request).await,
+            Sender::Http2(sender) => sender.try_send_request(request).await,
+        }
+        .map_err(Into::into)
+    }
+
+    /// The answer was read to its end: the connection is kept for the next exchange.
+    pub(crate) fn done(self) {
+        if let Sender::Http1(sender) = self.sender {
+            self.pool.put(self.to, sender);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Connections that are kept for the next exchange.
+
+use super::Destination;
+use super::lease::{Lease, Sender};
+use crate::clock::Seconds;
+use crate::exchange::RequestBody;
+use crate::limits::Limits;
+use hyper::client::conn::{http1, http2};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+/// The kept connections of a worker, by what they lead to.
+pub(crate) struct Pool {
+    limits: Limits,
+    idle: RefCell<HashMap<Destination, Vec<Idle>>>,
+    /// Connections that several exchanges share.
+    shared: RefCell<HashMap<Destination, http2::SendRequest<RequestBody>>>,
+    /// Keys of the tasks that take new requests: to others nothing is kept.
+    staying: RefCell<HashSet<u64>>,
+}
+
+/// A connection of HTTP/1.1 that nobody uses.
+struct Idle {
+    sender: http1::SendRequest<RequestBody>,
+    since: Seconds,
+}
+
+impl Pool {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            staying: RefCell::default(),
+        }
+    }
+
+    /// A kept connection, the one that was used last.
+    pub(super) fn take(self: &Rc<Self>, to: &Destination) -> Option<Lease> {
+        if let Some(sender) = self.shared.borrow().get(to)
+            && !sender.is_closed()
+        {
+            let sender = Sender::Http2(sender.clone());
+            return Some(Lease::new(to.clone(), sender, true, self.clone()));
+        }
+        let mut idle = self.idle.borrow_mut();
+        let of_task = idle.get_mut(to)?;
+        of_task.retain(|idle| !idle.sender.is_closed());
+        // One that still sends a request whose answer has ended is left for later.
+        let ready = of_task.iter().rposition(|idle| idle.sender.is_ready())?;
+        let sender = Sender::Http1(of_task.swap_remove(ready).sender);
+        Some(Lease::new(to.clone(), sender, true, self.clone()))
+    }
+
+    /// Keeps a connection, if its task stays and has not enough of them.
+    pub(super) fn put(&self, to: Destination, sender: http1::SendRequest<RequestBody>) {
+        if sender.is_closed() || !self.staying.borrow().contains(&to.task) {
+            return;
+        }
+        let mut idle = self.idle.borrow_mut();
+        let of_task = idle.entry(to).or_default();
+        if of_task.len() < self.limits.upstream_kept {
+            let since = Seconds::now();
+            of_task.push(Idle { sender, since });
+        }
+    }
+
+    /// Shares a connection of HTTP/2.
+    pub(super) fn share(&self, to: Destination, sender: http2::SendRequest<RequestBody>) {
+        if self.staying.borrow().contains(&to.task) {
+            self.shared.borrow_mut().insert(to, sender);
+        }
+    }
+
+    /// Keeps connections to these tasks only, now and from now on.
+    pub(super) fn keep_only(&self, staying: &HashSet<u64>) {
+        let stays = |to: &Destination| staying.contains(&to.task);
+        self.idle.borrow_mut().retain(|to, _| stays(to));
+        self.shared.borrow_mut().retain(|to, _| stays(to));
+        self.staying.replace(staying.clone());
+    }
+
+    /// Closes what was not used for long, and forgets what is closed.
+    pub(super) fn sweep(&self, now: Seconds) {
+        let limit = self.limits.upstream_idle;
+        self.idle.borrow_mut().retain(|_, of_task| {
+            of_task.retain(|idle| !idle.sender.is_closed() && !idle.since.is_over(limit, now));
+            !of_task.is_empty()
+        });
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(|_, sender| !sender.is_closed());
+    }
+}

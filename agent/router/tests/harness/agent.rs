@@ -1,0 +1,262 @@
+//! The agent's end: hands over a socket and says what is routed.
+
+use super::task::Task;
+use lb_router_wire::frame::{self, Decoder};
+use lb_router_wire::{Change, EntryPoint, Listener, Service, ToAgent, ToRouter, View, fds};
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A router that serves on a port of this test's own.
+pub(crate) struct Router {
+    /// Where it serves HTTP.
+    pub(crate) http: SocketAddr,
+    /// Where it serves HTTP by TLS.
+    pub(crate) https: SocketAddr,
+    /// The sockets of both, in this order.
+    sockets: Vec<OwnedFd>,
+    agent: UnixListener,
+    directory: TempDir,
+    session: Session,
+    child: Child,
+    version: u64,
+}
+
+/// A connected router.
+struct Session {
+    stream: UnixStream,
+    decoder: Decoder<ToAgent>,
+}
+
+impl Router {
+    /// Starts one with these services.
+    pub(crate) fn start(services: &[Service]) -> Self {
+        Self::start_with(services, &[])
+    }
+
+    /// Starts one with these services and arguments.
+    pub(crate) fn start_with(services: &[Service], arguments: &[&str]) -> Self {
+        Self::start_after(services, arguments, |_| {})
+    }
+
+    /// Starts one once the directory of its certificates is prepared.
+    pub(crate) fn start_after(
+        services: &[Service],
+        arguments: &[&str],
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let agent = UnixListener::bind(directory.path().join("agent.sock")).unwrap();
+        let sockets = [0; 2].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap());
+        for socket in &sockets {
+            socket.set_nonblocking(true).unwrap();
+        }
+        let [http, https] = sockets
+            .each_ref()
+            .map(|socket| socket.local_addr().unwrap());
+        let sockets = sockets.map(OwnedFd::from).into();
+        let certificates = directory.path().join("certificates");
+        std::fs::create_dir(&certificates).unwrap();
+        prepare(&certificates);
+        let child = spawn(directory.path(), arguments);
+        let (session, _) = Session::accept(&agent);
+        let mut router = Self {
+            http,
+            https,
+            sockets,
+            agent,
+            directory,
+            session,
+            child,
+            version: 0,
+        };
+        router.session.hand_over(&router.sockets);
+        router.view(services);
+        router
+    }
+
+    /// The directory of its certificates.
+    pub(crate) fn certificates(&self) -> PathBuf {
+        self.directory.path().join("certificates")
+    }
+
+    /// These services are all that is routed; returns once they are in force.
+    pub(crate) fn view(&mut self, services: &[Service]) {
+        self.version += 1;
+        let view = View {
+            version: self.version,
+            services: services.to_vec(),
+        };
+        self.session.say(ToRouter::View(view));
+        self.session.applied(self.version);
+    }
+
+    /// These services differ; returns once they are in force.
+    pub(crate) fn change(&mut self, services: &[Service]) {
+        let change = Change {
+            from: self.version,
+            to: self.version + 1,
+            services: services.to_vec(),
+            removed: Vec::new(),
+        };
+        self.version += 1;
+        self.session.say(ToRouter::Change(change));
+        self.session.applied(self.version);
+    }
+
+    /// Another agent takes the place of this one; how many sockets the router brought to it.
+    pub(crate) fn new_agent(&mut self, services: &[Service]) -> usize {
+        self.session
+            .stream
+            .shutdown(std::net::Shutdown::Both)
+            .unwrap();
+        let (session, sockets) = Session::accept(&self.agent);
+        self.session = session;
+        // The order is the router's own; the sockets are known by their addresses.
+        let brought = sockets.len();
+        self.session.hand_over(&self.sockets);
+        self.view(services);
+        brought
+    }
+
+    /// Kills the router, and starts another one once `meanwhile` was done.
+    pub(crate) fn kill_and_restart(&mut self, services: &[Service], meanwhile: impl FnOnce()) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        meanwhile();
+        self.child = spawn(self.directory.path(), &[]);
+        (self.session, _) = Session::accept(&self.agent);
+        self.session.hand_over(&self.sockets);
+        self.view(services);
+    }
+
+    /// Asks it to stop, and does not wait.
+    pub(crate) fn terminate(&self) {
+        let process = i32::try_from(self.child.id()).unwrap();
+        let process = rustix::process::Pid::from_raw(process).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Memory that the process holds, in KiB (`VmRSS`).
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.unwrap().split_whitespace().next().unwrap();
+        number.parse().unwrap()
+    }
+
+    /// Has it ended, with success?
+    pub(crate) fn ended(&mut self) -> Option<bool> {
+        self.child
+            .try_wait()
+            .unwrap()
+            .map(|status| status.success())
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(directory: &Path, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_swarmlb-router"))
+        .arg("--agent-socket")
+        .arg(directory.join("agent.sock"))
+        .arg("--certificates")
+        .arg(directory.join("certificates"))
+        .args(["--workers", "1"])
+        .args(arguments)
+        .spawn()
+        .unwrap()
+}
+
+impl Session {
+    /// Waits for a router; the sockets that it brings.
+    fn accept(agent: &UnixListener) -> (Self, Vec<OwnedFd>) {
+        let (stream, _) = agent.accept().unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        let mut session = Self {
+            stream,
+            decoder: Decoder::default(),
+        };
+        let mut buffer = [0; 4096];
+        let (length, sockets) = fds::receive(session.stream.as_fd(), &mut buffer).unwrap();
+        session.decoder.push(&buffer[..length]);
+        let hello = session.next();
+        let ToAgent::Hello { listeners, .. } = hello else {
+            panic!("{hello:?}");
+        };
+        assert_eq!(listeners.len(), sockets.len());
+        session.say(ToRouter::Hello {
+            version: "test".into(),
+            hostname: "node1".into(),
+        });
+        (session, sockets)
+    }
+
+    /// The sockets of both entry points.
+    fn hand_over(&mut self, sockets: &[OwnedFd]) {
+        let listeners = [EntryPoint::Http, EntryPoint::Https].map(|entry_point| Listener {
+            entry_point,
+            worker: 0,
+        });
+        let bytes = frame::encode(ToRouter::Listeners(listeners.into()));
+        let sockets: Vec<_> = sockets.iter().map(OwnedFd::as_fd).collect();
+        let sent = fds::send(self.stream.as_fd(), &bytes, &sockets).unwrap();
+        assert_eq!(sent, bytes.len());
+    }
+
+    fn say(&mut self, message: ToRouter) {
+        use std::io::Write as _;
+        self.stream.write_all(&frame::encode(message)).unwrap();
+    }
+
+    fn applied(&mut self, version: u64) {
+        let answer = self.next();
+        assert_eq!(answer, ToAgent::Applied(version));
+    }
+
+    fn next(&mut self) -> ToAgent {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(message) = self.decoder.next_message().unwrap() {
+                return message;
+            }
+            let length = self.stream.read(&mut buffer).unwrap();
+            assert_ne!(length, 0, "the router closed its connection");
+            self.decoder.push(&buffer[..length]);
+        }
+    }
+}
+
+/// A service with these labels and tasks; all tasks listen on the port of the first.
+pub(crate) fn service(name: &str, labels: &[(&str, &str)], tasks: &[&Task]) -> Service {
+    let task = |task: &&Task| lb_router_wire::Task {
+        key: task.key,
+        id: format!("task-{}", task.key),
+        address: task.address.ip(),
+        node: "node1".into(),
+        local: true,
+        leaving: task.leaving,
+    };
+    let labels = labels
+        .iter()
+        .map(|(label, value)| ((*label).into(), (*value).into()));
+    Service {
+        id: format!("id-of-{name}"),
+        name: name.into(),
+        created_ns: 1,
+        labels: labels.collect(),
+        tasks: tasks.iter().map(task).collect(),
+    }
+}

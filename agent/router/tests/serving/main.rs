@@ -1,0 +1,22 @@
+//! A router process and real sockets: what clients and tasks see.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod agents;
+mod balance;
+mod connections;
+mod labels;
+mod requests;
+mod retries;
+mod sticky;
+mod task_tls;
+mod tls;
+mod websockets;
