@@ -12,7 +12,6 @@ use crate::model::snapshot::{Service, Snapshot, Task};
 use crate::persistent::PersistentMap;
 use crate::report::{Problem, build::hostname};
 use lb_routes::labels::{Declared, declared};
-use lb_routes::route::Route;
 use lb_routes::table::{Entry, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -166,9 +165,9 @@ impl Declarations {
             let Some(service) = snapshot.services.get(id).filter(|service| !service.removed) else {
                 continue;
             };
-            let entry =
-                |route: &Route| Entry::new(&id.0, &service.name, service.created, route.clone());
-            entries.extend(declaration.declared.routes.iter().map(entry));
+            let routes = declaration.declared.routes.iter().cloned();
+            let entry = |route| Entry::new(&id.0, &service.name, service.created, route);
+            entries.extend(routes.map(entry));
         }
         entries
     }

@@ -85,13 +85,31 @@ fn a_client_that_waits_for_a_router_is_served_by_the_next_agents_router() {
     assert!(sockets.iter().any(|(_, socket)| accept(socket).is_some()));
 }
 
+/// A TCP socket that shares its port.
+fn shared() -> OwnedFd {
+    let flags = SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::INET6, SocketType::STREAM, flags, None);
+    let socket = socket.unwrap();
+    sockopt::set_socket_reuseport(&socket, true).unwrap();
+    socket
+}
+
+fn bind(socket: &OwnedFd, port: u16) {
+    rustix::net::bind(socket, &SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).unwrap();
+}
+
 #[test]
 fn no_other_socket_is_taken_over() {
     let [http, https] = ports();
     let mut listeners = Listeners::new([http, https]);
     let one_address = listen_at(SocketAddr::from((Ipv4Addr::LOCALHOST, http))).unwrap();
     let other_port = listen(ports()[0]).unwrap();
-    let alone = OwnedFd::from(TcpListener::bind(("0.0.0.0", https)).unwrap());
+    let of_one_family = shared();
+    sockopt::set_ipv6_v6only(&of_one_family, true).unwrap();
+    bind(&of_one_family, http);
+    rustix::net::listen(&of_one_family, 1).unwrap();
+    let silent = shared();
+    bind(&silent, https);
     let connected = TcpStream::connect(("127.0.0.1", http)).unwrap();
     let file = std::fs::File::open("/dev/null").unwrap();
     let datagrams = UdpSocket::bind("0.0.0.0:0").unwrap();
@@ -99,7 +117,8 @@ fn no_other_socket_is_taken_over() {
     let offered = vec![
         one_address,
         other_port,
-        alone,
+        of_one_family,
+        silent,
         connected.into(),
         file.into(),
         datagrams.into(),
@@ -110,6 +129,11 @@ fn no_other_socket_is_taken_over() {
     }
     assert!(!listeners.adopt(offered));
     assert_eq!(listeners.sockets(1).len(), 0);
+    // One that shares its port with nobody would keep the agent from making others.
+    let [port, _] = ports();
+    let alone = TcpListener::bind(("0.0.0.0", port)).unwrap().into();
+    let refused = Listeners::new([port, https]).check(&alone);
+    assert!(matches!(refused, Err(Refused::Kind)), "{refused:?}");
 }
 
 #[test]
