@@ -4,6 +4,7 @@ mod headers;
 mod interlock;
 mod middlewares;
 mod rules;
+mod stacks;
 mod traefik;
 
 use crate::harness::{Answer, Client, Router, Task, service};
