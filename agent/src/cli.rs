@@ -147,6 +147,35 @@ pub struct Run {
         action = clap::ArgAction::Set
     )]
     pub task_addresses: bool,
+    /// Whether an HTTP router runs on each node (deploy/router.yml), which gets sockets and routes from this agent;
+    /// the same on all nodes
+    #[arg(long, value_enum, env = "SWARMLB_ROUTER", default_value_t = Switch::Off)]
+    pub router: Switch,
+    /// Socket on which the HTTP router asks this agent; its directory is the router's alone
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "SWARMLB_ROUTER_SOCKET",
+        default_value = "/run/swarmlb/router/agent.sock"
+    )]
+    pub router_socket: PathBuf,
+    /// Number of the user as whom the HTTP router runs: nobody else but root is answered
+    #[arg(
+        long,
+        value_name = "UID",
+        env = "SWARMLB_ROUTER_USER",
+        default_value_t = 65_534
+    )]
+    pub router_user: u32,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On
+    On,
+    /// Off
+    Off,
 }
 
 /// For how long the datapath takes new connections without an agent.
@@ -244,6 +273,7 @@ impl Run {
             port: self.port,
             label_ports: self.labels_publish.0.clone(),
             task_addresses: self.task_addresses,
+            router: self.router == Switch::On,
         }
     }
 }
@@ -287,12 +317,27 @@ mod tests {
     }
 
     #[test]
+    fn the_router_is_off_unless_it_is_switched_on() {
+        for (line, on) in [
+            (["swarmlb", "run"].as_slice(), false),
+            (&["swarmlb", "run", "--router", "off"], false),
+            (&["swarmlb", "run", "--router", "on"], true),
+        ] {
+            let Verb::Run(run) = Cli::try_parse_from(line).unwrap().verb else {
+                panic!("not run")
+            };
+            assert_eq!(run.config().router, on);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         for line in [
             ["swarmlb", "run", "--port", "0"],
             ["swarmlb", "run", "--port", "65536"],
             ["swarmlb", "run", "--lease", "4"],
             ["swarmlb", "run", "--lease", "5m"],
+            ["swarmlb", "run", "--router", "yes"],
             ["swarmlb", "run", "--labels-publish", ""],
             ["swarmlb", "run", "--labels-publish", "0-9"],
             ["swarmlb", "run", "--labels-publish", "9-8"],

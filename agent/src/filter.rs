@@ -77,7 +77,7 @@ async fn serve(
     own: &Path,
     stop: impl Future<Output = ()>,
 ) -> Result<(), FilterError> {
-    let (listener, file) = take(own, true).await?;
+    let (listener, file) = take(own, true, 0o600).await?;
     tracing::info!(socket = %own.display(), engine = %docker.display(), "filtering");
     let proxy = Arc::new(Proxy {
         docker,

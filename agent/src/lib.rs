@@ -6,6 +6,7 @@ pub mod error_chain;
 pub mod filter;
 pub mod kernel;
 pub mod links;
+pub mod router;
 pub mod run;
 pub mod serve;
 pub mod sync;

@@ -13,7 +13,7 @@ pub use changes::{Changes, changes};
 pub use container_addresses::ContainerAddresses;
 pub use dump::FarEnd;
 pub use listening::{Listening, Ports};
-pub use netns_cookie::netns_cookie;
+pub use netns_cookie::{netns_cookie, netns_cookie_of};
 
 use lb_core::model::node::Link;
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,6 +8,7 @@ mod admin_state;
 mod datapath;
 mod error;
 mod host;
+mod http_router;
 mod lease;
 mod reconcile;
 mod retry;
@@ -23,6 +24,7 @@ use admin_state::AdminState;
 pub use datapath::{ChooseError, clean};
 pub use error::RunError;
 use host::{listening_problem, read_node, wait_for_swarm};
+use http_router::HttpRouter;
 use lb_core::report::Problem;
 use reconcile::Reconciler;
 use retry::{FIRST_RETRY, Retry};
@@ -69,7 +71,9 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let node = read_node(&cluster, &settings, &listening, &mut container_addresses).await?;
     let listener = serve::bind(&settings.socket).await?;
     let datapath = datapath::choose(&settings)?;
-    let admin_state = AdminState::new(started, &cluster, &*datapath, node.clone())?;
+    let hostname = cluster.local.borrow().hostname.clone();
+    let router = HttpRouter::start(&settings, datapath.name(), &hostname).map(Arc::new);
+    let admin_state = AdminState::new(started, &cluster, &*datapath, router.clone(), node.clone())?;
     let admin_state = Arc::new(admin_state);
     local_stats_out.send_replace(Some(AdminState::local_stats(&admin_state)));
     let known = datapath.token_keys()?;
@@ -96,7 +100,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
         announcer,
         admin_state,
         cleanup_pending: Some(datapath.name()),
-        reconciler: Some(Reconciler::new(datapath)),
+        reconciler: Some(Reconciler::new(datapath, router)),
         tokens,
         reconcile_at: Instant::now(),
         observe_at: Instant::now(),

@@ -14,7 +14,9 @@ pub(crate) use socket::{SocketFile, take};
 use futures_util::future::BoxFuture;
 use lb_core::explain::{ClientQuery, FrontendQuery, QuestionError};
 use lb_core::report::build::FlowFilter;
-use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Scope, Services, Stats, Status};
+use lb_core::report::{
+    Check, Drops, Explanation, Flows, Nodes, Routes, Scope, Services, Stats, Status,
+};
 
 /// Source of the answers. Called for every request, so an implementation answers from memory.
 pub trait Source: Send + Sync + 'static {
@@ -22,6 +24,8 @@ pub trait Source: Send + Sync + 'static {
     fn status(&self) -> Status;
     /// Published services, as this node answers them.
     fn services(&self) -> Result<Services, ApiError>;
+    /// HTTP routes, as this node serves them.
+    fn routes(&self) -> Result<Routes, ApiError>;
     /// The Swarm's nodes.
     fn nodes(&self) -> Result<Nodes, ApiError>;
     /// Problems of this node.
@@ -61,6 +65,11 @@ pub enum ApiError {
         "with the IPVS datapath the kernel picks tasks by itself and does not say whom next; `lbctl services` and `ipvsadm -Ln` show among whom"
     )]
     KernelDecides,
+    /// No HTTP router is switched on.
+    #[error(
+        "the HTTP router is switched off on this node: run the agent with --router on (deploy/router.yml does)"
+    )]
+    RouterOff,
     /// The question names something that is not there.
     #[error(transparent)]
     Question(#[from] QuestionError),

@@ -12,7 +12,7 @@ use harness::outcome::{assert_failed, is_unreachable};
 use harness::pattern;
 use harness::service::ServiceSpec;
 use harness::traffic::load::Load;
-use harness::who::Who;
+use harness::traffic::udp;
 use lb_core::backend::ebpf::task_address;
 use lb_core::model::ids::Key;
 
@@ -151,12 +151,8 @@ fn sent_and_answered(node: &Node) -> String {
         let socket = tokio::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
         let mut tasks = BTreeSet::new();
         for _ in 0..3 {
-            socket.send_to(b"who", to).await?;
-            let mut answer = [0; 2048];
-            let (length, from) =
-                tokio::time::timeout(PATIENCE, socket.recv_from(&mut answer)).await??;
+            let (who, from) = udp::ask_unconnected(&socket, to, PATIENCE).await?;
             assert_eq!(from, to);
-            let who: Who = serde_json::from_slice(&answer[..length])?;
             tasks.insert(task(&who));
         }
         Ok(tasks)

@@ -11,11 +11,15 @@ mod listening;
 mod model;
 mod ports;
 mod refusal;
+mod routes;
 mod service;
 pub mod share;
 
 pub use incremental::Incremental;
-pub use model::{Backend, Desired, Frontend, Host, Locality, PeerKeys, Service};
+pub use model::{
+    Backend, Desired, Frontend, Host, Locality, PeerKeys, RoutedService, RoutedTask, Service,
+};
+pub use routes::{Declaration, Declarations};
 
 use crate::model::config::Config;
 use crate::model::node::Node;

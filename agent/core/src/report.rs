@@ -8,10 +8,12 @@ pub mod datapath_mismatch;
 mod drops;
 mod explanation;
 mod flows;
+mod routes;
 
 pub use drops::{DropReport, Drops};
 pub use explanation::{Explanation, Published, Rule, Verdict};
 pub use flows::{DEFAULT_FLOWS, FlowReport, FlowState, Flows};
+pub use routes::{RouteReport, RouterReport, RouterStatus, Routes};
 
 use crate::model::ids::{NodeId, ServiceId, TaskId};
 use crate::model::snapshot::{NodeState, Proto};
@@ -48,6 +50,9 @@ pub struct Status {
     pub tasks: usize,
     /// Number of entries in [`Check::problems`].
     pub problems: usize,
+    /// The HTTP routers of this node; `None` where the router is off.
+    #[serde(default)]
+    pub router: Option<RouterStatus>,
     /// Seconds since the agent started.
     pub uptime_s: u64,
 }

@@ -18,7 +18,7 @@ pub(crate) const UNREACHABLE: u8 = 3;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well
-  1  problems were found (check; status when not connected or not in sync;
+  1  problems were found (check; routes --problems; status when not connected or not in sync;
      explain when no task would get the packet), or the agent cannot answer
      what was asked
   2  the command line is wrong
@@ -58,6 +58,13 @@ pub(crate) enum Verb {
     /// Services with published ports, and how many tasks answer.
     #[command(visible_alias = "ls", after_help = EXIT_CODES)]
     Services,
+    /// HTTP routes: which requests belong to which service, and how many tasks answer.
+    #[command(after_help = EXIT_CODES)]
+    Routes {
+        /// Only what in services' labels is not served, and why.
+        #[arg(long, short)]
+        problems: bool,
+    },
     /// Nodes of the Swarm, as this agent sees them.
     #[command(after_help = EXIT_CODES)]
     Nodes,

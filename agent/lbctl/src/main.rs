@@ -16,7 +16,9 @@ use ask::Agent;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Verb};
 use failure::Failure;
-use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Services, Stats, Status, Verdict};
+use lb_core::report::{
+    Check, Drops, Explanation, Flows, Nodes, Routes, Services, Stats, Status, Verdict,
+};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -58,6 +60,19 @@ async fn run(cli: &Cli) -> Result<Found, Failure> {
         Verb::Services => {
             let services: Services = agent.ask("/v1/services").await?;
             tell(cli, &services, show::services::text)?;
+        }
+        Verb::Routes { problems } => {
+            let routes: Routes = agent.ask("/v1/routes").await?;
+            if *problems {
+                tell(cli, &routes, |routes| show::check::table(&routes.problems))?;
+                if !routes.problems.is_empty() {
+                    return Ok(Found::Problems);
+                }
+            } else {
+                tell(cli, &routes, |routes| {
+                    show::routes::text(routes, out::width())
+                })?;
+            }
         }
         Verb::Nodes => {
             let nodes: Nodes = agent.ask("/v1/nodes").await?;

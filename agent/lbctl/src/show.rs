@@ -5,6 +5,7 @@ pub(crate) mod drops;
 pub(crate) mod explanation;
 pub(crate) mod flows;
 pub(crate) mod nodes;
+pub(crate) mod routes;
 pub(crate) mod services;
 pub(crate) mod stats;
 pub(crate) mod status;

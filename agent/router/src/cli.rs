@@ -39,9 +39,40 @@ pub struct Cli {
     /// Seconds for which open connections may go on after a signal to stop.
     #[arg(long, env = "SWARMLB_ROUTER_GRACE", default_value_t = 55)]
     pub grace_seconds: u32,
+    /// What clients and tasks may take their time for.
+    #[command(flatten)]
+    pub timeouts: Timeouts,
     /// Form of the log.
     #[arg(long, env = "SWARMLB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// What clients and tasks may take their time for, in seconds.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Timeouts {
+    /// Seconds for a client's first request to come, and for a request that it sends when its connection is being ended.
+    #[arg(long, env = "SWARMLB_ROUTER_HEAD_TIMEOUT", default_value_t = 15, value_parser = seconds())]
+    pub head_timeout: u32,
+    /// Seconds for the handshake of TLS.
+    #[arg(long, env = "SWARMLB_ROUTER_HANDSHAKE_TIMEOUT", default_value_t = 10, value_parser = seconds())]
+    pub handshake_timeout: u32,
+    /// Seconds between two requests of a connection.
+    #[arg(long, env = "SWARMLB_ROUTER_KEEP_ALIVE", default_value_t = 75, value_parser = seconds())]
+    pub keep_alive: u32,
+    /// Seconds without a byte of a body, from a client or a task.
+    #[arg(long, env = "SWARMLB_ROUTER_BODY_TIMEOUT", default_value_t = 60, value_parser = seconds())]
+    pub body_timeout: u32,
+    /// Seconds in which a client takes nothing of an answer.
+    #[arg(long, env = "SWARMLB_ROUTER_SEND_TIMEOUT", default_value_t = 30, value_parser = seconds())]
+    pub send_timeout: u32,
+    /// Seconds for the head of a task's answer, once it has the whole request.
+    #[arg(long, env = "SWARMLB_ROUTER_ANSWER_TIMEOUT", default_value_t = 60, value_parser = seconds())]
+    pub answer_timeout: u32,
+}
+
+/// From a second to a day.
+fn seconds() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=86_400)
 }
 
 /// Form of the log.
@@ -63,8 +94,24 @@ impl Cli {
             workers: self.workers.map_or(processors.min(64), usize::from),
             certificates: self.certificates.clone(),
             grace: Duration::from_secs(self.grace_seconds.into()),
-            limits: Limits::default(),
+            limits: self.timeouts.limits(),
             trusted: self.trusted_proxies.clone(),
+        }
+    }
+}
+
+impl Timeouts {
+    /// The limits with these timeouts.
+    fn limits(self) -> Limits {
+        let seconds = |number: u32| Duration::from_secs(number.into());
+        Limits {
+            first_request: seconds(self.head_timeout),
+            handshake: seconds(self.handshake_timeout),
+            keep_alive: seconds(self.keep_alive),
+            body_idle: seconds(self.body_timeout),
+            taking: seconds(self.send_timeout),
+            response_head: seconds(self.answer_timeout),
+            ..Limits::default()
         }
     }
 }

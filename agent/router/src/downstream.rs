@@ -3,7 +3,9 @@
 mod accept;
 mod connection;
 mod connections;
+mod stall;
 
 pub(crate) use accept::Accepting;
 pub(crate) use connection::{Client, UnderWay};
 pub(crate) use connections::Connections;
+pub(crate) use stall::handed_over;

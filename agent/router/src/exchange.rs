@@ -24,7 +24,7 @@ use hyper::body::Incoming;
 use hyper::ext::Protocol;
 use lb_routes::answers::{self, Answer, Problem};
 use lb_routes::filters::{self, Chain, Step};
-use lb_routes::heads::{self, Checked, Head, Origin, check, prepare_request};
+use lb_routes::heads::{Checked, Head, Origin, check, prepare_request};
 use lb_routes::route::Target;
 use lb_routes::rule::{self, Host};
 use std::rc::Rc;
@@ -120,8 +120,7 @@ async fn routed(
     } = request;
     let route = &found.entry.route;
     let path = checked.path.clone();
-    let https = heads::came_by_https(&parts.headers);
-    let mut chain = Chain::new(&route.filters, path, https, &parts.headers);
+    let mut chain = Chain::new(&route.filters, path, origin.https, &parts.headers);
     let mut seen = filters::Request {
         method: &parts.method,
         host: &checked.host,
@@ -144,14 +143,16 @@ async fn routed(
     let answer = match &route.target {
         Target::Elsewhere(base) => answers::elsewhere(base, &checked.path, parts.uri.query()),
         Target::Tasks(tasks) => {
-            let head = outgoing::Head::of(&parts, &chain, checked.asterisk, tasks.pass_host);
+            let head = outgoing::Head::of(&parts, &chain, tasks.pass_host);
             match head {
                 Some(head) => {
                     let asked = Asked {
                         head,
+                        version: parts.version,
                         body,
                         upgrade,
                         origin: &origin,
+                        host: &checked.host,
                         headers: &parts.headers,
                     };
                     let mut answer = forward::forward(worker, client, found, tasks, asked).await;
@@ -163,7 +164,7 @@ async fn routed(
         }
     };
     answer.map_or_else(
-        || page::problem(&Problem::Unreadable, &parts.headers, &origin),
+        || page::problem(&Problem::Internal, &parts.headers, &origin),
         |answer: Answer| page::answer(answer),
     )
 }

@@ -8,22 +8,30 @@ pub struct Limits {
     /// A client that has sent no request for so long, since it connected or since its last answer, is disconnected:
     /// until its first request.
     pub first_request: Duration,
+    /// For the handshake of TLS.
+    pub handshake: Duration,
     /// Between two requests of a connection, the time in which the next head comes included.
     pub keep_alive: Duration,
     /// Age at which a client's connection is ended, between two requests.
     pub connection_age: Duration,
     /// Without a byte of a body for so long, in either direction, an exchange is ended.
     pub body_idle: Duration,
+    /// A client that takes nothing of an answer for so long, or up to twice as long, is disconnected; by HTTP/2, the
+    /// stream is reset.
+    pub taking: Duration,
     /// Without a byte in either direction for so long, a tunnel (WebSocket) is ended.
     pub tunnel_idle: Duration,
     /// For a connection to one task.
     pub connect: Duration,
-    /// For the head of a task's answer.
+    /// For the head of a task's answer, from the last byte of the request on.
     pub response_head: Duration,
     /// A connection to a task that is not used is closed after this time.
     pub upstream_idle: Duration,
     /// Connections that are kept for one task and worker.
     pub upstream_kept: usize,
+    /// Bytes that are read of a task before they are handed on: the longest head of an answer, and what a client that
+    /// takes nothing makes the router hold.
+    pub upstream_buffer: usize,
     /// Bytes of a request's head, HTTP/1.1 and HTTP/2 alike.
     pub head_bytes: u32,
     /// Fields of a request's head.
@@ -40,14 +48,17 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             first_request: Duration::from_secs(15),
+            handshake: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             connection_age: Duration::from_secs(3600),
             body_idle: Duration::from_secs(60),
+            taking: Duration::from_secs(30),
             tunnel_idle: Duration::from_secs(3600),
             connect: Duration::from_secs(1),
             response_head: Duration::from_secs(60),
             upstream_idle: Duration::from_secs(30),
             upstream_kept: 64,
+            upstream_buffer: 64 << 10,
             head_bytes: 32 << 10,
             head_fields: 100,
             streams: 128,

@@ -13,7 +13,8 @@ pub(crate) use lease::Lease;
 use crate::clock::Seconds;
 use crate::limits::Limits;
 use crate::routing::Routing;
-use http::Version;
+use crate::tls::Tls;
+use http::uri::Scheme;
 use lb_router_wire::Task;
 use lb_routes::balance::{Candidate, Ejections, Outcome, RetryBudget};
 use pool::Pool;
@@ -25,23 +26,42 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// What a connection leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Destination {
     /// Key of the task.
     pub(crate) task: u64,
     /// Its address and port.
     pub(crate) address: SocketAddr,
     /// What is spoken.
-    pub(crate) protocol: Protocol,
+    pub(crate) transport: Transport,
+}
+
+impl Destination {
+    /// The scheme of what is asked for there.
+    pub(crate) fn scheme(&self) -> Scheme {
+        match self.transport {
+            Transport::Http1 | Transport::Http2 => Scheme::HTTP,
+            Transport::Tls { .. } => Scheme::HTTPS,
+        }
+    }
 }
 
 /// What is spoken with a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Protocol {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Transport {
     /// HTTP/1.1.
     Http1,
     /// HTTP/2 by prior knowledge.
     Http2,
+    /// TLS, and in it what both ends speak (ALPN, RFC 7301).
+    Tls {
+        /// The name that the task is asked for (SNI), and that its certificate is for.
+        name: Arc<str>,
+        /// Its certificate has to be signed by a known authority.
+        verify: bool,
+        /// HTTP/2 may be spoken.
+        http2: bool,
+    },
 }
 
 /// The connections to tasks of a worker.
@@ -69,16 +89,6 @@ pub(crate) struct Load(Rc<Cell<u32>>);
 impl Drop for Load {
     fn drop(&mut self) {
         self.0.set(self.0.get().saturating_sub(1));
-    }
-}
-
-impl Protocol {
-    /// The version of HTTP.
-    pub(crate) fn version(self) -> Version {
-        match self {
-            Self::Http1 => Version::HTTP_11,
-            Self::Http2 => Version::HTTP_2,
-        }
     }
 }
 
@@ -147,11 +157,16 @@ impl Upstream {
     ///
     /// # Errors
     /// [`ConnectError`].
-    pub(crate) async fn lease(&self, to: Destination, kept: bool) -> Result<Lease, ConnectError> {
+    pub(crate) async fn lease(
+        &self,
+        to: Destination,
+        tls: &Tls,
+        kept: bool,
+    ) -> Result<Lease, ConnectError> {
         if kept && let Some(kept) = self.pool.take(&to) {
             return Ok(kept);
         }
-        connect::connect(to, &self.limits, self.pool.clone()).await
+        connect::connect(to, &self.limits, tls, self.pool.clone()).await
     }
 
     /// Closes the connections to tasks that leave or are gone, and forgets these tasks.

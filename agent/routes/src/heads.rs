@@ -22,7 +22,7 @@ mod websocket;
 
 pub use check::{Checked, check};
 pub use client_address::{client_address, trusts};
-pub use forwarded::{Downstream, FORWARDED_PREFIX, Origin, Policy, came_by_https};
+pub use forwarded::{Downstream, FORWARDED_PREFIX, Origin, Policy};
 pub use head::Head;
 pub use hop_by_hop::{binds_connection, prepare_response};
 pub use refusal::Refusal;
@@ -71,20 +71,12 @@ fn remove_underscores(headers: &mut HeaderMap) {
 
 /// Makes one `Cookie` field of several.
 fn join_cookies(headers: &mut HeaderMap) {
-    let mut all = headers.get_all(COOKIE).iter();
-    let Some(first) = all.next() else {
-        return;
-    };
-    let mut joined = first.as_bytes().to_vec();
-    let alone = joined.len();
-    for cookie in all {
-        joined.extend_from_slice(b"; ");
-        joined.extend_from_slice(cookie.as_bytes());
-    }
-    if joined.len() == alone {
+    let all = headers.get_all(COOKIE);
+    if all.iter().nth(1).is_none() {
         return;
     }
-    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
+    let values: Vec<&[u8]> = all.iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&values.join(&b"; "[..])) {
         headers.insert(COOKIE, joined);
     }
 }

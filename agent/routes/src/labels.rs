@@ -15,6 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Largest number of routes of one service: each has a rule that is compiled, and looked at with requests of its host.
 pub const ROUTES: usize = 128;
 
+/// Is it a label of a family that declares routes, as [`declared`] reads it?
+#[must_use]
+pub fn is_route_label(label: &str) -> bool {
+    label.starts_with(interlock::PREFIX) || traefik::without_prefix(label).is_some()
+}
+
 /// What the labels of a service declare.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declared {

@@ -3,7 +3,9 @@
 //! ```text
 //! labels of a service ── labels::declared ──> [Route], and a problem for each label that is not served
 //! routes of all services ── Table::new ──> Table, and a conflict for each route that an older service keeps out
-//! request ── Table::find ──> route
+//! request ── heads ──> what rules see of it ── Table::find ──> route
+//! its filters ── filters::Chain ──> the request goes on, or answers::Answer
+//! its tasks ── balance::Balancer ──> the task that gets the request
 //! ```
 //!
 //! Values in, values out: no I/O, and time is an argument.

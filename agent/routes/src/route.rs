@@ -31,6 +31,18 @@ pub struct Route {
     pub target: Target,
 }
 
+impl Route {
+    /// Of two routes whose rules match a request, the one with the higher number answers: what a label says, or else the
+    /// length of the rule, as Traefik has it: who says more means less.
+    #[must_use]
+    pub fn effective_priority(&self) -> i64 {
+        self.priority.unwrap_or_else(|| {
+            let length = self.rule.to_string().len();
+            i64::try_from(length).unwrap_or(i64::MAX)
+        })
+    }
+}
+
 /// A family of labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {

@@ -1,9 +1,9 @@
 //! The cookie of the host's network namespace.
 
-use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::sockopt::GetStruct;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, socket};
+use std::os::fd::AsFd;
 
 /// Cookie of a socket's network namespace, since Linux 5.14.
 #[derive(Clone, Copy)]
@@ -21,16 +21,15 @@ nix::getsockopt_impl!(
 /// gives it to another namespace. 0 if the kernel has no cookies.
 #[must_use]
 pub fn netns_cookie() -> u64 {
-    let ask = || -> Result<u64, Errno> {
-        let socket = socket(
-            AddressFamily::Inet,
-            SockType::Datagram,
-            SockFlag::SOCK_CLOEXEC,
-            None,
-        )?;
-        getsockopt(&socket, NamespaceCookie)
-    };
-    ask().unwrap_or(0)
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, flags, None);
+    socket.map_or(0, |socket| netns_cookie_of(&socket))
+}
+
+/// The cookie of the network namespace that a socket belongs to; 0 if the kernel has no cookies.
+#[must_use]
+pub fn netns_cookie_of(socket: &impl AsFd) -> u64 {
+    getsockopt(socket, NamespaceCookie).unwrap_or(0)
 }
 
 #[cfg(test)]

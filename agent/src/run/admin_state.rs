@@ -4,6 +4,7 @@
 mod queries;
 
 use super::datapath::Datapath;
+use super::http_router::HttpRouter;
 use super::reconcile::ReconcileReport;
 use crate::kernel::StatsReader;
 use crate::serve::{ApiError, Source};
@@ -19,7 +20,8 @@ use lb_core::model::node::Node;
 use lb_core::model::snapshot::Snapshot;
 use lb_core::report::build::{self, FlowFilter};
 use lb_core::report::{
-    Check, Drops, Explanation, Flows, HookReport, Nodes, Problem, Scope, Services, Stats, Status,
+    Check, Drops, Explanation, Flows, HookReport, Nodes, Problem, Routes, Scope, Services, Stats,
+    Status,
 };
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +41,8 @@ pub(super) struct AdminState {
     agents: watch::Receiver<BTreeSet<NodeId>>,
     between_agents: watch::Receiver<BTreeSet<Problem>>,
     cluster_stats: ClusterStats,
+    /// The HTTP routers of this node, where they are switched on.
+    router: Option<Arc<HttpRouter>>,
     last: Mutex<Last>,
 }
 
@@ -59,6 +63,7 @@ impl AdminState {
         started: Instant,
         cluster: &ClusterView,
         datapath: &dyn Datapath,
+        router: Option<Arc<HttpRouter>>,
         node: Node,
     ) -> Result<Self, ObserveError> {
         let last = Last {
@@ -76,6 +81,7 @@ impl AdminState {
             agents: cluster.agents.clone(),
             between_agents: cluster.problems.clone(),
             cluster_stats: cluster.cluster_stats.clone(),
+            router,
             last: Mutex::new(last),
         })
     }
@@ -118,6 +124,7 @@ impl AdminState {
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.last().report.problems.clone();
+        problems.extend(self.router.iter().flat_map(|router| router.problems()));
         problems.extend(self.between_agents.borrow().iter().cloned());
         if let Some(message) = self.source.borrow().message.clone() {
             problems.push(Problem {
@@ -189,6 +196,7 @@ impl Source for AdminState {
             services: tally.services,
             tasks: tally.tasks,
             problems,
+            router: self.router.as_ref().map(|router| router.status()),
             uptime_s: self.started.elapsed().as_secs(),
         }
     }
@@ -196,6 +204,16 @@ impl Source for AdminState {
     fn services(&self) -> Result<Services, ApiError> {
         let snapshot = self.complete_snapshot()?;
         Ok(build::services(&snapshot))
+    }
+
+    fn routes(&self) -> Result<Routes, ApiError> {
+        let router = self.router.as_ref().ok_or(ApiError::RouterOff)?;
+        let snapshot = self.complete_snapshot()?;
+        let declarations = self.last().report.declarations.clone();
+        let mut routes = build::routes(&snapshot, &declarations);
+        routes.problems.extend(router.problems());
+        routes.problems.sort();
+        Ok(routes)
     }
 
     fn nodes(&self) -> Result<Nodes, ApiError> {

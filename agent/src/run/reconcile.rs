@@ -1,11 +1,12 @@
 //! One reconcile pass: compute the desired state, compare it with the kernel, apply the difference.
 
 use super::datapath::{Applied, Datapath};
+use super::http_router::HttpRouter;
 use super::lease::duration;
 use crate::cli::Lease;
 use lb_core::backend::Prune;
 use lb_core::backend::ebpf::Hook;
-use lb_core::desired::{Incremental, Number};
+use lb_core::desired::{Declarations, Incremental, Number};
 use lb_core::kernel::ObserveError;
 use lb_core::model::config::Config;
 use lb_core::model::ids::TaskId;
@@ -14,10 +15,13 @@ use lb_core::model::snapshot::Snapshot;
 use lb_core::report::Problem;
 use lb_core::report::datapath_mismatch::datapath_mismatch;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The datapath, and the state that it is known to hold.
 pub(super) struct Reconciler {
     datapath: Box<dyn Datapath>,
+    /// The HTTP routers of this node, where they are switched on.
+    router: Option<Arc<HttpRouter>>,
     /// What was desired last; `None`: the next pass observes the kernel.
     last: Option<Incremental>,
     /// Problems that have been logged.
@@ -35,12 +39,15 @@ pub(super) struct ReconcileReport {
     pub in_sync: bool,
     /// This node's tasks that are backends in the desired state.
     pub held: BTreeSet<TaskId>,
+    /// What the labels of services declare, where an HTTP router is switched on.
+    pub declarations: Declarations,
 }
 
 impl Reconciler {
-    pub(super) fn new(datapath: Box<dyn Datapath>) -> Self {
+    pub(super) fn new(datapath: Box<dyn Datapath>, router: Option<Arc<HttpRouter>>) -> Self {
         Self {
             datapath,
+            router,
             last: None,
             known: BTreeSet::new(),
         }
@@ -107,6 +114,11 @@ impl Reconciler {
             Some(last) => last.update(snapshot, node, config),
             None => Incremental::full(snapshot, node, config),
         };
+        // What an incomplete view lacks may only be unknown.
+        let router = self.router.as_deref().filter(|_| snapshot.complete);
+        if let Some(router) = router {
+            router.prepare(&wanted.desired);
+        }
         let prune = if snapshot.complete {
             Prune::Allowed
         } else {
@@ -117,18 +129,23 @@ impl Reconciler {
             problems: refused,
             in_sync,
         } = self.datapath.apply(&wanted.desired, prune)?;
+        if let Some(router) = router {
+            router.publish(&wanted.desired);
+        }
         let mut problems = wanted.problems();
         problems.extend(refused);
         problems.extend(datapath_mismatch(snapshot, &node.id, self.datapath.name()));
         self.report(&problems);
         let held = node.tasks.keys().filter(|task| wanted.holds(task));
         let held = held.cloned().collect();
+        let declarations = wanted.declarations().clone();
         self.last = Some(wanted);
         Ok(ReconcileReport {
             problems,
             hooks,
             in_sync,
             held,
+            declarations,
         })
     }
 }

@@ -32,6 +32,10 @@ pub(super) fn routes(source: Arc<dyn Source>) -> Router {
             get(async |State(source): Shared| answer(source.services())),
         )
         .route(
+            "/v1/routes",
+            get(async |State(source): Shared| answer(source.routes())),
+        )
+        .route(
             "/v1/nodes",
             get(async |State(source): Shared| answer(source.nodes())),
         )
@@ -109,7 +113,7 @@ impl IntoResponse for ApiError {
         let status = match self {
             Self::NothingKnown { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Question(_) => StatusCode::BAD_REQUEST,
-            Self::KernelDecides => StatusCode::NOT_IMPLEMENTED,
+            Self::KernelDecides | Self::RouterOff => StatusCode::NOT_IMPLEMENTED,
             Self::Counters(_) | Self::Maps(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         refuse(status, self.to_string())

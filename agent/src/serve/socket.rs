@@ -7,11 +7,11 @@
 
 use super::{Source, routes};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{DirBuilder, File, Permissions, TryLockError};
 use std::future::Future;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,15 +66,16 @@ pub struct Listener {
 
 /// Takes the socket at `path`. Needs a tokio runtime.
 pub async fn bind(path: &Path) -> Result<Listener, BindError> {
-    let (listener, file) = take(path, false).await?;
+    let (listener, file) = take(path, false, 0o600).await?;
     Ok(Listener { listener, file })
 }
 
-/// Takes the socket at `path`, for a caller that accepts by itself. With `succeeds`, a process that answers there is
-/// replaced: it keeps the connections that it has.
+/// Takes the socket at `path`, for a caller that accepts by itself; its file has `mode`. With `succeeds`, a process that
+/// answers there is replaced: it keeps the connections that it has.
 pub(crate) async fn take(
     path: &Path,
     succeeds: bool,
+    mode: u32,
 ) -> Result<(UnixListener, SocketFile), BindError> {
     let failed = |step, path: &Path| {
         let path = path.to_owned();
@@ -103,7 +104,7 @@ pub(crate) async fn take(
         }
         _ => {}
     }
-    let listener = listen(&fresh).map_err(failed("listen on", &fresh))?;
+    let listener = listen(&fresh, mode).map_err(failed("listen on", &fresh))?;
     let file = SocketFile::of(&fresh).map_err(failed("look at", &fresh))?;
     // The rename comes after the listen, so a client that finds the name gets an answer.
     std::fs::rename(&fresh, path).map_err(failed("make", path))?;
@@ -186,16 +187,18 @@ async fn vacant(path: &Path, succeeds: bool) -> Result<(), BindError> {
     }
 }
 
-/// A listening socket whose file has mode 0600 from the start.
+/// A listening socket whose file has `mode` from the start.
 ///
 /// On Linux the file takes its mode from the socket it is bound to, so changing that
 /// first leaves no moment between, and the process' umask is left alone.
-fn listen(path: &Path) -> io::Result<UnixListener> {
+fn listen(path: &Path, mode: u32) -> io::Result<UnixListener> {
     use nix::sys::socket;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let fd = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    nix::sys::stat::fchmod(&fd, nix::sys::stat::Mode::from_bits_truncate(0o600))?;
+    nix::sys::stat::fchmod(&fd, nix::sys::stat::Mode::from_bits_truncate(mode))?;
     socket::bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    // What the umask took away.
+    std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     socket::listen(&fd, Backlog::new(64)?)?;
     UnixListener::from_std(fd.into())
 }

@@ -140,6 +140,28 @@ proptest! {
 }
 
 #[test]
+fn labels_of_routes_arrive() {
+    let labels = [
+        ("com.docker.lb.hosts", "a.example"),
+        ("traefik.enable", "true"),
+    ];
+    let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned()));
+    let service = Service {
+        labels: labels.clone().into_iter().collect(),
+        ..Service::default()
+    };
+    let sent = Snapshot {
+        services: [(ServiceId::from("s"), service)].into_iter().collect(),
+        ..Snapshot::default()
+    };
+    let arrived = decode(encode(&sent)).unwrap();
+    let kept = arrived.services[&ServiceId::from("s")]
+        .labels
+        .route_labels();
+    assert_eq!(kept, labels.into());
+}
+
+#[test]
 fn keys_of_another_size_are_no_keys() {
     let keys = |current: usize, next: usize| proto::TokenKeys {
         epoch: 1,

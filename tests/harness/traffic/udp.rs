@@ -1,13 +1,20 @@
 //! UDP: one datagram there, one back.
+//!
+//! Datagrams may be lost: beside bulk data, queues of virtual devices run over. So a datagram without an answer is sent
+//! again, as resolvers do, and losses are counted: where more than a few are lost, something else is wrong.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::net::UdpSocket;
+use tokio::time::Instant;
 
 use crate::slow;
 use crate::who::Who;
+
+/// How long an answer is waited for before the datagram is sent again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A socket with one peer: datagrams of one flow.
 #[derive(Debug)]
@@ -45,19 +52,87 @@ impl Flow {
     /// Sends a datagram with this payload; who answers it, in how many bytes.
     pub async fn say(&self, payload: &[u8], timeout: Duration) -> Result<(Who, usize)> {
         let peer = self.peer;
-        self.socket
-            .send(payload)
-            .await
-            .with_context(|| format!("asking {peer} by UDP"))?;
-        let mut answer = vec![0_u8; 65_536];
         let timeout = slow::longer(timeout);
-        let len = tokio::time::timeout(timeout, self.socket.recv(&mut answer))
+        let (answer, _) = answered(&self.socket, None, payload, timeout)
             .await
-            .with_context(|| format!("{peer}: no datagram within {timeout:?}"))?
-            .with_context(|| format!("{peer}: the answer to a datagram"))?;
-        let answer = answer.get(..len).unwrap_or_default();
+            .with_context(|| format!("{peer}, by UDP, within {timeout:?}"))?;
+        let len = answer.len();
+        let answer = answer.as_slice();
         let who = serde_json::from_slice(answer)
             .with_context(|| format!("{peer}: no answer of whoami"))?;
         Ok((who, len))
+    }
+}
+
+/// Asks `peer` by a socket that is not connected; who answers, and under which address.
+pub async fn ask_unconnected(
+    socket: &UdpSocket,
+    peer: SocketAddr,
+    timeout: Duration,
+) -> Result<(Who, SocketAddr)> {
+    let timeout = slow::longer(timeout);
+    let (answer, from) = answered(socket, Some(peer), b"who", timeout)
+        .await
+        .with_context(|| format!("{peer}, by UDP, within {timeout:?}"))?;
+    let who = serde_json::from_slice(&answer);
+    Ok((
+        who.with_context(|| format!("{peer}: no answer of whoami"))?,
+        from,
+    ))
+}
+
+/// Sends a datagram until one comes back; that one, and whose it is.
+async fn answered(
+    socket: &UdpSocket,
+    peer: Option<SocketAddr>,
+    payload: &[u8],
+    timeout: Duration,
+) -> Result<(Vec<u8>, SocketAddr)> {
+    let mut answer = vec![0_u8; 65_536];
+    // Answers that came late are to other datagrams.
+    while socket.try_recv(&mut answer).is_ok() {}
+    let end = Instant::now() + timeout;
+    let mut again = false;
+    loop {
+        match peer {
+            Some(peer) => socket.send_to(payload, peer).await,
+            None => socket.send(payload).await,
+        }
+        .context("a datagram is not sent")?;
+        losses::sent(again)?;
+        let until = end.min(Instant::now() + slow::longer(AGAIN));
+        match tokio::time::timeout_at(until, socket.recv_from(&mut answer)).await {
+            Ok(received) => {
+                let (length, from) = received.context("a datagram is answered by an error")?;
+                answer.truncate(length);
+                return Ok((answer, from));
+            }
+            Err(_) if Instant::now() >= end => bail!("no datagram came back"),
+            Err(_) => again = true,
+        }
+    }
+}
+
+/// Datagrams of this process, and those that had to be sent again.
+mod losses {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use anyhow::{Result, ensure};
+
+    static SENT: AtomicU64 = AtomicU64::new(0);
+    static AGAIN: AtomicU64 = AtomicU64::new(0);
+
+    /// Counts one; an error if many were lost.
+    pub(super) fn sent(again: bool) -> Result<()> {
+        let sent = SENT.fetch_add(1, Ordering::Relaxed);
+        if again {
+            let again = AGAIN.fetch_add(1, Ordering::Relaxed) + 1;
+            eprintln!("{again} of {sent} datagrams had to be sent again");
+            ensure!(
+                again <= 10 + sent / 20,
+                "{again} of {sent} datagrams were lost"
+            );
+        }
+        Ok(())
     }
 }

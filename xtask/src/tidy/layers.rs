@@ -44,7 +44,8 @@ const IO_WORDS: [&str; 11] = [
 ];
 
 /// Module, and what it must not mention.
-const ONE_WAY: [(&str, &[&str]); 2] = [
+const ONE_WAY: [(&str, &[&str]); 3] = [
+    ("agent/src/router", &["kernel", "watch", "sync", "run"]),
     ("agent/src/watch", &["kernel"]),
     ("agent/src/kernel", &["watch", "sync", "serve"]),
 ];

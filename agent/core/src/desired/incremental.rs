@@ -1,7 +1,9 @@
 //! The incremental desired state: it keeps the inputs from which it was computed. If only tasks have
 //! changed since, [`Incremental::update`] computes the services concerned, and no others.
 
+use super::model::RoutedService;
 use super::ports::{Asked, by_swarm, port_owners};
+use super::routes::{self, Declarations};
 use super::service::{ServiceContext, serve};
 use super::{Desired, Number, endpoint, host};
 use crate::model::config::Config;
@@ -21,6 +23,7 @@ pub struct Incremental {
     snapshot: Snapshot,
     node: Node,
     config: Config,
+    declarations: Declarations,
     asked: BTreeMap<ServiceId, Asked>,
     port_owners: BTreeMap<Number, ServiceId>,
     by_swarm: BTreeSet<Number>,
@@ -32,6 +35,18 @@ impl Incremental {
     /// Computes the desired state from the whole snapshot, as [`super::desired`] does.
     #[must_use]
     pub fn full(snapshot: &Snapshot, node: &Node, config: &Config) -> Self {
+        let none = Declarations::default();
+        let declarations = none.update(snapshot, &Snapshot::default(), config);
+        Self::whole(snapshot, node, config, declarations)
+    }
+
+    /// The whole snapshot, whose labels declare these HTTP routes.
+    fn whole(
+        snapshot: &Snapshot,
+        node: &Node,
+        config: &Config,
+        declarations: Declarations,
+    ) -> Self {
         let host = host::host(snapshot, node, config).map(Arc::new);
         let mut members: BTreeMap<ServiceId, BTreeSet<TaskId>> = BTreeMap::new();
         for (id, task) in &snapshot.tasks {
@@ -39,7 +54,10 @@ impl Incremental {
             members.entry(service).or_default().insert(id.clone());
         }
         let services = snapshot.services.iter();
-        let asked = services.map(|(id, service)| (id.clone(), Asked::of(service, config)));
+        let asked = services.map(|(id, service)| {
+            let declaration = declarations.get(id).map(|declaration| &**declaration);
+            (id.clone(), Asked::of(service, declaration, config))
+        });
         let asked = asked.collect();
         let mut full = Self {
             desired: Desired::default(),
@@ -48,6 +66,7 @@ impl Incremental {
             config: config.clone(),
             port_owners: port_owners(snapshot, node, &asked),
             by_swarm: by_swarm(snapshot),
+            declarations,
             asked,
             members: members.into_iter().collect(),
             problems: BTreeMap::new(),
@@ -67,7 +86,12 @@ impl Incremental {
     #[must_use]
     pub fn update(self, snapshot: &Snapshot, node: &Node, config: &Config) -> Self {
         let Some(services) = self.concerned(snapshot, node, config) else {
-            return Self::full(snapshot, node, config);
+            if *config != self.config {
+                return Self::full(snapshot, node, config);
+            }
+            let declared = self.declarations;
+            let declared = declared.update(snapshot, &self.snapshot, config);
+            return Self::whole(snapshot, node, config, declared);
         };
         let mut next = self;
         for change in snapshot.tasks.changes(&next.snapshot.tasks) {
@@ -99,7 +123,16 @@ impl Incremental {
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = self.problems.values().flatten().cloned().collect();
         problems.extend(endpoint::shared(&self.node));
+        if self.desired.host.is_some() {
+            problems.extend(self.declarations.conflicts().cloned());
+        }
         problems
+    }
+
+    /// What the labels of services declare.
+    #[must_use]
+    pub fn declarations(&self) -> &Declarations {
+        &self.declarations
     }
 
     /// The services of the tasks that have changed; none if more than tasks has.
@@ -180,9 +213,26 @@ impl Incremental {
             port_owners: &self.port_owners,
             by_swarm: &self.by_swarm,
         };
-        let tasks = self.members.get(id).into_iter().flatten();
-        let tasks = tasks.filter_map(|id| Some((id, self.snapshot.tasks.get(id)?)));
-        let (served, problems) = serve(&context, id, service, asked, tasks);
+        let tasks = || {
+            let tasks = self.members.get(id).into_iter().flatten();
+            tasks.filter_map(|id| Some((id, self.snapshot.tasks.get(id)?)))
+        };
+        let (served, problems) = serve(&context, id, service, asked, tasks());
+        let declaration = self.declarations.get(id);
+        let declaration = declaration.filter(|_| asked.routed && !service.removed);
+        let routed = served
+            .as_ref()
+            .zip(declaration)
+            .map(|(served, declaration)| RoutedService {
+                name: service.name.clone(),
+                created_ns: service.created,
+                labels: Arc::clone(&declaration.labels),
+                tasks: routes::tasks(&self.snapshot, served, tasks()),
+            });
+        match routed {
+            Some(routed) => self.desired.routed.insert(id.clone(), Arc::new(routed)),
+            None => self.desired.routed.remove(id),
+        };
         let key = Key::from(id);
         match served {
             Some(served) => self.desired.services.insert(key, Arc::new(served)),

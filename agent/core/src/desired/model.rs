@@ -1,7 +1,7 @@
 //! What the desired state is made of: plain values, which each back end brings into its own form.
 
 use super::Number;
-use crate::model::ids::Key;
+use crate::model::ids::{Key, ServiceId, TaskId};
 use crate::model::labels::Policy;
 use crate::model::node::{Link, Serving};
 use crate::model::port::Proto;
@@ -20,8 +20,10 @@ pub struct Desired {
     pub host: Option<Arc<Host>>,
     /// Tasks of this node by address, with the indexes of the bridge ports behind which they are.
     pub endpoints: BTreeMap<Ipv4Addr, u32>,
-    /// Services that ask for ports. A copy shares those that have not changed.
+    /// Services that ask for ports, or declare HTTP routes. A copy shares those that have not changed.
     pub services: PersistentMap<Key, Arc<Service>>,
+    /// Services with HTTP routes, for the router of the node; no back end's business.
+    pub routed: PersistentMap<ServiceId, Arc<RoutedService>>,
 }
 
 /// What a datapath has to know of its node and of other nodes.
@@ -63,7 +65,7 @@ pub enum PeerKeys {
     Unknown,
 }
 
-/// A service that asks for ports.
+/// A service that asks for ports, or whose tasks the HTTP router reaches by their own addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
     /// Scheduler that selects the task of a new flow.
@@ -120,6 +122,34 @@ pub struct Frontend {
     /// This node leaves it to processes of its own, which listen on it. Through other nodes its
     /// tasks are reached all the same.
     pub barred: bool,
+}
+
+/// A service with HTTP routes, as the router of the node gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutedService {
+    /// Its name.
+    pub name: String,
+    /// When it was made, in nanoseconds since 1970; 0 where that is not known.
+    pub created_ns: u64,
+    /// Its labels of the families that declare routes.
+    pub labels: Arc<BTreeMap<String, String>>,
+    /// Its tasks that may hold connections, by id.
+    pub tasks: Vec<RoutedTask>,
+}
+
+/// A task of a service with HTTP routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutedTask {
+    /// Its id.
+    pub id: TaskId,
+    /// The key by which the datapath knows it.
+    pub key: Key,
+    /// Host name of its node.
+    pub node: String,
+    /// It runs on this node.
+    pub local: bool,
+    /// New requests may go to it.
+    pub active: bool,
 }
 
 impl Service {

@@ -1,6 +1,7 @@
 //! Port owners: the service that answers each port.
 
-use super::refusal::{refused, refused_if_any, refused_labels};
+use super::refusal::{refused, refused_if_any, refused_labels, taken_if_any};
+use super::routes::{Declaration, ports_of_router};
 use super::{Number, share};
 use crate::model::config::Config;
 use crate::model::ids::{Key, ServiceId};
@@ -28,14 +29,26 @@ pub(super) struct Asked {
     pub(super) allow: Option<Arc<[Ipv4Net]>>,
     /// Processes on nodes may call its tasks by their own addresses.
     pub(super) task_address: bool,
+    /// It declares HTTP routes: its tasks are served without a port, too.
+    pub(super) routed: bool,
     /// What it can't have.
     pub(super) problems: Vec<Problem>,
 }
 
 impl Asked {
-    /// What `service` asks for, and may have as `config` says.
-    pub(super) fn of(service: &Service, config: &Config) -> Self {
+    /// What `service`, whose labels declare these routes, asks for, and may have as `config` says.
+    pub(super) fn of(
+        service: &Service,
+        declaration: Option<&Declaration>,
+        config: &Config,
+    ) -> Self {
         let mut problems: Vec<Problem> = refused_labels(service).collect();
+        problems.extend(declaration.into_iter().flat_map(|it| it.problems(service)));
+        if config.router {
+            let why = "it is the HTTP router's (--router), which gets no request through it now; publish another one, and \
+                       say by labels which hosts the service answers";
+            problems.extend(taken_if_any(service, &ports_of_router(service), why));
+        }
         let mut ports = Vec::new();
         let mut reserved: BTreeMap<&str, Vec<PublishedPort>> = BTreeMap::new();
         let mut outside = Vec::new();
@@ -71,6 +84,7 @@ impl Asked {
             problems.push(refused(service, &over, &why));
         }
         let options = service.options();
+        let routed = declaration.is_some_and(Declaration::has_routes);
         let allow = options.allow.as_ref().map(|networks| {
             let most = share::networks(ports.len());
             if networks.len() > most {
@@ -88,7 +102,8 @@ impl Asked {
         Self {
             ports,
             allow,
-            task_address: options.task_address || config.task_addresses,
+            task_address: options.task_address || config.task_addresses || routed,
+            routed,
             problems,
         }
     }

@@ -9,6 +9,19 @@ const NAMED: usize = 8;
 
 /// `ports` of `service` are not served. `why` says what to do, too.
 pub(super) fn refused(service: &Service, ports: &[PublishedPort], why: &str) -> Problem {
+    problem(service, ports, "not served", why)
+}
+
+/// The problem that `service` publishes `ports`, if there are any, which are somebody else's. `why` says what to do, too.
+pub(super) fn taken_if_any(
+    service: &Service,
+    ports: &[PublishedPort],
+    why: &str,
+) -> Option<Problem> {
+    (!ports.is_empty()).then(|| problem(service, ports, "published", why))
+}
+
+fn problem(service: &Service, ports: &[PublishedPort], are: &str, why: &str) -> Problem {
     let name = |port: &PublishedPort| format!("{}/{}", port.published, port.proto.as_str());
     let named: Vec<String> = ports.iter().take(NAMED).map(name).collect();
     let named = named.join(", ");
@@ -19,7 +32,7 @@ pub(super) fn refused(service: &Service, ports: &[PublishedPort], why: &str) -> 
     };
     Problem {
         object: format!("service {}", service.name),
-        message: format!("{what} not served: {why}"),
+        message: format!("{what} {are}: {why}"),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct ServiceContext<'a> {
 }
 
 /// What serves one service, which asks for `asked`, and what in it can't be served. None where it asks for
-/// no port.
+/// no port and declares no HTTP route.
 pub(super) fn serve<'a>(
     context: &ServiceContext<'_>,
     id: &ServiceId,
@@ -33,7 +33,7 @@ pub(super) fn serve<'a>(
     tasks: impl Iterator<Item = (&'a TaskId, &'a Task)>,
 ) -> (Option<Service>, Vec<Problem>) {
     let mut problems = asked.problems.clone();
-    if asked.ports.is_empty() {
+    if asked.ports.is_empty() && !asked.routed {
         return (None, problems);
     }
     let snapshot = context.snapshot;

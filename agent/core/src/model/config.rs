@@ -9,6 +9,9 @@ pub const DEFAULT_PORT: u16 = 6081;
 /// Ports that labels may publish: none that only root may listen on (ssh, DNS, …).
 pub const DEFAULT_LABEL_PORTS: RangeInclusive<u16> = 1024..=u16::MAX;
 
+/// TCP ports on which the HTTP router serves routes: without TLS, and by TLS.
+pub const ROUTER_PORTS: [u16; 2] = [80, 443];
+
 /// Validated settings of the pure core.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -19,6 +22,8 @@ pub struct Config {
     pub label_ports: Option<RangeInclusive<u16>>,
     /// Processes on nodes may call every task by its own address, whatever its service's labels say.
     pub task_addresses: bool,
+    /// An HTTP router runs on each node: services that declare routes are served, whether or not they publish ports.
+    pub router: bool,
 }
 
 impl Default for Config {
@@ -27,6 +32,7 @@ impl Default for Config {
             port: DEFAULT_PORT,
             label_ports: Some(DEFAULT_LABEL_PORTS),
             task_addresses: false,
+            router: false,
         }
     }
 }

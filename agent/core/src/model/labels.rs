@@ -12,10 +12,11 @@ mod values;
 
 pub use options::{Local, Policy, ServiceOptions};
 
+use lb_routes::labels::is_route_label;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use values::short;
+pub(crate) use values::short;
 
 /// All labels that swarmlb reads begin so.
 pub const PREFIX: &str = "swarmlb.";
@@ -24,8 +25,10 @@ pub const PREFIX: &str = "swarmlb.";
 pub const PORTS: usize = 256;
 /// Networks that the label of one service can allow.
 pub const NETWORKS: usize = 1_024;
+/// Bytes of the labels of one service that declare HTTP routes, names and values together.
+pub const ROUTE_BYTES: usize = 64 << 10;
 /// Labels of one service that are named as problems, one by one.
-const NAMED: usize = 16;
+pub(crate) const NAMED: usize = 16;
 
 /// A service's labels, all of them, with the options that they were parsed into. Cheap to copy and, as
 /// the labels alone decide, to compare.
@@ -38,6 +41,7 @@ struct Parsed {
     labels: BTreeMap<String, String>,
     options: ServiceOptions,
     refusals: Vec<String>,
+    route_bytes: usize,
 }
 
 impl Labels {
@@ -51,6 +55,25 @@ impl Labels {
     #[must_use]
     pub fn options(&self) -> &ServiceOptions {
         &self.0.options
+    }
+
+    /// Those of the families that declare HTTP routes, as they are; none if they are more than [`ROUTE_BYTES`].
+    #[must_use]
+    pub fn route_labels(&self) -> BTreeMap<String, String> {
+        if self.0.route_bytes > ROUTE_BYTES {
+            return BTreeMap::new();
+        }
+        let labels = self.0.labels.iter();
+        labels
+            .filter(|(label, _)| is_route_label(label))
+            .map(|(label, value)| (label.clone(), value.clone()))
+            .collect()
+    }
+
+    /// Bytes of the labels that declare HTTP routes; 0 if there is none.
+    #[must_use]
+    pub fn route_bytes(&self) -> usize {
+        self.0.route_bytes
     }
 
     /// Sentences about what in them can't be served; none if all can.
@@ -71,10 +94,12 @@ impl Eq for Labels {}
 impl From<BTreeMap<String, String>> for Labels {
     fn from(labels: BTreeMap<String, String>) -> Self {
         let (options, refusals) = parse(&labels);
+        let route_bytes = route_bytes(&labels);
         Self(Arc::new(Parsed {
             labels,
             options,
             refusals,
+            route_bytes,
         }))
     }
 }
@@ -92,6 +117,12 @@ impl FromIterator<(String, String)> for Labels {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(labels: I) -> Self {
         labels.into_iter().collect::<BTreeMap<_, _>>().into()
     }
+}
+
+/// Bytes of the labels that declare HTTP routes.
+fn route_bytes(labels: &BTreeMap<String, String>) -> usize {
+    let labels = labels.iter().filter(|(label, _)| is_route_label(label));
+    labels.map(|(label, value)| label.len() + value.len()).sum()
 }
 
 /// The options, and what in the labels can't be served.

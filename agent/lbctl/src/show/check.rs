@@ -2,14 +2,18 @@
 
 use crate::human::plural;
 use crate::table::{self, words};
-use lb_core::report::Check;
+use lb_core::report::{Check, Problem};
 
 pub(crate) fn text(check: &Check) -> String {
-    if check.problems.is_empty() {
+    table(&check.problems)
+}
+
+/// Problems, with their number.
+pub(crate) fn table(problems: &[Problem]) -> String {
+    if problems.is_empty() {
         return "no problems found\n".to_owned();
     }
-    let rows: Vec<Vec<String>> = check
-        .problems
+    let rows: Vec<Vec<String>> = problems
         .iter()
         .map(|problem| vec![problem.object.clone(), problem.message.clone()])
         .collect();

@@ -3,7 +3,7 @@
 use super::address;
 use crate::human::{plural, uptime};
 use crate::out::harmless;
-use lb_core::report::Status;
+use lb_core::report::{RouterReport, RouterStatus, Status};
 use std::time::Duration;
 
 pub(crate) fn text(status: &Status) -> String {
@@ -37,6 +37,9 @@ pub(crate) fn text(status: &Status) -> String {
     for hook in &status.hooks {
         lines.push(("", format!("{} {} ({})", hook.link, hook.hook, hook.mode)));
     }
+    if let Some(router) = &status.router {
+        lines.push(("router", routers(router)));
+    }
     let services = plural(status.services, "service");
     lines.extend([
         ("kernel", kernel.to_owned()),
@@ -50,4 +53,23 @@ pub(crate) fn text(status: &Status) -> String {
         .into_iter()
         .map(|(what, text)| format!("{what:<11}{}\n", harmless(text)))
         .collect()
+}
+
+/// The HTTP routers that are connected, and how far each is.
+fn routers(router: &RouterStatus) -> String {
+    let applied = |report: &RouterReport| match (report.applied, router.view) {
+        (None, _) => "no view applied".to_owned(),
+        (Some(applied), Some(view)) if applied != view => {
+            format!("view {applied} applied, of {view}")
+        }
+        (Some(applied), _) => format!("view {applied} applied"),
+    };
+    let connected = router.connected.iter();
+    let connected: Vec<String> = connected
+        .map(|report| format!("{}, {}", report.version, applied(report)))
+        .collect();
+    match connected.as_slice() {
+        [] => "none connected".to_owned(),
+        connected => format!("connected ({})", connected.join("; ")),
+    }
 }

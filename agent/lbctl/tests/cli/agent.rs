@@ -6,7 +6,9 @@ use futures_util::future::BoxFuture;
 use lb_core::explain::{ClientQuery, FrontendQuery};
 use lb_core::model::ids::NodeId;
 use lb_core::report::build::{self, FlowFilter};
-use lb_core::report::{Check, Drops, Explanation, Flows, Nodes, Scope, Services, Stats, Status};
+use lb_core::report::{
+    Check, Drops, Explanation, Flows, Nodes, Routes, Scope, Services, Stats, Status,
+};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -32,6 +34,10 @@ impl Source for Shared {
     }
     fn services(&self) -> Result<Services, ApiError> {
         self.with(|swarm| build::services(&swarm.snapshot))
+    }
+    fn routes(&self) -> Result<Routes, ApiError> {
+        let routes = self.with(|swarm| swarm.routes.clone())?;
+        routes.ok_or(ApiError::RouterOff)
     }
     fn nodes(&self) -> Result<Nodes, ApiError> {
         let connected = BTreeSet::from([NodeId::from("n2")]);

@@ -7,7 +7,7 @@ use lb_core::model::node::Node;
 use lb_core::model::snapshot::{LocalHealth, Proto, Snapshot, SwarmNode, Task};
 use lb_core::report::build::{self, FlowFilter, FlowTable};
 use lb_core::report::{
-    Check, Counters, Explanation, Flows, HookReport, Problem, Scope, Stats, Status,
+    Check, Counters, Explanation, Flows, HookReport, Problem, Routes, Scope, Stats, Status,
 };
 use lb_core::testing::{SnapshotBuilder, member, port, service, task};
 use lb_datapath::model::Memory;
@@ -19,6 +19,8 @@ pub(crate) struct Swarm {
     pub(crate) snapshot: Snapshot,
     pub(crate) status: Status,
     pub(crate) check: Check,
+    /// `None`: the router is off.
+    pub(crate) routes: Option<Routes>,
     pub(crate) missing: BTreeSet<NodeId>,
     pub(crate) drops: BTreeMap<Reason, u64>,
     pub(crate) flows: FlowTable,
@@ -142,10 +144,12 @@ pub(crate) fn swarm() -> Swarm {
             services: 2,
             tasks: 3,
             problems: 0,
+            router: None,
             uptime_s: 7_800,
         },
         snapshot,
         check: Check::default(),
+        routes: None,
         missing: BTreeSet::new(),
         drops: BTreeMap::new(),
         flows: FlowTable::default(),

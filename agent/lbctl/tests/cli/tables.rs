@@ -3,7 +3,9 @@
 use crate::agent::{Agent, Ran};
 use crate::swarm::problem;
 use lb_core::report::build;
-use lb_core::report::{Check, Nodes, Scope, Services, Stats, Status};
+use lb_core::report::{
+    Check, Nodes, RouteReport, RouterReport, RouterStatus, Routes, Scope, Services, Stats, Status,
+};
 use serde::de::DeserializeOwned;
 
 #[track_caller]
@@ -63,6 +65,107 @@ fn status_tells_by_its_exit_code_alone_when_quiet() {
         swarm.status.connected = false;
     });
     shows(&agent.lbctl(&["status", "--quiet"]), 1, "");
+}
+
+#[test]
+fn routers_are_a_line_of_the_status_where_they_are_switched_on() {
+    let agent = Agent::start();
+    let line = |view, connected: &[(&str, Option<u64>)]| {
+        let report = |(version, applied): &(&str, Option<u64>)| RouterReport {
+            version: (*version).to_owned(),
+            workers: 2,
+            applied: *applied,
+        };
+        let connected = connected.iter().map(report).collect();
+        agent.change(|swarm| swarm.status.router = Some(RouterStatus { view, connected }));
+        let out = agent.lbctl(&["status"]).out;
+        let line = out.lines().find(|line| line.starts_with("router "));
+        line.unwrap().to_owned()
+    };
+    for (view, connected, text) in [
+        (Some(7), vec![], "none connected"),
+        (
+            Some(7),
+            vec![("0.1.0", Some(7))],
+            "connected (0.1.0, view 7 applied)",
+        ),
+        (
+            Some(7),
+            vec![("0.1.0", Some(5)), ("0.2.0", None)],
+            "connected (0.1.0, view 5 applied, of 7; 0.2.0, no view applied)",
+        ),
+    ] {
+        assert_eq!(line(view, &connected), format!("router     {text}"));
+    }
+}
+
+#[test]
+fn routes() {
+    let agent = Agent::start();
+    let off = agent.lbctl(&["routes"]);
+    assert_eq!(off.code, Some(1));
+    assert!(off.err.contains("switched off"), "{off:?}");
+    agent.change(|swarm| swarm.routes = Some(Routes::default()));
+    shows(
+        &agent.lbctl(&["routes"]),
+        0,
+        "no service declares an HTTP route\n",
+    );
+    shows(
+        &agent.lbctl(&["routes", "--problems"]),
+        0,
+        "no problems found\n",
+    );
+    let route = |rule: &str, filters: &[&str], priority| RouteReport {
+        rule: rule.to_owned(),
+        service: "s1".into(),
+        service_name: "shop_vote".to_owned(),
+        family: "traefik".to_owned(),
+        name: "vote".to_owned(),
+        entry_points: vec!["http".to_owned(), "https".to_owned()],
+        filters: filters.iter().map(|filter| (*filter).to_owned()).collect(),
+        port: Some(8080),
+        redirect: None,
+        ready: 2,
+        tasks: 3,
+        priority,
+    };
+    let elsewhere = RouteReport {
+        port: None,
+        redirect: Some("https://new.example".to_owned()),
+        ..route("Host(`old.example`)", &[], 7)
+    };
+    let told = Routes {
+        routes: vec![
+            route(
+                "Host(`a.example`) && PathPrefix(`/x`)",
+                &["basic-auth", "strip-prefix"],
+                100,
+            ),
+            elsewhere,
+        ],
+        problems: vec![problem("service shop_vote", "label x: it is not known")],
+    };
+    agent.change(|swarm| swarm.routes = Some(told.clone()));
+    shows(&agent.lbctl(&["routes"]), 0, "\
+RULE                                    SERVICE     ENTRY POINTS   FILTERS                   TO                    READY   TASKS   PRIORITY
+Host(`a.example`) && PathPrefix(`/x`)   shop_vote   http,https     basic-auth,strip-prefix   port 8080                 2       3        100
+Host(`old.example`)                     shop_vote   http,https     -                         https://new.example       2       3          7
+
+1 problem (see: lbctl routes --problems)
+");
+    shows(
+        &agent.lbctl(&["routes", "--problems"]),
+        1,
+        "\
+OBJECT              PROBLEM
+service shop_vote   label x: it is not known
+
+1 problem found
+",
+    );
+    let json: Routes = json(&agent, &["routes", "--json"]);
+    assert_eq!(json, told);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One connection of a client.
 
 use super::connections::Open;
+use super::stall::unless_stalled;
 use crate::clock::Seconds;
 use crate::exchange;
 use crate::limits::Limits;
@@ -17,12 +18,14 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
 
 /// A client, as its requests share it.
+#[derive(Debug)]
 pub(crate) struct Client {
     /// Its address.
     pub(crate) address: IpAddr,
@@ -45,6 +48,11 @@ impl Client {
         }
     }
 
+    /// Ends the connection after the requests that are under way: what follows them on it may be anything.
+    pub(crate) fn close(&self) {
+        self.open.close(Seconds::now());
+    }
+
     /// Counts a request as under way until what this returns is dropped.
     pub(crate) fn request(self: &Rc<Self>) -> UnderWay {
         self.open.begin();
@@ -61,9 +69,11 @@ impl Drop for UnderWay {
     }
 }
 
-/// Spawns futures that stay on this thread.
+/// Spawns the streams of HTTP/2 on this thread, and ends those whose clients take nothing.
 #[derive(Clone, Copy)]
-struct Local;
+struct Local {
+    taking: Duration,
+}
 
 impl<F> hyper::rt::Executor<F> for Local
 where
@@ -71,7 +81,7 @@ where
     F::Output: 'static,
 {
     fn execute(&self, future: F) {
-        spawn_local(future);
+        spawn_local(unless_stalled(self.taking, future));
     }
 }
 
@@ -115,9 +125,11 @@ async fn serve(worker: Rc<Worker>, client: Rc<Client>, stream: TcpStream) {
 
 async fn serve_https(worker: &Rc<Worker>, client: &Rc<Client>, stream: TcpStream) {
     let acceptor = TlsAcceptor::from(worker.tls.config.clone());
-    let stream = match acceptor.accept(stream).await {
-        Ok(stream) => stream,
-        Err(error) => {
+    let limit = worker.settings.limits.handshake;
+    let stream = match tokio::time::timeout(limit, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Err(_) => return,
+        Ok(Err(error)) => {
             tracing::debug!(client = %client.address, %error, "no TLS with a client");
             return;
         }
@@ -140,22 +152,28 @@ where
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    loop {
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(client = %client.address, error = %error, "connection ended");
-                }
-                return;
+    let served = async {
+        loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => return ended,
+                () = client.open.told_to_close() => connection.as_mut().graceful_shutdown(),
             }
-            () = client.open.told_to_close() => connection.as_mut().graceful_shutdown(),
         }
+    };
+    match unless_stalled(worker.settings.limits.taking, served).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            tracing::debug!(client = %client.address, error = %error, "connection ended");
+        }
+        None => tracing::debug!(client = %client.address, "a client takes nothing"),
     }
 }
 
 fn protocols(limits: &Limits) -> auto::Builder<Local> {
-    let mut builder = auto::Builder::new(Local);
+    let mut builder = auto::Builder::new(Local {
+        taking: limits.taking,
+    });
     builder
         .http1()
         .half_close(true)

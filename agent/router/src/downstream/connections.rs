@@ -17,7 +17,7 @@ pub(crate) struct Connections {
     shared: Rc<Shared>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shared {
     next: Cell<u64>,
     states: RefCell<HashMap<u64, Rc<State>>>,
@@ -27,6 +27,7 @@ struct Shared {
 }
 
 /// What is known of a connection.
+#[derive(Debug)]
 struct State {
     opened: Seconds,
     /// Since when no request is under way.
@@ -40,6 +41,7 @@ struct State {
 }
 
 /// A connection that is open until this is dropped.
+#[derive(Debug)]
 pub(super) struct Open {
     number: u64,
     address: IpAddr,
@@ -157,6 +159,11 @@ impl Open {
         let under_way = self.state.under_way.get();
         self.state.under_way.set(under_way.saturating_sub(1));
         self.state.idle.set(now);
+    }
+
+    /// Asks it to end after the requests that are under way.
+    pub(super) fn close(&self, now: Seconds) {
+        self.state.close(now);
     }
 
     /// Waits for the word to end after the requests that are under way.

@@ -1,6 +1,6 @@
 //! One attempt to get an answer of one task.
 
-use super::body::{RequestBody, ResponseBody};
+use super::body::{Progress, RequestBody, ResponseBody};
 use super::outgoing::Head;
 use super::tunnel::{self, Upgrade};
 use crate::downstream::Client;
@@ -11,7 +11,9 @@ use hyper::body::Incoming;
 use lb_routes::answers::Problem;
 use lb_routes::balance::{Failure, Outcome};
 use lb_routes::heads;
+use std::future::Future;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// An answer of a task, whose body is still to come.
 pub(super) struct Answered {
@@ -47,6 +49,9 @@ pub(super) enum AttemptError {
         /// Nothing of the request was sent.
         unsent: bool,
     },
+    /// The client's body broke off.
+    #[error("the request broke off: {0}")]
+    Body(Problem<'static>),
     /// The answer did not come in time.
     #[error("no answer came in time")]
     Timeout,
@@ -57,7 +62,9 @@ impl AttemptError {
     pub(super) fn blames_task(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Closed { reused: false, .. } => true,
-            Self::Closed { reused: true, .. } | Self::Request | Self::Timeout => false,
+            Self::Closed { reused: true, .. } | Self::Request | Self::Body(_) | Self::Timeout => {
+                false
+            }
         }
     }
 
@@ -75,7 +82,7 @@ impl AttemptError {
                 sent_bytes_acknowledged: !unsent,
             }),
             Self::Timeout => Some(Failure::Timeout),
-            Self::Request => None,
+            Self::Request | Self::Body(_) => None,
         }
     }
 
@@ -84,6 +91,7 @@ impl AttemptError {
         match self {
             Self::Connect(_) => Problem::NotReached,
             Self::Request => Problem::Unreadable,
+            Self::Body(problem) => *problem,
             Self::Closed { source, .. } if source.is_parse() => Problem::BadAnswer,
             Self::Closed { .. } => Problem::ClosedBeforeAnswer,
             Self::Timeout => Problem::AnswerTimeout,
@@ -97,30 +105,39 @@ pub(super) async fn attempt(
     to: Destination,
     kept: bool,
     head: Head,
-    body: RequestBody,
+    mut body: RequestBody,
 ) -> Result<Answered, Box<Failed>> {
     let failed = |error, rest| Err(Box::new(Failed { error, rest }));
     let load = worker.upstream.begin(to.task);
-    let mut lease = match worker.upstream.lease(to, kept).await {
+    let (task, address) = (to.task, to.address);
+    let scheme = to.scheme();
+    let mut lease = match worker.upstream.lease(to, &worker.tls, kept).await {
         Ok(lease) => lease,
         Err(error) => return failed(error.into(), Some((head, body))),
     };
     let reused = lease.reused();
     let pass_host = head.pass_host;
-    let Some(request) = head.to(to.address, to.protocol.version(), body) else {
+    let version = lease.version();
+    body.forward_trailers(heads::forwards_request_trailers(version, &head.headers));
+    let progress = body.progress();
+    let Some(request) = head.to(address, version, scheme, body) else {
         return failed(AttemptError::Request, None);
     };
     let limit = worker.settings.limits.response_head;
-    match tokio::time::timeout(limit, lease.send(request)).await {
-        Ok(Ok(answer)) => {
-            worker.upstream.ended(to.task, Outcome::Answered);
+    let sent = unless_late(limit, &progress, lease.send(request)).await;
+    if let (Some(Err(_)), Some(problem)) = (&sent, progress.fault()) {
+        return failed(AttemptError::Body(problem), None);
+    }
+    match sent {
+        Some(Ok(answer)) => {
+            worker.upstream.ended(task, Outcome::Answered);
             Ok(Answered {
                 answer,
                 lease,
                 load,
             })
         }
-        Ok(Err(error)) => {
+        Some(Err(error)) => {
             let unsent = error.unsent.is_some();
             let rest = error
                 .unsent
@@ -133,7 +150,23 @@ pub(super) async fn attempt(
             };
             failed(error, rest)
         }
-        Err(_) => failed(AttemptError::Timeout, None),
+        None => failed(AttemptError::Timeout, None),
+    }
+}
+
+/// Waits for the head of an answer, which may take `limit` from the last moment on at which the request still came.
+async fn unless_late<T>(
+    limit: Duration,
+    progress: &Progress,
+    sending: impl Future<Output = T>,
+) -> Option<T> {
+    let mut sending = std::pin::pin!(sending);
+    loop {
+        match tokio::time::timeout(limit, sending.as_mut()).await {
+            Ok(sent) => return Some(sent),
+            Err(_) if progress.moved() => {}
+            Err(_) => return None,
+        }
     }
 }
 

@@ -2,13 +2,16 @@
 //!
 //! Bytes are handed on as they come. A body that stands still for too long is an error, in both directions.
 
-use crate::downstream::UnderWay;
+use crate::downstream::{Client, UnderWay, handed_over};
 use crate::upstream::{Lease, Load};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use lb_routes::answers::Problem;
 use lb_routes::heads::prepare_trailers;
+use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
@@ -24,6 +27,27 @@ pub(crate) enum BodyError {
     Idle,
 }
 
+/// How a client's body gets on, for who waits for the answer.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Something of it came since it was asked last.
+    moved: Cell<bool>,
+    /// Why it breaks off, as the client is told: not by the task's fault.
+    fault: Cell<Option<Problem<'static>>>,
+}
+
+impl Progress {
+    /// Has something come since the last time?
+    pub(super) fn moved(&self) -> bool {
+        self.moved.take()
+    }
+
+    /// Why the body broke off, if it did.
+    pub(super) fn fault(&self) -> Option<Problem<'static>> {
+        self.fault.get()
+    }
+}
+
 /// A client's body on its way to a task.
 #[derive(Debug)]
 pub(crate) enum RequestBody {
@@ -37,19 +61,42 @@ pub(crate) enum RequestBody {
         idle: Idle,
         /// Whether fields after the body go along.
         trailers: bool,
+        /// The client's connection of HTTP/1.1, which ends where fields follow a body: hyper 1.12 takes for such fields
+        /// what follows a lone LF among them, up to the next empty line. A request there would have no answer, and
+        /// the next one's would be taken for its.
+        ends: Option<Rc<Client>>,
+        /// Seen by who waits for the answer.
+        progress: Rc<Progress>,
     },
 }
 
 impl RequestBody {
-    /// What a client sends, which may stand still for `limit`. `trailers`: fields after it go along.
-    pub(super) fn client(incoming: Incoming, limit: Duration, trailers: bool) -> Self {
+    /// What a client sends, which may stand still for `limit`. `ends`: the connection that ends where fields follow.
+    pub(super) fn client(incoming: Incoming, limit: Duration, ends: Option<Rc<Client>>) -> Self {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
         Self::Client {
             incoming,
             idle: Idle::new(limit),
-            trailers,
+            trailers: false,
+            ends,
+            progress: Rc::default(),
+        }
+    }
+
+    /// Says whether fields after the body go along.
+    pub(super) fn forward_trailers(&mut self, forward: bool) {
+        if let Self::Client { trailers, .. } = self {
+            *trailers = forward;
+        }
+    }
+
+    /// How it gets on.
+    pub(super) fn progress(&self) -> Rc<Progress> {
+        match self {
+            Self::Empty => Rc::default(),
+            Self::Client { progress, .. } => progress.clone(),
         }
     }
 }
@@ -66,14 +113,26 @@ impl Body for RequestBody {
             incoming,
             idle,
             trailers,
+            ends,
+            progress,
         } = self.get_mut()
         else {
             return Poll::Ready(None);
         };
         let mut frame = ready!(idle.poll_frame(incoming, context));
+        progress.moved.set(true);
+        if let Some(Err(error)) = &frame {
+            progress.fault.set(Some(match error {
+                BodyError::Broken(_) => Problem::Unreadable,
+                BodyError::Idle => Problem::RequestTimeout,
+            }));
+        }
         if let Some(Ok(last)) = &mut frame
             && let Some(fields) = last.trailers_mut()
         {
+            if let Some(client) = ends.take() {
+                client.close();
+            }
             // Fields after the body are seen by no rule and no filter.
             if !*trailers {
                 return Poll::Ready(None);
@@ -154,6 +213,12 @@ impl ResponseBody {
     }
 }
 
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        handed_over(false);
+    }
+}
+
 impl FromTask {
     /// Gives the connection back once the body has ended.
     fn end_if_over(&mut self) {
@@ -174,18 +239,22 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.get_mut().content {
+        let frame = match &mut self.get_mut().content {
             Content::Page(text) => {
                 let text = std::mem::take(text);
                 Poll::Ready((!text.is_empty()).then(|| Ok(Frame::data(text))))
             }
             Content::Task(body) => {
                 let FromTask { incoming, idle, .. } = &mut **body;
-                let frame = ready!(idle.poll_frame(incoming, context));
-                body.end_if_over();
-                Poll::Ready(frame)
+                let frame = idle.poll_frame(incoming, context);
+                if frame.is_ready() {
+                    body.end_if_over();
+                }
+                frame
             }
-        }
+        };
+        handed_over(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -7,16 +7,17 @@ use super::page;
 use super::tunnel::Upgrade;
 use crate::downstream::Client;
 use crate::routing::Found;
-use crate::upstream::{Destination, Protocol};
+use crate::upstream::{Destination, Transport};
 use crate::worker::Worker;
 use http::header::SET_COOKIE;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, Version};
 use hyper::body::Incoming;
 use lb_router_wire::Task;
 use lb_routes::answers::Problem;
 use lb_routes::balance::{Candidate, Chosen, Lookup, Outcome, may_retry};
-use lb_routes::heads::{self, Origin};
+use lb_routes::heads::Origin;
 use lb_routes::route::{Scheme, Tasks};
+use lb_routes::rule::Host;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -24,12 +25,16 @@ use std::rc::Rc;
 pub(super) struct Asked<'a> {
     /// The head of its request.
     pub(super) head: Head,
+    /// The version in which it speaks.
+    pub(super) version: Version,
     /// The body of its request.
     pub(super) body: Incoming,
     /// It asks for a WebSocket.
     pub(super) upgrade: Option<Upgrade>,
     /// Where it comes from.
     pub(super) origin: &'a Origin,
+    /// The host that it is for.
+    pub(super) host: &'a Host,
     /// The header fields of its request.
     pub(super) headers: &'a HeaderMap,
 }
@@ -58,23 +63,21 @@ async fn attempts(
 ) -> Result<Response<ResponseBody>, Problem<'static>> {
     let Asked {
         mut head,
+        version: asked_by,
         body,
         upgrade,
         origin,
+        host,
         headers,
     } = asked;
-    // A WebSocket is asked for by HTTP/1.1, whatever else the task speaks.
-    let protocol = match to.scheme {
-        Scheme::H2c if upgrade.is_none() => Protocol::Http2,
-        Scheme::H2c | Scheme::Http | Scheme::Https { .. } => Protocol::Http1,
-    };
     let websocket = upgrade.is_some();
+    let transport = transport(to.scheme, websocket, host);
     let mut body = if websocket {
         head.ask_for_websocket(worker.random());
         RequestBody::Empty
     } else {
-        let trailers = heads::forwards_request_trailers(protocol.version(), headers);
-        RequestBody::client(body, worker.settings.limits.body_idle, trailers)
+        let ends = (asked_by < Version::HTTP_2).then(|| client.clone());
+        RequestBody::client(body, worker.settings.limits.body_idle, ends)
     };
     // Nobody keeps the header fields for a second time: they are made of the client's again.
     let line = head.with(HeaderMap::new());
@@ -109,7 +112,7 @@ async fn attempts(
         let destination = Destination {
             task: task.key,
             address: SocketAddr::new(task.address, to.port),
-            protocol,
+            transport: transport.clone(),
         };
         let failed = match attempt::attempt(worker, destination, kept, head, body).await {
             Ok(answered) => {
@@ -140,6 +143,19 @@ async fn attempts(
             Some(rest) if may && budget => (head, body) = rest,
             _ => return Err(failed.error.problem()),
         }
+    }
+}
+
+/// What is spoken with tasks. A WebSocket is asked for by HTTP/1.1, whatever else they speak.
+fn transport(scheme: Scheme, websocket: bool, host: &Host) -> Transport {
+    match scheme {
+        Scheme::H2c if !websocket => Transport::Http2,
+        Scheme::H2c | Scheme::Http => Transport::Http1,
+        Scheme::Https { verify } => Transport::Tls {
+            name: host.as_str().into(),
+            verify,
+            http2: !websocket,
+        },
     }
 }
 

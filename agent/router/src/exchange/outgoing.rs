@@ -1,9 +1,10 @@
 //! The head of a request as a task gets it.
 
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, Scheme, Uri};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use http_body::Body;
 use lb_routes::filters::Chain;
 use lb_routes::heads;
 use std::net::SocketAddr;
@@ -21,18 +22,8 @@ pub(super) struct Head {
 
 impl Head {
     /// From a request that has passed the filters; `None` if its target has become none.
-    pub(super) fn of(
-        parts: &Parts,
-        chain: &Chain<'_>,
-        asterisk: bool,
-        pass_host: bool,
-    ) -> Option<Self> {
-        let asked = parts.uri.path_and_query();
-        let same = asked.filter(|asked| !asterisk && asked.path() == chain.path().as_str());
-        let target = match same {
-            Some(same) => same.clone(),
-            None => chain.target(asterisk, parts.uri.query())?,
-        };
+    pub(super) fn of(parts: &Parts, chain: &Chain<'_>, pass_host: bool) -> Option<Self> {
+        let target = chain.target(&parts.uri)?;
         let method = if parts.method == Method::CONNECT {
             // A WebSocket by HTTP/2: tasks are asked by HTTP/1.1.
             Method::GET
@@ -48,10 +39,11 @@ impl Head {
     }
 
     /// The request to one task, by HTTP/1.1 or HTTP/2. `None` if its host is none.
-    pub(super) fn to<B>(
+    pub(super) fn to<B: Body>(
         mut self,
         task: SocketAddr,
         version: Version,
+        scheme: Scheme,
         body: B,
     ) -> Option<Request<B>> {
         if !self.pass_host {
@@ -62,7 +54,7 @@ impl Head {
             let host = self.headers.remove(HOST)?;
             let mut parts = self.target.into_parts();
             parts.authority = Some(Authority::try_from(host.as_bytes()).ok()?);
-            parts.scheme = Some(Scheme::HTTP);
+            parts.scheme = Some(scheme);
             Uri::from_parts(parts).ok()?
         } else {
             self.target
@@ -72,6 +64,14 @@ impl Head {
         *request.uri_mut() = target;
         *request.headers_mut() = self.headers;
         *request.version_mut() = version;
+        // Without it, hyper leaves out a body of unknown length where methods have none as a rule, such as GET.
+        if version < Version::HTTP_2
+            && !request.body().is_end_stream()
+            && request.body().size_hint().exact().is_none()
+        {
+            let chunked = HeaderValue::from_static("chunked");
+            request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+        }
         Some(request)
     }
 

@@ -30,7 +30,7 @@ impl Passwords {
         let remembered = self.right.borrow().get(&hash).copied();
         let known = remembered.is_some_and(|since| !since.is_over(REMEMBERED, now));
         if known {
-            return credentials.is_known();
+            return credentials.user().is_some();
         }
         let digest = credentials.digest().to_owned();
         let password = credentials.password().to_owned();
@@ -39,7 +39,7 @@ impl Passwords {
         if right {
             self.remember(hash, now);
         }
-        right && credentials.is_known()
+        right && credentials.user().is_some()
     }
 
     fn remember(&self, hash: [u8; 32], now: Seconds) {

@@ -34,6 +34,8 @@ pub(crate) struct Certificates {
     /// By file name.
     chains: HashMap<String, Vec<CertificateDer<'static>>>,
     keys: HashMap<String, Arc<dyn SigningKey>>,
+    /// Of authorities, by which certificates of tasks are verified.
+    pub(super) authorities: Vec<CertificateDer<'static>>,
 }
 
 impl Certificates {
@@ -77,8 +79,9 @@ impl Certificates {
         let broken = || CertificateProblem::Broken(file.to_owned());
         let leaf = chain.first().ok_or_else(broken)?;
         let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| broken())?;
-        if leaf.is_ca() && chain.len() == 1 {
-            // A certificate of an authority, for tasks that speak TLS: nobody is served with it.
+        if leaf.is_ca() {
+            // Of an authority, or several: nobody is served with them.
+            self.authorities.extend(chain);
             return Ok(());
         }
         let names = dns_names(&leaf);

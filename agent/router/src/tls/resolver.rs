@@ -1,10 +1,11 @@
 //! The certificate of a handshake.
 
 use super::certificates::{Certificate, Certificates};
+use super::tasks::ToTasks;
 use crate::routing::Routing;
 use lb_routes::rule::Host;
-use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::{ClientConfig, ServerConfig};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -14,6 +15,7 @@ pub(crate) struct Tls {
     /// For handshakes.
     pub(crate) config: Arc<ServerConfig>,
     resolver: Arc<Resolver>,
+    tasks: Arc<RwLock<ToTasks>>,
 }
 
 /// Certificates and routes of the moment. A handshake takes much longer than the locks.
@@ -47,11 +49,16 @@ impl Tls {
         Ok(Self {
             config: Arc::new(config),
             resolver,
+            tasks: Arc::new(RwLock::new(ToTasks::new(&[])?)),
         })
     }
 
     /// Uses these certificates from now on.
     pub(crate) fn use_certificates(&self, certificates: Certificates) {
+        match ToTasks::new(&certificates.authorities) {
+            Ok(tasks) => *self.tasks.write().unwrap_or_else(PoisonError::into_inner) = tasks,
+            Err(error) => tracing::error!(%error, "TLS with tasks stays as it is"),
+        }
         let place = self.resolver.certificates.write();
         *place.unwrap_or_else(PoisonError::into_inner) = Arc::new(certificates);
     }
@@ -60,6 +67,12 @@ impl Tls {
     pub(crate) fn use_routing(&self, routing: Arc<Routing>) {
         let place = self.resolver.routing.write();
         *place.unwrap_or_else(PoisonError::into_inner) = routing;
+    }
+
+    /// For a connection to a task: whether its certificate is verified, and whether HTTP/2 may be spoken.
+    pub(crate) fn to_task(&self, verify: bool, http2: bool) -> Arc<ClientConfig> {
+        let tasks = self.tasks.read().unwrap_or_else(PoisonError::into_inner);
+        tasks.config(verify, http2)
     }
 
     /// The certificate for a host.

@@ -2,16 +2,20 @@
 
 use super::lease::{Lease, Sender};
 use super::pool::Pool;
-use super::{Destination, Protocol};
+use super::{Destination, Transport};
 use crate::limits::Limits;
+use crate::tls::Tls;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
+use tokio_rustls::TlsConnector;
 
 /// Why there is no connection to a task.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +26,17 @@ pub(crate) enum ConnectError {
         /// The task's address and port.
         address: SocketAddr,
         /// The kernel's word.
+        source: io::Error,
+    },
+    /// The host of the request is no name that a certificate can be for.
+    #[error("{0} speaks TLS, and the request's host is no name for it")]
+    Name(SocketAddr),
+    /// There is no TLS with it: it speaks something else, or its certificate is not accepted.
+    #[error("no TLS with {address}: {source}")]
+    Tls {
+        /// The task's address and port.
+        address: SocketAddr,
+        /// What went wrong.
         source: io::Error,
     },
     /// Nobody answered.
@@ -58,6 +73,7 @@ where
 pub(super) async fn connect(
     to: Destination,
     limits: &Limits,
+    tls: &Tls,
     pool: Rc<Pool>,
 ) -> Result<Lease, ConnectError> {
     let address = to.address;
@@ -68,35 +84,71 @@ pub(super) async fn connect(
         .map_err(|source| ConnectError::Io { address, source })?;
     // Requests are written whole; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
-    let stream = TokioIo::new(stream);
-    let failed = |source| ConnectError::Handshake { address, source };
-    let sender = match to.protocol {
-        Protocol::Http1 => {
-            let (sender, connection) = http1::Builder::new()
-                .max_headers(limits.head_fields * 2)
-                .handshake(stream)
+    let sender = match &to.transport {
+        Transport::Http1 => http1(stream, address, limits).await?,
+        Transport::Http2 => http2(stream, address).await?,
+        Transport::Tls {
+            name,
+            verify,
+            http2: may,
+        } => {
+            let name = ServerName::try_from(name.to_string());
+            let name = name.map_err(|_| ConnectError::Name(address))?;
+            let connector = TlsConnector::from(tls.to_task(*verify, *may));
+            let handshake = tokio::time::timeout(limits.connect, connector.connect(name, stream));
+            let stream = handshake
                 .await
-                .map_err(failed)?;
-            spawn_local(async move {
-                if let Err(error) = connection.with_upgrades().await {
-                    tracing::debug!(task = %address, %error, "connection to a task ended");
-                }
-            });
-            Sender::Http1(sender)
-        }
-        Protocol::Http2 => {
-            let (sender, connection) = http2::Builder::new(Local)
-                .handshake(stream)
-                .await
-                .map_err(failed)?;
-            spawn_local(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(task = %address, %error, "connection to a task ended");
-                }
-            });
-            pool.share(to, sender.clone());
-            Sender::Http2(sender)
+                .map_err(|_| ConnectError::Timeout(address))?
+                .map_err(|source| ConnectError::Tls { address, source })?;
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                http2(stream, address).await?
+            } else {
+                http1(stream, address, limits).await?
+            }
         }
     };
+    if let Sender::Http2(sender) = &sender {
+        pool.share(to.clone(), sender.clone());
+    }
     Ok(Lease::new(to, sender, false, pool))
+}
+
+async fn http1<S>(stream: S, task: SocketAddr, limits: &Limits) -> Result<Sender, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handshake = http1::Builder::new()
+        .max_buf_size(limits.upstream_buffer)
+        .max_headers(limits.head_fields * 2)
+        .handshake(TokioIo::new(stream))
+        .await;
+    let (sender, connection) = handshake.map_err(|source| ConnectError::Handshake {
+        address: task,
+        source,
+    })?;
+    spawn_local(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%task, %error, "connection to a task ended");
+        }
+    });
+    Ok(Sender::Http1(sender))
+}
+
+async fn http2<S>(stream: S, task: SocketAddr) -> Result<Sender, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let handshake = http2::Builder::new(Local)
+        .handshake(TokioIo::new(stream))
+        .await;
+    let (sender, connection) = handshake.map_err(|source| ConnectError::Handshake {
+        address: task,
+        source,
+    })?;
+    spawn_local(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%task, %error, "connection to a task ended");
+        }
+    });
+    Ok(Sender::Http2(sender))
 }

@@ -3,7 +3,7 @@
 use super::Destination;
 use super::pool::Pool;
 use crate::exchange::RequestBody;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use std::rc::Rc;
@@ -47,6 +47,14 @@ impl Lease {
             sender,
             reused,
             pool,
+        }
+    }
+
+    /// The version of HTTP that is spoken.
+    pub(crate) fn version(&self) -> Version {
+        match self.sender {
+            Sender::Http1(_) => Version::HTTP_11,
+            Sender::Http2(_) => Version::HTTP_2,
         }
     }
 

@@ -42,7 +42,7 @@ impl Pool {
             && !sender.is_closed()
         {
             let sender = Sender::Http2(sender.clone());
-            return Some(Lease::new(*to, sender, true, self.clone()));
+            return Some(Lease::new(to.clone(), sender, true, self.clone()));
         }
         let mut idle = self.idle.borrow_mut();
         let of_task = idle.get_mut(to)?;
@@ -50,7 +50,7 @@ impl Pool {
         // One that still sends a request whose answer has ended is left for later.
         let ready = of_task.iter().rposition(|idle| idle.sender.is_ready())?;
         let sender = Sender::Http1(of_task.swap_remove(ready).sender);
-        Some(Lease::new(*to, sender, true, self.clone()))
+        Some(Lease::new(to.clone(), sender, true, self.clone()))
     }
 
     /// Keeps a connection, if its task stays and has not enough of them.

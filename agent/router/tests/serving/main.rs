@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+#[path = "../harness/mod.rs"]
 mod harness;
 
 mod agents;
@@ -16,5 +17,6 @@ mod labels;
 mod requests;
 mod retries;
 mod sticky;
+mod task_tls;
 mod tls;
 mod websockets;

@@ -13,8 +13,8 @@ pub struct Credentials<'r> {
     /// The digest of the user of this name. Where there is none, that of another user: an answer that comes sooner would
     /// tell which names there are.
     digest: &'r str,
-    /// There is a user of this name.
-    known: bool,
+    /// The name, if there is a user of it.
+    user: Option<&'r str>,
     /// The password, in whatever encoding the client has.
     password: Vec<u8>,
 }
@@ -27,7 +27,7 @@ impl<'r> Credentials<'r> {
         let compared: &User = user.or_else(|| auth.users.first())?;
         Some(Self {
             digest: &compared.digest,
-            known: user.is_some(),
+            user: user.map(|user| user.name.as_str()),
             password,
         })
     }
@@ -45,16 +45,17 @@ impl<'r> Credentials<'r> {
         &self.password
     }
 
-    /// Is the name one of the route's? To be joined with what a cache says of digest and password.
+    /// The name, for the log. `None`: the route has no such user, and no password is the right one, whatever a cache says of
+    /// digest and password.
     #[must_use]
-    pub fn is_known(&self) -> bool {
-        self.known
+    pub fn user(&self) -> Option<&'r str> {
+        self.user
     }
 
     /// Compares the password. With bcrypt this takes as long as the digest's cost says: 50 ms and more.
     #[must_use]
     pub fn verify(&self) -> bool {
-        password::verify(self.digest, &self.password) && self.known
+        password::verify(self.digest, &self.password) && self.user.is_some()
     }
 }
 
@@ -62,7 +63,7 @@ impl<'r> Credentials<'r> {
 impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
-            .field("known", &self.known)
+            .field("user", &self.user)
             .finish_non_exhaustive()
     }
 }
@@ -95,7 +96,7 @@ fn sent(headers: &HeaderMap) -> Option<(Vec<u8>, Vec<u8>)> {
     }
     let mut name = STANDARD.decode(encoded.trim()).ok()?;
     let colon = name.iter().position(|byte| *byte == b':')?;
-    let mut password = name.split_off(colon);
-    password.remove(0);
+    let password = name.get(colon + 1..)?.to_vec();
+    name.truncate(colon);
     Some((name, password))
 }

@@ -9,7 +9,7 @@ use crate::route::{BasicAuth, Filter};
 use crate::rule::Host;
 use http::header::ORIGIN;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::net::IpAddr;
 
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
@@ -101,17 +101,27 @@ impl<'r> Chain<'r> {
         &self.path
     }
 
-    /// The target that the task gets: path and query, or `*` where the client has sent that. `None` if it is none, which is
-    /// to become 400.
+    /// The target that the task gets, where `uri` is that of the request: its query, and the path of this chain. `*` stays.
+    /// `None` if that is no target, which is to become 400.
     #[must_use]
-    pub fn target(&self, asterisk: bool, query: Option<&str>) -> Option<PathAndQuery> {
-        if asterisk && self.path == NormalPath::root() {
-            return Some(PathAndQuery::from_static("*"));
+    pub fn target(&self, uri: &Uri) -> Option<PathAndQuery> {
+        let asterisk = uri.path() == "*" && self.path == NormalPath::root();
+        if let Some(target) = uri.path_and_query()
+            && (asterisk || target.path() == self.path.as_str() && target.as_str().starts_with('/'))
+        {
+            // Without a copy, where nothing changes. A URL without a path (`http://a?q`) has no slash here.
+            return Some(target.clone());
         }
-        match query {
+        match uri.query() {
             Some(query) => PathAndQuery::try_from(format!("{}?{query}", self.path)).ok(),
             None => PathAndQuery::try_from(self.path.as_str()).ok(),
         }
+    }
+
+    /// The filter that has given the answer, or that asks for a password; `None` after [`Step::Continue`].
+    #[must_use]
+    pub fn stopped_at(&self) -> Option<&'r Filter> {
+        self.filters.get(self.done)
     }
 
     /// Changes the header fields of an answer that is the task's, or the router's in its stead.

@@ -10,6 +10,8 @@ use subtle::ConstantTimeEq;
 
 /// Longest password, in bytes: `htpasswd` makes none that is longer, and apr1 takes a thousand times its length.
 const LONGEST: usize = 255;
+/// Longest salt of apr1, in bytes.
+const APR1_SALT: usize = 8;
 /// Highest cost of bcrypt that `htpasswd` makes: 2^17 rounds are some seconds.
 const HIGHEST_COST: u32 = 17;
 
@@ -27,6 +29,7 @@ pub fn verify(digest: &str, password: &[u8]) -> bool {
         );
     } else if let Some(rest) = digest.strip_prefix("$apr1$") {
         rest.split_once('$')
+            .filter(|(salt, _)| salt.len() <= APR1_SALT)
             .map(|(salt, hash)| same(hash.as_bytes(), apr1::hash(salt, password).as_bytes()))
     } else {
         bcrypt_parts(digest).map(|(cost, salt, hash)| {
@@ -114,9 +117,25 @@ mod tests {
 
     #[test]
     fn what_would_take_for_ever_is_no_password() {
-        let digest = "$2y$18$abcdefghijklmnopqrstuuVWu8RjbNovPZWAMRdd7iqaaG0mI53Uu";
-        assert!(!verify(digest, b"geheim"));
-        assert!(!verify("$apr1$a$b", &[b'x'; 256]));
+        let digest = "$2y$05$abcdefghijklmnopqrstuuVWu8RjbNovPZWAMRdd7iqaaG0mI53Uu";
+        let whole = |cost| bcrypt_parts(&digest.replace("$05$", cost)).is_some();
+        assert!(whole("$04$") && whole("$17$"));
+        assert!(!whole("$03$") && !whole("$18$") && !whole("$31$"));
+        let long = [b'x'; 256];
+        let of_long = format!("$apr1$ab${}", apr1::hash("ab", &long));
+        assert!(!verify(&of_long, &long));
+        let shorter = &long[..255];
+        assert!(verify(
+            &format!("$apr1$ab${}", apr1::hash("ab", shorter)),
+            shorter
+        ));
+    }
+
+    #[test]
+    fn a_salt_has_eight_letters_at_most() {
+        let of_salt = |salt: &str| format!("$apr1${salt}${}", apr1::hash(salt, b"geheim"));
+        assert!(verify(&of_salt("abcdefgh"), b"geheim"));
+        assert!(!verify(&of_salt("abcdefghi"), b"geheim"));
     }
 
     proptest! {

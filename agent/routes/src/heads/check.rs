@@ -8,6 +8,9 @@ use http::{HeaderValue, Method, Version};
 /// Largest number of header fields. A field costs a byte in HTTP/2, and about a hundred where it is kept.
 const FIELDS: usize = 100;
 
+/// Longest path and query, in bytes: about as much as servers take (RFC 9112, section 3 asks for 8,000 at least).
+const TARGET: usize = 8190;
+
 /// What is known of a request that is not refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
@@ -43,6 +46,10 @@ pub fn check(head: Head<'_>) -> Result<Checked, Refusal> {
     let scheme = head.uri.scheme_str();
     if !scheme.is_none_or(|scheme| matches!(scheme, "http" | "https")) {
         return Err(Refusal::Scheme);
+    }
+    let target = head.uri.path_and_query();
+    if target.is_some_and(|target| target.as_str().len() > TARGET) {
+        return Err(Refusal::LongTarget);
     }
     let (host, authority) = authority::host(&head)?;
     let asterisk = head.uri.path() == "*" && head.method == Method::OPTIONS;

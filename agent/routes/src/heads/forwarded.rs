@@ -48,16 +48,10 @@ pub struct Policy {
 pub struct Origin {
     /// The client's address, for rules, filters, balancing and the log.
     pub client: IpAddr,
+    /// The client came by TLS, to the router or to the trusted proxy before it.
+    pub https: bool,
     /// The request's id: 1 to 128 visible ASCII characters.
     pub request_id: HeaderValue,
-}
-
-/// Did the client come by TLS, to the router or to a trusted proxy before it? Of fields as `prepare_request` has left
-/// them.
-#[must_use]
-pub fn came_by_https(headers: &HeaderMap) -> bool {
-    let scheme = headers.get(X_FORWARDED_PROTO);
-    scheme.is_some_and(|scheme| scheme == "https")
 }
 
 /// Is it a field that only the router and trusted proxies set?
@@ -83,32 +77,49 @@ pub(super) fn set(
     }
     let address = downstream.address.to_canonical();
     if policy.forwarded || headers.contains_key(FORWARDED) {
-        append(
-            headers,
-            FORWARDED,
-            &element(address, downstream.tls, headers),
-        );
+        let element = element(address, downstream.tls, headers);
+        append(headers, FORWARDED, value(element));
     }
-    append(headers, X_FORWARDED_FOR, &address.to_string());
-    let known = headers.get(X_FORWARDED_PROTO);
-    if !known.is_some_and(|scheme| ["http", "https"].iter().any(|it| scheme == it)) {
-        let scheme = if downstream.tls { "https" } else { "http" };
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
-    }
+    let sender = value(address.to_string());
+    let real = if client == address {
+        sender.clone()
+    } else {
+        value(client.to_string())
+    };
+    append(headers, X_FORWARDED_FOR, sender);
+    headers.insert(X_REAL_IP, real);
+    let https = scheme(headers, downstream.tls);
     if !headers.contains_key(X_FORWARDED_HOST)
         && let Some(host) = headers.get(HOST).cloned()
     {
         headers.insert(X_FORWARDED_HOST, host);
     }
     if !headers.contains_key(X_FORWARDED_PORT) {
-        headers.insert(X_FORWARDED_PORT, HeaderValue::from(downstream.port));
-    }
-    if let Ok(address) = HeaderValue::from_str(&client.to_string()) {
-        headers.insert(X_REAL_IP, address);
+        let port = match downstream.port {
+            80 => HeaderValue::from_static("80"),
+            443 => HeaderValue::from_static("443"),
+            port => HeaderValue::from(port),
+        };
+        headers.insert(X_FORWARDED_PORT, port);
     }
     Origin {
         client,
+        https,
         request_id: request_id(headers, random),
+    }
+}
+
+/// Sets `X-Forwarded-Proto`, if it is not there already; whether it is `https`.
+fn scheme(headers: &mut HeaderMap, tls: bool) -> bool {
+    let said = headers.get(X_FORWARDED_PROTO).map(HeaderValue::as_bytes);
+    match said {
+        Some(b"https") => true,
+        Some(b"http") => false,
+        _ => {
+            let scheme = if tls { "https" } else { "http" };
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+            tls
+        }
     }
 }
 
@@ -119,11 +130,7 @@ fn request_id(headers: &mut HeaderMap, random: u128) -> HeaderValue {
         (1..=REQUEST_ID).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
     };
     let id = headers.get(X_REQUEST_ID).filter(good).cloned();
-    let id = id.unwrap_or_else(|| {
-        let made = HeaderValue::from_str(&format!("{random:032x}"));
-        // Digits are always a value.
-        made.unwrap_or_else(|_| HeaderValue::from_static("0"))
-    });
+    let id = id.unwrap_or_else(|| value(format!("{random:032x}")));
     headers.insert(X_REQUEST_ID, id.clone());
     id
 }
@@ -142,15 +149,24 @@ fn element(sender: IpAddr, tls: bool, headers: &HeaderMap) -> String {
     text
 }
 
+/// The value of a field, of text that was made of addresses, digits and checked hosts: always a value, without a copy.
+fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
 /// Appends an element to a list field, and makes one field of several.
-fn append(headers: &mut HeaderMap, name: HeaderName, element: &str) {
+fn append(headers: &mut HeaderMap, name: HeaderName, element: HeaderValue) {
     let mut list = Vec::new();
     for value in headers.get_all(&name) {
         list.extend_from_slice(value.as_bytes());
         list.extend_from_slice(b", ");
     }
+    if list.is_empty() {
+        headers.insert(name, element);
+        return;
+    }
     list.extend_from_slice(element.as_bytes());
-    if let Ok(list) = HeaderValue::from_bytes(&list) {
+    if let Ok(list) = HeaderValue::try_from(list) {
         headers.insert(name, list);
     }
 }

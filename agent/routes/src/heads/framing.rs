@@ -4,7 +4,8 @@
 //! `Transfer-Encoding` are there, it drops the former, reads chunks, and closes the connection after the answer, as
 //! RFC 9112, section 6.1 allows; several `Content-Length` that are equal become one. In both cases the task gets what
 //! hyper read, with framing of hyper's own. What it accepts beyond that is refused here: a list that ends with `chunked`
-//! (`gzip, chunked`), `chunked` twice, and what HTTP/2 forbids.
+//! (`gzip, chunked`), `chunked` twice, and what HTTP/2 forbids; and names that only begin like `Transfer-Encoding`, which
+//! http-parser 2.9 (httptools before 0.2, Node before 12) takes for it.
 
 use super::Refusal;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
@@ -30,6 +31,12 @@ pub(super) fn check(version: Version, headers: &HeaderMap) -> Result<(), Refusal
         if !good || number.len() > 19 || lengths.next().is_some() {
             return Err(Refusal::ContentLength);
         }
+    }
+    let begins = |name: &HeaderName| {
+        name.as_str().starts_with(TRANSFER_ENCODING.as_str()) && *name != TRANSFER_ENCODING
+    };
+    if headers.keys().any(begins) {
+        return Err(Refusal::TransferEncoding);
     }
     if version >= Version::HTTP_2 {
         let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));

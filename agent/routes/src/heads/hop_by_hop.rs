@@ -9,12 +9,13 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Fields that are removed whether or not `Connection` names them. Credentials for a proxy are for this one, which asks for
-/// none.
-const ALWAYS: [HeaderName; 9] = [
+/// none. `Proxy` is no field at all, but programs behind CGI take it for their own proxy (CVE-2016-5385).
+const ALWAYS: [HeaderName; 10] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("proxy"),
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
     TE,

@@ -24,6 +24,9 @@ pub enum Refusal {
     /// A scheme other than `http` and `https`.
     #[error("The request's scheme is neither http nor https.")]
     Scheme,
+    /// A path and query of more than 8,190 bytes.
+    #[error("The request's target is too long.")]
+    LongTarget,
     /// A query with a byte that no query has: a control character, a space, or one that is not ASCII.
     #[error("The request's query has a byte that has to be encoded.")]
     Query,
@@ -44,7 +47,7 @@ pub enum Refusal {
     /// `Content-Length` and `Transfer-Encoding` (RFC 9112, section 6.3).
     #[error("The request has both Content-Length and Transfer-Encoding.")]
     TwoLengths,
-    /// `Transfer-Encoding` before HTTP/1.1, or one that does not end with `chunked`.
+    /// `Transfer-Encoding` before HTTP/1.1, a name that begins like it, or one that does not end with `chunked`.
     #[error("The request's Transfer-Encoding is not valid.")]
     TransferEncoding,
     /// `Transfer-Encoding` with another coding than `chunked` (RFC 9112, section 6.1).
@@ -59,6 +62,7 @@ impl Refusal {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::ManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::LongTarget => StatusCode::URI_TOO_LONG,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::NoHost
             | Self::ManyHosts

@@ -27,8 +27,8 @@ pub(super) fn is_asked_for(head: &Head<'_>) -> bool {
         && options.any(|option| option.eq_ignore_ascii_case("upgrade"))
 }
 
-/// Sets the fields by which HTTP/1.1 asks a task for a WebSocket. A client of HTTP/2 has sent no key and no version: `random`
-/// becomes the key.
+/// Sets the fields by which HTTP/1.1 asks a task for a WebSocket, after [`prepare_request`](super::prepare_request). A client
+/// of HTTP/2 has sent CONNECT, which is to become GET, and no key and no version: `random` becomes the key.
 pub fn set_websocket(headers: &mut HeaderMap, random: u128) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -43,7 +43,8 @@ pub fn set_websocket(headers: &mut HeaderMap, random: u128) {
 }
 
 /// Has the task begun a WebSocket? To be asked before [`prepare_response`](super::prepare_response) and only of the answer
-/// to a request that asked for one. Any other 101 is to become 502: nobody has asked for it.
+/// to a request that asked for one. To a client of HTTP/2, its 101 is to become 200, without `Sec-WebSocket-Accept` (RFC 8441,
+/// section 5). Any other 101 is to become 502: nobody has asked for it.
 #[must_use]
 pub fn answers_websocket(status: StatusCode, response: &HeaderMap) -> bool {
     status == StatusCode::SWITCHING_PROTOCOLS && tokens(response, UPGRADE).any(is_websocket)

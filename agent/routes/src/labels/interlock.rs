@@ -13,7 +13,7 @@ use crate::route::{
 use crate::rule::{HostPattern, Matcher, PathPattern, Rule};
 use std::collections::BTreeMap;
 
-const PREFIX: &str = "com.docker.lb.";
+pub(super) const PREFIX: &str = "com.docker.lb.";
 
 /// All labels, without the prefix.
 const NAMES: [&str; 17] = [

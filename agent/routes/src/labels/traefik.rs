@@ -47,7 +47,8 @@ pub(super) fn declare(
     }
 }
 
-fn without_prefix(label: &str) -> Option<&str> {
+/// The rest of a label of this family.
+pub(super) fn without_prefix(label: &str) -> Option<&str> {
     let (prefix, rest) = label.split_at_checked(PREFIX.len())?;
     prefix.eq_ignore_ascii_case(PREFIX).then_some(rest)
 }

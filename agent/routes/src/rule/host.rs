@@ -32,7 +32,10 @@ impl Host {
         };
         // An empty port is one that is not said (RFC 3986, section 3.2.3).
         let port = port?;
-        if !port.is_empty() && port.parse::<u16>().is_err() {
+        // A number may have a sign where it is parsed, a port has none.
+        if !port.bytes().all(|byte| byte.is_ascii_digit())
+            || !port.is_empty() && port.parse::<u16>().is_err()
+        {
             return None;
         }
         Self::name(name)

@@ -6,7 +6,7 @@ use crate::rule::{HostPattern, Matcher};
 /// The rank of a route: the higher one answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
-    /// The route's priority; by itself the length of its rule, as Traefik has it: who says more means less.
+    /// [`Route::effective_priority`].
     priority: i64,
     /// Of equal ones, a host before the hosts below one, and these before those of an expression.
     host: u8,
@@ -14,8 +14,6 @@ pub(super) struct Rank {
 
 impl Rank {
     pub(super) fn of(route: &Route) -> Self {
-        let length = route.rule.to_string().len();
-        let length = i64::try_from(length).unwrap_or(i64::MAX);
         let hosts = route.rule.matchers().filter_map(|matcher| match matcher {
             Matcher::Host(HostPattern::Exact(_)) => Some(3),
             Matcher::Host(HostPattern::Below(_)) => Some(2),
@@ -23,7 +21,7 @@ impl Rank {
             _ => None,
         });
         Self {
-            priority: route.priority.unwrap_or(length),
+            priority: route.effective_priority(),
             host: hosts.max().unwrap_or_default(),
         }
     }

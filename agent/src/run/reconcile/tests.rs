@@ -10,7 +10,7 @@ use lb_core::model::node::TaskAddress;
 use lb_core::model::port::Proto;
 use lb_core::model::token::TokenKeys;
 use lb_core::testing::plain::{Op, Plain, State};
-use lb_core::testing::{SnapshotBuilder, link, port, service};
+use lb_core::testing::{SnapshotBuilder, labels, link, port, service};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ fn what_is_refused_is_reported_and_mended_by_a_retry_alone() {
     let mut kernel = FakeKernel::of(State::default());
     // The task: without it, the port is not even tried.
     kernel.faults.insert(0);
-    let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)));
+    let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)), None);
     for _ in 0..2 {
         let report = pass(&mut reconciler, &snapshot(8080));
         assert!(!report.in_sync);
@@ -86,6 +86,33 @@ fn what_is_refused_is_reported_and_mended_by_a_retry_alone() {
     assert_eq!(report.held, ["task1".into()].into());
     assert!(reconciler.publishes_any(&[(8080, Proto::Tcp)].into()));
     assert!(!reconciler.publishes_any(&[(8081, Proto::Tcp)].into()));
+}
+
+#[test]
+fn a_task_that_only_a_router_reaches_is_held_as_one_of_a_published_port() {
+    let web = lb_core::model::snapshot::Service {
+        labels: labels(&[
+            ("com.docker.lb.hosts", "a.example"),
+            ("com.docker.lb.port", "80"),
+        ]),
+        ..service("web", vec![])
+    };
+    let view = SnapshotBuilder::new().service("service1", web);
+    let view = view.tasks("service1", [("task1", "node1")]).build();
+    let kernel = FakeKernel::of(State::default());
+    let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)), None);
+    let mut held = |router| {
+        let config = Config {
+            router,
+            ..Config::default()
+        };
+        let report = reconciler.reconcile(&view, &node(), &config).unwrap();
+        assert!(report.in_sync);
+        let declares = report.declarations.get(&"service1".into()).is_some();
+        assert_eq!(declares, router, "as lbctl routes shows it");
+        report.held.len()
+    };
+    assert_eq!([held(false), held(true)], [0, 1]);
 }
 
 #[test]
@@ -122,7 +149,7 @@ fn what_an_earlier_agent_left_goes_with_the_first_pass() {
         ..State::default()
     };
     let kernel = FakeKernel::<Op>::of(left);
-    let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)));
+    let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)), None);
     let tick = |reconciler: &mut Reconciler| reconciler.tick(Lease::Never).unwrap();
     assert!(!tick(&mut reconciler), "nothing is known yet");
     assert!(pass(&mut reconciler, &snapshot(8080)).in_sync);

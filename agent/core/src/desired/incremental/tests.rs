@@ -57,18 +57,26 @@ fn service() -> impl Strategy<Value = Service> {
         port(proto, 8080 + number, 80)
     });
     let label = prop_oneof![
-        Just(None),
-        Just(Some(("swarmlb.policy", "maglev"))),
-        Just(Some(("swarmlb.allow", "10.0.0.0/8"))),
-        Just(Some(("swarmlb.local", "prefer"))),
-        Just(Some(("swarmlb.publish", "8080:80,8082:81/udp"))),
-        Just(Some(("swarmlb.publish", "80:80,8081:80,2377:80"))),
-        Just(Some(("swarmlb.policy", "no such thing"))),
+        Just(Vec::new()),
+        Just(vec![("swarmlb.policy", "maglev")]),
+        Just(vec![("swarmlb.allow", "10.0.0.0/8")]),
+        Just(vec![("swarmlb.local", "prefer")]),
+        Just(vec![("swarmlb.publish", "8080:80,8082:81/udp")]),
+        Just(vec![("swarmlb.publish", "80:80,8081:80,2377:80")]),
+        Just(vec![("swarmlb.policy", "no such thing")]),
+        Just(vec![
+            ("com.docker.lb.hosts", "a.example"),
+            ("com.docker.lb.port", "80")
+        ]),
+        Just(vec![(
+            "traefik.http.services.x.loadbalancer.server.port",
+            "80"
+        )]),
     ];
     (vec(ports, 0..3), label, any::<bool>(), 0u64..3).prop_map(
         |(ports, label, removed, created)| Service {
             name: "name".to_owned(),
-            labels: labels(label.as_slice()),
+            labels: labels(&label),
             ports,
             removed,
             created,
@@ -151,6 +159,7 @@ proptest! {
         begin in vec(step(), 0..40),
         services in vec(service(), 4),
         steps in vec(vec(step(), 0..4), 1..12),
+        router in any::<bool>(),
     ) {
         let mut node = Node {
             id: "node0".into(),
@@ -165,7 +174,10 @@ proptest! {
         for step in begin {
             take(step, &mut snapshot, &mut node);
         }
-        let config = Config::default();
+        let config = Config {
+            router,
+            ..Config::default()
+        };
         let mut stepwise = Incremental::full(&snapshot, &node, &config);
         let mut lowered = Lowered::default().update(&stepwise.desired, &State::default());
         for step in steps {
@@ -180,6 +192,8 @@ proptest! {
             let (wanted, problems) = desired(&snapshot, &node, &config);
             prop_assert_eq!(&stepwise.desired, &wanted);
             prop_assert_eq!(stepwise.problems(), problems);
+            let whole = Incremental::full(&snapshot, &node, &config);
+            prop_assert_eq!(stepwise.declarations(), whole.declarations());
             for task in (0..20).map(|n| TaskId::from(id("task", n).as_str())) {
                 let mut services = wanted.services.values();
                 let held = services.any(|service| service.backends.contains_key(&(&task).into()));

@@ -53,6 +53,34 @@ fn a_service_without_labels_is_served_as_ever() {
 }
 
 #[test]
+fn labels_of_routes_are_kept_as_they_are_up_to_64_kib() {
+    let others = [
+        ("swarmlb.policy", "maglev"),
+        ("com.docker.lb", "x"),
+        ("traefik", "x"),
+    ];
+    let routes = [
+        ("Traefik.Enable", "true"),
+        ("com.docker.lb.hosts", " a.example "),
+    ];
+    let read = service(&[others.as_slice(), &routes].concat()).labels;
+    let kept: Vec<_> = read.route_labels().into_iter().collect();
+    assert_eq!(
+        kept,
+        routes.map(|(label, value)| (label.to_owned(), value.to_owned()))
+    );
+    assert_eq!(read.route_bytes(), 11 + 19 + 14 + 4);
+    let bytes = |value: usize| service(&[("traefik.x", &"x".repeat(value))]).labels;
+    assert_eq!(bytes(65_527).route_labels().len(), 1);
+    let large = bytes(65_528);
+    assert_eq!(
+        (large.route_labels().len(), large.route_bytes()),
+        (0, 65_537)
+    );
+    assert_eq!(large.as_map().len(), 1, "other nodes decide alike");
+}
+
+#[test]
 fn each_label_is_understood() {
     let (options, problems) = read(&service(&[
         ("swarmlb.enable", "false"),

@@ -105,7 +105,7 @@ fn port(entry: &str) -> Option<PublishedPort> {
 }
 
 /// At most so many bytes of `text`, and a mark where there are more.
-pub(super) fn short(text: &str, bytes: usize) -> String {
+pub(crate) fn short(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }

@@ -129,6 +129,20 @@ fn a_cookie_names_a_task_of_its_own_route_only_and_nothing_else() {
 }
 
 #[test]
+fn a_cookie_is_written_in_one_way() {
+    let (balancer, tasks) = (sticky("a"), tasks(&[1]));
+    let only = balancer.value(1);
+    let known = |cookie: &str| {
+        let chosen = choose(&balancer, &tasks, CLIENT, &[cookie], 1).unwrap();
+        balancer.set_cookie(chosen, &HeaderMap::new()).is_none()
+    };
+    assert!(known(&format!("s={only}")));
+    assert!(known(&format!("s=0; s=\"{only}\"")));
+    assert!(!known(&format!("s=0{only}")));
+    assert!(!known(&format!("s=+{only}")));
+}
+
+#[test]
 fn cookies_are_the_same_on_all_nodes_and_in_all_versions() {
     let balancer = sticky("a");
     assert_eq!(balancer.value(1), "5cdc19e153f71bd8");

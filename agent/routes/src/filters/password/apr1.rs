@@ -6,10 +6,9 @@ use md5::{Digest, Md5};
 /// The letters of its encoding, which is not that of RFC 4648.
 const LETTERS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The hash of a password: 22 letters. Eight letters of the salt count.
+/// The hash of a password: 22 letters.
 pub(super) fn hash(salt: &str, password: &[u8]) -> String {
     let salt = salt.as_bytes();
-    let salt = salt.get(..8).unwrap_or(salt);
     let mut hash = start(salt, password);
     for round in 0..1000_u32 {
         let (first, last): (&[u8], &[u8]) = if round % 2 == 1 {

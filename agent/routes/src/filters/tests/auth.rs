@@ -1,8 +1,10 @@
 //! Names and passwords.
 
 use super::*;
+use crate::route::{BasicAuth, User};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderName;
 
 /// `me` with the password `geheim` by bcrypt, `you` with `password` by SHA-1.
 const USERS: &str = "me:$2y$05$abcdefghijklmnopqrstuuVWu8RjbNovPZWAMRdd7iqaaG0mI53Uu,\
@@ -87,7 +89,7 @@ fn a_name_that_is_not_known_takes_as_long_as_one_that_is() {
     assert!(credentials.digest().starts_with("$2y$"));
     assert_eq!(credentials.password(), b"geheim");
     assert!(verify(credentials.digest(), credentials.password()));
-    assert!(!credentials.is_known());
+    assert_eq!(credentials.user(), None);
     assert!(!credentials.verify());
     let shown = format!("{credentials:?}");
     assert!(
@@ -124,4 +126,26 @@ fn the_task_is_told_who_it_is_and_not_by_the_client() {
         ..Sent::default()
     };
     assert_eq!(other.answer(&filters).unwrap().status.as_u16(), 403);
+}
+
+#[test]
+fn a_name_that_is_no_text_of_a_field_leaves_the_field_out() {
+    let user = User {
+        name: "m\u{7f}".to_owned(),
+        digest: "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=".to_owned(),
+    };
+    let auth = BasicAuth {
+        users: vec![user],
+        realm: "r".to_owned(),
+        name_field: Some(HeaderName::from_static("x-user")),
+        removes_header: true,
+    };
+    let authorization = basic("m\u{7f}:password");
+    let headers = fields(&[("authorization", &authorization), ("x-user", "root")]);
+    let mut sent = Sent {
+        headers,
+        ..Sent::default()
+    };
+    assert_eq!(sent.answer(&[Filter::BasicAuth(auth)]), None);
+    assert_eq!(sent.headers, HeaderMap::new());
 }

@@ -30,6 +30,10 @@ fn a_closed_route_answers_nobody() {
     let answer = Sent::default().answer(&closed).unwrap();
     assert_eq!(answer.status.as_u16(), 403);
     assert!(!answer.body.contains("not understood"), "{}", answer.body);
+    let mut sent = Sent::default();
+    let mut chain = sent.chain(&closed);
+    assert!(matches!(sent.run(&mut chain), Step::Answer(_)));
+    assert_eq!(chain.stopped_at(), Some(&closed[0]));
 }
 
 #[test]
@@ -69,7 +73,8 @@ fn a_prefix_is_taken_off_and_told() {
         let mut chain = sent.chain(&filters);
         assert!(matches!(sent.run(&mut chain), Step::Continue));
         assert_eq!(chain.path().as_str(), left);
-        let target = chain.target(false, Some("q=/app/")).unwrap();
+        let uri = format!("http://a{path}?q=/app/").parse().unwrap();
+        let target = chain.target(&uri).unwrap();
         assert_eq!(target.as_str(), format!("{left}?q=/app/"));
         let prefixes = sent.headers.get_all("x-forwarded-prefix").iter();
         let prefixes: Vec<&str> = prefixes.map(|it| it.to_str().unwrap()).collect();
@@ -79,10 +84,21 @@ fn a_prefix_is_taken_off_and_told() {
 
 #[test]
 fn the_target_of_the_server_as_a_whole_stays_it() {
-    let chain = Sent::default().chain(&[]);
-    assert_eq!(chain.target(true, None).unwrap().as_str(), "*");
-    assert_eq!(chain.target(false, None).unwrap().as_str(), "/");
-    assert_eq!(chain.target(false, Some("")).unwrap().as_str(), "/?");
+    let target = |uri: &str, path| {
+        let chain = Sent {
+            path,
+            ..Sent::default()
+        }
+        .chain(&[]);
+        let target = chain.target(&uri.parse().unwrap()).unwrap();
+        target.as_str().to_owned()
+    };
+    assert_eq!(target("*", "/"), "*");
+    assert_eq!(target("/", "/"), "/");
+    assert_eq!(target("/?", "/"), "/?");
+    assert_eq!(target("http://a", "/"), "/");
+    assert_eq!(target("http://a?x=%2e", "/"), "/?x=%2e");
+    assert_eq!(target("/b/../%61?x", "/a"), "/a?x");
 }
 
 #[test]
@@ -193,7 +209,7 @@ proptest! {
         let mut chain = Chain::new(&filters, path.clone(), false, &HeaderMap::new());
         let mut sent = Sent::default();
         prop_assert!(matches!(sent.run(&mut chain), Step::Continue));
-        let target = chain.target(false, None).unwrap();
+        let target = chain.target(&raw.parse().unwrap()).unwrap();
         let normal = NormalPath::of(target.as_str()).unwrap();
         prop_assert_eq!(normal.as_str(), target.as_str());
         let prefix = field(&sent.headers, "x-forwarded-prefix").unwrap_or_default();

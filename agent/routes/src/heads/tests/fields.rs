@@ -54,6 +54,7 @@ fn fields_of_the_connection_do_not_pass() {
         ("trailer: x-forwarded-for", ""),
         ("transfer-encoding: chunked", ""),
         ("proxy-authorization: Basic eA==", ""),
+        ("proxy: http://evil.example", ""),
         ("expect: 100-continue", ""),
     ] {
         assert_eq!(passed(sent), passes, "{sent}");

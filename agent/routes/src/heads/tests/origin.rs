@@ -104,6 +104,7 @@ fn what_strangers_say_of_themselves_is_replaced() {
          x-request-id: 0000000000000000000000000000002a"
     );
     assert_eq!(origin.client.to_string(), "2001:db8::7");
+    assert!(origin.https);
     assert_eq!(origin.request_id, "0000000000000000000000000000002a");
 }
 
@@ -132,6 +133,7 @@ fn what_trusted_proxies_say_is_kept_and_continued() {
          x-request-id: mine"
     );
     assert_eq!(origin.client.to_string(), "198.51.100.1");
+    assert!(origin.https);
     assert_eq!(origin.request_id, "mine");
 }
 
@@ -146,4 +148,23 @@ fn ids_and_schemes_that_are_none_are_not_kept_from_anybody() {
         );
         assert!(told.contains("x-forwarded-proto: https"), "{told}");
     }
+}
+
+#[test]
+fn an_empty_id_is_none() {
+    let mut headers = fields("host: a");
+    headers.insert("x-request-id", HeaderValue::from_static(""));
+    let checked = checked("GET", "/", Version::HTTP_11, &headers).unwrap();
+    let downstream = Downstream {
+        address: "10.0.0.1".parse().unwrap(),
+        port: 80,
+        tls: false,
+    };
+    let policy = Policy {
+        trusted: networks("10.0.0.0/8"),
+        forwarded: false,
+    };
+    let origin = prepare_request(&mut headers, &checked, &downstream, &policy, 0xff);
+    assert_eq!(origin.request_id, "000000000000000000000000000000ff");
+    assert!(!origin.https);
 }

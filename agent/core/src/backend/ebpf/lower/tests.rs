@@ -19,7 +19,9 @@ use crate::model::snapshot::{
 };
 use crate::report::Problem;
 use crate::testing::{self, SnapshotBuilder, link, member, task};
-use lb_abi::service::{DIRECT, LOCAL, Port, REMOTE, RESTRICTED, SCHED_LC, SCHED_MAGLEV, SCHED_SH};
+use lb_abi::service::{
+    ACTIVE, ADDRESSED, DIRECT, LOCAL, Port, REMOTE, RESTRICTED, SCHED_LC, SCHED_MAGLEV, SCHED_SH,
+};
 use lb_abi::{Be16, TCP};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;

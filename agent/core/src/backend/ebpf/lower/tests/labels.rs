@@ -93,3 +93,30 @@ fn a_label_publishes_a_port_that_swarm_does_not_know() {
     let (state, problems) = lower(&snapshot, &node, &Config::default(), &State::default());
     assert_eq!((ready(&state), problems.len()), (1, 1));
 }
+
+#[test]
+fn the_tasks_of_a_service_with_routes_are_reached_by_their_own_addresses_and_under_no_port() {
+    let mut snapshot = labelled(&[
+        ("com.docker.lb.hosts", "a.example"),
+        ("com.docker.lb.port", "80"),
+    ]);
+    let service = snapshot.services.get_mut(&"vote".into()).unwrap();
+    service.ports.clear();
+    let config = Config {
+        router: true,
+        ..Config::default()
+    };
+    let (state, problems) = lower(&snapshot, &node(), &config, &State::default());
+    assert_eq!(problems, vec![]);
+    for (task, locality) in [("a", LOCAL), ("b", REMOTE)] {
+        let backend = state.backends[&Key::of(task)];
+        assert_eq!(
+            (backend.locality, backend.flags),
+            (locality, ACTIVE | ADDRESSED)
+        );
+    }
+    assert_eq!((state.frontends.len(), state.tables.len()), (0, 0));
+    // And no other service's tasks.
+    let (state, _) = want(&snapshot);
+    assert_eq!(state.backends.len(), 0);
+}

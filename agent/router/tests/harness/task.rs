@@ -11,8 +11,10 @@ use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 
 /// The port on which all tasks listen, each at an address of its own.
 pub(crate) const PORT: u16 = 18_080;
@@ -47,12 +49,19 @@ fn address() -> (u64, SocketAddr) {
 impl Task {
     /// Starts one.
     pub(crate) fn start() -> Self {
-        Self::with(|key, stream| async move {
-            let service = service_fn(move |request| answer(key, request));
-            let builder = auto::Builder::new(TokioExecutor::new());
-            let _ = builder
-                .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                .await;
+        Self::with(|key, stream| async move { serve(key, stream).await })
+    }
+
+    /// Starts one that speaks TLS.
+    pub(crate) fn start_tls(tls: TlsAcceptor) -> Self {
+        Self::with(move |key, stream| {
+            let tls = tls.clone();
+            async move {
+                // Who does not believe its certificate goes away.
+                if let Ok(stream) = tls.accept(stream).await {
+                    serve(key, stream).await;
+                }
+            }
         })
     }
 
@@ -103,6 +112,17 @@ impl Task {
         self.leaving = true;
         self
     }
+}
+
+/// Serves a connection, by HTTP/1.1 or HTTP/2.
+async fn serve<S>(key: u64, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(key, request));
+    let _ = auto::Builder::new(TokioExecutor::new())
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
+        .await;
 }
 
 /// What it got, line by line: task, request line, fields, an empty line, the body.

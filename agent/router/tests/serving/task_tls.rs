@@ -1,0 +1,78 @@
+//! Tasks that speak TLS.
+
+use crate::harness::{Router, Task, ask, service};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_rustls::TlsAcceptor;
+
+const HOST: (&str, &str) = ("com.docker.lb.hosts", "a.test");
+const PORT: (&str, &str) = ("com.docker.lb.port", "18080");
+const TLS: (&str, &str) = ("com.docker.lb.ssl_backend", "true");
+
+/// An authority's certificate, PEM, and a task with a certificate of it for a name.
+fn authority_and_task(name: &str, protocols: &[&str]) -> (String, Task) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let authority = params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&key, &issuer).unwrap();
+    let mut config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            )
+            .unwrap();
+    config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
+    let task = Task::start_tls(TlsAcceptor::from(Arc::new(config)));
+    (authority.pem(), task)
+}
+
+#[test]
+fn a_task_is_believed_by_its_authority_and_spoken_with_by_http2() {
+    let (authority, task) = authority_and_task("a.test", &["h2", "http/1.1"]);
+    let router = Router::start(&[service("a", &[HOST, PORT, TLS], &[&task])]);
+    // Nobody knows the authority so far.
+    assert_eq!(ask(router.http, "a.test", "/").status, 502);
+    fs::write(router.certificates().join("authority.pem"), authority).unwrap();
+    let begin = Instant::now();
+    let answer = loop {
+        let answer = ask(router.http, "a.test", "/x");
+        if answer.status == 200 {
+            break answer;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(10), "{answer:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let asked = "GET https://a.test/x HTTP/2.0\n";
+    assert!(answer.body.contains(asked), "{}", answer.body);
+    assert_eq!(answer.seen("x-forwarded-proto"), ["http"]);
+}
+
+#[test]
+fn a_task_with_a_certificate_for_another_name_is_not_believed() {
+    let (authority, task) = authority_and_task("b.test", &[]);
+    let router = Router::start(&[service("a", &[HOST, PORT, TLS], &[&task])]);
+    fs::write(router.certificates().join("authority.pem"), authority).unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(ask(router.http, "a.test", "/").status, 502);
+}
+
+#[test]
+fn where_labels_say_so_any_certificate_will_do() {
+    let (_, task) = authority_and_task("b.test", &[]);
+    let any = ("com.docker.lb.ssl_backend_tls_verify", "none");
+    let router = Router::start(&[service("a", &[HOST, PORT, TLS, any], &[&task])]);
+    let answer = ask(router.http, "a.test", "/x");
+    assert!(answer.body.contains("GET /x HTTP/1.1\n"), "{answer:?}");
+}
