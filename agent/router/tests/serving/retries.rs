@@ -45,6 +45,14 @@ fn closes_after_each_request() -> Task {
     })
 }
 
+/// One that keeps connections open and says nothing.
+fn never_answers() -> Task {
+    Task::with(|_, stream| async move {
+        let _open = stream;
+        std::future::pending().await
+    })
+}
+
 /// Reads a head and the five bytes of `POST`; did one come?
 async fn read_request(stream: &mut TcpStream) -> bool {
     let mut read = Vec::new();
@@ -210,6 +218,18 @@ fn what_a_task_may_have_done_is_not_done_twice() {
     assert_eq!(Client::connect(router.http).ask(GET).status, 502);
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(tasks.iter().map(accepted).sum::<usize>(), 3);
+}
+
+/// More of it would be more load for the others.
+#[test]
+fn a_request_whose_answer_is_late_is_not_sent_again() {
+    let tasks = [never_answers(), never_answers()];
+    let services = [service("a", &LABELS, &tasks.each_ref())];
+    let router = Router::start_with(&services, &["--answer-timeout", "1"]);
+    let answer = Client::connect(router.http).ask(GET);
+    assert_eq!(answer.status, 504);
+    assert!(answer.body.contains("not answered in time"), "{answer:?}");
+    assert_eq!(tasks.iter().map(accepted).sum::<usize>(), 1);
 }
 
 #[test]
