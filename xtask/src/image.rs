@@ -32,11 +32,15 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Builds the agent and its CLI; returns the image's archive.
+/// Builds the agent, its CLI and the HTTP router; returns the image's archive.
 pub(crate) fn agent() -> Result<PathBuf> {
     setup::bpf()?;
-    say("Building static swarmlb and lbctl.");
-    let programs = static_programs(&[("swarmlb", "swarmlb"), ("lbctl", "lbctl")])?;
+    say("Building static swarmlb, lbctl and swarmlb-router.");
+    let programs = static_programs(&[
+        ("swarmlb", "swarmlb"),
+        ("lbctl", "lbctl"),
+        ("lb-router", "swarmlb-router"),
+    ])?;
     let version = concat!("swarmlb:", env!("CARGO_PKG_VERSION"));
     let image = Image {
         names: &[version, "swarmlb:latest"],

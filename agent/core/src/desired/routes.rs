@@ -12,6 +12,7 @@ use crate::model::snapshot::{Service, Snapshot, Task};
 use crate::persistent::PersistentMap;
 use crate::report::{Problem, build::hostname};
 use lb_routes::labels::{Declared, declared};
+use lb_routes::route::Route;
 use lb_routes::table::{Entry, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -165,12 +166,9 @@ impl Declarations {
             let Some(service) = snapshot.services.get(id).filter(|service| !service.removed) else {
                 continue;
             };
-            entries.extend(declaration.declared.routes.iter().map(|route| Entry {
-                service: id.0.clone(),
-                service_name: service.name.clone(),
-                created_ns: service.created,
-                route: Arc::new(route.clone()),
-            }));
+            let entry =
+                |route: &Route| Entry::new(&id.0, &service.name, service.created, route.clone());
+            entries.extend(declaration.declared.routes.iter().map(entry));
         }
         entries
     }
