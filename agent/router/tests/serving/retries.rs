@@ -110,8 +110,8 @@ fn a_task_that_closes_at_once_is_ejected_and_others_answer() {
         assert_eq!(answer.status, 200, "{number}: {answer:?}");
         assert_eq!(answer.task(), good.key);
     }
-    // Three failures eject it for 1 s, and one more each time that it is tried again.
-    assert!(accepted(&bad) <= 5, "{}", accepted(&bad));
+    // Three failures eject it for 1 s, and each one after that for twice as long as before.
+    assert!(accepted(&bad) <= 8, "{}", accepted(&bad));
 }
 
 /// What was sent to it may have been read, and is lost; what comes then goes elsewhere.
@@ -122,7 +122,7 @@ fn a_task_that_closes_at_once_costs_few_requests_that_must_not_be_repeated() {
     let mut client = Client::connect(router.http);
     let answers = (0..50).map(|_| client.ask(POST).status);
     let lost = answers.filter(|status| *status != 200).count();
-    assert!(lost <= 5, "{lost}");
+    assert!(lost <= 8, "{lost}");
 }
 
 #[test]
