@@ -1,5 +1,6 @@
 //! Every label that is served, by a real request: what the client gets, and what the task saw.
 
+mod grpc;
 mod headers;
 mod interlock;
 mod middlewares;
