@@ -162,16 +162,9 @@ impl Store {
 
     /// Brings the middlewares of all services up to date; all routes are made anew if any has changed.
     fn share_middlewares(&mut self) {
-        let declare = self
-            .declared
-            .iter()
-            .filter(|(_, it)| !it.middlewares.is_empty());
-        let mut by_age: Vec<_> = declare.collect();
-        by_age.sort_by_key(|(id, it)| (it.created_ns, *id));
-        let mut all = Middlewares::default();
-        for (_, of_service) in by_age {
-            all.add(&of_service.middlewares);
-        }
+        let services = self.declared.iter();
+        let all =
+            Middlewares::of_all(services.map(|(id, it)| (it.created_ns, &**id, &it.middlewares)));
         if all != self.middlewares {
             self.middlewares = all;
             for it in self.declared.values_mut() {

@@ -123,7 +123,7 @@ fn closes_after_each_request() -> Task {
 fn never_answers() -> Task {
     Task::with(|_, stream| async move {
         let _open = stream;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     })
 }
 

@@ -49,8 +49,9 @@ fn redirects(declared: &Declared) -> Vec<Option<u16>> {
 
 #[test]
 fn a_name_is_that_of_the_service_itself_and_else_of_the_oldest_one() {
-    let mut others = to(1);
-    others.add(&to(2));
+    let (older, younger, youngest) = (to(1), to(2), to(4));
+    let services = [(8, "b", &youngest), (7, "b", &younger), (7, "a", &older)];
+    let others = Middlewares::of_all(services);
     let from = |labels| redirects(&declared_among("a", &labels, &others));
     assert_eq!(from(app("")), [Some(1)]);
     assert_eq!(from(app(&redirect(3))), [Some(3)]);

@@ -24,12 +24,22 @@ impl Middlewares {
         Self(middlewares.collect())
     }
 
-    /// Adds those of a younger service: a name that is there already stays what it is.
-    pub fn add(&mut self, younger: &Self) {
-        for (name, filters) in &younger.0 {
-            let known = self.0.entry(name.clone());
-            known.or_insert_with(|| filters.clone());
+    /// Those of all services, of each of which is said when it was made, and its id: of one name, the oldest service's.
+    #[must_use]
+    pub fn of_all<'a>(services: impl IntoIterator<Item = (u64, &'a str, &'a Self)>) -> Self {
+        let mut services: Vec<_> = services
+            .into_iter()
+            .filter(|(.., it)| !it.is_empty())
+            .collect();
+        services.sort_by_key(|(created_ns, id, _)| (*created_ns, *id));
+        let mut all = BTreeMap::new();
+        for (.., of_service) in services {
+            for (name, filters) in &of_service.0 {
+                let known = all.entry(name.clone());
+                known.or_insert_with(|| filters.clone());
+            }
         }
+        Self(all)
     }
 
     /// Are there none?
