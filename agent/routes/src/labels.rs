@@ -7,6 +7,7 @@ mod traefik;
 mod values;
 
 pub use problem::{LabelError, LabelProblem};
+pub use traefik::Middlewares;
 
 use crate::route::Route;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,12 +39,23 @@ impl Declared {
     }
 }
 
-/// The routes that the labels of the service `name` declare.
+/// The routes that the labels of the service `name` declare, if no other service declares anything.
 #[must_use]
 pub fn declared(name: &str, labels: &BTreeMap<String, String>) -> Declared {
+    declared_among(name, labels, &Middlewares::default())
+}
+
+/// The routes that the labels of the service `name` declare, where `others` are the middlewares of all services. Its own ones
+/// come before those.
+#[must_use]
+pub fn declared_among(
+    name: &str,
+    labels: &BTreeMap<String, String>,
+    others: &Middlewares,
+) -> Declared {
     let mut all = Declared::default();
     interlock::declare(labels, &mut all);
-    traefik::declare(name, labels, &mut all);
+    traefik::declare(name, labels, others, &mut all);
     // A name stands for one route: by names, all nodes bring routes into one order.
     let mut names = BTreeSet::new();
     for route in std::mem::take(&mut all.routes) {

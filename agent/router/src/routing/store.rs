@@ -2,7 +2,7 @@
 
 use super::{Routing, Service};
 use lb_router_wire as wire;
-use lb_routes::labels;
+use lb_routes::labels::{self, Middlewares};
 use lb_routes::table::{Entry, Table};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub struct Store {
     routing: Arc<Routing>,
     /// What each service's labels declare, by its id.
     declared: HashMap<Arc<str>, Declared>,
+    /// Those of all services.
+    middlewares: Middlewares,
 }
 
 /// The labels of a service, and what they declare.
@@ -31,19 +33,30 @@ struct Declared {
     name: String,
     created_ns: u64,
     labels: BTreeMap<String, String>,
-    entries: Vec<Entry>,
+    middlewares: Middlewares,
+    /// `None`: to be made.
+    entries: Option<Vec<Entry>>,
 }
 
 impl Declared {
     fn of(service: &wire::Service) -> Self {
-        let routes = labels::declared(&service.name, &service.labels).routes;
-        let entry = |route| Entry::new(&service.id, &service.name, service.created_ns, route);
         Self {
             name: service.name.clone(),
             created_ns: service.created_ns,
             labels: service.labels.clone(),
-            entries: routes.into_iter().map(entry).collect(),
+            middlewares: Middlewares::of(&service.name, &service.labels),
+            entries: None,
         }
+    }
+
+    /// Its routes, where `all` are the middlewares of all services.
+    fn entries(&mut self, id: &str, all: &Middlewares) -> Vec<Entry> {
+        let make = || {
+            let routes = labels::declared_among(&self.name, &self.labels, all).routes;
+            let entry = |route| Entry::new(id, &self.name, self.created_ns, route);
+            routes.into_iter().map(entry).collect()
+        };
+        self.entries.get_or_insert_with(make).clone()
     }
 
     /// Does it follow from this service, too?
@@ -136,12 +149,28 @@ impl Store {
             routing.services.insert(id, Arc::new(service));
         }
         if routes_changed {
-            let entries = self.declared.values().flat_map(|it| it.entries.clone());
+            self.share_middlewares();
+            let middlewares = &self.middlewares;
+            let declared = self.declared.iter_mut();
+            let entries = declared.flat_map(|(id, it)| it.entries(id, middlewares));
             // Conflicts are the agent's to report: it reads the labels of all services, too.
             routing.table = Arc::new(Table::new(entries).0);
         }
         self.routing = Arc::new(routing);
         self.routing()
+    }
+
+    /// Brings the middlewares of all services up to date; all routes are made anew if any has changed.
+    fn share_middlewares(&mut self) {
+        let services = self.declared.iter();
+        let all =
+            Middlewares::of_all(services.map(|(id, it)| (it.created_ns, &**id, &it.middlewares)));
+        if all != self.middlewares {
+            self.middlewares = all;
+            for it in self.declared.values_mut() {
+                it.entries = None;
+            }
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Every label that is served, by a real request: what the client gets, and what the task saw.
 
+mod grpc;
 mod headers;
 mod interlock;
 mod middlewares;
 mod rules;
+mod stacks;
 mod traefik;
 
 use crate::harness::{Answer, Client, Router, Task, service};

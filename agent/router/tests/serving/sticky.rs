@@ -124,3 +124,41 @@ fn only_the_clients_of_a_task_that_leaves_move() {
         assert_ne!(now, gone);
     }
 }
+
+/// Whoever knows the application's cookie alone comes to the same task through any router, and then by the router's.
+#[test]
+fn the_cookie_of_an_application_leads_to_one_task_through_two_routers() {
+    const SESSION: &str = "com.docker.lb.hosts=a.test
+        com.docker.lb.port=18080
+        com.docker.lb.sticky_session_cookie=session";
+    let tasks: Vec<Task> = (0..4).map(|_| Task::start()).collect();
+    let mut of_service: Vec<&Task> = tasks.iter().collect();
+    let mut one = Router::start(&[service("a", &labels(SESSION), &of_service)]);
+    of_service.reverse();
+    let other = Router::start(&[service("a", &labels(SESSION), &of_service)]);
+    let mut found = BTreeSet::new();
+    for number in 0..20 {
+        let session = format!("session=s{number}");
+        let answer = ask(one.http, &format!("Cookie: {session}"));
+        let own = cookie(&answer);
+        for field in [
+            format!("Cookie: {session}"),
+            format!("Cookie: {session}; {own}"),
+        ] {
+            assert_eq!(ask(other.http, &field).task(), answer.task(), "{field}");
+        }
+        found.insert(answer.task());
+    }
+    assert_eq!(found.len(), 4, "all tasks have sessions");
+    // Its task is gone: another one, which the client is told.
+    let before = ask(one.http, "Cookie: session=s1");
+    let stays: Vec<&Task> = tasks.iter().filter(|it| it.key != before.task()).collect();
+    one.change(&[service("a", &labels(SESSION), &stays)]);
+    let with_own = format!("Cookie: session=s1; {}", cookie(&before));
+    let after = ask(one.http, &with_own);
+    assert_ne!(after.task(), before.task());
+    assert_ne!(cookie(&after), cookie(&before));
+    // Without a session, nothing is set.
+    let none = ask(one.http, "Accept: */*");
+    assert!(none.field("set-cookie").is_empty());
+}

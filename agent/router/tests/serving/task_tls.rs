@@ -14,7 +14,7 @@ const PORT: (&str, &str) = ("com.docker.lb.port", "18080");
 const TLS: (&str, &str) = ("com.docker.lb.ssl_backend", "true");
 
 /// An authority's certificate, PEM, and a task with a certificate of it for a name.
-fn authority_and_task(name: &str, protocols: &[&str]) -> (String, Task) {
+pub(crate) fn authority_and_task(name: &str, protocols: &[&str]) -> (String, Task) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();

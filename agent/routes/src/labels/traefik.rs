@@ -5,7 +5,10 @@
 mod backend;
 mod middleware;
 mod router;
+mod shared;
 mod version1;
+
+pub use shared::Middlewares;
 
 use super::values::boolean;
 use super::{Declared, LabelError};
@@ -32,34 +35,16 @@ struct Objects<'a> {
     middlewares: BTreeMap<&'a str, Settings<'a>>,
 }
 
-/// Adds the routes that the labels of the service `name` declare.
-pub(super) fn declare(name: &str, labels: &BTreeMap<String, String>, out: &mut Declared) {
-    let mut objects = Objects::default();
-    let mut enabled = None;
-    for (label, value) in labels {
-        let Some(rest) = without_prefix(label) else {
-            continue;
-        };
-        let setting = Setting {
-            label,
-            value: value.trim(),
-        };
-        if rest.eq_ignore_ascii_case("enable") {
-            match boolean(value) {
-                Ok(said) => enabled = Some(said),
-                Err(error) => out.problem(label, error),
-            }
-        } else if let Err(error) = objects.take(rest, setting, name) {
-            out.problem(label, error);
-        }
+/// Adds the routes that the labels of the service `name` declare, where `others` are middlewares of other services.
+pub(super) fn declare(
+    name: &str,
+    labels: &BTreeMap<String, String>,
+    others: &Middlewares,
+    out: &mut Declared,
+) {
+    if let Some(objects) = Objects::of(name, labels, out) {
+        router::declare(name, &objects, others, out);
     }
-    match enabled {
-        Some(false) => return,
-        Some(true) => {}
-        None if objects.routers.is_empty() && objects.services.is_empty() => return,
-        None => {}
-    }
-    router::declare(name, &objects, out);
 }
 
 /// The rest of a label of this family.
@@ -69,6 +54,41 @@ pub(super) fn without_prefix(label: &str) -> Option<&str> {
 }
 
 impl<'a> Objects<'a> {
+    /// Those of the service `name`; none if it is not to be served.
+    fn of(name: &str, labels: &'a BTreeMap<String, String>, out: &mut Declared) -> Option<Self> {
+        let mut objects = Self::default();
+        let mut enabled = None;
+        for (label, value) in labels {
+            let Some(rest) = without_prefix(label) else {
+                continue;
+            };
+            let setting = Setting {
+                label,
+                value: value.trim(),
+            };
+            if rest.eq_ignore_ascii_case("enable") {
+                match boolean(value) {
+                    Ok(said) => enabled = Some(said),
+                    Err(error) => out.problem(label, error),
+                }
+            } else if let Err(error) = objects.take(rest, setting, name) {
+                out.problem(label, error);
+            }
+        }
+        enabled
+            .unwrap_or_else(|| !objects.is_empty())
+            .then_some(objects)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.routers.is_empty() && self.services.is_empty() && self.middlewares.is_empty()
+    }
+
+    /// Middlewares are there for other services only.
+    fn only_middlewares(&self) -> bool {
+        self.routers.is_empty() && self.services.is_empty() && !self.middlewares.is_empty()
+    }
+
     /// Files a label under its object. `rest` is the label without its prefix.
     fn take(&mut self, rest: &'a str, setting: Setting<'a>, name: &str) -> Result<(), LabelError> {
         let parts: Vec<&str> = rest.split('.').collect();

@@ -1,6 +1,7 @@
 //! `traefik.http.middlewares.*` but `headers`: redirects, authentication, prefixes, networks, and their order.
 
-use super::One;
+use super::{One, labels};
+use crate::harness::{Router, Task, ask, service};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -196,4 +197,28 @@ fn ipallowlist() {
             403
         );
     }
+}
+
+/// As stacks have it that follow dockerswarm.rocks: the middleware is declared where Traefik itself ran.
+#[test]
+fn a_middleware_may_be_declared_by_another_service() {
+    let proxy = |scheme: &str| {
+        let label = format!("traefik.http.middlewares.to-tls.redirectscheme.scheme={scheme}");
+        let labels = [("traefik.enable", "true"), label.split_once('=').unwrap()];
+        service("proxy", &labels, &[])
+    };
+    let task = Task::start();
+    let text = "traefik.http.routers.a.rule=Host(`a.test`)
+         traefik.http.routers.a.middlewares=to-tls
+         traefik.http.services.a.loadbalancer.server.port=18080";
+    let app = service("a", &labels(text), &[&task]);
+    let mut router = Router::start(std::slice::from_ref(&app));
+    let status = |router: &Router| ask(router.http, "a.test", "/").status;
+    assert_eq!(status(&router), 403, "nobody declares it");
+    router.change(&[proxy("https")]);
+    assert_eq!(status(&router), 302);
+    router.change(&[proxy("http")]);
+    assert_eq!(status(&router), 200);
+    router.view(&[app]);
+    assert_eq!(status(&router), 403, "nobody declares it any more");
 }

@@ -2,7 +2,9 @@
 
 use super::{One, labels};
 use crate::harness::{Client, Router, Task, ask, service};
+use crate::task_tls::authority_and_task;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 const A: &str = "traefik.enable=true
     traefik.http.routers.a.rule=Host(`a.test`)
@@ -162,6 +164,35 @@ fn server_scheme() {
 }
 
 #[test]
+fn server_scheme_https_is_verified_and_takes_bodies_and_websockets() {
+    let (authority, task) = authority_and_task("a.test", &["h2", "http/1.1"]);
+    let text = format!("{A}\ntraefik.http.services.a.loadbalancer.server.scheme=https");
+    let services = [service("a", &labels(&text), &[&task])];
+    let prepare =
+        |directory: &Path| std::fs::write(directory.join("authority"), authority).unwrap();
+    let router = Router::start_after(&services, &[], prepare);
+    let mut client = Client::connect(router.http);
+    let body = client.get("a.test", "/x?y").body;
+    assert!(
+        body.contains("\nGET https://a.test/x?y HTTP/2.0\n"),
+        "{body}"
+    );
+    let post = super::request("POST / a.test\nContent-Length: 5") + "hello";
+    assert!(client.ask(&post).body.ends_with("\n\nhello"));
+    let upgraded = client.ask(&super::request(WEBSOCKET));
+    assert_eq!(upgraded.status, 101);
+    client.send("there and back");
+    assert_eq!(client.bytes(14), "there and back");
+    // Nobody knows the authority of this one.
+    let (_, task) = authority_and_task("a.test", &[]);
+    let router = Router::start(&[service("a", &labels(&text), &[&task])]);
+    assert_eq!(ask(router.http, "a.test", "/").status, 502);
+}
+
+const WEBSOCKET: &str = "GET / a.test\nConnection: Upgrade\nUpgrade: websocket
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Version: 13";
+
+#[test]
 fn h2c_takes_bodies_and_websockets() {
     let one = a("traefik.http.services.a.loadbalancer.server.scheme=h2c");
     let mut client = Client::connect(one.router.http);
@@ -175,10 +206,7 @@ fn h2c_takes_bodies_and_websockets() {
             .load(std::sync::atomic::Ordering::Relaxed),
         1
     );
-    let upgraded = client.ask(&super::request(
-        "GET / a.test\nConnection: Upgrade\nUpgrade: websocket
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Version: 13",
-    ));
+    let upgraded = client.ask(&super::request(WEBSOCKET));
     assert_eq!(upgraded.status, 101);
 }
 

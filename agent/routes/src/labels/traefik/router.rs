@@ -1,6 +1,6 @@
 //! Routers of Traefik: which requests, with which middlewares, to which service.
 
-use super::{Objects, Settings, backend, middleware, parsed, unknown};
+use super::{Middlewares, Objects, Settings, backend, middleware, parsed, unknown};
 use crate::labels::values::{boolean, list, value};
 use crate::labels::{Declared, LabelError};
 use crate::route::{EntryPoints, Family, Filter, Route, Target, Tasks, Tls};
@@ -35,17 +35,23 @@ struct Known<'a> {
     service: &'a str,
     tasks: BTreeMap<&'a str, Option<Tasks>>,
     middlewares: BTreeMap<&'a str, Vec<Filter>>,
+    /// Those of other services.
+    others: &'a Middlewares,
 }
 
 /// Adds a route for each router; and for each service, where there is no router.
-pub(super) fn declare(name: &str, objects: &Objects<'_>, out: &mut Declared) {
+pub(super) fn declare(name: &str, objects: &Objects<'_>, others: &Middlewares, out: &mut Declared) {
     let known = Known {
         service: name,
         tasks: each(&objects.services, |settings| backend::tasks(settings, out)),
         middlewares: each(&objects.middlewares, |settings| {
             middleware::filters(settings, out)
         }),
+        others,
     };
+    if objects.only_middlewares() {
+        return;
+    }
     if known.tasks.values().all(Option::is_none) {
         let label = format!("traefik.http.services.{name}.loadbalancer.server.port");
         out.problem(
@@ -131,7 +137,8 @@ impl Known<'_> {
         };
         let mut all = Vec::new();
         for name in list(setting.value, ',') {
-            if let Some(filters) = own(name).and_then(|name| self.middlewares.get(name)) {
+            let known = |name| self.middlewares.get(name).or_else(|| self.others.get(name));
+            if let Some(filters) = own(name).and_then(known) {
                 all.extend(filters.iter().cloned());
                 continue;
             }
