@@ -29,9 +29,11 @@ impl Head {
     ) -> Option<Self> {
         let asked = parts.uri.path_and_query();
         let same = asked.filter(|asked| !asterisk && asked.path() == chain.path().as_str());
-        let target = match same {
-            Some(same) => same.clone(),
-            None => chain.target(asterisk, parts.uri.query())?,
+        let same = same.map(|same| Uri::from(same.clone()));
+        // Of `http://host#fragment` it is written as nothing, though `PathAndQuery` says that it is `/`.
+        let target = match same.filter(|same| !same.path().is_empty()) {
+            Some(same) => same,
+            None => Uri::from(chain.target(asterisk, parts.uri.query())?),
         };
         let mut headers = parts.headers.clone();
         let method = if parts.method == Method::CONNECT {
@@ -43,7 +45,7 @@ impl Head {
         };
         Some(Self {
             method,
-            target: Uri::from(target),
+            target,
             headers,
             pass_host,
         })
@@ -75,7 +77,10 @@ impl Head {
         *request.headers_mut() = self.headers;
         *request.version_mut() = version;
         // Without it, hyper leaves out a body of unknown length where methods have none as a rule, such as GET.
-        if version < Version::HTTP_2 && !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
+        if version < Version::HTTP_2
+            && !request.body().is_end_stream()
+            && request.body().size_hint().exact().is_none()
+        {
             let chunked = HeaderValue::from_static("chunked");
             request.headers_mut().insert(TRANSFER_ENCODING, chunked);
         }

@@ -102,7 +102,8 @@ fn serve(listener: &TcpListener, seen: &Mutex<Seen>) {
         }
         let moved = connections.iter().zip(moved).filter(|(_, moved)| *moved);
         for (connection, _) in moved {
-            seen.parts.retain(|(number, _)| *number != connection.number);
+            seen.parts
+                .retain(|(number, _)| *number != connection.number);
             if !connection.buffer.is_empty() {
                 let part = (connection.number, connection.buffer.clone());
                 seen.parts.push(part);
@@ -141,7 +142,8 @@ fn read(connection: &mut Connection) -> bool {
 
 fn answer(stream: &mut TcpStream, number: usize, head: bool) {
     let body = if head { "" } else { "answered" };
-    let answer = format!("HTTP/1.1 200 OK\r\nX-Record: {number}\r\nContent-Length: 8\r\n\r\n{body}");
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nX-Record: {number}\r\nContent-Length: 8\r\n\r\n{body}");
     // The router may have gone meanwhile.
     let _ = stream.write_all(answer.as_bytes());
 }

@@ -48,7 +48,11 @@ pub(crate) fn all() -> Vec<Case> {
 
 fn case(line: &'static str) -> Case {
     let mut columns = line.splitn(4, " | ");
-    let mut column = || columns.next().unwrap_or_else(|| panic!("no column: {line}"));
+    let mut column = || {
+        columns
+            .next()
+            .unwrap_or_else(|| panic!("no column: {line}"))
+    };
     let (name, section) = (column(), column());
     Case {
         name,
@@ -58,7 +62,8 @@ fn case(line: &'static str) -> Case {
     }
 }
 
-fn expected(text: &str) -> Expected {
+/// What a column says.
+pub(crate) fn expected(text: &str) -> Expected {
     let words: Vec<&str> = text.split(' ').collect();
     match words.as_slice() {
         ["cut"] => Expected::Cut,

@@ -22,10 +22,17 @@ fn what_two_programs_could_read_in_two_ways_reaches_no_task() {
             wrong.push(format!("{} ({}): {why}", case.name, case.section));
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
 }
 
-fn as_expected(case: &Case, outcome: &Outcome) -> Result<(), String> {
+/// Has become of it what had to?
+pub(crate) fn as_expected(case: &Case, outcome: &Outcome) -> Result<(), String> {
     let statuses: Vec<u16> = outcome.answers.iter().map(|it| it.status).collect();
     let own = outcome.answers.iter().take_while(|it| it.record.is_none());
     let own = own.count();

@@ -11,8 +11,28 @@ const TIME: Duration = Duration::from_secs(45);
 
 /// Bytes on which parsers differ.
 const INSERTED: [&[u8]; 22] = [
-    b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\0", b" ", b"\t", b"\x0b", b":", b",", b";", b"0", b"5", b"x", b"-", b"_", b"\x80",
-    b"\x7f", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: a.test\r\n", b"0\r\n\r\n",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"\0",
+    b" ",
+    b"\t",
+    b"\x0b",
+    b":",
+    b",",
+    b";",
+    b"0",
+    b"5",
+    b"x",
+    b"-",
+    b"_",
+    b"\x80",
+    b"\x7f",
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Host: a.test\r\n",
+    b"0\r\n\r\n",
 ];
 
 #[test]
@@ -42,12 +62,18 @@ fn requests_with_mistakes_are_read_in_one_way_or_not_at_all() {
         }
         match site.send(&bytes) {
             Ok(outcome) => passed += outcome.forwarded.len(),
-            Err(why) => panic!("seed {seed}, number {sent}: {why}; sent: {}", bytes.escape_ascii()),
+            Err(why) => panic!(
+                "seed {seed}, number {sent}: {why}; sent: {}",
+                bytes.escape_ascii()
+            ),
         }
         sent += 1;
     }
     // If nothing passes, nothing is compared.
-    assert!(sent >= 200 && passed * 10 > sent, "seed {seed}: {passed} of {sent} passed");
+    assert!(
+        sent >= 200 && passed * 10 > sent,
+        "seed {seed}: {passed} of {sent} passed"
+    );
 }
 
 fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {

@@ -63,7 +63,10 @@ pub(crate) fn fields(bytes: &[u8]) -> Result<(), String> {
     let Some((head, _)) = text.split_once("\r\n\r\n") else {
         return Ok(());
     };
-    if head.replace("\r\n", "").contains(|it: char| it.is_ascii_control() && it != '\t') {
+    if head
+        .replace("\r\n", "")
+        .contains(|it: char| it.is_ascii_control() && it != '\t')
+    {
         return Err(format!("a control character in a head: {shown}"));
     }
     let mut seen: Vec<(String, &str)> = Vec::new();
@@ -72,7 +75,9 @@ pub(crate) fn fields(bytes: &[u8]) -> Result<(), String> {
         let (name, value) = field.ok_or_else(|| format!("no field: {line:?} in {shown}"))?;
         seen.push((name.to_lowercase(), value));
     }
-    let websocket = seen.iter().any(|field| *field == ("upgrade".into(), "websocket"));
+    let websocket = seen
+        .iter()
+        .any(|field| *field == ("upgrade".into(), "websocket"));
     for (name, value) in &seen {
         let allowed = (name == "te" && *value == "trailers")
             || (websocket && ["connection", "upgrade"].contains(&name.as_str()));

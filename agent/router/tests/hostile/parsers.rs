@@ -69,7 +69,10 @@ pub(crate) fn start_all() -> Result<Vec<Parser>, String> {
 
 fn runs(program: &str, probe: &[&str]) -> bool {
     let mut probing = Command::new(program);
-    probing.args(probe).stdout(Stdio::null()).stderr(Stdio::null());
+    probing
+        .args(probe)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     probing.status().is_ok_and(|status| status.success())
 }
 
@@ -108,7 +111,12 @@ impl Parser {
         let read = |request: &Value| Read {
             method: text(&request["method"]),
             target: text(&request["target"]),
-            hosts: request["hosts"].as_array().unwrap().iter().map(text).collect(),
+            hosts: request["hosts"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(text)
+                .collect(),
             body: bytes(request["body"].as_str().unwrap()),
             whole: request["whole"].as_bool().unwrap(),
         };
@@ -129,5 +137,7 @@ impl Drop for Parser {
 fn bytes(hex: &str) -> Vec<u8> {
     let pairs = hex.as_bytes().chunks(2);
     let pairs = pairs.map(|pair| std::str::from_utf8(pair).unwrap());
-    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+    pairs
+        .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+        .collect()
 }

@@ -16,6 +16,8 @@ fn a_body_that_breaks_off_takes_no_task_out_of_service() {
         assert_eq!(answer.status, 400, "{}", answer.body);
         assert!(client.answer().is_none(), "closed");
     }
-    let tasks: BTreeSet<u64> = (0..12).map(|_| ask(router.http, "a.test", "/").task()).collect();
+    let tasks: BTreeSet<u64> = (0..12)
+        .map(|_| ask(router.http, "a.test", "/").task())
+        .collect();
     assert_eq!(tasks, BTreeSet::from([one.key, other.key]));
 }

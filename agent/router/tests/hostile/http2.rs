@@ -1,0 +1,7 @@
+//! HTTP/2, frame by frame: what it cannot bring into HTTP/1.1, and what its frames cost.
+
+mod attacks;
+mod cases;
+mod frames;
+
+pub(crate) use frames::{Connection, Event, GET};
