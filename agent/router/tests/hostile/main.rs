@@ -13,6 +13,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod answers;
 mod backend;
 mod cases;
 mod http1;
