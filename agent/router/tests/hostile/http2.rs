@@ -3,5 +3,6 @@
 mod attacks;
 mod cases;
 mod frames;
+mod mutations;
 
 pub(crate) use frames::{Connection, Event, GET};

@@ -1,7 +1,8 @@
 //! Every case of the table of HTTP/2.
 
 use super::frames::{
-    Connection, DATA, END_HEADERS, END_STREAM, Event, Field, GET, HEADERS, block, frame,
+    CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, Event, Field, GET, HEADERS, block,
+    frame,
 };
 use crate::cases::{Case, Expected, bytes, expected};
 use crate::http1::as_expected;
@@ -12,7 +13,7 @@ const TABLE: &str = include_str!("../cases/http2.txt");
 
 /// How a request ended for its client.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// With an answer.
     Answered(u16),
     /// By an error of the stream or the connection.
@@ -44,7 +45,7 @@ fn what_http1_could_read_in_two_ways_reaches_no_task_by_http2() {
 fn case(site: &mut Site, line: &'static str) -> Result<(), String> {
     let columns: Vec<&str> = line.split(" | ").collect();
     let mut connection = Connection::open(site.router.http, &[]);
-    send(&mut connection, &columns[3..]);
+    connection.send(&Request::of(&columns[3..]).frames());
     let end = end(&mut connection, 1);
     let mut next = GET;
     next[3].1 = b"/next";
@@ -88,42 +89,80 @@ fn case(site: &mut Site, line: &'static str) -> Result<(), String> {
     as_expected(&case, &Outcome { answers, ..outcome })
 }
 
-/// Sends the columns of a case: fields, body, trailers.
-fn send(connection: &mut Connection, columns: &[&str]) {
-    let post = ":method=POST~:scheme=http~:authority=a.test~:path=/";
-    let get = ":method=GET~:scheme=http~:authority=a.test~:path=/";
-    // Repetitions go over the bounds of fields.
-    let text = columns[0].replace("$P", post).replace("$G", get);
-    let text = match text.split_once("{~") {
-        Some((before, repeated)) => {
-            let (what, times) = repeated.trim_end_matches('}').rsplit_once('*').unwrap();
-            before.to_owned() + &format!("~{what}").repeat(times.parse().unwrap())
-        }
-        None => text,
-    };
-    let (body, trailers) = (columns.get(1), columns.get(2));
-    let end = if body.is_none() { END_STREAM } else { 0 };
-    let mut sent = headers(&text, end);
-    if let Some(body) = body {
-        let end = if trailers.is_none() { END_STREAM } else { 0 };
-        sent.extend(frame(DATA, end, 1, &bytes(body)));
-    }
-    if let Some(trailers) = trailers {
-        sent.extend(headers(trailers, END_STREAM));
-    }
-    connection.send(&sent);
+/// Fields, as they are sent.
+pub(super) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A request: its fields, before and after its body.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) head: Fields,
+    pub(super) body: Option<Vec<u8>>,
+    pub(super) trailers: Option<Fields>,
 }
 
-/// HEADERS of the first stream, and what of them CONTINUATION needs to bear.
-fn headers(text: &str, end: u8) -> Vec<u8> {
+impl Request {
+    /// Of the columns of a case: fields, body, trailers.
+    pub(super) fn of(columns: &[&str]) -> Self {
+        let post = ":method=POST~:scheme=http~:authority=a.test~:path=/";
+        let get = ":method=GET~:scheme=http~:authority=a.test~:path=/";
+        let text = columns[0].replace("$P", post).replace("$G", get);
+        // Fields are repeated before they are taken apart.
+        let text = match text.split_once("{~") {
+            Some((before, repeated)) => {
+                let (what, times) = repeated.trim_end_matches('}').rsplit_once('*').unwrap();
+                before.to_owned() + &format!("~{what}").repeat(times.parse().unwrap())
+            }
+            None => text,
+        };
+        Self {
+            head: fields(&text),
+            body: columns.get(1).map(|body| bytes(body)),
+            trailers: columns.get(2).map(|trailers| fields(trailers)),
+        }
+    }
+
+    /// Its frames, on the first stream.
+    pub(super) fn frames(&self) -> Vec<u8> {
+        let end = |last: bool| if last { END_STREAM } else { 0 };
+        let mut sent = headers(
+            &self.head,
+            end(self.body.is_none() && self.trailers.is_none()),
+        );
+        if let Some(body) = &self.body {
+            sent.extend(frame(DATA, end(self.trailers.is_none()), 1, body));
+        }
+        if let Some(trailers) = &self.trailers {
+            sent.extend(headers(trailers, END_STREAM));
+        }
+        sent
+    }
+}
+
+/// The requests of the table; more often those that pass, which are nearest to what may pass with a mistake.
+pub(super) fn requests() -> Vec<Request> {
+    let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
+    let columns = lines.map(|line| line.split(" | ").collect::<Vec<&str>>());
+    let weighed = columns.flat_map(|columns| {
+        let times = if columns[2].starts_with("ok") { 4 } else { 1 };
+        vec![Request::of(&columns[3..]); times]
+    });
+    weighed.collect()
+}
+
+/// The fields that a text names.
+fn fields(text: &str) -> Fields {
     let field = |field: &str| {
-        // The name of a pseudo-header field begins with a colon, and no name has `=`.
+        // No name has `=`.
         let (name, value) = field.split_once('=').unwrap();
         (bytes(name), bytes(value))
     };
-    let fields: Vec<(Vec<u8>, Vec<u8>)> = text.split('~').map(field).collect();
+    text.split('~').map(field).collect()
+}
+
+/// HEADERS of the first stream, and what of them CONTINUATION needs to bear.
+fn headers(fields: &Fields, end: u8) -> Vec<u8> {
+    let fields = fields.iter();
     let fields: Vec<Field<'_>> = fields
-        .iter()
         .map(|(name, value)| (name.as_slice(), value.as_slice()))
         .collect();
     let block = block(&fields);
@@ -134,12 +173,12 @@ fn headers(text: &str, end: u8) -> Vec<u8> {
             flags |= END_HEADERS;
         }
         frames.extend(frame(kind, flags, 1, piece));
-        (kind, flags) = (super::frames::CONTINUATION, 0);
+        (kind, flags) = (CONTINUATION, 0);
     }
     frames
 }
 
-fn end(connection: &mut Connection, stream: u32) -> End {
+pub(super) fn end(connection: &mut Connection, stream: u32) -> End {
     let mut answered = None;
     loop {
         match connection.event(stream) {
