@@ -4,5 +4,6 @@ mod attacks;
 mod cases;
 mod frames;
 mod mutations;
+mod trailers;
 
 pub(crate) use frames::{Connection, Event, GET};

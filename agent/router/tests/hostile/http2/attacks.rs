@@ -8,13 +8,15 @@ use crate::harness::{Client, Router, Task, service};
 use crate::site::LABELS;
 use std::time::{Duration, Instant};
 
-/// What an attack by a few connections may cost, in KiB.
-const BOUND: u64 = 48 << 10;
+/// What a connection may cost by its frames, in KiB.
+const FRAMES: u64 = 1 << 10;
+/// What a connection may cost by 128 streams whose answers nobody takes, in KiB.
+const STREAMS: u64 = 12 << 10;
 /// How long the others wait for an answer while it lasts.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// Attacks on so many connections, one after the other, by `attack`; another client is served between and after.
-fn under_attack(connections: usize, mut attack: impl FnMut(&Router) -> Connection) {
+fn under_attack(connections: u64, bound: u64, mut attack: impl FnMut(&Router) -> Connection) {
     let task = Task::start();
     let router = Router::start(&[service("a", &LABELS, &[&task])]);
     let mut other = Client::connect(router.http);
@@ -33,7 +35,7 @@ fn under_attack(connections: usize, mut attack: impl FnMut(&Router) -> Connectio
         most = most.max(router.resident_kib());
     }
     assert!(
-        most < before + BOUND,
+        most < before + bound * connections,
         "{before} KiB, and {most} KiB under attack"
     );
 }
@@ -49,7 +51,7 @@ fn assert_ended(connection: &mut Connection) {
 
 #[test]
 fn rapid_reset() {
-    under_attack(3, |router| {
+    under_attack(3, FRAMES, |router| {
         let mut connection = Connection::open(router.http, &[]);
         let block = block(&GET);
         for stream in (1..10_000).step_by(2) {
@@ -65,7 +67,7 @@ fn rapid_reset() {
 
 #[test]
 fn resets_that_the_server_is_made_to_send() {
-    under_attack(3, |router| {
+    under_attack(3, FRAMES, |router| {
         let mut connection = Connection::open(router.http, &[]);
         let block = block(&GET);
         for stream in (1..10_000).step_by(2) {
@@ -83,7 +85,7 @@ fn resets_that_the_server_is_made_to_send() {
 
 #[test]
 fn head_without_end() {
-    under_attack(3, |router| {
+    under_attack(3, FRAMES, |router| {
         let mut connection = Connection::open(router.http, &[]);
         let piece = block(&[(b"a", &[b'b'; 4000])]);
         let mut sent = connection.send(&frame(HEADERS, END_STREAM, 1, &block(&GET)));
@@ -98,7 +100,7 @@ fn head_without_end() {
 
 #[test]
 fn empty_continuations() {
-    under_attack(3, |router| {
+    under_attack(3, FRAMES, |router| {
         let mut connection = Connection::open(router.http, &[]);
         connection.send(&frame(HEADERS, END_STREAM, 1, &block(&GET)));
         connection.send(&frame(CONTINUATION, 0, 1, &[]).repeat(1_000));
@@ -109,7 +111,7 @@ fn empty_continuations() {
 
 #[test]
 fn empty_data() {
-    under_attack(3, |router| {
+    under_attack(3, FRAMES, |router| {
         let mut connection = Connection::open(router.http, &[]);
         let mut post = GET;
         post[0].1 = b"POST";
@@ -127,7 +129,7 @@ fn empty_data() {
 /// Fields that cost a byte each, of answers that nobody takes.
 #[test]
 fn references_to_a_long_field_with_a_window_of_zero() {
-    under_attack(8, |router| {
+    under_attack(8, FRAMES, |router| {
         let mut connection = Connection::open(router.http, &[(4, 0)]);
         for stream in (1..400).step_by(2) {
             let mut head = block(&GET);
@@ -151,7 +153,7 @@ fn references_to_a_long_field_with_a_window_of_zero() {
 /// As many fields as pass, kept by as many streams as pass.
 #[test]
 fn requests_of_the_largest_size_with_a_window_of_zero() {
-    under_attack(4, |router| {
+    under_attack(4, STREAMS, |router| {
         let mut connection = Connection::open(router.http, &[(4, 0)]);
         let mut fields = GET.to_vec();
         let value = vec![b'b'; 250];
@@ -168,12 +170,16 @@ fn requests_of_the_largest_size_with_a_window_of_zero() {
 
 #[test]
 fn settings() {
-    under_attack(3, |router| flood(router, &frame(SETTINGS, 0, 0, &[])));
+    under_attack(3, FRAMES, |router| {
+        flood(router, &frame(SETTINGS, 0, 0, &[]))
+    });
 }
 
 #[test]
 fn pings() {
-    under_attack(3, |router| flood(router, &frame(PING, 0, 0, &[0; 8])));
+    under_attack(3, FRAMES, |router| {
+        flood(router, &frame(PING, 0, 0, &[0; 8]))
+    });
 }
 
 /// Sends a frame that has to be answered again and again, and reads no answer.
