@@ -26,6 +26,8 @@ pub(crate) struct Link {
     workers: Workers,
     store: Store,
     listeners: Listeners,
+    /// What is routed is known. Before that nobody is accepted: all would get 404.
+    routed: bool,
 }
 
 impl Link {
@@ -36,6 +38,7 @@ impl Link {
             workers,
             store: Store::default(),
             listeners: Listeners::default(),
+            routed: false,
         }
     }
 
@@ -87,11 +90,16 @@ impl Link {
             ToRouter::Listeners(listeners) => {
                 let sockets = channel.take_sockets(listeners.len())?;
                 self.listeners.replace(&listeners, sockets);
-                self.workers.listen(&self.listeners);
+                if self.routed {
+                    self.workers.listen(&self.listeners);
+                }
             }
             ToRouter::View(view) => {
                 let version = view.version;
                 self.workers.route(self.store.view(view)).await;
+                if !std::mem::replace(&mut self.routed, true) {
+                    self.workers.listen(&self.listeners);
+                }
                 channel.send(ToAgent::Applied(version), &[]).await?;
             }
             ToRouter::Change(change) => {
