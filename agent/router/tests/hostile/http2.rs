@@ -4,6 +4,7 @@ mod attacks;
 mod cases;
 mod frames;
 mod mutations;
+mod passwords;
 mod trailers;
 
 pub(crate) use frames::{Connection, Event, GET};
