@@ -16,10 +16,10 @@ const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: a.test\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// What came on each connection to a task.
-type Came = Arc<Mutex<Vec<Vec<u8>>>>;
+pub(crate) type Came = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// A router before a task that answers each request with what `answer` says of its bytes, after a while.
-fn before(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> (Router, Came) {
+pub(crate) fn before(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> (Router, Came) {
     let task = Task::absent();
     let listener = TcpListener::bind(task.address).unwrap();
     let came = Came::default();
@@ -53,7 +53,7 @@ fn serve(mut stream: TcpStream, number: usize, came: &Came, answer: &dyn Fn(&str
 }
 
 /// How often the tasks got this.
-fn count(came: &Came, what: &str) -> usize {
+pub(crate) fn count(came: &Came, what: &str) -> usize {
     let came = came.lock().unwrap();
     let texts = came.iter().map(|bytes| String::from_utf8_lossy(bytes));
     texts.map(|text| text.matches(what).count()).sum()

@@ -6,5 +6,6 @@ mod frames;
 mod mutations;
 mod passwords;
 mod trailers;
+mod websocket;
 
 pub(crate) use frames::{Connection, Event, GET};

@@ -6,6 +6,8 @@ use super::frames::{
 };
 use crate::harness::{Client, Router, Task, service};
 use crate::site::LABELS;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// What a connection may cost by its frames, in KiB.
@@ -16,7 +18,7 @@ const STREAMS: u64 = 12 << 10;
 const WAIT: Duration = Duration::from_secs(5);
 
 /// Attacks on so many connections, one after the other, by `attack`; another client is served between and after.
-fn under_attack(connections: u64, bound: u64, mut attack: impl FnMut(&Router) -> Connection) {
+fn under_attack<T>(connections: u64, bound: u64, mut attack: impl FnMut(&Router) -> T) {
     let task = Task::start();
     let router = Router::start(&[service("a", &LABELS, &[&task])]);
     let mut other = Client::connect(router.http);
@@ -193,4 +195,32 @@ fn flood(router: &Router, what: &[u8]) -> Connection {
         }
     }
     connection
+}
+
+/// By HTTP/1.1: requests whose answers nobody reads.
+#[test]
+fn pipelined_requests() {
+    under_attack(8, FRAMES, |router| {
+        let mut stream = TcpStream::connect(router.http).unwrap();
+        let limit = Some(Duration::from_millis(300));
+        stream.set_write_timeout(limit).unwrap();
+        let many = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n".repeat(1_000);
+        for _ in 0..1_000 {
+            if stream.write_all(&many).is_err() {
+                break;
+            }
+        }
+        stream
+    });
+}
+
+/// By HTTP/1.1: heads that are almost as long as they may be, and do not end.
+#[test]
+fn long_heads_without_end() {
+    under_attack(200, 64, |router| {
+        let mut stream = TcpStream::connect(router.http).unwrap();
+        let head = b"GET / HTTP/1.1\r\nHost: a.test\r\nA: ".to_vec();
+        let _ = stream.write_all(&[head, vec![b'b'; 30 << 10]].concat());
+        stream
+    });
 }
