@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Tools of a Swarm on this machine: Docker's engine and network tools
     #[arg(long)]
     pub(crate) lab: bool,
-    /// Tools of the checks: clippy, rustfmt, cargo-deny
+    /// Tools of the checks: clippy, rustfmt, cargo-deny, parsers of HTTP
     #[arg(long)]
     pub(crate) tests: bool,
 }
@@ -67,6 +67,7 @@ pub(crate) fn tests() -> Result<()> {
     // Without root these tests do not run, and say so.
     if is_root() {
         packages::ensure(&packages::LISTED)?;
+        packages::ensure(&packages::PARSERS)?;
     }
     deny::ensure()
 }

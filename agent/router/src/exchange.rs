@@ -135,7 +135,7 @@ async fn routed(
             Step::Continue => break,
             Step::Answer(answer) => return page::answer(answer),
             Step::NeedsPassword(credentials) => {
-                let good = worker.passwords.check(&credentials).await;
+                let good = Box::pin(worker.passwords.check(&credentials)).await;
                 chain.password_checked(good, &mut seen)
             }
         };

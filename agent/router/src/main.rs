@@ -11,9 +11,13 @@ fn main() -> anyhow::Result<()> {
     router::run(&cli.settings()).context("swarmlb-router")
 }
 
+/// What is logged without `RUST_LOG`: of the libraries that read clients' bytes no warnings, of which each client could make
+/// as many as it likes.
+const FILTER: &str = "info,h2=error,hyper=error,hyper_util=error,rustls=error";
+
 /// Logs go to standard error; `RUST_LOG` filters them.
 fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -166,7 +166,8 @@ impl Upstream {
         if kept && let Some(kept) = self.pool.take(&to) {
             return Ok(kept);
         }
-        connect::connect(to, &self.limits, tls, self.pool.clone()).await
+        // On the heap: each connection of a client has room for the future of an exchange, and this part is rare.
+        Box::pin(connect::connect(to, &self.limits, tls, self.pool.clone())).await
     }
 
     /// Closes the connections to tasks that leave or are gone, and forgets these tasks.

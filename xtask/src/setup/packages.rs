@@ -25,6 +25,23 @@ pub(super) const LISTED: Needed = Needed {
     programs: &[("ip", &["iproute2"]), ("nft", &["nftables"])],
 };
 
+/// For tests that ask parsers of HTTP other than the router's what they read. Python's packages are known by a file of
+/// theirs.
+pub(super) const PARSERS: Needed = Needed {
+    who: "the tests of hostile requests",
+    programs: &[
+        (
+            "/usr/lib/python3/dist-packages/h11/__init__.py",
+            &["python3-h11"],
+        ),
+        (
+            "/usr/lib/python3/dist-packages/httptools/__init__.py",
+            &["python3-httptools"],
+        ),
+        ("node", &["nodejs"]),
+    ],
+};
+
 /// For a Swarm on this machine.
 pub(super) const LAB: Needed = Needed {
     who: "the lab",

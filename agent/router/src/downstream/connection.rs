@@ -113,7 +113,8 @@ async fn serve(worker: Rc<Worker>, client: Rc<Client>, stream: TcpStream) {
     let served = async {
         match client.entry_point {
             EntryPoint::Http => serve_http(&worker, &client, stream).await,
-            EntryPoint::Https => serve_https(&worker, &client, stream).await,
+            // On the heap: connections without TLS need no room for it.
+            EntryPoint::Https => Box::pin(serve_https(&worker, &client, stream)).await,
         }
     };
     tokio::select! {

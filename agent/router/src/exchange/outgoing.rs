@@ -2,7 +2,7 @@
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::uri::{Authority, Scheme, Uri};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use http_body::Body;
 use lb_routes::filters::Chain;
@@ -23,7 +23,11 @@ pub(super) struct Head {
 impl Head {
     /// From a request that has passed the filters; `None` if its target has become none.
     pub(super) fn of(parts: &Parts, chain: &Chain<'_>, pass_host: bool) -> Option<Self> {
-        let target = chain.target(&parts.uri)?;
+        let mut target = Uri::from(chain.target(&parts.uri)?);
+        // Of `http://host#fragment` it would be written as nothing, though `PathAndQuery` says that it is `/`.
+        if target.path().is_empty() {
+            target = Uri::from(PathAndQuery::from_static("/"));
+        }
         let method = if parts.method == Method::CONNECT {
             // A WebSocket by HTTP/2: tasks are asked by HTTP/1.1.
             Method::GET
@@ -32,7 +36,7 @@ impl Head {
         };
         Some(Self {
             method,
-            target: Uri::from(target),
+            target,
             headers: parts.headers.clone(),
             pass_host,
         })

@@ -132,6 +132,8 @@ impl Router {
         self.child = spawn(self.directory.path(), &[]);
         (self.session, _) = Session::accept(&self.agent);
         self.session.hand_over(&self.sockets);
+        // An agent that has just started knows no services for a while.
+        std::thread::sleep(Duration::from_millis(200));
         self.view(services);
     }
 

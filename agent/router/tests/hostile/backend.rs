@@ -161,10 +161,10 @@ pub(crate) fn end_of_request(bytes: &[u8]) -> Option<usize> {
             if body.replace(Some(length)).is_some() {
                 return None;
             }
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            if value != "chunked" || body.replace(None).is_some() {
-                return None;
-            }
+        } else if name.eq_ignore_ascii_case("transfer-encoding")
+            && (value != "chunked" || body.replace(None).is_some())
+        {
+            return None;
         }
     }
     let begin = head + 4;

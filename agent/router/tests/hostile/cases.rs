@@ -62,7 +62,8 @@ fn case(line: &'static str) -> Case {
     }
 }
 
-fn expected(text: &str) -> Expected {
+/// What a column says.
+pub(crate) fn expected(text: &str) -> Expected {
     let words: Vec<&str> = text.split(' ').collect();
     match words.as_slice() {
         ["cut"] => Expected::Cut,

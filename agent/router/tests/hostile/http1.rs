@@ -31,7 +31,8 @@ fn what_two_programs_could_read_in_two_ways_reaches_no_task() {
     );
 }
 
-fn as_expected(case: &Case, outcome: &Outcome) -> Result<(), String> {
+/// Has become of it what had to?
+pub(crate) fn as_expected(case: &Case, outcome: &Outcome) -> Result<(), String> {
     let statuses: Vec<u16> = outcome.answers.iter().map(|it| it.status).collect();
     let own = outcome.answers.iter().take_while(|it| it.record.is_none());
     let own = own.count();

@@ -13,13 +13,16 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod answers;
 mod backend;
 mod cases;
 mod http1;
+mod http2;
 mod hyper_parser;
 mod mutations;
 mod oracle;
 mod parsers;
 mod raw;
 mod site;
+mod slow;
 mod tasks;

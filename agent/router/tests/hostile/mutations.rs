@@ -41,9 +41,7 @@ fn requests_with_mistakes_are_read_in_one_way_or_not_at_all() {
         Ok(site) => site,
         Err(why) => return lb_support::not_tested("mutations of hostile requests", &why),
     };
-    let seed = std::env::var("SWARMLB_HOSTILE_SEED").ok();
-    let seed = seed.map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
-    let mut random = fastrand::Rng::with_seed(seed);
+    let (seed, mut random) = random();
     let cases: Vec<Vec<u8>> = cases::all()
         .into_iter()
         .filter(|case| case.bytes.len() < 1_000)
@@ -76,7 +74,15 @@ fn requests_with_mistakes_are_read_in_one_way_or_not_at_all() {
     );
 }
 
-fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
+/// A seed, `SWARMLB_HOSTILE_SEED` if it is set, and what comes of it.
+pub(crate) fn random() -> (u64, fastrand::Rng) {
+    let seed = std::env::var("SWARMLB_HOSTILE_SEED").ok();
+    let seed = seed.map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
+    (seed, fastrand::Rng::with_seed(seed))
+}
+
+/// Makes one mistake.
+pub(crate) fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
     if bytes.is_empty() {
         return;
     }

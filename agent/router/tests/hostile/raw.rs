@@ -35,8 +35,8 @@ pub(crate) fn exchange(router: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The answers in these bytes. `heads`: how many of the first ones answer HEAD.
-pub(crate) fn answers(mut bytes: &[u8], heads: bool) -> Result<Vec<Answer>, String> {
+/// The answers in these bytes. Those to HEAD have no body, whatever their length is said to be.
+pub(crate) fn answers(mut bytes: &[u8]) -> Result<Vec<Answer>, String> {
     let mut answers: Vec<Answer> = Vec::new();
     while !bytes.is_empty() {
         let broken = |why: &str| format!("{why}: {}", bytes.escape_ascii());
@@ -60,7 +60,8 @@ pub(crate) fn answers(mut bytes: &[u8], heads: bool) -> Result<Vec<Answer>, Stri
         }
         let mut begin = end + 4;
         if status >= 200 {
-            if !(heads && answers.is_empty()) {
+            let rest = &bytes[begin..];
+            if !rest.is_empty() && !rest.starts_with(b"HTTP/1.1 ") {
                 begin += length;
             }
             answers.push(Answer { status, record });

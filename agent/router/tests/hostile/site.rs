@@ -64,7 +64,12 @@ impl Site {
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<Outcome, String> {
         let sent = [bytes, NEXT].concat();
         let came = exchange(self.router.http, &sent);
-        let answers = answers(&came, bytes.starts_with(b"HEAD "))?;
+        let answers = answers(&came)?;
+        self.outcome(Some(answers))
+    }
+
+    /// What has become of what a client sent, who got these answers; none: the caller compares them.
+    pub(crate) fn outcome(&mut self, answers: Option<Vec<Answer>>) -> Result<Outcome, String> {
         self.asked += 1;
         let clean = format!("/other-{}", self.asked);
         let answer = self.other.get("a.test", &clean);
@@ -94,8 +99,12 @@ impl Site {
             oracle::fields(part)?;
             bytes.extend_from_slice(part);
         }
-        let answered: Vec<usize> = answers.iter().filter_map(|it| it.record).collect();
         let numbers: Vec<usize> = seen.whole.iter().map(|it| it.number).collect();
+        let answered: Vec<usize> = match &answers {
+            Some(answers) => answers.iter().filter_map(|it| it.record).collect(),
+            None => numbers.clone(),
+        };
+        let answers = answers.unwrap_or_default();
         if !numbers.starts_with(&answered) {
             return Err(format!("requests {numbers:?}, answers {answers:?}"));
         }

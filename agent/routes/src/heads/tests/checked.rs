@@ -45,6 +45,7 @@ fn a_request_names_exactly_one_host() {
         ("/", V11, "host: u@a", Refusal::BadHost),
         ("/", V11, "host: a,b", Refusal::BadHost),
         ("/", V11, "host: a/b", Refusal::BadHost),
+        ("/", V11, "host: a:+80", Refusal::BadHost),
         ("https://u@a/", V2, "", Refusal::BadHost),
         ("http://b/", V11, "host: a", Refusal::OtherHost),
         ("http://a:81/", V11, "host: a", Refusal::OtherHost),
@@ -55,6 +56,16 @@ fn a_request_names_exactly_one_host() {
         assert_eq!(found, Err(refusal), "{uri} {text:?}");
         assert_eq!(refusal.status(), StatusCode::BAD_REQUEST);
     }
+}
+
+#[test]
+fn a_target_has_8190_bytes_at_most() {
+    let checked = |uri: &str| checked("GET", uri, V11, &fields("host: a")).map(drop);
+    let path = format!("/{}", "a".repeat(8_187));
+    assert_eq!(checked(&format!("{path}?b")), Ok(()));
+    assert_eq!(checked(&format!("http://a{path}?b")), Ok(()));
+    assert_eq!(checked(&format!("{path}?bc")), Err(Refusal::LongTarget));
+    assert_eq!(Refusal::LongTarget.status(), StatusCode::URI_TOO_LONG);
 }
 
 #[test]
@@ -74,6 +85,16 @@ fn a_body_has_one_end() {
         ),
         (V11, "content-length: 5, 5", Some(Refusal::ContentLength)),
         (V11, "content-length: +5", Some(Refusal::ContentLength)),
+        (
+            V11,
+            "transfer-encodingx: a",
+            Some(Refusal::TransferEncoding),
+        ),
+        (
+            V2,
+            "transfer-encoding-x: a",
+            Some(Refusal::TransferEncoding),
+        ),
         (
             V11,
             "content-length: 18446744073709551616",

@@ -1,0 +1,148 @@
+//! A client's body on its way to a task.
+
+use super::{BodyError, Idle};
+use crate::downstream::Client;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use lb_routes::answers::Problem;
+use lb_routes::heads::prepare_trailers;
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// How a client's body gets on, for who waits for the answer.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Something of it came since it was asked last.
+    moved: Cell<bool>,
+    /// Why it breaks off, as the client is told: not by the task's fault.
+    fault: Cell<Option<Problem<'static>>>,
+}
+
+impl Progress {
+    /// Has something come since the last time?
+    pub(in crate::exchange) fn moved(&self) -> bool {
+        self.moved.take()
+    }
+
+    /// Why the body broke off, if it did.
+    pub(in crate::exchange) fn fault(&self) -> Option<Problem<'static>> {
+        self.fault.get()
+    }
+}
+
+/// A client's body on its way to a task.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    /// None.
+    Empty,
+    /// What the client sends.
+    Client {
+        /// Its bytes.
+        incoming: Incoming,
+        /// How long it may stand still.
+        idle: Idle,
+        /// Whether fields after the body go along.
+        trailers: bool,
+        /// The client's connection of HTTP/1.1, which ends where fields follow a body: hyper 1.12 takes for such fields
+        /// what follows a lone LF among them, up to the next empty line. A request there would have no answer, and
+        /// the next one's would be taken for its.
+        ends: Option<Rc<Client>>,
+        /// Seen by who waits for the answer.
+        progress: Rc<Progress>,
+    },
+}
+
+impl RequestBody {
+    /// What a client sends, which may stand still for `limit`. `ends`: the connection that ends where fields follow.
+    pub(in crate::exchange) fn client(
+        incoming: Incoming,
+        limit: Duration,
+        ends: Option<Rc<Client>>,
+    ) -> Self {
+        if incoming.is_end_stream() {
+            return Self::Empty;
+        }
+        Self::Client {
+            incoming,
+            idle: Idle::new(limit),
+            trailers: false,
+            ends,
+            progress: Rc::default(),
+        }
+    }
+
+    /// Says whether fields after the body go along.
+    pub(in crate::exchange) fn forward_trailers(&mut self, forward: bool) {
+        if let Self::Client { trailers, .. } = self {
+            *trailers = forward;
+        }
+    }
+
+    /// How it gets on.
+    pub(in crate::exchange) fn progress(&self) -> Rc<Progress> {
+        match self {
+            Self::Empty => Rc::default(),
+            Self::Client { progress, .. } => progress.clone(),
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Self::Client {
+            incoming,
+            idle,
+            trailers,
+            ends,
+            progress,
+        } = self.get_mut()
+        else {
+            return Poll::Ready(None);
+        };
+        let mut frame = ready!(idle.poll_frame(incoming, context));
+        progress.moved.set(true);
+        if let Some(Err(error)) = &frame {
+            progress.fault.set(Some(match error {
+                BodyError::Broken(_) => Problem::Unreadable,
+                BodyError::Idle => Problem::RequestTimeout,
+            }));
+        }
+        if let Some(Ok(last)) = &mut frame
+            && let Some(fields) = last.trailers_mut()
+        {
+            if let Some(client) = ends.take() {
+                client.close();
+            }
+            // Fields after the body are seen by no rule and no filter.
+            if !*trailers {
+                return Poll::Ready(None);
+            }
+            prepare_trailers(fields);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Client { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Client { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}

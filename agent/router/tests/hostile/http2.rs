@@ -1,0 +1,11 @@
+//! HTTP/2, frame by frame: what it cannot bring into HTTP/1.1, and what its frames cost.
+
+mod attacks;
+mod cases;
+mod frames;
+mod mutations;
+mod passwords;
+mod trailers;
+mod websocket;
+
+pub(crate) use frames::{Connection, Event, GET};
