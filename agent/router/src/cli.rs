@@ -36,6 +36,14 @@ pub struct Cli {
         value_name = "NETWORK"
     )]
     pub trusted_proxies: Vec<IpNet>,
+    /// Networks of balancers whose connections begin with a header of the PROXY protocol, version 1 or 2.
+    #[arg(
+        long,
+        env = "SWARMLB_ROUTER_PROXY_PROTOCOL",
+        value_delimiter = ',',
+        value_name = "NETWORK"
+    )]
+    pub proxy_protocol: Vec<IpNet>,
     /// Seconds for which open connections may go on after a signal to stop.
     #[arg(long, env = "SWARMLB_ROUTER_GRACE", default_value_t = 55)]
     pub grace_seconds: u32,
@@ -96,6 +104,7 @@ impl Cli {
             grace: Duration::from_secs(self.grace_seconds.into()),
             limits: self.timeouts.limits(),
             trusted: self.trusted_proxies.clone(),
+            proxy_protocol: self.proxy_protocol.clone(),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Connections of clients: accepted, served by HTTP/1.1 or HTTP/2, ended when they idle or the router does.
 
 mod accept;
+mod client_hello;
 mod connection;
 mod connections;
+mod prefixed;
+mod proxy_header;
 mod stall;
 
 pub(crate) use accept::Accepting;

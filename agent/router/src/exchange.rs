@@ -5,13 +5,16 @@
 
 mod attempt;
 mod body;
+mod copy;
 mod forward;
 mod outgoing;
 mod page;
+mod passthrough;
 mod passwords;
 mod tunnel;
 
 pub(crate) use body::{RequestBody, ResponseBody};
+pub(crate) use passthrough::pass;
 pub(crate) use passwords::Passwords;
 
 use crate::downstream::Client;

@@ -8,7 +8,7 @@ mod store;
 pub use store::{Gap, Store};
 
 use lb_router_wire::Task;
-use lb_routes::route::Tls;
+use lb_routes::route::Secrets;
 use lb_routes::rule::{Host, Request};
 use lb_routes::table::{Entry, EntryPoint, Table};
 use std::collections::HashMap;
@@ -20,6 +20,7 @@ pub struct Routing {
     /// Number of the agent's view.
     pub version: u64,
     table: Arc<Table>,
+    passes_tls: bool,
     /// By id.
     services: HashMap<Arc<str>, Arc<Service>>,
 }
@@ -53,10 +54,25 @@ impl Routing {
         Some(Found { entry, service })
     }
 
-    /// How TLS is spoken for a host, if a route says anything of it.
+    /// The secrets whose certificate is shown for a host, if a route says so.
     #[must_use]
-    pub fn tls(&self, host: &Host) -> Option<&Tls> {
-        self.table.tls(host)
+    pub fn secrets(&self, host: &Host) -> Option<&Secrets> {
+        self.table.tls(host)?.route.tls.secrets.as_ref()
+    }
+
+    /// The route whose service speaks TLS itself with the clients of a host.
+    #[must_use]
+    pub fn passthrough(&self, host: &Host) -> Option<Found<'_>> {
+        let entry = self.table.tls(host)?;
+        let service = self.services.get(entry.service.as_str())?;
+        let passed = entry.route.tls.passthrough;
+        passed.then_some(Found { entry, service })
+    }
+
+    /// Is there any route whose service speaks TLS itself?
+    #[must_use]
+    pub fn passes_tls(&self) -> bool {
+        self.passes_tls
     }
 
     /// Is the service of this id routed?

@@ -30,6 +30,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Networks of other proxies, whose `X-Forwarded-*` are kept.
     pub trusted: Vec<IpNet>,
+    /// Networks of balancers whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<IpNet>,
 }
 
 /// Why the router does not start.
@@ -58,6 +60,7 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
             trusted: settings.trusted.clone(),
             forwarded: false,
         },
+        proxy_protocol: settings.proxy_protocol.clone(),
     };
     let workers = Workers::start(settings.workers.max(1), &serving, &tls, settings.grace)
         .map_err(RunError::Threads)?;

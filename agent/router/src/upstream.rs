@@ -24,6 +24,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::net::TcpStream;
 
 /// What a connection leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -168,6 +169,14 @@ impl Upstream {
         }
         // On the heap: each connection of a client has room for the future of an exchange, and this part is rare.
         Box::pin(connect::connect(to, &self.limits, tls, self.pool.clone())).await
+    }
+
+    /// A new connection, for bytes that the router does not read.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub(crate) async fn open(&self, address: SocketAddr) -> Result<TcpStream, ConnectError> {
+        connect::tcp(address, &self.limits).await
     }
 
     /// Closes the connections to tasks that leave or are gone, and forgets these tasks.

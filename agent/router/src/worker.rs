@@ -7,6 +7,7 @@ use crate::limits::Limits;
 use crate::routing::Routing;
 use crate::tls::Tls;
 use crate::upstream::Upstream;
+use ipnet::IpNet;
 use lb_routes::heads::Policy;
 use lb_routes::table::EntryPoint;
 use std::cell::RefCell;
@@ -62,6 +63,8 @@ pub(crate) struct Serving {
     pub(crate) limits: Limits,
     /// Which fields of other proxies are kept.
     pub(crate) forwarded: Policy,
+    /// Networks of balancers whose connections begin with a header of the PROXY protocol.
+    pub(crate) proxy_protocol: Vec<IpNet>,
 }
 
 impl Worker {

@@ -141,9 +141,9 @@ impl Table {
         self.entries.get(*found)
     }
 
-    /// How TLS is spoken for a host, as the first of its routes on 443 says that says anything of it.
+    /// The first route of a host on 443 that says anything of how TLS is spoken ([`Route::tls`]).
     #[must_use]
-    pub fn tls(&self, host: &Host) -> Option<&Tls> {
+    pub fn tls(&self, host: &Host) -> Option<&Entry> {
         let below = host.parents().filter_map(|parent| self.below.get(&parent));
         let exact = self.exact.get(host);
         let numbers = exact.into_iter().chain(below).flatten();
@@ -152,7 +152,7 @@ impl Table {
             entry.route.entry_points.https && entry.route.tls != Tls::default()
         };
         let first = entries.filter(says).min_by_key(|(number, _)| **number)?;
-        Some(&first.1.route.tls)
+        Some(first.1)
     }
 
     /// All routes that are served, by falling rank.

@@ -1,7 +1,9 @@
 //! One connection of a client.
 
 use super::connections::Open;
+use super::prefixed::Prefixed;
 use super::stall::unless_stalled;
+use super::{client_hello, proxy_header};
 use crate::clock::Seconds;
 use crate::exchange;
 use crate::limits::Limits;
@@ -9,7 +11,7 @@ use crate::worker::Worker;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
-use lb_routes::heads::Downstream;
+use lb_routes::heads::{Downstream, trusts};
 use lb_routes::rule::Host;
 use lb_routes::table::EntryPoint;
 use std::cell::OnceCell;
@@ -93,23 +95,45 @@ pub(super) fn start(
     peer: SocketAddr,
 ) {
     let address = peer.ip().to_canonical();
-    let Some(open) = worker.connections.open(address, Seconds::now()) else {
+    let proxy = trusts(&worker.settings.proxy_protocol, address);
+    let Some(open) = worker.connections.open(address, proxy, Seconds::now()) else {
         return;
     };
     // Answers are written whole; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
-    let client = Rc::new(Client {
+    let port = stream.local_addr().map_or(0, |local| local.port());
+    let client = Client {
         address,
         entry_point,
-        port: stream.local_addr().map_or(0, |local| local.port()),
+        port,
         tls_name: OnceCell::new(),
         open,
-    });
-    spawn_local(serve(worker.clone(), client, stream));
+    };
+    let stream = Prefixed::new(stream);
+    if proxy {
+        spawn_local(serve_proxied(worker.clone(), client, stream));
+    } else {
+        spawn_local(serve(worker.clone(), Rc::new(client), stream));
+    }
+}
+
+/// Serves a connection that a balancer passes on, as that of the client that it names.
+async fn serve_proxied(worker: Rc<Worker>, mut client: Client, mut stream: Prefixed<TcpStream>) {
+    let limit = worker.settings.limits.handshake;
+    match tokio::time::timeout(limit, proxy_header::read(&mut stream)).await {
+        Ok(Ok(named)) => {
+            client.address = named.map_or(client.address, |it| it.to_canonical());
+            Box::pin(serve(worker, Rc::new(client), stream)).await;
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(balancer = %client.address, %error, "a connection is not served");
+        }
+        Err(_) => {}
+    }
 }
 
 /// Serves until the client closes, or this side ends it.
-async fn serve(worker: Rc<Worker>, client: Rc<Client>, stream: TcpStream) {
+async fn serve(worker: Rc<Worker>, client: Rc<Client>, stream: Prefixed<TcpStream>) {
     let served = async {
         match client.entry_point {
             EntryPoint::Http => serve_http(&worker, &client, stream).await,
@@ -124,9 +148,26 @@ async fn serve(worker: Rc<Worker>, client: Rc<Client>, stream: TcpStream) {
     }
 }
 
-async fn serve_https(worker: &Rc<Worker>, client: &Rc<Client>, stream: TcpStream) {
-    let acceptor = TlsAcceptor::from(worker.tls.config.clone());
+async fn serve_https(worker: &Rc<Worker>, client: &Rc<Client>, mut stream: Prefixed<TcpStream>) {
     let limit = worker.settings.limits.handshake;
+    let routing = worker.routing();
+    if routing.passes_tls() {
+        let Ok(Ok(name)) = tokio::time::timeout(limit, client_hello::name(&mut stream)).await
+        else {
+            return;
+        };
+        if let Some(found) = name.and_then(|name| routing.passthrough(&name)) {
+            let passed = exchange::pass(worker, client, found).await;
+            // A tunnel lives long, and does not keep what was routed when it began.
+            drop(routing);
+            if let Some(passed) = passed {
+                passed.copy(worker, client, stream).await;
+            }
+            return;
+        }
+    }
+    drop(routing);
+    let acceptor = TlsAcceptor::from(worker.tls.config.clone());
     let stream = match tokio::time::timeout(limit, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Err(_) => return,

@@ -7,7 +7,7 @@ use crate::clock::Seconds;
 use crate::limits::Limits;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
 use tokio::sync::Notify;
 
@@ -57,15 +57,17 @@ impl Connections {
         }
     }
 
-    /// Counts a connection in; `None` if there are too many, of all or of this address.
-    pub(super) fn open(&self, address: IpAddr, now: Seconds) -> Option<Open> {
+    /// Counts a connection in; `None` if there are too many, of all or of this address. `proxy`: it is a balancer's, which
+    /// has those of all its clients.
+    pub(super) fn open(&self, address: IpAddr, proxy: bool, now: Seconds) -> Option<Open> {
         let shared = &self.shared;
         if shared.states.borrow().len() >= self.limits.connections {
             return None;
         }
+        let address = network(address);
         let mut of_address = shared.of_address.borrow_mut();
         let of_this = of_address.entry(address).or_default();
-        if *of_this >= self.limits.connections_of_address {
+        if *of_this >= self.limits.connections_of_address && !proxy {
             return None;
         }
         *of_this += 1;
@@ -194,6 +196,18 @@ impl Drop for Open {
     }
 }
 
+/// The network by which the connections of an address are counted: 64 bits of IPv6, of which one client has as many
+/// addresses as it likes (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            Ipv6Addr::from_bits(network).into()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Connections;
@@ -211,7 +225,7 @@ mod tests {
             connections_of_address: 2,
             ..Limits::default()
         });
-        let open = |address| connections.open(address, Seconds::now());
+        let open = |address| connections.open(address, false, Seconds::now());
         let first = open(CLIENT).unwrap();
         let _second = open(CLIENT).unwrap();
         assert!(open(CLIENT).is_none());
@@ -227,8 +241,8 @@ mod tests {
             first_request: Duration::ZERO,
             ..Limits::default()
         });
-        let silent = connections.open(CLIENT, Seconds::now()).unwrap();
-        let served = connections.open(CLIENT, Seconds::now()).unwrap();
+        let silent = connections.open(CLIENT, false, Seconds::now()).unwrap();
+        let served = connections.open(CLIENT, false, Seconds::now()).unwrap();
         served.begin();
         connections.sweep(Seconds::now());
         silent.told_to_end().await;
@@ -243,7 +257,7 @@ mod tests {
             keep_alive: Duration::ZERO,
             ..Limits::default()
         });
-        let idle = connections.open(CLIENT, Seconds::now()).unwrap();
+        let idle = connections.open(CLIENT, false, Seconds::now()).unwrap();
         idle.begin();
         connections.sweep(Seconds::now());
         idle.end(Seconds::now());

@@ -160,7 +160,7 @@ fn transport(scheme: Scheme, websocket: bool, host: &Host) -> Transport {
 }
 
 /// The task for a request.
-fn choose<'a>(
+pub(super) fn choose<'a>(
     worker: &Worker,
     found: Found<'a>,
     lookup: &Lookup<'_>,

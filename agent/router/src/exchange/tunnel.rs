@@ -4,23 +4,19 @@
 //! no rule has seen.
 
 use super::body::ResponseBody;
+use super::copy::copy;
 use crate::downstream::{Client, UnderWay};
 use crate::upstream::Load;
 use crate::worker::Worker;
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use hyper::upgrade::{OnUpgrade, Upgraded, on};
+use hyper::upgrade::{OnUpgrade, on};
 use hyper_util::rt::TokioIo;
 use lb_routes::answers::Problem;
 use lb_routes::heads;
-use std::cell::Cell;
-use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 use tokio::task::spawn_local;
 
 /// A client that asks for a WebSocket.
@@ -83,73 +79,8 @@ async fn connect(
     _under_way: UnderWay,
     _load: Load,
 ) {
-    let (client, task) = match tokio::try_join!(client, task) {
-        Ok(ends) => ends,
-        Err(error) => {
-            tracing::debug!(%error, "a tunnel did not open");
-            return;
-        }
-    };
-    let moved = Rc::new(Cell::new(false));
-    let mut client = Watched::new(client, &moved);
-    let mut task = Watched::new(task, &moved);
-    let mut copying = std::pin::pin!(copy_bidirectional(&mut client, &mut task));
-    loop {
-        match tokio::time::timeout(idle, copying.as_mut()).await {
-            Ok(Ok(_)) => return,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "a tunnel broke off");
-                return;
-            }
-            Err(_) if moved.take() => {}
-            Err(_) => return,
-        }
-    }
-}
-
-/// One end of a tunnel; notes that bytes came from it.
-struct Watched {
-    stream: TokioIo<Upgraded>,
-    moved: Rc<Cell<bool>>,
-}
-
-impl Watched {
-    fn new(stream: Upgraded, moved: &Rc<Cell<bool>>) -> Self {
-        Self {
-            stream: TokioIo::new(stream),
-            moved: moved.clone(),
-        }
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if read.is_ready() {
-            self.moved.set(true);
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    match tokio::try_join!(client, task) {
+        Ok((client, task)) => copy(TokioIo::new(client), TokioIo::new(task), idle).await,
+        Err(error) => tracing::debug!(%error, "a tunnel did not open"),
     }
 }

@@ -154,7 +154,9 @@ impl Store {
             let declared = self.declared.iter_mut();
             let entries = declared.flat_map(|(id, it)| it.entries(id, middlewares));
             // Conflicts are the agent's to report: it reads the labels of all services, too.
-            routing.table = Arc::new(Table::new(entries).0);
+            let table = Table::new(entries).0;
+            routing.passes_tls = table.entries().any(|it| it.route.tls.passthrough);
+            routing.table = Arc::new(table);
         }
         self.routing = Arc::new(routing);
         self.routing()

@@ -88,7 +88,7 @@ impl Resolver {
         let certificates = certificates.unwrap_or_else(PoisonError::into_inner).clone();
         let routing = self.routing.read();
         let routing = routing.unwrap_or_else(PoisonError::into_inner).clone();
-        match routing.tls(host).and_then(|tls| tls.secrets.as_ref()) {
+        match routing.secrets(host) {
             Some(secrets) => certificates.of_files(&secrets.certificate, &secrets.key),
             None => certificates.for_name(host.as_str()),
         }

@@ -77,13 +77,7 @@ pub(super) async fn connect(
     pool: Rc<Pool>,
 ) -> Result<Lease, ConnectError> {
     let address = to.address;
-    let connecting = tokio::time::timeout(limits.connect, TcpStream::connect(address));
-    let stream = connecting
-        .await
-        .map_err(|_| ConnectError::Timeout(address))?
-        .map_err(|source| ConnectError::Io { address, source })?;
-    // Requests are written whole; waiting for more only delays them.
-    let _ = stream.set_nodelay(true);
+    let stream = tcp(address, limits).await?;
     let sender = match &to.transport {
         Transport::Http1 => http1(stream, address, limits).await?,
         Transport::Http2 => http2(stream, address).await?,
@@ -111,6 +105,21 @@ pub(super) async fn connect(
         pool.share(to.clone(), sender.clone());
     }
     Ok(Lease::new(to, sender, false, pool))
+}
+
+/// A connection of TCP.
+///
+/// # Errors
+/// [`ConnectError::Io`], [`ConnectError::Timeout`].
+pub(super) async fn tcp(address: SocketAddr, limits: &Limits) -> Result<TcpStream, ConnectError> {
+    let connecting = tokio::time::timeout(limits.connect, TcpStream::connect(address));
+    let stream = connecting
+        .await
+        .map_err(|_| ConnectError::Timeout(address))?
+        .map_err(|source| ConnectError::Io { address, source })?;
+    // Requests are written whole; waiting for more only delays them.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
 }
 
 async fn http1<S>(stream: S, task: SocketAddr, limits: &Limits) -> Result<Sender, ConnectError>

@@ -14,6 +14,8 @@ mod agents;
 mod balance;
 mod connections;
 mod labels;
+mod passthrough;
+mod proxy_protocol;
 mod requests;
 mod retries;
 mod sticky;

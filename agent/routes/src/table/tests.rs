@@ -202,8 +202,8 @@ fn the_first_route_of_a_host_that_says_how_tls_is_spoken_decides() {
         .flatten(),
     );
     let certificate = |host: &str| {
-        let tls = table.tls(&Host::of(host).unwrap())?;
-        Some(tls.secrets.as_ref()?.certificate.as_str())
+        let entry = table.tls(&Host::of(host).unwrap())?;
+        Some(entry.route.tls.secrets.as_ref()?.certificate.as_str())
     };
     assert_eq!(certificate("a.test"), Some("older.crt"));
     assert_eq!(certificate("b.test"), None);

@@ -1,0 +1,43 @@
+//! Services that speak TLS with clients themselves.
+
+use crate::harness::{Router, Task, ask, service};
+use crate::task_tls::authority_and_task;
+use crate::tls::{certificate, get, until};
+
+const HOST: (&str, &str) = ("com.docker.lb.hosts", "a.test");
+const PORT: (&str, &str) = ("com.docker.lb.port", "18080");
+const PASSTHROUGH: (&str, &str) = ("com.docker.lb.ssl_passthrough", "true");
+
+#[test]
+fn the_task_shows_its_own_certificate_and_other_hosts_are_served_beside_it() {
+    let (authority, task) = authority_and_task("a.test", &["h2"]);
+    let (other, absent) = (Task::start(), Task::absent());
+    let others = [("com.docker.lb.hosts", "b.test"), PORT];
+    let router = Router::start(&[
+        service("a", &[HOST, PORT, PASSTHROUGH], &[&absent, &task]),
+        service("b", &others, &[&other]),
+    ]);
+    let b = certificate(&router.certificates(), "b", &["b.test"]);
+    for _ in 0..6 {
+        let (protocol, status, body) =
+            get(router.https, &authority, "a.test", "https://a.test/x").unwrap();
+        assert_eq!((protocol.as_str(), status), ("h2", 200));
+        assert!(body.contains("GET https://a.test/x HTTP/2.0\n"), "{body}");
+        // The router has not read it.
+        assert!(!body.contains("x-forwarded-for"), "{body}");
+    }
+    let (_, status, body) = until(|| get(router.https, &b, "b.test", "https://b.test/"));
+    assert_eq!(status, 200);
+    assert!(body.contains("\nx-forwarded-proto: https\n"), "{body}");
+    // Without TLS there is nothing to pass.
+    assert_eq!(ask(router.http, "a.test", "/").status, 404);
+}
+
+#[test]
+fn without_a_task_the_connection_ends() {
+    let (authority, task) = authority_and_task("a.test", &["h2"]);
+    let leaving = task.leaving();
+    let labels = [HOST, PORT, PASSTHROUGH];
+    let router = Router::start(&[service("a", &labels, &[&leaving])]);
+    assert!(get(router.https, &authority, "a.test", "https://a.test/").is_err());
+}
