@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What a client and a task may take of the router.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// A client that has sent no request for so long, since it connected or since its last answer, is disconnected:
     /// until its first request.

@@ -25,7 +25,7 @@ fn guesses_that_are_taken_back_keep_nobody_from_logging_in() {
         let (mut requests, mut resets) = (Vec::new(), Vec::new());
         for stream in (1..200).step_by(2) {
             // ann: and seven letters.
-            let guess = format!("Basic YW5uOmd1ZXNz{connection}{:03}", stream);
+            let guess = format!("Basic YW5uOmd1ZXNz{connection}{stream:03}");
             let mut head = GET.to_vec();
             head.push((b"authorization", guess.as_bytes()));
             let flags = END_STREAM | END_HEADERS;
