@@ -38,6 +38,8 @@ pub struct Limits {
     pub head_fields: usize,
     /// Streams at a time of an HTTP/2 connection.
     pub streams: u32,
+    /// Bytes of an answer that are kept for a stream of HTTP/2 until the client's socket takes them.
+    pub stream_buffer: usize,
     /// Connections of clients at a time of one worker.
     pub connections: usize,
     /// Connections of one client address at a time of one worker.
@@ -58,10 +60,11 @@ impl Default for Limits {
             response_head: Duration::from_secs(60),
             upstream_idle: Duration::from_secs(30),
             upstream_kept: 64,
-            upstream_buffer: 64 << 10,
+            upstream_buffer: 32 << 10,
             head_bytes: 32 << 10,
             head_fields: 100,
             streams: 128,
+            stream_buffer: 32 << 10,
             connections: 20_000,
             connections_of_address: 1_000,
         }
