@@ -13,6 +13,9 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
+/// RFC 9113, section 6.9.1.
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
+
 /// Why there is no connection to a task.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
@@ -86,7 +89,12 @@ pub(super) async fn connect(
             Sender::Http1(sender)
         }
         Protocol::Http2 => {
+            // A window of the connection would be one that clients share: who takes nothing of his answers would use it
+            // up for all.
             let (sender, connection) = http2::Builder::new(Local)
+                .initial_stream_window_size(limits.upstream_window)
+                .initial_connection_window_size(LARGEST_WINDOW)
+                .max_send_buf_size(limits.stream_buffer)
                 .handshake(stream)
                 .await
                 .map_err(failed)?;
