@@ -32,6 +32,9 @@ pub struct Limits {
     /// Bytes that are read of a task before they are handed on: the longest head of an answer, and what a client that
     /// takes nothing makes the router hold.
     pub upstream_buffer: usize,
+    /// Exchanges at a time of a connection to a task by HTTP/2; for more there is another connection. Servers take a hundred
+    /// at least, as RFC 9113, section 6.5.2 recommends.
+    pub upstream_streams: usize,
     /// Bytes of an answer by HTTP/2 that a task may send before they are handed on.
     pub upstream_window: u32,
     /// Bytes of a request's head, HTTP/1.1 and HTTP/2 alike.
@@ -63,6 +66,7 @@ impl Default for Limits {
             upstream_idle: Duration::from_secs(30),
             upstream_kept: 64,
             upstream_buffer: 32 << 10,
+            upstream_streams: 100,
             upstream_window: 128 << 10,
             head_bytes: 32 << 10,
             head_fields: 100,

@@ -1,7 +1,7 @@
 //! New connections to tasks.
 
 use super::lease::{Lease, Sender};
-use super::pool::Pool;
+use super::pool::{Pool, Streams};
 use super::{Destination, Protocol};
 use crate::limits::Limits;
 use hyper::client::conn::{http1, http2};
@@ -103,8 +103,9 @@ pub(super) async fn connect(
                     tracing::debug!(task = %address, %error, "connection to a task ended");
                 }
             });
-            pool.share(to, sender.clone());
-            Sender::Http2(sender)
+            let streams = Streams::default();
+            pool.share(to, sender.clone(), streams.clone());
+            Sender::Http2(sender, streams.begin())
         }
     };
     Ok(Lease::new(to, sender, false, pool))
