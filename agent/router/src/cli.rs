@@ -124,3 +124,20 @@ impl Timeouts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use crate::limits::Limits;
+    use clap::Parser as _;
+
+    #[test]
+    fn the_options_have_the_defaults_of_the_limits() {
+        let settings = Cli::parse_from(["swarmlb-router"]).settings();
+        assert_eq!(settings.limits, Limits::default());
+        for refused in ["0", "-1", "86401", "x"] {
+            let option = format!("--send-timeout={refused}");
+            assert!(Cli::try_parse_from(["swarmlb-router", &option]).is_err());
+        }
+    }
+}

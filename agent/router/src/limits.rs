@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What a client and a task may take of the router.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// A client that has sent no request for so long, since it connected or since its last answer, is disconnected:
     /// until its first request.
@@ -32,12 +32,19 @@ pub struct Limits {
     /// Bytes that are read of a task before they are handed on: the longest head of an answer, and what a client that
     /// takes nothing makes the router hold.
     pub upstream_buffer: usize,
+    /// Exchanges at a time of a connection to a task by HTTP/2; for more there is another connection. Servers take a hundred
+    /// at least, as RFC 9113, section 6.5.2 recommends.
+    pub upstream_streams: usize,
+    /// Bytes of an answer by HTTP/2 that a task may send before they are handed on.
+    pub upstream_window: u32,
     /// Bytes of a request's head, HTTP/1.1 and HTTP/2 alike.
     pub head_bytes: u32,
     /// Fields of a request's head.
     pub head_fields: usize,
     /// Streams at a time of an HTTP/2 connection.
     pub streams: u32,
+    /// Bytes of an answer that are kept for a stream of HTTP/2 until the client's socket takes them.
+    pub stream_buffer: usize,
     /// Connections of clients at a time of one worker.
     pub connections: usize,
     /// Connections of one client address at a time of one worker.
@@ -58,10 +65,13 @@ impl Default for Limits {
             response_head: Duration::from_secs(60),
             upstream_idle: Duration::from_secs(30),
             upstream_kept: 64,
-            upstream_buffer: 64 << 10,
+            upstream_buffer: 32 << 10,
+            upstream_streams: 100,
+            upstream_window: 128 << 10,
             head_bytes: 32 << 10,
             head_fields: 100,
             streams: 128,
+            stream_buffer: 32 << 10,
             connections: 20_000,
             connections_of_address: 1_000,
         }

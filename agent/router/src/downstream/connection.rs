@@ -227,6 +227,7 @@ fn protocols(limits: &Limits) -> auto::Builder<Local> {
         .http2()
         .max_header_list_size(limits.head_bytes)
         .max_concurrent_streams(limits.streams)
+        .max_send_buf_size(limits.stream_buffer)
         .enable_connect_protocol();
     builder
 }

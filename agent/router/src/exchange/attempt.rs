@@ -124,8 +124,9 @@ pub(super) async fn attempt(
         return failed(AttemptError::Request, None);
     };
     let limit = worker.settings.limits.response_head;
-    let sent = unless_late(limit, &progress, lease.send(request)).await;
-    if let (Some(Err(_)), Some(problem)) = (&sent, progress.fault()) {
+    let progress = progress.as_deref();
+    let sent = unless_late(limit, progress, lease.send(request)).await;
+    if let (Some(Err(_)), Some(problem)) = (&sent, progress.and_then(Progress::fault)) {
         return failed(AttemptError::Body(problem), None);
     }
     match sent {
@@ -157,14 +158,14 @@ pub(super) async fn attempt(
 /// Waits for the head of an answer, which may take `limit` from the last moment on at which the request still came.
 async fn unless_late<T>(
     limit: Duration,
-    progress: &Progress,
+    progress: Option<&Progress>,
     sending: impl Future<Output = T>,
 ) -> Option<T> {
     let mut sending = std::pin::pin!(sending);
     loop {
         match tokio::time::timeout(limit, sending.as_mut()).await {
             Ok(sent) => return Some(sent),
-            Err(_) if progress.moved() => {}
+            Err(_) if progress.is_some_and(Progress::moved) => {}
             Err(_) => return None,
         }
     }

@@ -1,8 +1,9 @@
 //! New connections to tasks.
 
 use super::lease::{Lease, Sender};
-use super::pool::Pool;
+use super::pool::{Pool, Streams};
 use super::{Destination, Transport};
+use crate::exchange::RequestBody;
 use crate::limits::Limits;
 use crate::tls::Tls;
 use hyper::client::conn::{http1, http2};
@@ -16,6 +17,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsConnector;
+
+/// Sends requests by HTTP/2.
+type SendRequest = http2::SendRequest<RequestBody>;
+
+/// RFC 9113, section 6.9.1.
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
 /// Why there is no connection to a task.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +87,7 @@ pub(super) async fn connect(
     let stream = tcp(address, limits).await?;
     let sender = match &to.transport {
         Transport::Http1 => http1(stream, address, limits).await?,
-        Transport::Http2 => http2(stream, address).await?,
+        Transport::Http2 => shared(&to, http2(stream, address, limits).await?, &pool),
         Transport::Tls {
             name,
             verify,
@@ -95,15 +102,12 @@ pub(super) async fn connect(
                 .map_err(|_| ConnectError::Timeout(address))?
                 .map_err(|source| ConnectError::Tls { address, source })?;
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                http2(stream, address).await?
+                shared(&to, http2(stream, address, limits).await?, &pool)
             } else {
                 http1(stream, address, limits).await?
             }
         }
     };
-    if let Sender::Http2(sender) = &sender {
-        pool.share(to.clone(), sender.clone());
-    }
     Ok(Lease::new(to, sender, false, pool))
 }
 
@@ -143,11 +147,22 @@ where
     Ok(Sender::Http1(sender))
 }
 
-async fn http2<S>(stream: S, task: SocketAddr) -> Result<Sender, ConnectError>
+/// A connection of HTTP/2, from now on shared.
+fn shared(to: &Destination, sender: SendRequest, pool: &Pool) -> Sender {
+    let streams = Streams::default();
+    pool.share(to.clone(), sender.clone(), streams.clone());
+    Sender::Http2(sender, streams.begin())
+}
+
+async fn http2<S>(stream: S, task: SocketAddr, limits: &Limits) -> Result<SendRequest, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
+    // A window of the connection would be one that clients share: who takes nothing of his answers would use it up for all.
     let handshake = http2::Builder::new(Local)
+        .initial_stream_window_size(limits.upstream_window)
+        .initial_connection_window_size(LARGEST_WINDOW)
+        .max_send_buf_size(limits.stream_buffer)
         .handshake(TokioIo::new(stream))
         .await;
     let (sender, connection) = handshake.map_err(|source| ConnectError::Handshake {
@@ -159,5 +174,5 @@ where
             tracing::debug!(%task, %error, "connection to a task ended");
         }
     });
-    Ok(Sender::Http2(sender))
+    Ok(sender)
 }

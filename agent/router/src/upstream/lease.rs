@@ -1,7 +1,7 @@
 //! A connection to a task that bears an exchange.
 
 use super::Destination;
-use super::pool::Pool;
+use super::pool::{Pool, Stream};
 use crate::exchange::RequestBody;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
@@ -19,7 +19,10 @@ pub(crate) struct Lease {
 
 pub(super) enum Sender {
     Http1(http1::SendRequest<RequestBody>),
-    Http2(http2::SendRequest<RequestBody>),
+    Http2(
+        http2::SendRequest<RequestBody>,
+        #[expect(dead_code, reason = "counted until it is dropped")] Stream,
+    ),
 }
 
 /// A request without an answer.
@@ -54,7 +57,7 @@ impl Lease {
     pub(crate) fn version(&self) -> Version {
         match self.sender {
             Sender::Http1(_) => Version::HTTP_11,
-            Sender::Http2(_) => Version::HTTP_2,
+            Sender::Http2(..) => Version::HTTP_2,
         }
     }
 
@@ -73,7 +76,7 @@ impl Lease {
     ) -> Result<Response<Incoming>, SendError> {
         match &mut self.sender {
             Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(sender) => sender.try_send_request(request).await,
+            Sender::Http2(sender, _) => sender.try_send_request(request).await,
         }
         .map_err(Into::into)
     }

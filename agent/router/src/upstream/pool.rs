@@ -6,7 +6,7 @@ use crate::clock::Seconds;
 use crate::exchange::RequestBody;
 use crate::limits::Limits;
 use hyper::client::conn::{http1, http2};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ pub(crate) struct Pool {
     limits: Limits,
     idle: RefCell<HashMap<Destination, Vec<Idle>>>,
     /// Connections that several exchanges share.
-    shared: RefCell<HashMap<Destination, http2::SendRequest<RequestBody>>>,
+    shared: RefCell<HashMap<Destination, Vec<Shared>>>,
     /// Keys of the tasks that take new requests: to others nothing is kept.
     staying: RefCell<HashSet<u64>>,
 }
@@ -24,6 +24,36 @@ pub(crate) struct Pool {
 struct Idle {
     sender: http1::SendRequest<RequestBody>,
     since: Seconds,
+}
+
+/// A connection of HTTP/2.
+struct Shared {
+    sender: http2::SendRequest<RequestBody>,
+    streams: Streams,
+    /// When it was taken last.
+    since: Seconds,
+}
+
+/// The exchanges of a connection of HTTP/2.
+#[derive(Clone, Default)]
+pub(super) struct Streams(Rc<Cell<usize>>);
+
+/// One of them, until this is dropped.
+pub(super) struct Stream(Streams);
+
+impl Streams {
+    /// One more.
+    pub(super) fn begin(&self) -> Stream {
+        self.0.set(self.0.get().saturating_add(1));
+        Stream(self.clone())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let Self(Streams(count)) = self;
+        count.set(count.get().saturating_sub(1));
+    }
 }
 
 impl Pool {
@@ -36,12 +66,15 @@ impl Pool {
         }
     }
 
-    /// A kept connection, the one that was used last.
+    /// A kept connection: a shared one that has room, or the one that was used last.
     pub(super) fn take(self: &Rc<Self>, to: &Destination) -> Option<Lease> {
-        if let Some(sender) = self.shared.borrow().get(to)
-            && !sender.is_closed()
-        {
-            let sender = Sender::Http2(sender.clone());
+        let most = self.limits.upstream_streams;
+        let mut shared = self.shared.borrow_mut();
+        let mut of_task = shared.get_mut(to).into_iter().flatten();
+        let has_room = |it: &&mut Shared| !it.sender.is_closed() && it.streams.0.get() < most;
+        if let Some(found) = of_task.find(has_room) {
+            found.since = Seconds::now();
+            let sender = Sender::Http2(found.sender.clone(), found.streams.begin());
             return Some(Lease::new(to.clone(), sender, true, self.clone()));
         }
         let mut idle = self.idle.borrow_mut();
@@ -67,9 +100,19 @@ impl Pool {
     }
 
     /// Shares a connection of HTTP/2.
-    pub(super) fn share(&self, to: Destination, sender: http2::SendRequest<RequestBody>) {
+    pub(super) fn share(
+        &self,
+        to: Destination,
+        sender: http2::SendRequest<RequestBody>,
+        streams: Streams,
+    ) {
         if self.staying.borrow().contains(&to.task) {
-            self.shared.borrow_mut().insert(to, sender);
+            let mut shared = self.shared.borrow_mut();
+            shared.entry(to).or_default().push(Shared {
+                sender,
+                streams,
+                since: Seconds::now(),
+            });
         }
     }
 
@@ -89,6 +132,12 @@ impl Pool {
             !of_task.is_empty()
         });
         let mut shared = self.shared.borrow_mut();
-        shared.retain(|_, sender| !sender.is_closed());
+        shared.retain(|_, of_task| {
+            of_task.retain(|it| {
+                let used = it.streams.0.get() > 0 || !it.since.is_over(limit, now);
+                used && !it.sender.is_closed()
+            });
+            !of_task.is_empty()
+        });
     }
 }

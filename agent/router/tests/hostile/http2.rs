@@ -5,6 +5,8 @@ mod cases;
 mod frames;
 mod mutations;
 mod passwords;
+mod shared;
+mod task;
 mod trailers;
 mod websocket;
 

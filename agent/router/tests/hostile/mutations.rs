@@ -58,7 +58,11 @@ fn requests_with_mistakes_are_read_in_one_way_or_not_at_all() {
         for _ in 0..random.usize(1..4) {
             mutate(&mut bytes, &mut random);
         }
-        match site.send(&bytes) {
+        let mut cuts = Vec::new();
+        if random.u8(..8) == 0 {
+            cuts.push(random.usize(..=bytes.len()));
+        }
+        match site.send(&bytes, &cuts) {
             Ok(outcome) => passed += outcome.forwarded.len(),
             Err(why) => panic!(
                 "seed {seed}, number {sent}: {why}; sent: {}",

@@ -4,6 +4,9 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+/// Between two pieces, so that the router reads them one by one.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// An answer of HTTP/1.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -13,15 +16,23 @@ pub(crate) struct Answer {
     pub(crate) record: Option<usize>,
 }
 
-/// Sends bytes and the end of the stream; the bytes that come until the other end closes.
-pub(crate) fn exchange(router: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+/// Sends pieces of bytes, a moment after each other, and the end of the stream; the bytes that come until the other end
+/// closes.
+pub(crate) fn exchange(router: SocketAddr, pieces: &[&[u8]]) -> Vec<u8> {
     let mut stream = TcpStream::connect(router).unwrap();
     let limit = Some(Duration::from_secs(20));
     stream.set_read_timeout(limit).unwrap();
     stream.set_write_timeout(limit).unwrap();
     stream.set_nodelay(true).unwrap();
     // The router may refuse before it has all of it.
-    if stream.write_all(bytes).is_ok() {
+    let mut sent = Ok(());
+    for (number, piece) in pieces.iter().enumerate() {
+        if number > 0 {
+            std::thread::sleep(PAUSE);
+        }
+        sent = sent.and_then(|()| stream.write_all(piece));
+    }
+    if sent.is_ok() {
         let _ = stream.shutdown(Shutdown::Write);
     }
     let (mut came, mut buffer) = (Vec::new(), [0; 16 << 10]);

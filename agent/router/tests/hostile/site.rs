@@ -60,10 +60,17 @@ impl Site {
         })
     }
 
-    /// Sends bytes of a client, and a request behind them; what became of them, or what must not be.
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<Outcome, String> {
+    /// Sends bytes of a client, and a request behind them; what became of them, or what must not be. `cuts`: where there
+    /// is a pause in them.
+    pub(crate) fn send(&mut self, bytes: &[u8], cuts: &[usize]) -> Result<Outcome, String> {
         let sent = [bytes, NEXT].concat();
-        let came = exchange(self.router.http, &sent);
+        let (mut pieces, mut begin) = (Vec::new(), 0);
+        for cut in cuts {
+            pieces.push(&sent[begin..*cut]);
+            begin = *cut;
+        }
+        pieces.push(&sent[begin..]);
+        let came = exchange(self.router.http, &pieces);
         let answers = answers(&came)?;
         self.outcome(Some(answers))
     }

@@ -82,11 +82,11 @@ impl RequestBody {
         }
     }
 
-    /// How it gets on.
-    pub(in crate::exchange) fn progress(&self) -> Rc<Progress> {
+    /// How it gets on, if there is one.
+    pub(in crate::exchange) fn progress(&self) -> Option<Rc<Progress>> {
         match self {
-            Self::Empty => Rc::default(),
-            Self::Client { progress, .. } => progress.clone(),
+            Self::Empty => None,
+            Self::Client { progress, .. } => Some(progress.clone()),
         }
     }
 }

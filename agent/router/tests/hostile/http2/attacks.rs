@@ -4,6 +4,7 @@ use super::frames::{
     CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, Event, GET, HEADERS, PING, RST_STREAM,
     SETTINGS, WINDOW_UPDATE, block, frame, number,
 };
+use crate::answers::before;
 use crate::harness::{Client, Router, Task, service};
 use crate::site::LABELS;
 use std::io::Write as _;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 const FRAMES: u64 = 1 << 10;
 /// What a connection may cost by 128 streams whose answers nobody takes, in KiB.
 const STREAMS: u64 = 12 << 10;
+/// What a connection may cost by 128 streams whose answers are longer than what is kept of them, in KiB.
+const ANSWERS: u64 = 30 << 10;
 /// How long the others wait for an answer while it lasts.
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -223,4 +226,31 @@ fn long_heads_without_end() {
         let _ = stream.write_all(&[head, vec![b'b'; 30 << 10]].concat());
         stream
     });
+}
+
+/// Long answers, all of which may come at once, to a client that does not read.
+#[test]
+fn long_answers_that_are_not_read() {
+    let body = "a".repeat(2 << 20);
+    let length = body.len();
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+    let (router, _) = before(move |_| answer.clone());
+    let most_bytes = (1_u32 << 31) - 1;
+    let before = router.resident_kib();
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut connection = Connection::open(router.http, &[(4, most_bytes)]);
+        let more = (most_bytes - 65_535).to_be_bytes();
+        connection.send(&frame(WINDOW_UPDATE, 0, 0, &more));
+        for stream in (1..256).step_by(2) {
+            connection.request(stream, &GET);
+        }
+        held.push(connection);
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    let most = router.resident_kib();
+    assert!(
+        most < before + 2 * ANSWERS,
+        "{before} KiB, and {most} KiB under attack"
+    );
 }
