@@ -1,6 +1,7 @@
 //! Connections of clients: accepted, served by HTTP/1.1 or HTTP/2, ended when they idle or the router does.
 
 mod accept;
+mod client;
 mod client_hello;
 mod connection;
 mod connections;
@@ -8,7 +9,7 @@ mod prefixed;
 mod proxy_header;
 mod stall;
 
-pub(crate) use accept::Accepting;
-pub(crate) use connection::{Client, UnderWay};
+pub(crate) use accept::{Accepting, Listener};
+pub(crate) use client::{Client, UnderWay};
 pub(crate) use connections::Connections;
 pub(crate) use stall::handed_over;

@@ -4,19 +4,16 @@
 //! What is decided is decided by `lb-routes`; here is what takes time: bodies, connections, passwords.
 
 mod attempt;
-mod body;
 mod copy;
 mod forward;
 mod outgoing;
 mod page;
 mod passthrough;
-mod passwords;
 mod tunnel;
 
-pub(crate) use body::{RequestBody, ResponseBody};
 pub(crate) use passthrough::pass;
-pub(crate) use passwords::Passwords;
 
+use crate::body::ResponseBody;
 use crate::downstream::Client;
 use crate::routing::Found;
 use crate::worker::Worker;

@@ -8,14 +8,17 @@
 //! The agent owns the listening sockets and says what is routed; the router holds no privilege. One thread for each core
 //! (`worker`) accepts, serves and keeps its own connections to tasks: nothing is shared on the way of a request.
 
+mod body;
 pub mod cli;
 mod clock;
 mod downstream;
 mod exchange;
 pub mod limits;
 mod link;
+mod passwords;
 pub mod routing;
 mod run;
+mod serve;
 mod tls;
 mod upstream;
 mod worker;

@@ -164,11 +164,14 @@ impl Upstream {
         tls: &Tls,
         kept: bool,
     ) -> Result<Lease, ConnectError> {
-        if kept && let Some(kept) = self.pool.take(&to) {
-            return Ok(kept);
-        }
-        // On the heap: each connection of a client has room for the future of an exchange, and this part is rare.
-        Box::pin(connect::connect(to, &self.limits, tls, self.pool.clone())).await
+        let taken = kept.then(|| self.pool.take(&to)).flatten();
+        let reused = taken.is_some();
+        let sender = match taken {
+            Some(sender) => sender,
+            // On the heap: each connection of a client has room for the future of an exchange, and this part is rare.
+            None => Box::pin(connect::connect(&to, &self.limits, tls, &self.pool)).await?,
+        };
+        Ok(Lease::new(to, sender, reused, self.pool.clone()))
     }
 
     /// A new connection, for bytes that the router does not read.

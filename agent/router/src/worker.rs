@@ -1,44 +1,15 @@
-//! One thread of the router: accepts, serves, and keeps its own connections to tasks.
+//! What all connections of one thread share.
 
-use crate::clock::Seconds;
-use crate::downstream::{Accepting, Connections};
-use crate::exchange::Passwords;
+use crate::downstream::Connections;
 use crate::limits::Limits;
+use crate::passwords::Passwords;
 use crate::routing::Routing;
 use crate::tls::Tls;
 use crate::upstream::Upstream;
 use ipnet::IpNet;
 use lb_routes::heads::Policy;
-use lb_routes::table::EntryPoint;
 use std::cell::RefCell;
-use std::net::TcpListener;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::LocalSet;
-
-/// What a worker is told.
-#[derive(Debug)]
-pub(crate) enum Update {
-    /// What is routed from now on. The sender is dropped once it is in force.
-    Routing(Arc<Routing>, mpsc::Sender<()>),
-    /// The sockets to accept on, and no others.
-    Listeners(Vec<Listener>),
-    /// No new connections; those that are open end with their next answer.
-    Drain,
-}
-
-/// A listening socket.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    /// The kernel's number of the socket (`SO_COOKIE`): descriptors of one socket share it.
-    pub(crate) cookie: u64,
-    /// What is served on it.
-    pub(crate) entry_point: EntryPoint,
-    /// The socket.
-    pub(crate) socket: TcpListener,
-}
 
 /// What all connections of a thread share.
 pub(crate) struct Worker {
@@ -68,6 +39,24 @@ pub(crate) struct Serving {
 }
 
 impl Worker {
+    pub(crate) fn new(settings: Serving, tls: Tls) -> Self {
+        Self {
+            connections: Connections::new(settings.limits),
+            upstream: Upstream::new(settings.limits),
+            settings,
+            tls,
+            passwords: Passwords::default(),
+            routing: RefCell::default(),
+            random: RefCell::default(),
+        }
+    }
+
+    /// This is routed from now on.
+    pub(crate) fn route(&self, routing: Arc<Routing>) {
+        self.upstream.keep_only(&routing);
+        self.routing.replace(routing);
+    }
+
     /// What is routed now.
     pub(crate) fn routing(&self) -> Arc<Routing> {
         self.routing.borrow().clone()
@@ -82,51 +71,4 @@ impl Worker {
     pub(crate) fn random_u64(&self) -> u64 {
         self.random.borrow_mut().u64(..)
     }
-}
-
-/// Runs a worker until its updates end and its last connection has, or until `grace` after it was told to drain.
-pub(crate) async fn run(
-    settings: Serving,
-    tls: Tls,
-    updates: mpsc::UnboundedReceiver<Update>,
-    grace: Duration,
-) {
-    let worker = Rc::new(Worker {
-        connections: Connections::new(settings.limits),
-        upstream: Upstream::new(settings.limits),
-        settings,
-        tls,
-        passwords: Passwords::default(),
-        routing: RefCell::default(),
-        random: RefCell::default(),
-    });
-    LocalSet::new()
-        .run_until(serve(worker, updates, grace))
-        .await;
-}
-
-async fn serve(worker: Rc<Worker>, mut updates: mpsc::UnboundedReceiver<Update>, grace: Duration) {
-    let mut accepting = Accepting::default();
-    let mut every_second = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tokio::select! {
-            update = updates.recv() => match update {
-                Some(Update::Routing(routing, _in_force)) => {
-                    worker.upstream.keep_only(&routing);
-                    worker.routing.replace(routing);
-                }
-                Some(Update::Listeners(listeners)) => accepting.replace(&worker, listeners),
-                Some(Update::Drain) | None => break,
-            },
-            _ = every_second.tick() => {
-                let now = Seconds::now();
-                worker.connections.sweep(now);
-                worker.upstream.sweep(now);
-            }
-        }
-    }
-    accepting.replace(&worker, Vec::new());
-    worker.connections.close_all();
-    // Whoever does not end in time is cut.
-    let _ = tokio::time::timeout(grace, worker.connections.ended()).await;
 }

@@ -1,10 +1,11 @@
 //! Listening sockets of a worker.
 
 use super::connection;
-use crate::worker::{Listener, Worker};
+use crate::worker::Worker;
 use lb_routes::table::EntryPoint;
 use std::collections::HashMap;
 use std::io;
+use std::net;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -12,6 +13,17 @@ use tokio::task::{JoinHandle, spawn_local};
 
 /// How long nothing is accepted after the process ran out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// A listening socket.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// The kernel's number of the socket (`SO_COOKIE`): descriptors of one socket share it.
+    pub(crate) cookie: u64,
+    /// What is served on it.
+    pub(crate) entry_point: EntryPoint,
+    /// The socket.
+    pub(crate) socket: net::TcpListener,
+}
 
 /// The sockets on which a worker accepts, by their cookies.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! One connection of a client.
 
-use super::connections::Open;
+use super::client::Client;
 use super::prefixed::Prefixed;
 use super::stall::unless_stalled;
 use super::{client_hello, proxy_header};
@@ -11,13 +11,13 @@ use crate::worker::Worker;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
-use lb_routes::heads::{Downstream, trusts};
+use lb_routes::heads::trusts;
 use lb_routes::rule::Host;
 use lb_routes::table::EntryPoint;
 use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,51 +25,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
-
-/// A client, as its requests share it.
-#[derive(Debug)]
-pub(crate) struct Client {
-    /// Its address.
-    pub(crate) address: IpAddr,
-    /// What is served on the port that it came to.
-    pub(crate) entry_point: EntryPoint,
-    /// The port that it came to.
-    port: u16,
-    /// The name that it asked for in the handshake of TLS.
-    pub(crate) tls_name: OnceCell<Host>,
-    open: Open,
-}
-
-impl Client {
-    /// As the header fields of its requests tell it to tasks.
-    pub(crate) fn downstream(&self) -> Downstream {
-        Downstream {
-            address: self.address,
-            port: self.port,
-            tls: self.entry_point == EntryPoint::Https,
-        }
-    }
-
-    /// Ends the connection after the requests that are under way: what follows them on it may be anything.
-    pub(crate) fn close(&self) {
-        self.open.close(Seconds::now());
-    }
-
-    /// Counts a request as under way until what this returns is dropped.
-    pub(crate) fn request(self: &Rc<Self>) -> UnderWay {
-        self.open.begin();
-        UnderWay(self.clone())
-    }
-}
-
-/// A request that is under way.
-pub(crate) struct UnderWay(Rc<Client>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.open.end(Seconds::now());
-    }
-}
 
 /// Spawns the streams of HTTP/2 on this thread, and ends those whose clients take nothing.
 #[derive(Clone, Copy)]

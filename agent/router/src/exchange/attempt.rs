@@ -1,8 +1,8 @@
 //! One attempt to get an answer of one task.
 
-use super::body::{Progress, RequestBody, ResponseBody};
 use super::outgoing::Head;
 use super::tunnel::{self, Upgrade};
+use crate::body::{Progress, RequestBody, ResponseBody};
 use crate::downstream::Client;
 use crate::upstream::{ConnectError, Destination, Lease, Load};
 use crate::worker::Worker;

@@ -1,10 +1,10 @@
 //! A request to a task, and to another one if that does not answer.
 
 use super::attempt;
-use super::body::{RequestBody, ResponseBody};
 use super::outgoing::Head;
 use super::page;
 use super::tunnel::Upgrade;
+use crate::body::{RequestBody, ResponseBody};
 use crate::downstream::Client;
 use crate::routing::Found;
 use crate::upstream::{Destination, Transport};

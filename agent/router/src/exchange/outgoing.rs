@@ -85,7 +85,7 @@ impl Head {
         heads::set_websocket(&mut self.headers, random);
     }
 
-    /// The same with other header fields.
+    /// The head with these header fields in place of its own.
     pub(super) fn with(&self, headers: HeaderMap) -> Self {
         Self {
             method: self.method.clone(),

@@ -1,6 +1,6 @@
 //! Answers of the router itself.
 
-use super::ResponseBody;
+use crate::body::ResponseBody;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use lb_routes::answers::{Answer, Problem};

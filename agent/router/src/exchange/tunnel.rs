@@ -3,8 +3,8 @@
 //! No other protocol is switched to: behind an upgrade that the router does not know, a client could send requests that
 //! no rule has seen.
 
-use super::body::ResponseBody;
 use super::copy::copy;
+use crate::body::ResponseBody;
 use crate::downstream::{Client, UnderWay};
 use crate::upstream::Load;
 use crate::worker::Worker;

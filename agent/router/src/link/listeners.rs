@@ -1,6 +1,6 @@
 //! The listening sockets that the router has from its agents.
 
-use crate::worker;
+use crate::downstream;
 use lb_router_wire::{EntryPoint, Listener};
 use lb_routes::table;
 use rustix::net::sockopt::socket_cookie;
@@ -40,7 +40,7 @@ impl Listeners {
     }
 
     /// Those of one worker of so many.
-    pub(super) fn of_worker(&self, worker: usize, workers: usize) -> Vec<worker::Listener> {
+    pub(super) fn of_worker(&self, worker: usize, workers: usize) -> Vec<downstream::Listener> {
         let mut of_worker = Vec::new();
         for (cookie, (listener, socket)) in &self.sockets {
             if listener.worker as usize % workers.max(1) != worker {
@@ -52,7 +52,7 @@ impl Listeners {
                 EntryPoint::Unknown => continue,
             };
             match socket.try_clone().map(TcpListener::from) {
-                Ok(socket) => of_worker.push(worker::Listener {
+                Ok(socket) => of_worker.push(downstream::Listener {
                     cookie: *cookie,
                     entry_point,
                     socket,

@@ -2,8 +2,9 @@
 
 use super::listeners::Listeners;
 use crate::routing::Routing;
+use crate::serve::{self, Update};
 use crate::tls::Tls;
-use crate::worker::{self, Serving, Update};
+use crate::worker::Serving;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -41,7 +42,7 @@ impl Workers {
                 .build()?;
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let (settings, tls) = (settings.clone(), tls.clone());
-            let run = move || runtime.block_on(worker::run(settings, tls, receiver, grace));
+            let run = move || runtime.block_on(serve::run(settings, tls, receiver, grace));
             workers.threads.push(thread.spawn(run)?);
             workers.updates.push(updates);
         }

@@ -1,9 +1,8 @@
 //! New connections to tasks.
 
-use super::lease::{Lease, Sender};
-use super::pool::{Pool, Streams};
+use super::pool::{Pool, Sender, Streams};
 use super::{Destination, Transport};
-use crate::exchange::RequestBody;
+use crate::body::RequestBody;
 use crate::limits::Limits;
 use crate::tls::Tls;
 use hyper::client::conn::{http1, http2};
@@ -12,7 +11,6 @@ use rustls::pki_types::ServerName;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
@@ -78,16 +76,16 @@ where
 /// # Errors
 /// [`ConnectError`].
 pub(super) async fn connect(
-    to: Destination,
+    to: &Destination,
     limits: &Limits,
     tls: &Tls,
-    pool: Rc<Pool>,
-) -> Result<Lease, ConnectError> {
+    pool: &Pool,
+) -> Result<Sender, ConnectError> {
     let address = to.address;
     let stream = tcp(address, limits).await?;
-    let sender = match &to.transport {
+    Ok(match &to.transport {
         Transport::Http1 => http1(stream, address, limits).await?,
-        Transport::Http2 => shared(&to, http2(stream, address, limits).await?, &pool),
+        Transport::Http2 => shared(to, http2(stream, address, limits).await?, pool),
         Transport::Tls {
             name,
             verify,
@@ -102,13 +100,12 @@ pub(super) async fn connect(
                 .map_err(|_| ConnectError::Timeout(address))?
                 .map_err(|source| ConnectError::Tls { address, source })?;
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                shared(&to, http2(stream, address, limits).await?, &pool)
+                shared(to, http2(stream, address, limits).await?, pool)
             } else {
                 http1(stream, address, limits).await?
             }
         }
-    };
-    Ok(Lease::new(to, sender, false, pool))
+    })
 }
 
 /// A connection of TCP.

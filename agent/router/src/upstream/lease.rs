@@ -1,11 +1,11 @@
 //! A connection to a task that bears an exchange.
 
 use super::Destination;
-use super::pool::{Pool, Stream};
-use crate::exchange::RequestBody;
+use super::pool::{Pool, Sender};
+use crate::body::RequestBody;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::TrySendError;
 use std::rc::Rc;
 
 /// A connection to a task. Dropped before [`Lease::done`], it is closed if nobody shares it: an answer that was not read
@@ -15,14 +15,6 @@ pub(crate) struct Lease {
     sender: Sender,
     reused: bool,
     pool: Rc<Pool>,
-}
-
-pub(super) enum Sender {
-    Http1(http1::SendRequest<RequestBody>),
-    Http2(
-        http2::SendRequest<RequestBody>,
-        #[expect(dead_code, reason = "counted until it is dropped")] Stream,
-    ),
 }
 
 /// A request without an answer.

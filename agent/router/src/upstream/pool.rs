@@ -1,9 +1,8 @@
 //! Connections that are kept for the next exchange.
 
 use super::Destination;
-use super::lease::{Lease, Sender};
+use crate::body::RequestBody;
 use crate::clock::Seconds;
-use crate::exchange::RequestBody;
 use crate::limits::Limits;
 use hyper::client::conn::{http1, http2};
 use std::cell::{Cell, RefCell};
@@ -18,6 +17,15 @@ pub(crate) struct Pool {
     shared: RefCell<HashMap<Destination, Vec<Shared>>>,
     /// Keys of the tasks that take new requests: to others nothing is kept.
     staying: RefCell<HashSet<u64>>,
+}
+
+/// A connection to a task, as requests are sent by it.
+pub(super) enum Sender {
+    Http1(http1::SendRequest<RequestBody>),
+    Http2(
+        http2::SendRequest<RequestBody>,
+        #[expect(dead_code, reason = "counted until it is dropped")] Stream,
+    ),
 }
 
 /// A connection of HTTP/1.1 that nobody uses.
@@ -67,23 +75,22 @@ impl Pool {
     }
 
     /// A kept connection: a shared one that has room, or the one that was used last.
-    pub(super) fn take(self: &Rc<Self>, to: &Destination) -> Option<Lease> {
+    pub(super) fn take(&self, to: &Destination) -> Option<Sender> {
         let most = self.limits.upstream_streams;
         let mut shared = self.shared.borrow_mut();
         let mut of_task = shared.get_mut(to).into_iter().flatten();
         let has_room = |it: &&mut Shared| !it.sender.is_closed() && it.streams.0.get() < most;
         if let Some(found) = of_task.find(has_room) {
             found.since = Seconds::now();
-            let sender = Sender::Http2(found.sender.clone(), found.streams.begin());
-            return Some(Lease::new(to.clone(), sender, true, self.clone()));
+            let stream = found.streams.begin();
+            return Some(Sender::Http2(found.sender.clone(), stream));
         }
         let mut idle = self.idle.borrow_mut();
         let of_task = idle.get_mut(to)?;
         of_task.retain(|idle| !idle.sender.is_closed());
         // One that still sends a request whose answer has ended is left for later.
         let ready = of_task.iter().rposition(|idle| idle.sender.is_ready())?;
-        let sender = Sender::Http1(of_task.swap_remove(ready).sender);
-        Some(Lease::new(to.clone(), sender, true, self.clone()))
+        Some(Sender::Http1(of_task.swap_remove(ready).sender))
     }
 
     /// Keeps a connection, if its task stays and has not enough of them.

@@ -107,7 +107,7 @@ impl Task {
         }
     }
 
-    /// The same, as it is while it is being stopped.
+    /// The task as it is while it is being stopped.
     pub(crate) fn leaving(mut self) -> Self {
         self.leaving = true;
         self

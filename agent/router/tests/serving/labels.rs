@@ -39,7 +39,7 @@ impl One {
         Client::connect(self.router.http).ask(&request(head))
     }
 
-    /// The same by TLS for `a.test`.
+    /// Sends a request by TLS for `a.test`.
     fn ask_tls(&self, head: &str) -> Answer {
         let (address, trusted) = (self.router.https, &self.certificate);
         Client::connect_tls(address, trusted, "a.test").ask(&request(head))

@@ -5,7 +5,7 @@
 mod request;
 mod response;
 
-pub(super) use request::Progress;
+pub(crate) use request::Progress;
 pub(crate) use request::RequestBody;
 pub(crate) use response::ResponseBody;
 

@@ -33,7 +33,7 @@ struct FromTask {
 
 impl ResponseBody {
     /// A text of the router's.
-    pub(in crate::exchange) fn page(text: impl Into<Bytes>) -> Self {
+    pub(crate) fn page(text: impl Into<Bytes>) -> Self {
         Self {
             content: Content::Page(text.into()),
             under_way: None,
@@ -41,7 +41,7 @@ impl ResponseBody {
     }
 
     /// What a task sends by this connection; none if it is not to be kept.
-    pub(in crate::exchange) fn task(
+    pub(crate) fn task(
         incoming: Incoming,
         limit: Duration,
         lease: Option<Lease>,
@@ -61,7 +61,7 @@ impl ResponseBody {
     }
 
     /// Holds on to the client's request.
-    pub(in crate::exchange) fn hold(&mut self, under_way: UnderWay) {
+    pub(crate) fn hold(&mut self, under_way: UnderWay) {
         self.under_way = Some(under_way);
     }
 }

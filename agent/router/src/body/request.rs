@@ -24,12 +24,12 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Has something come since the last time?
-    pub(in crate::exchange) fn moved(&self) -> bool {
+    pub(crate) fn moved(&self) -> bool {
         self.moved.take()
     }
 
     /// Why the body broke off, if it did.
-    pub(in crate::exchange) fn fault(&self) -> Option<Problem<'static>> {
+    pub(crate) fn fault(&self) -> Option<Problem<'static>> {
         self.fault.get()
     }
 }
@@ -58,11 +58,7 @@ pub(crate) enum RequestBody {
 
 impl RequestBody {
     /// What a client sends, which may stand still for `limit`. `ends`: the connection that ends where fields follow.
-    pub(in crate::exchange) fn client(
-        incoming: Incoming,
-        limit: Duration,
-        ends: Option<Rc<Client>>,
-    ) -> Self {
+    pub(crate) fn client(incoming: Incoming, limit: Duration, ends: Option<Rc<Client>>) -> Self {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
@@ -76,14 +72,14 @@ impl RequestBody {
     }
 
     /// Says whether fields after the body go along.
-    pub(in crate::exchange) fn forward_trailers(&mut self, forward: bool) {
+    pub(crate) fn forward_trailers(&mut self, forward: bool) {
         if let Self::Client { trailers, .. } = self {
             *trailers = forward;
         }
     }
 
     /// How it gets on, if there is one.
-    pub(in crate::exchange) fn progress(&self) -> Option<Rc<Progress>> {
+    pub(crate) fn progress(&self) -> Option<Rc<Progress>> {
         match self {
             Self::Empty => None,
             Self::Client { progress, .. } => Some(progress.clone()),
