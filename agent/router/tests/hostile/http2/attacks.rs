@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// What a connection may cost by its frames, in KiB.
 const FRAMES: u64 = 1 << 10;
 /// What a connection may cost by 128 streams whose answers nobody takes, in KiB.
-const STREAMS: u64 = 12 << 10;
+const STREAMS: u64 = 24 << 10;
 /// What a connection may cost by 128 streams whose answers are longer than what is kept of them, in KiB.
 const ANSWERS: u64 = 30 << 10;
 /// How long the others wait for an answer while it lasts.
