@@ -18,8 +18,9 @@ use crate::downstream::Client;
 use crate::routing::Found;
 use crate::worker::Worker;
 use forward::Asked;
+use http::header::CONNECTION;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::ext::Protocol;
 use lb_routes::answers::{self, Answer, Problem};
@@ -36,8 +37,14 @@ pub(crate) async fn answer(
     client: Rc<Client>,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
-    let under_way = client.request();
+    let version = request.version();
+    let under_way = client.request(version);
     let mut answer = checked(&worker, &client, request).await;
+    let tunnel = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if client.is_draining() && version < Version::HTTP_2 && !tunnel {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
+    }
     answer.body_mut().hold(under_way);
     answer
 }

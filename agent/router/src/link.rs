@@ -123,9 +123,4 @@ impl Link {
         }
         Ok(())
     }
-
-    /// No new connections; returns once all that are open have ended, or their time is over.
-    pub(crate) fn drain(self) {
-        self.workers.drain();
-    }
 }

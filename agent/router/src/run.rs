@@ -62,8 +62,9 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         },
         proxy_protocol: settings.proxy_protocol.clone(),
     };
-    let workers = Workers::start(settings.workers.max(1), &serving, &tls, settings.grace)
-        .map_err(RunError::Threads)?;
+    let (workers, threads) =
+        Workers::start(settings.workers.max(1), &serving, &tls, settings.grace)
+            .map_err(RunError::Threads)?;
     let mut link = Link::new(&settings.agent, workers);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -72,17 +73,21 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     runtime.block_on(async {
         let mut terminated = signal(SignalKind::terminate()).map_err(RunError::Runtime)?;
         let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Runtime)?;
+        let stopped = async {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = interrupted.recv() => {}
+            }
+            tracing::info!("stopping: open connections end with their next answer");
+            // Tasks come and go meanwhile: the link goes on.
+            let _ = tokio::task::spawn_blocking(|| threads.drain()).await;
+        };
         tokio::select! {
             never = link.follow() => match never {},
             never = follow_certificates(&tls, settings.certificates.clone()) => match never {},
-            _ = terminated.recv() => {}
-            _ = interrupted.recv() => {}
+            () = stopped => Ok(()),
         }
-        Ok::<(), RunError>(())
-    })?;
-    tracing::info!("stopping: open connections end with their next answer");
-    link.drain();
-    Ok(())
+    })
 }
 
 /// Uses the certificates in these directories, and what takes their place. The first time it does so before it waits for

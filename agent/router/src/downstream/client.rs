@@ -2,6 +2,7 @@
 
 use super::connections::Open;
 use crate::clock::Seconds;
+use http::Version;
 use lb_routes::heads::Downstream;
 use lb_routes::rule::Host;
 use lb_routes::table::EntryPoint;
@@ -38,9 +39,15 @@ impl Client {
         self.open.close(Seconds::now());
     }
 
+    /// Is the router about to end? Then a connection of HTTP/1.1 ends with its next answer.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.open.is_draining()
+    }
+
     /// Counts a request as under way until what this returns is dropped.
-    pub(crate) fn request(self: &Rc<Self>) -> UnderWay {
-        self.open.begin();
+    pub(crate) fn request(self: &Rc<Self>, version: Version) -> UnderWay {
+        let http2 = version >= Version::HTTP_2;
+        self.open.begin(http2, Seconds::now());
         UnderWay(self.clone())
     }
 }

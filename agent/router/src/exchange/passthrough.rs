@@ -7,7 +7,7 @@ use crate::downstream::Client;
 use crate::routing::Found;
 use crate::upstream::Load;
 use crate::worker::Worker;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use lb_routes::balance::{Failure, Lookup, Outcome, may_retry};
 use lb_routes::route::Target;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ impl Passed {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let _under_way = client.request();
+        let _under_way = client.request(Version::HTTP_11);
         copy(stream, self.task, worker.settings.limits.tunnel_idle).await;
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn open(
         upgrade.on,
         task,
         worker.settings.limits.tunnel_idle,
-        client.request(),
+        client.request(Version::HTTP_11),
         load,
     ));
     Ok(Response::from_parts(parts, ResponseBody::page("")))
