@@ -1,5 +1,6 @@
 //! Command line of the router.
 
+use crate::access_log::Format;
 use crate::limits::Limits;
 use crate::run::Settings;
 use ipnet::IpNet;
@@ -42,6 +43,9 @@ pub struct Cli {
     /// What clients and tasks may take their time for.
     #[command(flatten)]
     pub timeouts: Timeouts,
+    /// Form of the access log, on standard output: a line for each request.
+    #[arg(long, env = "SWARMLB_ROUTER_ACCESS_LOG", value_enum, default_value_t = Format::Off)]
+    pub access_log: Format,
     /// Form of the log.
     #[arg(long, env = "SWARMLB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -96,6 +100,7 @@ impl Cli {
             grace: Duration::from_secs(self.grace_seconds.into()),
             limits: self.timeouts.limits(),
             trusted: self.trusted_proxies.clone(),
+            access_log: self.access_log,
         }
     }
 }

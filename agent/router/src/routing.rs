@@ -53,6 +53,17 @@ impl Routing {
         Some(Found { entry, service })
     }
 
+    /// Does a route that is for some hosts only name this one?
+    #[must_use]
+    pub fn has_host(&self, host: &Host) -> bool {
+        self.table.has_host(host)
+    }
+
+    /// All routes.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.table.entries()
+    }
+
     /// How TLS is spoken for a host, if a route says anything of it.
     #[must_use]
     pub fn tls(&self, host: &Host) -> Option<&Tls> {

@@ -1,7 +1,9 @@
 //! The router from its start to its end.
 
+use crate::access_log::{AccessLog, Format};
 use crate::limits::Limits;
-use crate::link::{Link, Workers};
+use crate::link::{Link, Telling, Workers};
+use crate::stats::Sums;
 use crate::tls::{Directories, Tls};
 use crate::worker::Serving;
 use ipnet::IpNet;
@@ -9,6 +11,7 @@ use lb_routes::heads::Policy;
 use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,6 +33,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Networks of other proxies, whose `X-Forwarded-*` are kept.
     pub trusted: Vec<IpNet>,
+    /// Form of the access log.
+    pub access_log: Format,
 }
 
 /// Why the router does not start.
@@ -52,16 +57,26 @@ pub enum RunError {
 /// [`RunError`].
 pub fn run(settings: &Settings) -> Result<(), RunError> {
     let tls = Tls::new()?;
+    let (log, writer) = match settings.access_log {
+        Format::Off => (None, None),
+        format => AccessLog::start(format, io::stdout())
+            .map(|(log, writer)| (Some(log), Some(writer)))
+            .map_err(RunError::Threads)?,
+    };
+    let sums = Arc::<Mutex<Sums>>::default();
     let serving = Serving {
         limits: settings.limits,
         forwarded: Policy {
             trusted: settings.trusted.clone(),
             forwarded: false,
         },
+        log: log.clone(),
+        sums: sums.clone(),
     };
     let workers = Workers::start(settings.workers.max(1), &serving, &tls, settings.grace)
         .map_err(RunError::Threads)?;
-    let mut link = Link::new(&settings.agent, workers);
+    drop(serving);
+    let mut link = Link::new(&settings.agent, workers, Telling::new(sums, log));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -79,6 +94,11 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     })?;
     tracing::info!("stopping: open connections end with their next answer");
     link.drain();
+    runtime.block_on(link.last_words());
+    drop(link);
+    if let Some(writer) = writer {
+        writer.finish();
+    }
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! One thread of the router: accepts, serves, and keeps its own connections to tasks.
 
+use crate::access_log::AccessLog;
 use crate::clock::Seconds;
 use crate::downstream::{Accepting, Connections};
 use crate::exchange::Passwords;
 use crate::limits::Limits;
 use crate::routing::Routing;
+use crate::stats::{Stats, Sums};
 use crate::tls::Tls;
 use crate::upstream::Upstream;
 use lb_routes::heads::Policy;
@@ -12,7 +14,7 @@ use lb_routes::table::EntryPoint;
 use std::cell::RefCell;
 use std::net::TcpListener;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -51,6 +53,8 @@ pub(crate) struct Worker {
     pub(crate) upstream: Upstream,
     /// Passwords that were right.
     pub(crate) passwords: Passwords,
+    /// What is counted.
+    pub(crate) stats: Rc<Stats>,
     routing: RefCell<Arc<Routing>>,
     random: RefCell<fastrand::Rng>,
 }
@@ -62,12 +66,23 @@ pub(crate) struct Serving {
     pub(crate) limits: Limits,
     /// Which fields of other proxies are kept.
     pub(crate) forwarded: Policy,
+    /// Where exchanges are logged, if they are.
+    pub(crate) log: Option<AccessLog>,
+    /// What all workers have counted.
+    pub(crate) sums: Arc<Mutex<Sums>>,
 }
 
 impl Worker {
     /// What is routed now.
     pub(crate) fn routing(&self) -> Arc<Routing> {
         self.routing.borrow().clone()
+    }
+
+    /// Adds what was counted to the sums of all workers.
+    fn sum_up(&self) {
+        let sums = self.settings.sums.lock();
+        self.stats
+            .add_to(&mut sums.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// A random number, not for secrets.
@@ -94,6 +109,7 @@ pub(crate) async fn run(
         settings,
         tls,
         passwords: Passwords::default(),
+        stats: Rc::default(),
         routing: RefCell::default(),
         random: RefCell::default(),
     });
@@ -119,6 +135,7 @@ async fn serve(worker: Rc<Worker>, mut updates: mpsc::UnboundedReceiver<Update>,
                 let now = Seconds::now();
                 worker.connections.sweep(now);
                 worker.upstream.sweep(now);
+                worker.sum_up();
             }
         }
     }
@@ -126,4 +143,5 @@ async fn serve(worker: Rc<Worker>, mut updates: mpsc::UnboundedReceiver<Update>,
     worker.connections.close_all();
     // Whoever does not end in time is cut.
     let _ = tokio::time::timeout(grace, worker.connections.ended()).await;
+    worker.sum_up();
 }

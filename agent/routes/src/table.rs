@@ -141,6 +141,12 @@ impl Table {
         self.entries.get(*found)
     }
 
+    /// Is the host named by a route, on whatever entry point?
+    #[must_use]
+    pub fn has_host(&self, host: &Host) -> bool {
+        self.exact.contains_key(host) || host.parents().any(|host| self.below.contains_key(&host))
+    }
+
     /// How TLS is spoken for a host, as the first of its routes on 443 says that says anything of it.
     #[must_use]
     pub fn tls(&self, host: &Host) -> Option<&Tls> {

@@ -5,14 +5,18 @@ use super::stall::unless_stalled;
 use crate::clock::Seconds;
 use crate::exchange;
 use crate::limits::Limits;
+use crate::stats::Stats;
 use crate::worker::Worker;
+use http::Version;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
+use lb_router_wire::stats::Total;
 use lb_routes::heads::Downstream;
 use lb_routes::rule::Host;
 use lb_routes::table::EntryPoint;
-use std::cell::OnceCell;
+use rustls::{HandshakeKind, ProtocolVersion};
+use std::cell::{Cell, OnceCell};
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -31,10 +35,17 @@ pub(crate) struct Client {
     pub(crate) address: IpAddr,
     /// What is served on the port that it came to.
     pub(crate) entry_point: EntryPoint,
+    /// Its port.
+    peer_port: u16,
     /// The port that it came to.
-    port: u16,
+    pub(crate) port: u16,
     /// The name that it asked for in the handshake of TLS.
     pub(crate) tls_name: OnceCell<Host>,
+    /// The version of TLS that it speaks.
+    tls_version: Cell<&'static str>,
+    /// Where its connection is counted.
+    counted: Cell<Total>,
+    stats: Rc<Stats>,
     open: Open,
 }
 
@@ -53,10 +64,46 @@ impl Client {
         self.open.close(Seconds::now());
     }
 
+    /// Its address and port.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.peer_port)
+    }
+
+    /// The name of what is served on the port that it came to.
+    pub(crate) fn entry_point_name(&self) -> &'static str {
+        match self.entry_point {
+            EntryPoint::Http => "http",
+            EntryPoint::Https => "https",
+        }
+    }
+
+    /// Version of TLS, and the name that it asked for in it.
+    pub(crate) fn tls(&self) -> Option<(&'static str, &str)> {
+        let name = self.tls_name.get().map_or("", Host::as_str);
+        (self.entry_point == EntryPoint::Https).then_some((self.tls_version.get(), name))
+    }
+
     /// Counts a request as under way until what this returns is dropped.
-    pub(crate) fn request(self: &Rc<Self>) -> UnderWay {
+    pub(crate) fn request(self: &Rc<Self>, version: Version) -> UnderWay {
         self.open.begin();
+        let counted = match (self.entry_point, version) {
+            (EntryPoint::Http, Version::HTTP_2) => Total::ConnectionsHttp2,
+            (EntryPoint::Http, _) => Total::ConnectionsHttp1,
+            (EntryPoint::Https, Version::HTTP_2) => Total::ConnectionsHttps2,
+            (EntryPoint::Https, _) => Total::ConnectionsHttps1,
+        };
+        // A connection speaks one version.
+        if self.counted.get() != counted {
+            self.stats.down(self.counted.replace(counted));
+            self.stats.up(counted);
+        }
         UnderWay(self.clone())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.stats.down(self.counted.get());
     }
 }
 
@@ -94,15 +141,25 @@ pub(super) fn start(
 ) {
     let address = peer.ip().to_canonical();
     let Some(open) = worker.connections.open(address, Seconds::now()) else {
+        worker.stats.up(Total::RejectedConnections);
         return;
     };
+    let counted = match entry_point {
+        EntryPoint::Http => Total::ConnectionsHttpNew,
+        EntryPoint::Https => Total::ConnectionsHttpsNew,
+    };
+    worker.stats.up(counted);
     // Answers are written whole; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
     let client = Rc::new(Client {
         address,
+        peer_port: peer.port(),
         entry_point,
         port: stream.local_addr().map_or(0, |local| local.port()),
         tls_name: OnceCell::new(),
+        tls_version: Cell::new(""),
+        counted: Cell::new(counted),
+        stats: worker.stats.clone(),
         open,
     });
     spawn_local(serve(worker.clone(), client, stream));
@@ -129,12 +186,26 @@ async fn serve_https(worker: &Rc<Worker>, client: &Rc<Client>, stream: TcpStream
     let limit = worker.settings.limits.handshake;
     let stream = match tokio::time::timeout(limit, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
-        Err(_) => return,
+        Err(_) => {
+            worker.stats.up(Total::TlsTimeout);
+            return;
+        }
         Ok(Err(error)) => {
+            worker.stats.up(Total::TlsFailed);
             tracing::debug!(client = %client.address, %error, "no TLS with a client");
             return;
         }
     };
+    let session = stream.get_ref().1;
+    let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+    let (version, handshake) = match (session.protocol_version(), resumed) {
+        (Some(ProtocolVersion::TLSv1_3), false) => ("1.3", Total::Tls13Full),
+        (Some(ProtocolVersion::TLSv1_3), true) => ("1.3", Total::Tls13Resumed),
+        (_, false) => ("1.2", Total::Tls12Full),
+        (_, true) => ("1.2", Total::Tls12Resumed),
+    };
+    worker.stats.up(handshake);
+    client.tls_version.set(version);
     if let Some(name) = stream.get_ref().1.server_name().and_then(Host::of) {
         let _ = client.tls_name.set(name);
     }

@@ -5,7 +5,7 @@
 mod request;
 mod response;
 
-pub(super) use request::Progress;
+pub(in crate::exchange) use request::Progress;
 pub(crate) use request::RequestBody;
 pub(crate) use response::ResponseBody;
 
@@ -26,6 +26,16 @@ pub(crate) enum BodyError {
     /// Nothing came for too long.
     #[error("the body stood still for too long")]
     Idle,
+}
+
+impl BodyError {
+    /// In a word, as the log of a task's answer has it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Broken(_) => "answer-broken",
+            Self::Idle => "answer-idle",
+        }
+    }
 }
 
 /// How long a body stands still.

@@ -3,8 +3,8 @@
 //! No other protocol is switched to: behind an upgrade that the router does not know, a client could send requests that
 //! no rule has seen.
 
-use super::body::ResponseBody;
-use crate::downstream::{Client, UnderWay};
+use super::body::{Progress, ResponseBody};
+use super::record::Record;
 use crate::upstream::Load;
 use crate::worker::Worker;
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
@@ -14,7 +14,6 @@ use hyper::upgrade::{OnUpgrade, Upgraded, on};
 use hyper_util::rt::TokioIo;
 use lb_routes::answers::Problem;
 use lb_routes::heads;
-use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -48,7 +47,7 @@ pub(super) fn open(
     mut answer: Response<Incoming>,
     upgrade: Upgrade,
     worker: &Rc<Worker>,
-    client: &Rc<Client>,
+    record: &mut Record,
     load: Load,
 ) -> Result<Response<ResponseBody>, Problem<'static>> {
     if !heads::answers_websocket(answer.status(), answer.headers()) {
@@ -66,11 +65,14 @@ pub(super) fn open(
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
+    // The tunnel ends after its answer.
+    let mut record = record.take();
+    record.answers(parts.status);
     spawn_local(connect(
         upgrade.on,
         task,
         worker.settings.limits.tunnel_idle,
-        client.request(),
+        record,
         load,
     ));
     Ok(Response::from_parts(parts, ResponseBody::page("")))
@@ -80,44 +82,53 @@ async fn connect(
     client: OnUpgrade,
     task: OnUpgrade,
     idle: Duration,
-    _under_way: UnderWay,
+    mut record: Record,
     _load: Load,
 ) {
+    let (from_client, from_task) = (Rc::<Progress>::default(), Rc::<Progress>::default());
+    record.is_tunnel(&from_client, &from_task);
     let (client, task) = match tokio::try_join!(client, task) {
         Ok(ends) => ends,
         Err(error) => {
+            record.fails("tunnel-not-open");
             tracing::debug!(%error, "a tunnel did not open");
             return;
         }
     };
-    let moved = Rc::new(Cell::new(false));
-    let mut client = Watched::new(client, &moved);
-    let mut task = Watched::new(task, &moved);
+    let mut client = Watched::new(client, &from_client);
+    let mut task = Watched::new(task, &from_task);
     let mut copying = std::pin::pin!(copy_bidirectional(&mut client, &mut task));
     loop {
         match tokio::time::timeout(idle, copying.as_mut()).await {
-            Ok(Ok(_)) => return,
+            Ok(Ok(_)) => {
+                record.is_whole();
+                return;
+            }
             Ok(Err(error)) => {
+                record.fails("tunnel-broken");
                 tracing::debug!(%error, "a tunnel broke off");
                 return;
             }
-            Err(_) if moved.take() => {}
-            Err(_) => return,
+            Err(_) if from_client.moved() | from_task.moved() => {}
+            Err(_) => {
+                record.fails("tunnel-idle");
+                return;
+            }
         }
     }
 }
 
-/// One end of a tunnel; notes that bytes came from it.
+/// One end of a tunnel; counts the bytes that come from it.
 struct Watched {
     stream: TokioIo<Upgraded>,
-    moved: Rc<Cell<bool>>,
+    progress: Rc<Progress>,
 }
 
 impl Watched {
-    fn new(stream: Upgraded, moved: &Rc<Cell<bool>>) -> Self {
+    fn new(stream: Upgraded, progress: &Rc<Progress>) -> Self {
         Self {
             stream: TokioIo::new(stream),
-            moved: moved.clone(),
+            progress: progress.clone(),
         }
     }
 }
@@ -128,9 +139,10 @@ impl AsyncRead for Watched {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
-            self.moved.set(true);
+            self.progress.came(buffer.filled().len() - before);
         }
         read
     }

@@ -75,12 +75,11 @@ impl Workers {
     }
 
     /// No new connections; returns once all threads have ended.
-    pub(super) fn drain(self) {
-        for updates in &self.updates {
+    pub(super) fn drain(&mut self) {
+        for updates in std::mem::take(&mut self.updates) {
             let _ = updates.send(Update::Drain);
         }
-        drop(self.updates);
-        for thread in self.threads {
+        for thread in std::mem::take(&mut self.threads) {
             if thread.join().is_err() {
                 tracing::error!("a worker has failed");
             }

@@ -10,12 +10,14 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod access_log;
 mod agents;
 mod balance;
 mod connections;
 mod labels;
 mod requests;
 mod retries;
+mod statistics;
 mod sticky;
 mod task_tls;
 mod tls;
