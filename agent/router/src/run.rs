@@ -1,7 +1,9 @@
 //! The router from its start to its end.
 
+use crate::access_log::{AccessLog, Format};
 use crate::limits::Limits;
-use crate::link::{Link, Workers};
+use crate::link::{Link, Telling, Workers};
+use crate::stats::Sums;
 use crate::tls::{Directories, Tls};
 use crate::worker::Serving;
 use ipnet::IpNet;
@@ -9,6 +11,7 @@ use lb_routes::heads::Policy;
 use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,6 +35,8 @@ pub struct Settings {
     pub trusted: Vec<IpNet>,
     /// Networks of balancers whose connections begin with a header of the PROXY protocol.
     pub proxy_protocol: Vec<IpNet>,
+    /// Form of the access log.
+    pub access_log: Format,
 }
 
 /// Why the router does not start.
@@ -54,6 +59,13 @@ pub enum RunError {
 /// [`RunError`].
 pub fn run(settings: &Settings) -> Result<(), RunError> {
     let tls = Tls::new()?;
+    let (log, writer) = match settings.access_log {
+        Format::Off => (None, None),
+        format => AccessLog::start(format, io::stdout())
+            .map(|(log, writer)| (Some(log), Some(writer)))
+            .map_err(RunError::Threads)?,
+    };
+    let sums = Arc::<Mutex<Sums>>::default();
     let serving = Serving {
         limits: settings.limits,
         forwarded: Policy {
@@ -61,11 +73,14 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
             forwarded: false,
         },
         proxy_protocol: settings.proxy_protocol.clone(),
+        log: log.clone(),
+        sums: sums.clone(),
     };
     let (workers, threads) =
         Workers::start(settings.workers.max(1), &serving, &tls, settings.grace)
             .map_err(RunError::Threads)?;
-    let mut link = Link::new(&settings.agent, workers);
+    drop(serving);
+    let mut link = Link::new(&settings.agent, workers, Telling::new(sums, log));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -85,9 +100,15 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         tokio::select! {
             never = link.follow() => match never {},
             never = follow_certificates(&tls, settings.certificates.clone()) => match never {},
-            () = stopped => Ok(()),
+            () = stopped => Ok::<(), RunError>(()),
         }
-    })
+    })?;
+    runtime.block_on(link.last_words());
+    drop(link);
+    if let Some(writer) = writer {
+        writer.finish();
+    }
+    Ok(())
 }
 
 /// Uses the certificates in these directories, and what takes their place. The first time it does so before it waits for

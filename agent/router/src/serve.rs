@@ -31,8 +31,9 @@ pub(crate) async fn run(
 ) {
     let worker = Rc::new(Worker::new(settings, tls));
     LocalSet::new()
-        .run_until(serve(worker, updates, grace))
+        .run_until(serve(worker.clone(), updates, grace))
         .await;
+    worker.sum_up();
 }
 
 async fn serve(worker: Rc<Worker>, mut updates: mpsc::UnboundedReceiver<Update>, grace: Duration) {
@@ -60,6 +61,7 @@ async fn serve(worker: Rc<Worker>, mut updates: mpsc::UnboundedReceiver<Update>,
                 let now = Seconds::now();
                 worker.connections.sweep(now);
                 worker.upstream.sweep(now);
+                worker.sum_up();
                 if end.is_some_and(|end| end <= Instant::now()) {
                     return;
                 }

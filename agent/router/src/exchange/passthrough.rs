@@ -1,7 +1,7 @@
 //! Connections of TLS that a service answers itself: the router chooses the task by the name that the client asks for,
 //! and passes bytes.
 
-use super::copy::copy;
+use super::copy::{Watched, copy};
 use super::forward::choose;
 use crate::downstream::Client;
 use crate::routing::Found;
@@ -28,7 +28,10 @@ impl Passed {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let _under_way = client.request(Version::HTTP_11);
-        copy(stream, self.task, worker.settings.limits.tunnel_idle).await;
+        let client = Watched::new(stream, &Rc::default());
+        let task = Watched::new(self.task, &Rc::default());
+        // Why it ends is between client and task.
+        let _ = copy(client, task, worker.settings.limits.tunnel_idle).await;
     }
 }
 
