@@ -19,7 +19,7 @@ use crate::persistent::PersistentMap;
 use crate::report::{Problem, build::hostname};
 use declaration::TOLD;
 use lb_routes::labels::Middlewares;
-use lb_routes::table::{Entry, Table};
+use lb_routes::table::{Conflict, Entry, Table};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -109,10 +109,10 @@ impl Declarations {
         self.by_service.get(service)
     }
 
-    /// The table of all routes that are served.
+    /// The table of all routes that are served, and those that are not, as older services have their rules.
     #[must_use]
-    pub fn table(&self, snapshot: &Snapshot) -> Table {
-        Table::new(self.entries(snapshot)).0
+    pub fn table(&self, snapshot: &Snapshot) -> (Table, Vec<Conflict>) {
+        Table::new(self.entries(snapshot))
     }
 
     /// What in the labels of routes is not served, and why: labels, and rules that others have.
@@ -133,7 +133,7 @@ impl Declarations {
     }
 
     fn conflicts_among(&self, snapshot: &Snapshot) -> Vec<Problem> {
-        let (_, conflicts) = Table::new(self.entries(snapshot));
+        let (_, conflicts) = self.table(snapshot);
         let conflicts = conflicts.iter().map(|conflict| Problem {
             object: format!("service {}", conflict.younger),
             message: short(&format!("{conflict}; choose another rule"), TOLD),
