@@ -15,6 +15,7 @@ mod downstream;
 mod exchange;
 pub mod limits;
 mod link;
+mod open_files;
 mod passwords;
 pub mod routing;
 mod run;

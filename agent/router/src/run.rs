@@ -2,6 +2,7 @@
 
 use crate::limits::Limits;
 use crate::link::{Link, Workers};
+use crate::open_files;
 use crate::tls::{Directories, Tls};
 use crate::worker::Serving;
 use ipnet::IpNet;
@@ -53,6 +54,7 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`].
 pub fn run(settings: &Settings) -> Result<(), RunError> {
+    open_files::raise();
     let tls = Tls::new()?;
     let serving = Serving {
         limits: settings.limits,
