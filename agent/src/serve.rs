@@ -12,10 +12,13 @@ pub use socket::{BindError, Listener, bind};
 pub(crate) use socket::{SocketFile, take};
 
 use futures_util::future::BoxFuture;
-use lb_core::explain::{ClientQuery, FrontendQuery, QuestionError};
+use lb_core::explain::{
+    ClientQuery, FrontendQuery, QuestionError, RequestQuery, RequestQueryError,
+};
 use lb_core::report::build::FlowFilter;
 use lb_core::report::{
-    Check, Drops, Explanation, Flows, Nodes, Routes, Scope, Services, Stats, Status,
+    Check, Drops, Explanation, Flows, Nodes, RequestExplanation, Routes, Scope, Services, Stats,
+    Status,
 };
 
 /// Source of the answers. Called for every request, so an implementation answers from memory.
@@ -43,6 +46,8 @@ pub trait Source: Send + Sync + 'static {
         client: ClientQuery,
         frontend: FrontendQuery,
     ) -> BoxFuture<'_, Result<Explanation, ApiError>>;
+    /// What the HTTP router of this node does with a request.
+    fn explain_request(&self, query: &RequestQuery) -> Result<RequestExplanation, ApiError>;
 }
 
 /// Error of an admin API request; its display is the `error` of [`lb_core::report::ErrorBody`].
@@ -73,4 +78,7 @@ pub enum ApiError {
     /// The question names something that is not there.
     #[error(transparent)]
     Question(#[from] QuestionError),
+    /// The question is about no request.
+    #[error(transparent)]
+    Request(#[from] RequestQueryError),
 }

@@ -6,15 +6,19 @@
 //! ```
 //!
 //! The kernel's maps are not changed: no flow is made, no counter incremented.
+//!
+//! What becomes of an HTTP request is explained by the router's own code (`lb_routes`), in `request`.
 
 mod frame;
 mod question;
+mod request;
 mod result;
 mod sentences;
 mod simulate;
 mod suggest;
 
 pub use question::{ClientQuery, FrontendQuery, Place, Question, QuestionError};
+pub use request::{RequestQuery, RequestQueryError, Routed, explain_request};
 pub use result::explain;
 
 #[cfg(test)]

@@ -9,12 +9,17 @@ mod drops;
 mod explanation;
 mod flows;
 mod http;
+mod request;
 mod routes;
 
 pub use drops::{DropReport, Drops};
 pub use explanation::{Explanation, Published, Rule, Verdict};
 pub use flows::{DEFAULT_FLOWS, FlowReport, FlowState, Flows};
 pub use http::{HttpCounts, HttpRouteStats, HttpStats, RouterNumber};
+pub use request::{
+    CertificateBy, CertificateReport, FilterOutcome, FilterReport, OtherReason, OtherRoute,
+    RequestExplanation, RequestResult, RequestTask,
+};
 pub use routes::{RouteReport, RouterReport, RouterStatus, Routes};
 
 use crate::model::ids::{NodeId, ServiceId, TaskId};

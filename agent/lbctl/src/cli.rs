@@ -1,8 +1,11 @@
 //! Arguments.
 
+mod explain;
+
+pub(crate) use explain::{ExplainArgs, Question};
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use lb_core::explain::{ClientQuery, FrontendQuery};
 use lb_core::report::{DEFAULT_FLOWS, DEFAULT_SOCKET, Scope};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::path::PathBuf;
@@ -19,8 +22,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well
   1  problems were found (check; routes --problems; status when not connected or not in sync;
-     explain when no task would get the packet), or the agent cannot answer
-     what was asked
+     explain when no task would get the packet or the request), or the agent
+     cannot answer what was asked
   2  the command line is wrong
   3  no agent can be reached, or not one of this version";
 
@@ -74,9 +77,12 @@ pub(crate) enum Verb {
     /// Flows that this node remembers: which client talks to which task.
     #[command(after_help = EXIT_CODES)]
     Flows(FlowsArgs),
-    /// What would happen to a client's packet that arrives on this node now, and why.
+    /// What would happen to a client's packet that arrives on this node now, or to a request for a URL, and why.
     ///
     /// Nothing is sent and nothing changed: no connection is opened, no turn taken.
+    ///
+    /// `lbctl explain 203.0.113.7 alpha:8080` explains a packet to a published port,
+    /// `lbctl explain https://shop.example/cart` a request to the HTTP router.
     #[command(after_help = EXIT_CODES)]
     Explain(ExplainArgs),
     /// Packets that this node dropped, by reason.
@@ -141,27 +147,6 @@ impl StatsArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ExplainArgs {
-    /// The client's IPv4 address, and its port if you know it.
-    #[arg(value_name = "CLIENT[:PORT]")]
-    pub(crate) client: ClientQuery,
-
-    /// What it calls: address or host name of the node, and published port.
-    #[arg(value_name = "NODE:PORT[/tcp|udp]")]
-    pub(crate) frontend: FrontendQuery,
-}
-
-impl ExplainArgs {
-    /// What to ask the agent for.
-    pub(crate) fn path(&self) -> String {
-        let encoded = |text: String| utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string();
-        let client = encoded(self.client.to_string());
-        let frontend = encoded(self.frontend.to_string());
-        format!("/v1/explain?client={client}&frontend={frontend}")
-    }
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct FlowsArgs {
     /// Only flows of this service, by name or id.
     #[arg(long, short, value_name = "SERVICE")]
@@ -222,14 +207,6 @@ mod tests {
             limit: 7,
         };
         assert_eq!(asked.path(), "/v1/flows?limit=7&service=a%26limit%3D1");
-        let asked = ExplainArgs {
-            client: "203.0.113.7".parse().unwrap(),
-            frontend: "a&client=b:53/udp".parse().unwrap(),
-        };
-        assert_eq!(
-            asked.path(),
-            "/v1/explain?client=203%2E0%2E113%2E7&frontend=a%26client%3Db%3A53%2Fudp"
-        );
     }
 
     #[test]

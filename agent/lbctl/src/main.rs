@@ -15,10 +15,11 @@ mod watch;
 
 use ask::Agent;
 use clap::{CommandFactory, Parser};
-use cli::{Cli, Verb};
+use cli::{Cli, Question, Verb};
 use failure::Failure;
 use lb_core::report::{
-    Check, Drops, Explanation, Flows, Nodes, Routes, Services, Stats, Status, Verdict,
+    Check, Drops, Explanation, Flows, Nodes, RequestExplanation, Routes, Services, Stats, Status,
+    Verdict,
 };
 use serde::Serialize;
 use std::process::ExitCode;
@@ -96,13 +97,22 @@ async fn run(cli: &Cli) -> Result<Found, Failure> {
             let flows: Flows = agent.ask(&asked.path()).await?;
             tell(cli, &flows, |flows| show::flows::text(flows, out::width()))?;
         }
-        Verb::Explain(asked) => {
-            let explanation: Explanation = agent.ask(&asked.path()).await?;
-            tell(cli, &explanation, show::explanation::text)?;
-            if !matches!(explanation.verdict, Verdict::Here | Verdict::Elsewhere) {
-                return Ok(Found::Problems);
+        Verb::Explain(asked) => match asked.question()? {
+            Question::Packet(path) => {
+                let explanation: Explanation = agent.ask(&path).await?;
+                tell(cli, &explanation, show::explanation::text)?;
+                if !matches!(explanation.verdict, Verdict::Here | Verdict::Elsewhere) {
+                    return Ok(Found::Problems);
+                }
             }
-        }
+            Question::Request(path) => {
+                let explanation: RequestExplanation = agent.ask(&path).await?;
+                tell(cli, &explanation, show::explanation::request)?;
+                if !explanation.is_served() {
+                    return Ok(Found::Problems);
+                }
+            }
+        },
         Verb::Drops { all } => {
             let drops: Drops = agent.ask("/v1/drops").await?;
             tell(cli, &drops, |drops| show::drops::text(drops, *all))?;

@@ -3,6 +3,7 @@
 use crate::access_log::{AccessLog, Format};
 use crate::limits::Limits;
 use crate::link::{Link, Telling, Workers};
+use crate::open_files;
 use crate::stats::Sums;
 use crate::tls::{Directories, Tls};
 use crate::worker::Serving;
@@ -58,6 +59,7 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`].
 pub fn run(settings: &Settings) -> Result<(), RunError> {
+    open_files::raise();
     let tls = Tls::new()?;
     let (log, writer) = match settings.access_log {
         Format::Off => (None, None),

@@ -16,6 +16,7 @@ mod parse;
 mod path;
 mod request;
 mod text;
+mod unmatched;
 
 pub use error::{RuleError, RuleProblem};
 pub use host::{Host, HostPattern};

@@ -4,7 +4,10 @@
 //! what all routes do. Among those that match, the one with the highest rank answers.
 
 mod hosts;
+mod outcome;
 mod rank;
+
+pub use outcome::Outcome;
 
 use crate::balance::Balancer;
 use crate::route::{Balance, EntryPoints, Route, Target, Tls};
@@ -61,6 +64,8 @@ pub struct Conflict {
     pub route: String,
     /// The rule.
     pub rule: String,
+    /// The route, and whose it is.
+    pub entry: Box<Entry>,
 }
 
 /// The port on which a request came.
@@ -203,6 +208,7 @@ fn without_conflicts(entries: Vec<Entry>) -> (Vec<Entry>, Vec<Conflict>) {
                 younger: entry.service_name.clone(),
                 route: entry.route.name.clone(),
                 rule,
+                entry: Box::new(entry),
             });
             continue;
         }

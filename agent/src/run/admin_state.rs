@@ -13,15 +13,15 @@ use crate::watch::LocalFacts;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lb_core::backend::ebpf::HookKind;
-use lb_core::explain::{ClientQuery, FrontendQuery};
+use lb_core::explain::{ClientQuery, FrontendQuery, RequestQuery, Routed, explain_request};
 use lb_core::kernel::ObserveError;
 use lb_core::model::ids::NodeId;
 use lb_core::model::node::Node;
 use lb_core::model::snapshot::Snapshot;
 use lb_core::report::build::{self, FlowFilter};
 use lb_core::report::{
-    Check, Drops, Explanation, Flows, HookReport, Nodes, Problem, Routes, Scope, Services, Stats,
-    Status,
+    Check, Drops, Explanation, Flows, HookReport, Nodes, Problem, RequestExplanation, Routes,
+    Scope, Services, Stats, Status,
 };
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -256,5 +256,20 @@ impl Source for AdminState {
         frontend: FrontendQuery,
     ) -> BoxFuture<'_, Result<Explanation, ApiError>> {
         self.run_explain(client, frontend).boxed()
+    }
+
+    fn explain_request(&self, query: &RequestQuery) -> Result<RequestExplanation, ApiError> {
+        self.router.as_ref().ok_or(ApiError::RouterOff)?;
+        let snapshot = self.complete_snapshot()?;
+        let (declarations, services) = {
+            let report = &self.last().report;
+            (report.declarations.clone(), report.routed.clone())
+        };
+        let routed = Routed {
+            snapshot: &snapshot,
+            declarations: &declarations,
+            services: &services,
+        };
+        Ok(explain_request(&routed, query))
     }
 }

@@ -6,12 +6,13 @@ use super::lease::duration;
 use crate::cli::Lease;
 use lb_core::backend::Prune;
 use lb_core::backend::ebpf::Hook;
-use lb_core::desired::{Declarations, Incremental, Number};
+use lb_core::desired::{Declarations, Incremental, Number, RoutedService};
 use lb_core::kernel::ObserveError;
 use lb_core::model::config::Config;
-use lb_core::model::ids::TaskId;
+use lb_core::model::ids::{ServiceId, TaskId};
 use lb_core::model::node::Node;
 use lb_core::model::snapshot::Snapshot;
+use lb_core::persistent::PersistentMap;
 use lb_core::report::Problem;
 use lb_core::report::datapath_mismatch::datapath_mismatch;
 use std::collections::BTreeSet;
@@ -41,6 +42,8 @@ pub(super) struct ReconcileReport {
     pub held: BTreeSet<TaskId>,
     /// What the labels of services declare, where an HTTP router is switched on.
     pub declarations: Declarations,
+    /// What a router is told of services.
+    pub routed: PersistentMap<ServiceId, Arc<RoutedService>>,
 }
 
 impl Reconciler {
@@ -139,6 +142,7 @@ impl Reconciler {
         let held = node.tasks.keys().filter(|task| wanted.holds(task));
         let held = held.cloned().collect();
         let declarations = wanted.declarations().clone();
+        let routed = wanted.desired.routed.clone();
         self.last = Some(wanted);
         Ok(ReconcileReport {
             problems,
@@ -146,6 +150,7 @@ impl Reconciler {
             in_sync,
             held,
             declarations,
+            routed,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Paths, queries and status codes.
 
 mod explain;
+mod explain_request;
 mod flows;
 mod names;
 
@@ -51,6 +52,7 @@ pub(super) fn routes(source: Arc<dyn Source>) -> Router {
         )
         .route("/v1/flows", get(flows::flows))
         .route("/v1/explain", get(explain::explain))
+        .route("/v1/explain-request", get(explain_request::explain))
         .fallback(unknown)
         .method_not_allowed_fallback(async || {
             refuse(
@@ -121,7 +123,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = match self {
             Self::NothingKnown { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Question(_) => StatusCode::BAD_REQUEST,
+            Self::Question(_) | Self::Request(_) => StatusCode::BAD_REQUEST,
             Self::KernelDecides | Self::RouterOff => StatusCode::NOT_IMPLEMENTED,
             Self::Counters(_) | Self::Maps(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -156,7 +156,7 @@ fn haproxy(dir: &Path, http: u16, https: u16) -> String {
     format!(
         "global
   nbthread 1
-  maxconn 20000
+  maxconn 5000
 defaults
   mode http
   timeout client 60s

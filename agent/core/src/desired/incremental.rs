@@ -219,16 +219,17 @@ impl Incremental {
         };
         let (served, problems) = serve(&context, id, service, asked, tasks());
         let declaration = self.declarations.get(id);
-        let declaration = declaration.filter(|_| asked.routed && !service.removed);
-        let routed = served
-            .as_ref()
-            .zip(declaration)
-            .map(|(served, declaration)| RoutedService {
-                name: service.name.clone(),
-                created_ns: service.created,
-                labels: Arc::clone(&declaration.labels),
-                tasks: routes::tasks(&self.snapshot, served, tasks()),
-            });
+        let declaration = declaration.filter(|it| it.concerns_router() && !service.removed);
+        let routed = declaration.map(|declaration| RoutedService {
+            name: service.name.clone(),
+            created_ns: service.created,
+            labels: Arc::clone(&declaration.labels),
+            // Where it declares no route, no request goes to its tasks.
+            tasks: match served.as_ref().filter(|_| asked.routed) {
+                Some(served) => routes::tasks(&self.snapshot, served, tasks()),
+                None => Vec::new(),
+            },
+        });
         match routed {
             Some(routed) => self.desired.routed.insert(id.clone(), Arc::new(routed)),
             None => self.desired.routed.remove(id),

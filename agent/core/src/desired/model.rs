@@ -22,7 +22,8 @@ pub struct Desired {
     pub endpoints: BTreeMap<Ipv4Addr, u32>,
     /// Services that ask for ports, or declare HTTP routes. A copy shares those that have not changed.
     pub services: PersistentMap<Key, Arc<Service>>,
-    /// Services with HTTP routes, for the router of the node; no back end's business.
+    /// Services with HTTP routes, or with middlewares for those of others, for the router of the node; no back end's
+    /// business.
     pub routed: PersistentMap<ServiceId, Arc<RoutedService>>,
 }
 
@@ -124,7 +125,7 @@ pub struct Frontend {
     pub barred: bool,
 }
 
-/// A service with HTTP routes, as the router of the node gets it.
+/// A service with HTTP routes, or with middlewares for those of others, as the router of the node gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutedService {
     /// Its name.
@@ -133,7 +134,7 @@ pub struct RoutedService {
     pub created_ns: u64,
     /// Its labels of the families that declare routes.
     pub labels: Arc<BTreeMap<String, String>>,
-    /// Its tasks that may hold connections, by id.
+    /// Its tasks that may hold connections, by id; none where it has no routes.
     pub tasks: Vec<RoutedTask>,
 }
 

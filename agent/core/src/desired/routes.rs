@@ -1,87 +1,35 @@
 //! HTTP routes that services declare by their labels, for the router of the node and for people.
 //!
-//! Labels are parsed when a service's labels change, and not in each pass. The routes of a service that is removed answer
-//! nobody; its tasks stay in the datapath for the connections that they have.
+//! Labels are read as the router reads them (`lb_router::routing::Store`): the middlewares of all services first, then each
+//! service's routes among them. They are read when a service's labels change, or the middlewares of all do, and not in each
+//! pass. The routes of a service that is removed answer nobody, and its middlewares are gone; its tasks stay in the datapath
+//! for the connections that they have.
+
+mod declaration;
+
+pub use declaration::Declaration;
 
 use super::model::{self, RoutedTask};
 use crate::model::config::{Config, ROUTER_PORTS};
 use crate::model::ids::{Key, ServiceId, TaskId};
-use crate::model::labels::{NAMED, ROUTE_BYTES, short};
+use crate::model::labels::short;
 use crate::model::port::{Proto, PublishedPort};
 use crate::model::snapshot::{Service, Snapshot, Task};
 use crate::persistent::PersistentMap;
 use crate::report::{Problem, build::hostname};
-use lb_routes::labels::{Declared, declared};
-use lb_routes::table::{Entry, Table};
-use std::collections::BTreeMap;
+use declaration::TOLD;
+use lb_routes::labels::Middlewares;
+use lb_routes::table::{Conflict, Entry, Table};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Of one problem, so many bytes are told: whoever writes labels decides how long they are.
-const TOLD: usize = 400;
-
-/// What the labels of one service declare.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declaration {
-    /// The labels.
-    pub labels: Arc<BTreeMap<String, String>>,
-    /// The routes, and what in the labels is not served.
-    pub declared: Declared,
-    /// Sentences about what is not served, as many as one service may have.
-    messages: Vec<String>,
-}
 
 /// What the labels of all services declare. Cheap to copy; none while the router is off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declarations {
     by_service: PersistentMap<ServiceId, Arc<Declaration>>,
+    /// Those of all services.
+    middlewares: Arc<Middlewares>,
     conflicts: Arc<Vec<Problem>>,
-}
-
-impl Declaration {
-    /// What `service` declares; `None` if it has no labels of routes.
-    fn of(service: &Service) -> Option<Self> {
-        let bytes = service.labels.route_bytes();
-        if bytes == 0 {
-            return None;
-        }
-        let labels = service.labels.route_labels();
-        let mut declared = declared(&service.name, &labels);
-        let mut messages = Vec::new();
-        if bytes > ROUTE_BYTES {
-            messages.push(format!(
-                "its labels of HTTP routes (com.docker.lb.…, traefik.…) have {bytes} bytes, of which a service can \
-                 have {ROUTE_BYTES}: none of its routes is served; share them out among several services"
-            ));
-        }
-        let restricted = service.options().allow.is_some();
-        if restricted && !declared.routes.is_empty() {
-            declared.routes.clear();
-            messages.push(
-                "it has the label swarmlb.allow, which the HTTP router does not know: none of its routes is served; \
-                 name the clients by com.docker.lb or traefik labels (ipallowlist) in its place"
-                    .to_owned(),
-            );
-        }
-        let problems = &declared.problems;
-        let told = problems.iter().take(NAMED);
-        messages.extend(told.map(|problem| short(&problem.to_string(), TOLD)));
-        if let Some(more @ 1..) = problems.len().checked_sub(NAMED) {
-            messages.push(format!(
-                "{more} more of its labels of HTTP routes can't be served"
-            ));
-        }
-        Some(Self {
-            labels: Arc::new(labels),
-            declared,
-            messages,
-        })
-    }
-
-    /// Does it declare a route?
-    #[must_use]
-    pub fn has_routes(&self) -> bool {
-        !self.declared.routes.is_empty()
-    }
 }
 
 impl Declarations {
@@ -91,6 +39,8 @@ impl Declarations {
             return Self::default();
         }
         let mut changed = false;
+        // Services whose labels are to be read.
+        let mut unread = BTreeSet::new();
         for change in next.services.changes(&before.services) {
             let id = change.key();
             let same = |now: &Service, before: &Service| {
@@ -111,14 +61,46 @@ impl Declarations {
                 .filter(|now| now.options().enabled)
                 .and_then(Declaration::of)
             {
-                Some(declaration) => self.by_service.insert(id.clone(), Arc::new(declaration)),
-                None => self.by_service.remove(id),
-            };
+                Some(declaration) => {
+                    self.by_service.insert(id.clone(), Arc::new(declaration));
+                    unread.insert(id.clone());
+                }
+                None => drop(self.by_service.remove(id)),
+            }
         }
         if changed {
+            let middlewares = self.middlewares_among(next);
+            if middlewares != *self.middlewares {
+                self.middlewares = Arc::new(middlewares);
+                unread = self.by_service.keys().cloned().collect();
+            }
+            self.read(&unread, next);
             self.conflicts = Arc::new(self.conflicts_among(next));
         }
         self
+    }
+
+    /// The middlewares of all services that are there.
+    fn middlewares_among(&self, snapshot: &Snapshot) -> Middlewares {
+        let services = self.by_service.iter().filter_map(|(id, declaration)| {
+            let service = snapshot.services.get(id).filter(|it| !it.removed)?;
+            Some((service.created, id.0.as_str(), &declaration.middlewares))
+        });
+        Middlewares::of_all(services)
+    }
+
+    /// Reads the labels of these services. Declarations that say the same stay as they are.
+    fn read(&mut self, services: &BTreeSet<ServiceId>, snapshot: &Snapshot) {
+        for id in services {
+            let known = self.by_service.get(id).zip(snapshot.services.get(id));
+            let read = known.and_then(|(declaration, service)| {
+                let read = declaration.read(&service.name, &self.middlewares);
+                (read != **declaration).then_some(read)
+            });
+            if let Some(read) = read {
+                self.by_service.insert(id.clone(), Arc::new(read));
+            }
+        }
     }
 
     /// What a service declares; `None` if it has no labels of routes.
@@ -127,10 +109,10 @@ impl Declarations {
         self.by_service.get(service)
     }
 
-    /// The table of all routes that are served.
+    /// The table of all routes that are served, and those that are not, as older services have their rules.
     #[must_use]
-    pub fn table(&self, snapshot: &Snapshot) -> Table {
-        Table::new(self.entries(snapshot)).0
+    pub fn table(&self, snapshot: &Snapshot) -> (Table, Vec<Conflict>) {
+        Table::new(self.entries(snapshot))
     }
 
     /// What in the labels of routes is not served, and why: labels, and rules that others have.
@@ -151,7 +133,7 @@ impl Declarations {
     }
 
     fn conflicts_among(&self, snapshot: &Snapshot) -> Vec<Problem> {
-        let (_, conflicts) = Table::new(self.entries(snapshot));
+        let (_, conflicts) = self.table(snapshot);
         let conflicts = conflicts.iter().map(|conflict| Problem {
             object: format!("service {}", conflict.younger),
             message: short(&format!("{conflict}; choose another rule"), TOLD),
@@ -170,18 +152,6 @@ impl Declarations {
             entries.extend(routes.map(entry));
         }
         entries
-    }
-}
-
-impl Declaration {
-    /// What in the labels of `service` is not served.
-    pub(super) fn problems(&self, service: &Service) -> Vec<Problem> {
-        let messages = self.messages.iter();
-        let problems = messages.map(|message| Problem {
-            object: format!("service {}", service.name),
-            message: message.clone(),
-        });
-        problems.collect()
     }
 }
 

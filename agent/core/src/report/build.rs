@@ -11,6 +11,7 @@ mod routes;
 pub use drops::{drops, reason_name};
 pub use flows::{FlowFilter, FlowTable, QUIET_TICKS, flow_state, flows, idle_ticks, node_at};
 pub use routes::routes;
+pub(crate) use routes::{filter, route};
 
 use crate::model::ids::{Key, NodeId, TaskId};
 use crate::model::node::Node;

@@ -1,10 +1,19 @@
 //! `lbctl explain`: the agent's sentences, one per line.
 
 use crate::out::harmless;
-use lb_core::report::Explanation;
+use lb_core::report::{Explanation, RequestExplanation};
 
 pub(crate) fn text(explanation: &Explanation) -> String {
-    let sentences = explanation.sentences.iter();
+    lines(&explanation.sentences)
+}
+
+/// Of a request.
+pub(crate) fn request(explanation: &RequestExplanation) -> String {
+    lines(&explanation.sentences)
+}
+
+fn lines(sentences: &[String]) -> String {
+    let sentences = sentences.iter();
     sentences
         .map(|sentence| format!("{}\n", harmless(sentence)))
         .collect()

@@ -3,11 +3,12 @@
 use crate::swarm::{Swarm, swarm};
 use agent::serve::{self, ApiError, Source};
 use futures_util::future::BoxFuture;
-use lb_core::explain::{ClientQuery, FrontendQuery};
+use lb_core::explain::{ClientQuery, FrontendQuery, RequestQuery};
 use lb_core::model::ids::NodeId;
 use lb_core::report::build::{self, FlowFilter};
 use lb_core::report::{
-    Check, Drops, Explanation, Flows, Nodes, Routes, Scope, Services, Stats, Status,
+    Check, Drops, Explanation, Flows, Nodes, RequestExplanation, Routes, Scope, Services, Stats,
+    Status,
 };
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,10 @@ impl Source for Shared {
         frontend: FrontendQuery,
     ) -> BoxFuture<'_, Result<Explanation, ApiError>> {
         Box::pin(async move { Ok(self.with(|swarm| swarm.explain(client, frontend))??) })
+    }
+    fn explain_request(&self, query: &RequestQuery) -> Result<RequestExplanation, ApiError> {
+        let told = self.with(|swarm| swarm.routes.is_some().then(|| swarm.request(query)))?;
+        told.ok_or(ApiError::RouterOff)
     }
 }
 

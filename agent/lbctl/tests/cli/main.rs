@@ -8,6 +8,8 @@ mod answers;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod explain_request;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod queries;

@@ -1,15 +1,20 @@
 //! The Swarm behind the tests' server: three nodes, three services, five tasks.
 
 use lb_abi::counters::Reason;
-use lb_core::explain::{ClientQuery, FrontendQuery, QuestionError, explain};
+use lb_core::desired::Incremental;
+use lb_core::explain::{
+    ClientQuery, FrontendQuery, QuestionError, RequestQuery, Routed, explain, explain_request,
+};
+use lb_core::model::config::Config;
 use lb_core::model::ids::{Key, NodeId, TaskId};
 use lb_core::model::node::Node;
 use lb_core::model::snapshot::{LocalHealth, Proto, Snapshot, SwarmNode, Task};
 use lb_core::report::build::{self, FlowFilter, FlowTable};
 use lb_core::report::{
-    Check, Counters, Explanation, Flows, HookReport, Problem, Routes, Scope, Stats, Status,
+    Check, Counters, Explanation, Flows, HookReport, Problem, RequestExplanation, Routes, Scope,
+    Stats, Status,
 };
-use lb_core::testing::{SnapshotBuilder, member, port, service, task};
+use lb_core::testing::{SnapshotBuilder, link, member, port, service, task};
 use lb_datapath::model::Memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -57,6 +62,24 @@ impl Swarm {
     ) -> Result<Explanation, QuestionError> {
         let question = frontend.resolve(client, &self.snapshot, &this())?;
         Ok(explain(&self.snapshot, &this(), &self.memory, &question))
+    }
+
+    pub(crate) fn request(&self, query: &RequestQuery) -> RequestExplanation {
+        let config = Config {
+            router: true,
+            ..Config::default()
+        };
+        let node = Node {
+            uplink: Some(link("eth0", 2)),
+            ..this()
+        };
+        let incremental = Incremental::full(&self.snapshot, &node, &config);
+        let routed = Routed {
+            snapshot: &self.snapshot,
+            declarations: incremental.declarations(),
+            services: &incremental.desired.routed,
+        };
+        explain_request(&routed, query)
     }
 }
 

@@ -208,3 +208,41 @@ fn the_first_route_of_a_host_that_says_how_tls_is_spoken_decides() {
     assert_eq!(certificate("a.test"), Some("older.crt"));
     assert_eq!(certificate("b.test"), None);
 }
+
+#[test]
+fn of_each_route_of_a_host_it_is_said_why_it_answers_or_does_not() {
+    let table = table([
+        routed("host", 1, "Host(`a.example.com`)", ""),
+        routed("path", 2, "Host(`a.example.com`) && PathPrefix(`/x`)", ""),
+        routed("below", 0, "Host(`*.example.com`)", ""),
+        routed("other", 0, "Host(`b.example.com`)", ""),
+        service(
+            "plain",
+            3,
+            "traefik.http.services.x.loadbalancer.server.port=80
+             traefik.http.routers.x.rule=Host(`a.example.com`) && Method(`GET`)",
+        ),
+    ]);
+    let host = Host::of("a.example.com").unwrap();
+    let request = Request {
+        host: &host,
+        path: &NormalPath::root(),
+        query: "",
+        method: &Method::GET,
+        headers: &HeaderMap::new(),
+        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    let outcomes = table.outcomes(EntryPoint::Https, &request);
+    let told: Vec<_> = outcomes
+        .iter()
+        .map(|(entry, outcome)| (entry.service_name.as_str(), outcome.clone()))
+        .collect();
+    let prefix = "PathPrefix(`/x`)".parse().unwrap();
+    let expected = [
+        ("path", Outcome::Unmatched(vec![&prefix])),
+        ("plain", Outcome::OtherEntryPoint),
+        ("host", Outcome::Answers),
+        ("below", Outcome::Outranked),
+    ];
+    assert_eq!(told, expected);
+}

@@ -72,6 +72,18 @@ fn service() -> impl Strategy<Value = Service> {
             "traefik.http.services.x.loadbalancer.server.port",
             "80"
         )]),
+        Just(vec![
+            ("traefik.http.services.x.loadbalancer.server.port", "80"),
+            ("traefik.http.routers.x.middlewares", "to")
+        ]),
+        Just(vec![(
+            "traefik.http.middlewares.to.redirectscheme.scheme",
+            "https"
+        )]),
+        Just(vec![
+            ("traefik.http.middlewares.to.redirectscheme.scheme", "http"),
+            ("swarmlb.allow", "10.0.0.0/8")
+        ]),
     ];
     (vec(ports, 0..3), label, any::<bool>(), 0u64..3).prop_map(
         |(ports, label, removed, created)| Service {

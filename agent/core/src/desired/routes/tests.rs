@@ -1,5 +1,7 @@
 //! Services with routes: what of them is served, what the router gets, and what is said.
 
+mod shared;
+
 use super::*;
 use crate::desired::{Backend, Desired, Incremental, Locality, RoutedService};
 use crate::model::node::{Node, TaskAddress};

@@ -19,11 +19,11 @@ pub fn routes(snapshot: &Snapshot, declarations: &Declarations) -> Routes {
             count.ready += usize::from(snapshot.eligible(task));
         }
     }
-    let table = declarations.table(snapshot);
+    let (table, _) = declarations.table(snapshot);
     let routes = table.entries().map(|entry| {
         let service = ServiceId(entry.service.clone());
         let count = counts.get(&service).copied().unwrap_or_default();
-        route(entry, service, count)
+        route(entry, service, count.ready, count.tasks)
     });
     let mut problems = declarations.problems(snapshot);
     problems.sort();
@@ -40,13 +40,14 @@ struct Count {
     tasks: usize,
 }
 
-fn route(entry: &Entry, service: ServiceId, count: Count) -> RouteReport {
+/// The report of one route, whose service has so many tasks, and so many that are ready.
+pub(crate) fn route(entry: &Entry, service: ServiceId, ready: usize, tasks: usize) -> RouteReport {
     let route = &entry.route;
     let points = route.entry_points;
     let points = [(points.http, "http"), (points.https, "https")];
     let served = points.iter().filter(|(served, _)| *served);
     let (port, redirect) = match &route.target {
-        Target::Tasks(tasks) => (Some(tasks.port), None),
+        Target::Tasks(target) => (Some(target.port), None),
         Target::Elsewhere(url) => (None, Some(url.clone())),
     };
     RouteReport {
@@ -63,14 +64,14 @@ fn route(entry: &Entry, service: ServiceId, count: Count) -> RouteReport {
             .collect(),
         port,
         redirect,
-        ready: count.ready,
-        tasks: count.tasks,
+        ready,
+        tasks,
         priority: route.effective_priority(),
     }
 }
 
 /// A word for what a filter does. What it is set to may be secret.
-fn filter(filter: &Filter) -> &'static str {
+pub(crate) fn filter(filter: &Filter) -> &'static str {
     match filter {
         Filter::Closed(_) => "closed",
         Filter::BasicAuth(_) => "basic-auth",
