@@ -8,6 +8,7 @@ mod load;
 mod ours;
 mod process;
 mod proxies;
+mod site;
 
 use anyhow::{Context as _, Result};
 use harness::netns::Netns;
@@ -16,7 +17,8 @@ use crate::effort::Effort;
 use crate::figures::{Cell, Row, Spread, Table};
 use load::Load;
 use process::Process;
-use proxies::{Proxy, Site};
+use proxies::Proxy;
+use site::{Site, TASK};
 
 /// Measures everything.
 pub(crate) fn measure(effort: Effort) -> Result<Vec<Table>> {
@@ -24,7 +26,7 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Table>> {
     netns.ip("link set lo up")?;
     let site = Site::prepare()?;
     let task = Process::start(&mut site.task(&netns))?;
-    task.wait(&netns, site.task_port())?;
+    task.wait(&netns, TASK)?;
     let mut running = Vec::new();
     for proxy in Proxy::ALL {
         running.push(proxy.start(&netns, &site).with_context(|| proxy.name())?);

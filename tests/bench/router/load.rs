@@ -9,7 +9,8 @@ use harness::netns::Netns;
 use harness::shell;
 
 use super::process::Process;
-use super::proxies::{HOST, Proxy};
+use super::proxies::Proxy;
+use super::site::HOST;
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

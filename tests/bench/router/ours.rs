@@ -11,7 +11,7 @@ use harness::netns::Netns;
 use lb_router_wire::{EntryPoint, Listener, Service, Task, ToRouter, View, fds, frame};
 
 use super::process::Process;
-use super::proxies::{HOST, Site};
+use super::site::{HOST, Site, TASK};
 
 /// Starts it with a route to the task.
 pub(super) fn start(netns: &Netns, site: &Site, ports: [u16; 2]) -> Result<Process> {
@@ -26,8 +26,9 @@ pub(super) fn start(netns: &Netns, site: &Site, ports: [u16; 2]) -> Result<Proce
     stream.write_all(&frame::encode(ToRouter::Hello {
         version: "bench".to_owned(),
         hostname: "bench".to_owned(),
+        stats: false,
     }))?;
-    stream.write_all(&frame::encode(ToRouter::View(view(site))))?;
+    stream.write_all(&frame::encode(ToRouter::View(view())))?;
     let mut sockets = Vec::new();
     for port in ports {
         let listener = netns.run(|| TcpListener::bind((Ipv4Addr::LOCALHOST, port)))??;
@@ -47,8 +48,8 @@ pub(super) fn start(netns: &Netns, site: &Site, ports: [u16; 2]) -> Result<Proce
     Ok(process)
 }
 
-fn view(site: &Site) -> View {
-    let port = site.task_port().to_string();
+fn view() -> View {
+    let port = TASK.to_string();
     let labels = [
         ("com.docker.lb.hosts", format!("{HOST},127.0.0.1")),
         ("com.docker.lb.port", port),
