@@ -61,7 +61,7 @@ impl Declaration {
         })
     }
 
-    /// The same with its routes, where the service has this name and `shared` are the middlewares of all services.
+    /// The declaration with its routes, where the service has this name and `shared` are the middlewares of all services.
     pub(super) fn read(&self, name: &str, shared: &Middlewares) -> Self {
         let mut declared = declared_among(name, &self.labels, shared);
         if self.withheld.is_some() {

@@ -108,7 +108,7 @@ fn a_service_whose_routes_are_withheld_has_no_middlewares_either_but_one_that_ha
     let allow = ("swarmlb.allow", "10.0.0.0/8");
     let mut snapshot = shared();
     change(&mut snapshot, "p", |it| {
-        it.labels = labels(&[MIDDLEWARE, allow])
+        it.labels = labels(&[MIDDLEWARE, allow]);
     });
     let full = Incremental::full(&snapshot, &node(), &ON);
     assert!(filters(&full).contains("https: true"));
