@@ -54,7 +54,8 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`].
 pub fn run(settings: &Settings) -> Result<(), RunError> {
-    open_files::raise();
+    let workers = settings.workers.max(1);
+    open_files::raise(workers.saturating_mul(settings.limits.connections));
     let tls = Tls::new()?;
     let serving = Serving {
         limits: settings.limits,
@@ -64,8 +65,8 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         },
         proxy_protocol: settings.proxy_protocol.clone(),
     };
-    let workers = Workers::start(settings.workers.max(1), &serving, &tls, settings.grace)
-        .map_err(RunError::Threads)?;
+    let workers =
+        Workers::start(workers, &serving, &tls, settings.grace).map_err(RunError::Threads)?;
     let mut link = Link::new(&settings.agent, workers);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
