@@ -14,10 +14,13 @@ mod connection;
 mod feed;
 mod listeners;
 mod session;
+mod stats;
 
 use feed::{Routed, RoutedView};
-use lb_core::report::{Problem, RouterReport, RouterStatus};
+use lb_core::model::ids::ServiceId;
+use lb_core::report::{HttpStats, Problem, RouterReport, RouterStatus};
 use listeners::Listeners;
+use stats::Counted;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +67,8 @@ struct Shared {
     /// Routers that are connected, by the number of their session.
     routers: Mutex<BTreeMap<u64, RouterReport>>,
     sessions: AtomicU64,
+    /// What routers have counted.
+    counted: Mutex<Counted>,
     /// Since when no router was connected, if none is.
     alone_since: Mutex<Instant>,
     /// Why no router can connect.
@@ -122,6 +127,18 @@ impl Router {
         }
     }
 
+    /// What routers have counted, by the services that have routes now.
+    #[must_use]
+    pub fn stats(&self) -> HttpStats {
+        let view = self.shared.view.borrow().clone();
+        let counted = lock(&self.shared.counted);
+        counted.report(|service| {
+            let services = &view.as_ref()?.services;
+            let service = services.get(&ServiceId::from(service))?;
+            Some(service.name.clone())
+        })
+    }
+
     /// Why routes are not served, or not on all ports, and what to do.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
@@ -144,6 +161,7 @@ impl Shared {
             sockets_changed: watch::Sender::new(0),
             routers: Mutex::default(),
             sessions: AtomicU64::new(0),
+            counted: Mutex::default(),
             alone_since: Mutex::new(Instant::now()),
             failure: Mutex::default(),
         }

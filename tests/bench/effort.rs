@@ -13,6 +13,10 @@ pub(crate) struct Effort {
     pub(crate) floor_bits: &'static [u32],
     /// Rounds of traffic that count, after one that does not.
     pub(crate) traffic_rounds: usize,
+    /// Duration of one load of a proxy.
+    pub(crate) load: Duration,
+    /// Connections that do nothing.
+    pub(crate) idle_connections: u32,
     /// Bytes of one download.
     pub(crate) bytes: u64,
     /// Pause before agents are watched: after changes they ask engines more often
@@ -30,6 +34,8 @@ impl Effort {
         packets: 1 << 20,
         floor_bits: &[0, 16, 18, 20],
         traffic_rounds: 7,
+        load: Duration::from_secs(4),
+        idle_connections: 1000,
         bytes: 256 << 20,
         settle: Duration::from_secs(40),
         idle: Duration::from_secs(30),
@@ -40,6 +46,8 @@ impl Effort {
         packets: 1 << 12,
         floor_bits: &[0, 16, 18],
         traffic_rounds: 1,
+        load: Duration::from_secs(1),
+        idle_connections: 100,
         bytes: 16 << 20,
         settle: Duration::ZERO,
         idle: Duration::from_secs(1),

@@ -29,6 +29,7 @@ mod effort;
 mod figures;
 mod packets;
 mod report;
+mod router;
 mod traffic;
 
 use std::path::PathBuf;
@@ -74,6 +75,8 @@ enum Part {
     Packets,
     /// Connections, requests and bytes per second on a Swarm, and what the agents need
     Swarm,
+    /// Processor time of a request in the HTTP router, beside nginx and HAProxy
+    Router,
 }
 
 fn main() -> ExitCode {
@@ -109,6 +112,9 @@ fn run(args: &Args) -> Result<()> {
     }
     if wants(Part::Swarm) {
         results.extend(traffic::measure(effort)?);
+    }
+    if wants(Part::Router) {
+        results.extend(router::measure(effort)?);
     }
     let report = Report::new(results)?;
     println!("{}", report.markdown());

@@ -23,7 +23,8 @@ services:
   shop: { image: whoami:1, environment: *who, networks: [n2], deploy: { replicas: 3, labels: {
     com.docker.lb.hosts: 'shop.test,www.shop.test', com.docker.lb.port: '80' } } }
   cart: { image: whoami:1, environment: *who, networks: [n3], deploy: { labels: {
-    com.docker.lb.hosts: shop.test, com.docker.lb.port: '80', com.docker.lb.context_root: /cart } } }
+    com.docker.lb.hosts: shop.test, com.docker.lb.port: '80', com.docker.lb.context_root: /cart,
+    com.docker.lb.context_root_rewrite: 'true' } } }
   blog: { image: whoami:1, environment: *who, networks: [n4], deploy: { mode: global, labels: {
     traefik.enable: 'true', traefik.http.routers.blog.rule: 'Host(`blog.test`)',
     traefik.http.routers.blog.entrypoints: 'web,websecure',
@@ -35,6 +36,7 @@ services:
   api: { image: whoami:1, environment: *who, networks: [n6], deploy: { labels: {
     traefik.enable: 'true', traefik.http.routers.api.rule: 'Host(`blog.test`) && PathPrefix(`/api`)',
     traefik.http.routers.api.entrypoints: 'web,websecure',
+    traefik.http.routers.api.middlewares: plain, traefik.http.middlewares.plain.stripprefix.prefixes: /api/v1,
     traefik.http.services.api.loadbalancer.server.port: '80' } } }
 networks: { n1: {}, n2: {}, n3: {}, n4: {}, n5: {}, n6: {} }
 ";
@@ -43,7 +45,7 @@ networks: { n1: {}, n2: {}, n3: {}, n4: {}, n5: {}, n6: {} }
 const URLS: [(&str, &str, &str); 8] = [
     ("docs.test", "/", "web_docs"),
     ("shop.test", "/", "web_shop"),
-    ("www.shop.test", "/x", "web_shop"),
+    ("www.shop.test", "/", "web_shop"),
     ("shop.test", "/cart", "web_cart"),
     ("blog.test", "/", "web_blog"),
     ("wiki7.test", "/", "web_wiki"),

@@ -16,8 +16,8 @@ const FLOOR: &str = "lb-bench-floor";
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// Measure one part only: nanoseconds per packet, or traffic on a Swarm and its agents
-    #[arg(long, value_parser = ["packets", "swarm"])]
+    /// Measure one part only: nanoseconds per packet, traffic on a Swarm and its agents, or requests in the HTTP router
+    #[arg(long, value_parser = ["packets", "swarm", "router"])]
     part: Option<String>,
     /// Packets: only those whose description contains this, and the bare programs
     #[arg(long)]
@@ -44,8 +44,14 @@ pub(crate) fn quick() -> Result<()> {
 /// The verb.
 pub(crate) fn run_verb(args: &Args) -> Result<()> {
     setup::bpf()?;
-    if args.part.as_deref() != Some("packets") {
+    let part = args.part.as_deref();
+    if part.is_none_or(|part| part == "swarm") {
         setup::bench()?;
+    }
+    if part.is_none_or(|part| part == "router") {
+        setup::proxies()?;
+    }
+    if part != Some("packets") {
         image::agent()?;
     }
     say(

@@ -83,6 +83,11 @@ pub(crate) fn bench() -> Result<()> {
     packages::ensure(&packages::BENCH)
 }
 
+/// Prepares measurements of the HTTP router.
+pub(crate) fn proxies() -> Result<()> {
+    packages::ensure(&packages::PROXIES)
+}
+
 /// Prepares fuzzing.
 pub(crate) fn fuzzer() -> Result<()> {
     fuzzer::ensure()

@@ -8,12 +8,14 @@ pub mod datapath_mismatch;
 mod drops;
 mod explanation;
 mod flows;
+mod http;
 mod request;
 mod routes;
 
 pub use drops::{DropReport, Drops};
 pub use explanation::{Explanation, Published, Rule, Verdict};
 pub use flows::{DEFAULT_FLOWS, FlowReport, FlowState, Flows};
+pub use http::{HttpCounts, HttpRouteStats, HttpStats, RouterNumber};
 pub use request::{
     CertificateBy, CertificateReport, FilterOutcome, FilterReport, OtherReason, OtherRoute,
     RequestExplanation, RequestResult, RequestTask,
@@ -148,6 +150,9 @@ pub struct Stats {
     pub missing: Vec<String>,
     /// By name.
     pub services: Vec<ServiceStats>,
+    /// What the HTTP routers have counted; `None` where none is switched on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpStats>,
 }
 
 /// Whose traffic is asked for: [`Stats::scope`].

@@ -71,7 +71,7 @@ pub(crate) enum Verb {
     /// Nodes of the Swarm, as this agent sees them.
     #[command(after_help = EXIT_CODES)]
     Nodes,
-    /// Traffic per service and task: the sum over all nodes.
+    /// Traffic per service and task, or HTTP requests per route: the sum over all nodes.
     #[command(after_help = EXIT_CODES)]
     Stats(StatsArgs),
     /// Flows that this node remembers: which client talks to which task.
@@ -111,6 +111,10 @@ pub(crate) struct StatsArgs {
     /// Only what came in through this node.
     #[arg(long)]
     pub(crate) node: bool,
+
+    /// HTTP requests by service and route, as the routers count them, in place of connections.
+    #[arg(long)]
+    pub(crate) http: bool,
 
     /// Show again every so many seconds [default: 2], with rates, until Ctrl-C.
     /// With --json: one report per line.
@@ -187,6 +191,7 @@ mod tests {
         let asked = StatsArgs {
             service: Some("a&scope=node #é".to_owned()),
             node: false,
+            http: false,
             watch: None,
         };
         assert_eq!(

@@ -6,6 +6,7 @@ mod ask;
 mod cli;
 mod failure;
 mod human;
+mod latency;
 mod out;
 mod rates;
 mod show;
@@ -84,7 +85,11 @@ async fn run(cli: &Cli) -> Result<Found, Failure> {
             None => {
                 let stats: Stats = agent.ask(&asked.path()).await?;
                 tell(cli, &stats, |stats| {
-                    show::stats::text(stats, None, out::width())
+                    if asked.http {
+                        show::http::text(stats, None, out::width())
+                    } else {
+                        show::stats::text(stats, None, out::width())
+                    }
                 })?;
             }
         },

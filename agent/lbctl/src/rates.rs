@@ -98,6 +98,7 @@ mod tests {
                 }],
                 ..ServiceStats::default()
             }],
+            http: None,
         }
     }
 

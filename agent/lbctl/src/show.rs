@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod drops;
 pub(crate) mod explanation;
 pub(crate) mod flows;
+pub(crate) mod http;
 pub(crate) mod nodes;
 pub(crate) mod routes;
 pub(crate) mod services;

@@ -47,13 +47,19 @@ async fn watch(
         if json {
             out::write(&format!("{}\n", out::line(&stats)?))?;
         } else {
-            let rates = before
-                .as_ref()
-                .map_or_else(rates::Rates::default, |before| {
-                    rates::between(&before.1, &stats, now.duration_since(before.0))
-                });
             let terminal = out::terminal();
-            let text = show::stats::text(&stats, Some(&rates), terminal.map(|(width, _)| width));
+            let width = terminal.map(|(width, _)| width);
+            let before = before
+                .as_ref()
+                .map(|(then, stats)| (stats, now.duration_since(*then)));
+            let text = if asked.http {
+                show::http::text(&stats, Some(before), width)
+            } else {
+                let rates = before.map_or_else(rates::Rates::default, |(before, time)| {
+                    rates::between(before, &stats, time)
+                });
+                show::stats::text(&stats, Some(&rates), width)
+            };
             match terminal {
                 Some(size) => out::write(&frame(&text, size, first))?,
                 None if first => out::write(&text)?,

@@ -1,5 +1,7 @@
 //! Messages to and from their protobuf form.
 
+mod counts;
+
 use crate::message::{Change, EntryPoint, Listener, Service, Task, ToAgent, ToRouter, View};
 use crate::proto;
 use std::net::IpAddr;
@@ -8,9 +10,15 @@ impl From<ToRouter> for proto::ToRouter {
     fn from(message: ToRouter) -> Self {
         use proto::to_router::Kind;
         let kind = match message {
-            ToRouter::Hello { version, hostname } => {
-                Kind::Hello(proto::AgentHello { version, hostname })
-            }
+            ToRouter::Hello {
+                version,
+                hostname,
+                stats,
+            } => Kind::Hello(proto::AgentHello {
+                version,
+                hostname,
+                stats,
+            }),
             ToRouter::Listeners(listeners) => Kind::Listeners(proto::Listeners {
                 listeners: listeners.into_iter().map(Into::into).collect(),
             }),
@@ -35,9 +43,11 @@ impl proto::ToRouter {
     pub(crate) fn into_message(self) -> Option<ToRouter> {
         use proto::to_router::Kind;
         Some(match self.kind? {
-            Kind::Hello(proto::AgentHello { version, hostname }) => {
-                ToRouter::Hello { version, hostname }
-            }
+            Kind::Hello(hello) => ToRouter::Hello {
+                version: hello.version,
+                hostname: hello.hostname,
+                stats: hello.stats,
+            },
             Kind::Listeners(proto::Listeners { listeners }) => {
                 ToRouter::Listeners(listeners.iter().map(listener).collect())
             }
@@ -71,6 +81,7 @@ impl From<ToAgent> for proto::ToAgent {
             }),
             ToAgent::Applied(version) => Kind::Applied(proto::Applied { version }),
             ToAgent::Resend => Kind::Resend(proto::Resend {}),
+            ToAgent::Stats(stats) => Kind::Stats(counts::proto(stats)),
         };
         Self { kind: Some(kind) }
     }
@@ -88,6 +99,7 @@ impl proto::ToAgent {
             },
             Kind::Applied(proto::Applied { version }) => ToAgent::Applied(version),
             Kind::Resend(proto::Resend {}) => ToAgent::Resend,
+            Kind::Stats(stats) => ToAgent::Stats(counts::message(stats)),
         })
     }
 }

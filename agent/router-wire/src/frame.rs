@@ -51,8 +51,9 @@ impl Message for ToRouter {
 }
 
 impl Message for ToAgent {
-    /// Numbers and a version. A router that a client has taken over costs the agent no more memory.
-    const MOST: usize = 4 << 10;
+    /// Numbers, and a version or names of [`crate::stats::ROUTES`] routes. A router that a client has taken over costs the
+    /// agent no more memory.
+    const MOST: usize = 64 << 10;
 
     fn encode(self) -> Vec<u8> {
         proto::ToAgent::from(self).encode_to_vec()

@@ -24,6 +24,7 @@ mod convert;
 pub mod fds;
 pub mod frame;
 mod message;
+pub mod stats;
 
 pub use message::{Change, EntryPoint, Listener, Service, Task, ToAgent, ToRouter, View};
 

@@ -1,5 +1,6 @@
 //! What agent and router say to each other.
 
+use crate::stats::Stats;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -12,6 +13,8 @@ pub enum ToRouter {
         version: String,
         /// Host name of the node.
         hostname: String,
+        /// The agent takes [`ToAgent::Stats`].
+        stats: bool,
     },
     /// The router shall accept on these sockets, which come along in this order ([`crate::fds`]), and on no others.
     Listeners(Vec<Listener>),
@@ -40,6 +43,8 @@ pub enum ToAgent {
     Applied(u64),
     /// A change did not follow the view that the router has: it needs a whole one.
     Resend,
+    /// What has changed of what it counts, once a second; only to an agent that takes it.
+    Stats(Stats),
 }
 
 /// A listening TCP socket.

@@ -2,6 +2,7 @@
 
 use crate::fds;
 use crate::frame::{Decoder, FrameError, Message, encode};
+use crate::stats::{Counts, Outcome, RouteKey, Stats, Total};
 use crate::{Change, EntryPoint, Listener, Service, Task, ToAgent, ToRouter, View};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
@@ -58,7 +59,13 @@ fn messages() -> impl Strategy<Value = ToRouter> {
         worker,
     });
     prop_oneof![
-        (".{0,9}", ".{0,9}").prop_map(|(version, hostname)| ToRouter::Hello { version, hostname }),
+        (".{0,9}", ".{0,9}", any::<bool>()).prop_map(|(version, hostname, stats)| {
+            ToRouter::Hello {
+                version,
+                hostname,
+                stats,
+            }
+        }),
         proptest::collection::vec(listener, 0..5).prop_map(ToRouter::Listeners),
         (any::<u64>(), services())
             .prop_map(|(version, services)| ToRouter::View(View { version, services })),
@@ -105,6 +112,74 @@ proptest! {
     }
 }
 
+fn stats() -> Stats {
+    let key = RouteKey {
+        service: "s".into(),
+        family: "traefik".into(),
+        name: "r".into(),
+    };
+    let mut counts = Counts {
+        bytes_in: 1,
+        bytes_out: 2,
+        broken: 3,
+        under_way: 4,
+        ..Counts::default()
+    };
+    counts.took(1_001);
+    counts.status(Some(404));
+    counts.tried(Outcome::Timeout);
+    Stats {
+        instance: 9,
+        routes: vec![(key.clone(), counts)],
+        ended: vec![key],
+        totals: vec![0, 5],
+    }
+}
+
+#[test]
+fn the_largest_message_of_statistics_is_read() {
+    let key = RouteKey {
+        service: "s".repeat(64),
+        family: "com.docker.lb".into(),
+        name: "n".repeat(crate::stats::NAME),
+    };
+    let most = Counts {
+        requests: [u64::MAX; 6],
+        latency: [u64::MAX; crate::stats::BUCKETS],
+        tries: [u64::MAX; 5],
+        broken: u64::MAX,
+        bytes_in: u64::MAX,
+        bytes_out: u64::MAX,
+        latency_us: u64::MAX,
+        under_way: u64::MAX,
+    };
+    let stats = Stats {
+        instance: u64::MAX,
+        routes: vec![(key, most); crate::stats::ROUTES],
+        ended: Vec::new(),
+        totals: vec![u64::MAX; Total::ALL.len()],
+    };
+    let mut decoder = Decoder::default();
+    decoder.push(&encode(ToAgent::Stats(stats.clone())));
+    let read = decoder.next_message().unwrap();
+    assert_eq!(read, Some(ToAgent::Stats(stats)));
+}
+
+#[test]
+fn times_fall_into_their_buckets() {
+    let mut counts = Counts::default();
+    for us in [0, 500, 501, 30_000_000, 30_000_001] {
+        counts.took(us);
+    }
+    let last = crate::stats::BUCKETS - 1;
+    let found = [0, 1, last - 1, last].map(|bucket| counts.latency[bucket]);
+    assert_eq!(found, [2, 1, 1, 1]);
+    for status in [Some(101), Some(200), Some(999), None] {
+        counts.status(status);
+    }
+    assert_eq!(counts.requests, [1, 1, 0, 0, 1, 1]);
+}
+
 #[test]
 fn answers_of_a_router_arrive() {
     let sent = [
@@ -118,6 +193,7 @@ fn answers_of_a_router_arrive() {
         },
         ToAgent::Applied(7),
         ToAgent::Resend,
+        ToAgent::Stats(stats()),
     ];
     let mut decoder = Decoder::default();
     for message in sent.clone() {
@@ -140,10 +216,10 @@ fn a_message_of_a_later_version_is_skipped() {
 #[test]
 fn a_router_cannot_fill_the_agents_memory() {
     let mut decoder = Decoder::<ToAgent>::default();
-    decoder.push(&[0, 0, 0x10, 1]);
+    decoder.push(&[0, 1, 0, 1]);
     let refused = decoder.next_message().unwrap_err();
     assert!(
-        matches!(refused, FrameError::TooLong { bytes: 4097, .. }),
+        matches!(refused, FrameError::TooLong { bytes: 65_537, .. }),
         "{refused}"
     );
 }

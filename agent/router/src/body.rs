@@ -28,6 +28,16 @@ pub(crate) enum BodyError {
     Idle,
 }
 
+impl BodyError {
+    /// In a word, as the log of a task's answer has it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Broken(_) => "answer-broken",
+            Self::Idle => "answer-idle",
+        }
+    }
+}
+
 /// How long a body stands still.
 #[derive(Debug)]
 pub(crate) struct Idle {

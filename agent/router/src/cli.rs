@@ -1,5 +1,6 @@
 //! Command line of the router.
 
+use crate::access_log::Format;
 use crate::limits::Limits;
 use crate::run::Settings;
 use ipnet::IpNet;
@@ -50,6 +51,9 @@ pub struct Cli {
     /// What clients and tasks may take their time for.
     #[command(flatten)]
     pub timeouts: Timeouts,
+    /// Form of the access log, on standard output: a line for each request.
+    #[arg(long, env = "SWARMLB_ROUTER_ACCESS_LOG", value_enum, default_value_t = Format::Off)]
+    pub access_log: Format,
     /// Form of the log.
     #[arg(long, env = "SWARMLB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -105,6 +109,7 @@ impl Cli {
             limits: self.timeouts.limits(),
             trusted: self.trusted_proxies.clone(),
             proxy_protocol: self.proxy_protocol.clone(),
+            access_log: self.access_log,
         }
     }
 }

@@ -15,16 +15,19 @@ pub(crate) use passthrough::pass;
 
 use crate::body::ResponseBody;
 use crate::downstream::Client;
+use crate::record::{Record, Seen};
 use crate::routing::Found;
 use crate::worker::Worker;
 use forward::Asked;
+use http::header::CONNECTION;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::ext::Protocol;
+use lb_router_wire::stats::Total;
 use lb_routes::answers::{self, Answer, Problem};
 use lb_routes::filters::{self, Chain, Step};
-use lb_routes::heads::{Checked, Head, Origin, check, prepare_request};
+use lb_routes::heads::{Checked, Head, Origin, Refusal, check, prepare_request};
 use lb_routes::route::Target;
 use lb_routes::rule::{self, Host};
 use std::rc::Rc;
@@ -36,9 +39,16 @@ pub(crate) async fn answer(
     client: Rc<Client>,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
-    let under_way = client.request();
-    let mut answer = checked(&worker, &client, request).await;
-    answer.body_mut().hold(under_way);
+    let version = request.version();
+    let mut record = Record::begin(&worker, &client, version);
+    let mut answer = checked(&worker, &client, &mut record, request).await;
+    let tunnel = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if client.is_draining() && version < Version::HTTP_2 && !tunnel {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
+    }
+    record.answers(answer.status());
+    answer.body_mut().hold(record);
     answer
 }
 
@@ -46,6 +56,7 @@ pub(crate) async fn answer(
 async fn checked(
     worker: &Rc<Worker>,
     client: &Rc<Client>,
+    record: &mut Record,
     mut request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let random = worker.random();
@@ -59,13 +70,42 @@ async fn checked(
     };
     let checked = match check(head) {
         Ok(checked) => checked,
-        Err(refusal) => return page::refused(refusal, &request, random),
+        Err(refusal) => {
+            worker.stats.up(rejected(refusal));
+            record.seen(
+                client,
+                &Seen {
+                    id: &format!("{random:032x}"),
+                    client: client.address,
+                    version: request.version(),
+                    method: request.method(),
+                    host: request.uri().host(),
+                    path: request.uri().path(),
+                    headers: request.headers(),
+                },
+            );
+            let reason = rejected(refusal).labels().first();
+            record.fails(reason.map_or("rejected", |(_, reason)| reason));
+            return page::refused(refusal, &request, random);
+        }
     };
     let upgrade = checked.websocket.then(|| Upgrade::asked(&mut request));
     let (mut parts, body) = request.into_parts();
     let downstream = client.downstream();
     let policy = &worker.settings.forwarded;
     let origin = prepare_request(&mut parts.headers, &checked, &downstream, policy, random);
+    record.seen(
+        client,
+        &Seen {
+            id: origin.request_id.to_str().unwrap_or_default(),
+            client: origin.client,
+            version: parts.version,
+            method: &parts.method,
+            host: Some(checked.host.as_str()),
+            path: checked.path.as_str(),
+            headers: &parts.headers,
+        },
+    );
     let routing = worker.routing();
     let seen = rule::Request {
         host: &checked.host,
@@ -78,6 +118,7 @@ async fn checked(
     let problem = if is_for(worker, client, &checked.host) {
         match routing.find(client.entry_point, &seen) {
             Some(found) => {
+                record.found(found);
                 let request = Routed {
                     checked,
                     origin,
@@ -85,11 +126,21 @@ async fn checked(
                     body,
                     upgrade,
                 };
-                return routed(worker, client, found, request).await;
+                return routed(worker, client, found, record, request).await;
             }
-            None => Problem::NoRoute(&checked.host),
+            None => {
+                worker.stats.up(if routing.has_host(&checked.host) {
+                    Total::UnroutedPath
+                } else {
+                    Total::UnroutedHost
+                });
+                record.fails("no-route");
+                Problem::NoRoute(&checked.host)
+            }
         }
     } else {
+        worker.stats.up(Total::UnroutedSni);
+        record.fails("misdirected");
         Problem::Misdirected(&checked.host)
     };
     page::problem(&problem, &parts.headers, &origin)
@@ -109,6 +160,7 @@ async fn routed(
     worker: &Rc<Worker>,
     client: &Rc<Client>,
     found: Found<'_>,
+    record: &mut Record,
     request: Routed,
 ) -> Response<ResponseBody> {
     let Routed {
@@ -155,7 +207,8 @@ async fn routed(
                         host: &checked.host,
                         headers: &parts.headers,
                     };
-                    let mut answer = forward::forward(worker, client, found, tasks, asked).await;
+                    let mut answer =
+                        forward::forward(worker, client, found, tasks, record, asked).await;
                     chain.respond(answer.headers_mut());
                     return answer;
                 }
@@ -180,4 +233,25 @@ fn is_for(worker: &Worker, client: &Client, host: &Host) -> bool {
     }
     let certificates = (worker.tls.certificate(name), worker.tls.certificate(host));
     matches!(certificates, (Some(one), Some(other)) if one.cert == other.cert)
+}
+
+/// Where a head that is refused is counted.
+fn rejected(refusal: Refusal) -> Total {
+    match refusal {
+        Refusal::NoHost => Total::RejectedNoHost,
+        Refusal::ManyHosts => Total::RejectedManyHosts,
+        Refusal::BadHost => Total::RejectedBadHost,
+        Refusal::OtherHost => Total::RejectedOtherHost,
+        Refusal::Path(_) => Total::RejectedPath,
+        Refusal::Scheme => Total::RejectedScheme,
+        Refusal::LongTarget => Total::RejectedLongTarget,
+        Refusal::Query => Total::RejectedQuery,
+        Refusal::Method => Total::RejectedMethod,
+        Refusal::ManyFields => Total::RejectedManyFields,
+        Refusal::Field => Total::RejectedField,
+        Refusal::ContentLength => Total::RejectedContentLength,
+        Refusal::TwoLengths => Total::RejectedTwoLengths,
+        Refusal::TransferEncoding => Total::RejectedTransferEncoding,
+        Refusal::TransferCoding => Total::RejectedTransferCoding,
+    }
 }

@@ -8,6 +8,7 @@
 //! The agent owns the listening sockets and says what is routed; the router holds no privilege. One thread for each core
 //! (`worker`) accepts, serves and keeps its own connections to tasks: nothing is shared on the way of a request.
 
+mod access_log;
 mod body;
 pub mod cli;
 mod clock;
@@ -17,11 +18,14 @@ pub mod limits;
 mod link;
 mod open_files;
 mod passwords;
+mod record;
 pub mod routing;
 mod run;
 mod serve;
+mod stats;
 mod tls;
 mod upstream;
 mod worker;
 
+pub use access_log::Format;
 pub use run::{RunError, Settings, run};

@@ -14,6 +14,8 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// Age at which a client's connection is ended, between two requests.
     pub connection_age: Duration,
+    /// While the router ends, a client that sends no request for so long is disconnected.
+    pub drain_idle: Duration,
     /// Without a byte of a body for so long, in either direction, an exchange is ended.
     pub body_idle: Duration,
     /// A client that takes nothing of an answer for so long, or up to twice as long, is disconnected; by HTTP/2, the
@@ -58,6 +60,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             connection_age: Duration::from_secs(3600),
+            drain_idle: Duration::from_secs(20),
             body_idle: Duration::from_secs(60),
             taking: Duration::from_secs(30),
             tunnel_idle: Duration::from_secs(3600),

@@ -5,8 +5,10 @@
 
 mod channel;
 mod listeners;
+mod telling;
 mod workers;
 
+pub(crate) use telling::Telling;
 pub(crate) use workers::Workers;
 
 use crate::routing::Store;
@@ -20,6 +22,9 @@ use std::time::Duration;
 /// Time between two attempts to reach the agent.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How long the last numbers may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// What the router has from its agents.
 pub(crate) struct Link {
     socket: PathBuf,
@@ -28,17 +33,19 @@ pub(crate) struct Link {
     listeners: Listeners,
     /// It is known what is routed: until then nobody is accepted, who would be told that there is nothing.
     routed: bool,
+    telling: Telling,
 }
 
 impl Link {
     /// A link to the agent that answers on this unix socket.
-    pub(crate) fn new(socket: &Path, workers: Workers) -> Self {
+    pub(crate) fn new(socket: &Path, workers: Workers, telling: Telling) -> Self {
         Self {
             socket: socket.to_owned(),
             workers,
             store: Store::default(),
             listeners: Listeners::default(),
             routed: false,
+            telling,
         }
     }
 
@@ -65,6 +72,7 @@ impl Link {
 
     /// Takes what an agent says, until it is gone or says what nobody understands.
     async fn session(&mut self, mut channel: Channel) -> ChannelError {
+        self.telling.restart();
         loop {
             if let Err(error) = self.step(&mut channel).await {
                 return error;
@@ -83,8 +91,22 @@ impl Link {
             channel.send(hello, &sockets).await?;
             channel.greeted = true;
         }
-        match channel.receive().await? {
-            ToRouter::Hello { version, hostname } => {
+        let message = tokio::select! {
+            message = channel.receive() => message?,
+            () = self.telling.due() => {
+                for stats in self.telling.next(&self.store.routing()) {
+                    channel.send(ToAgent::Stats(stats), &[]).await?;
+                }
+                return Ok(());
+            }
+        };
+        match message {
+            ToRouter::Hello {
+                version,
+                hostname,
+                stats,
+            } => {
+                self.telling.asked(stats);
                 tracing::info!(version, hostname, "connected to the agent");
             }
             ToRouter::Listeners(listeners) => {
@@ -124,8 +146,20 @@ impl Link {
         Ok(())
     }
 
-    /// No new connections; returns once all that are open have ended, or their time is over.
-    pub(crate) fn drain(self) {
-        self.workers.drain();
+    /// Tells the agent what was counted until the end, in a session of its own: those of before have ended.
+    pub(crate) async fn last_words(&mut self) {
+        let told = tokio::time::timeout(LAST_WORDS, async {
+            let mut channel = Channel::connect(&self.socket).await?;
+            self.telling.restart();
+            while !self.telling.has_told() {
+                self.step(&mut channel).await?;
+            }
+            Ok::<_, ChannelError>(())
+        });
+        match told.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the agent does not know the last numbers"),
+            Err(_) => tracing::debug!("the agent does not take the last numbers"),
+        }
     }
 }

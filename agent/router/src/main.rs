@@ -6,6 +6,7 @@ use router::cli::{Cli, LogFormat};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> anyhow::Result<()> {
+    confine()?;
     let cli = Cli::parse();
     log(cli.log_format);
     router::run(&cli.settings()).context("swarmlb-router")
@@ -14,6 +15,14 @@ fn main() -> anyhow::Result<()> {
 /// What is logged without `RUST_LOG`: of the libraries that read clients' bytes no warnings, of which each client could make
 /// as many as it likes.
 const FILTER: &str = "info,h2=error,hyper=error,hyper_util=error,rustls=error";
+
+/// Restricts this process: programs that it might start gain no privileges, and neither another process nor a core
+/// dump can read its keys.
+fn confine() -> anyhow::Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    rustix::thread::set_no_new_privs(true).context("new privileges can't be given up")?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("the memory can't be hidden")
+}
 
 /// Logs go to standard error; `RUST_LOG` filters them.
 fn log(format: LogFormat) {

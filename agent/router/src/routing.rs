@@ -54,6 +54,17 @@ impl Routing {
         Some(Found { entry, service })
     }
 
+    /// Does a route that is for some hosts only name this one?
+    #[must_use]
+    pub fn has_host(&self, host: &Host) -> bool {
+        self.table.has_host(host)
+    }
+
+    /// All routes.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.table.entries()
+    }
+
     /// The secrets whose certificate is shown for a host, if a route says so.
     #[must_use]
     pub fn secrets(&self, host: &Host) -> Option<&Secrets> {

@@ -1,8 +1,10 @@
 //! The router from its start to its end.
 
+use crate::access_log::{AccessLog, Format};
 use crate::limits::Limits;
-use crate::link::{Link, Workers};
+use crate::link::{Link, Telling, Workers};
 use crate::open_files;
+use crate::stats::Sums;
 use crate::tls::{Directories, Tls};
 use crate::worker::Serving;
 use ipnet::IpNet;
@@ -10,6 +12,7 @@ use lb_routes::heads::Policy;
 use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -33,6 +36,8 @@ pub struct Settings {
     pub trusted: Vec<IpNet>,
     /// Networks of balancers whose connections begin with a header of the PROXY protocol.
     pub proxy_protocol: Vec<IpNet>,
+    /// Form of the access log.
+    pub access_log: Format,
 }
 
 /// Why the router does not start.
@@ -57,6 +62,13 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     let workers = settings.workers.max(1);
     open_files::raise(workers.saturating_mul(settings.limits.connections));
     let tls = Tls::new()?;
+    let (log, writer) = match settings.access_log {
+        Format::Off => (None, None),
+        format => AccessLog::start(format, io::stdout())
+            .map(|(log, writer)| (Some(log), Some(writer)))
+            .map_err(RunError::Threads)?,
+    };
+    let sums = Arc::<Mutex<Sums>>::default();
     let serving = Serving {
         limits: settings.limits,
         forwarded: Policy {
@@ -64,10 +76,13 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
             forwarded: false,
         },
         proxy_protocol: settings.proxy_protocol.clone(),
+        log: log.clone(),
+        sums: sums.clone(),
     };
-    let workers =
+    let (workers, threads) =
         Workers::start(workers, &serving, &tls, settings.grace).map_err(RunError::Threads)?;
-    let mut link = Link::new(&settings.agent, workers);
+    drop(serving);
+    let mut link = Link::new(&settings.agent, workers, Telling::new(sums, log));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -75,16 +90,26 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     runtime.block_on(async {
         let mut terminated = signal(SignalKind::terminate()).map_err(RunError::Runtime)?;
         let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Runtime)?;
+        let stopped = async {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = interrupted.recv() => {}
+            }
+            tracing::info!("stopping: open connections end with their next answer");
+            // Tasks come and go meanwhile: the link goes on.
+            let _ = tokio::task::spawn_blocking(|| threads.drain()).await;
+        };
         tokio::select! {
             never = link.follow() => match never {},
             never = follow_certificates(&tls, settings.certificates.clone()) => match never {},
-            _ = terminated.recv() => {}
-            _ = interrupted.recv() => {}
+            () = stopped => Ok::<(), RunError>(()),
         }
-        Ok::<(), RunError>(())
     })?;
-    tracing::info!("stopping: open connections end with their next answer");
-    link.drain();
+    runtime.block_on(link.last_words());
+    drop(link);
+    if let Some(writer) = writer {
+        writer.finish();
+    }
     Ok(())
 }
 

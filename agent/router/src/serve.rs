@@ -7,7 +7,7 @@ use crate::tls::Tls;
 use crate::worker::{Serving, Worker};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
@@ -18,11 +18,11 @@ pub(crate) enum Update {
     Routing(Arc<Routing>, mpsc::Sender<()>),
     /// The sockets to accept on, and no others.
     Listeners(Vec<Listener>),
-    /// No new connections; those that are open end with their next answer.
+    /// No new connections; those that are open end so that no request is lost.
     Drain,
 }
 
-/// Runs a worker until its updates end and its last connection has, or until `grace` after it was told to drain.
+/// Runs a worker until it was told to drain and its last connection has ended, or `grace` after that.
 pub(crate) async fn run(
     settings: Serving,
     tls: Tls,
@@ -31,31 +31,42 @@ pub(crate) async fn run(
 ) {
     let worker = Rc::new(Worker::new(settings, tls));
     LocalSet::new()
-        .run_until(serve(worker, updates, grace))
+        .run_until(serve(worker.clone(), updates, grace))
         .await;
+    worker.sum_up();
 }
 
 async fn serve(worker: Rc<Worker>, mut updates: mpsc::UnboundedReceiver<Update>, grace: Duration) {
     let mut accepting = Accepting::default();
     let mut every_second = tokio::time::interval(Duration::from_secs(1));
+    // From when on the worker ends, whatever is open.
+    let mut end = None;
     loop {
         tokio::select! {
             update = updates.recv() => match update {
-                Some(Update::Routing(routing, _in_force)) => {
-                    worker.route(routing);
+                Some(Update::Routing(routing, _in_force)) => worker.route(routing),
+                Some(Update::Listeners(listeners)) if end.is_none() => {
+                    accepting.replace(&worker, listeners);
                 }
-                Some(Update::Listeners(listeners)) => accepting.replace(&worker, listeners),
-                Some(Update::Drain) | None => break,
+                // Another router accepts on them now.
+                Some(Update::Listeners(_)) => {}
+                Some(Update::Drain) => {
+                    accepting.replace(&worker, Vec::new());
+                    worker.connections.drain(Seconds::now());
+                    end = Some(Instant::now() + grace);
+                }
+                None => return,
             },
             _ = every_second.tick() => {
                 let now = Seconds::now();
                 worker.connections.sweep(now);
                 worker.upstream.sweep(now);
+                worker.sum_up();
+                if end.is_some_and(|end| end <= Instant::now()) {
+                    return;
+                }
             }
+            () = worker.connections.ended(), if end.is_some() => return,
         }
     }
-    accepting.replace(&worker, Vec::new());
-    worker.connections.close_all();
-    // Whoever does not end in time is cut.
-    let _ = tokio::time::timeout(grace, worker.connections.ended()).await;
 }

@@ -1,15 +1,18 @@
 //! What all connections of one thread share.
 
+use crate::access_log::AccessLog;
 use crate::downstream::Connections;
 use crate::limits::Limits;
 use crate::passwords::Passwords;
 use crate::routing::Routing;
+use crate::stats::{Stats, Sums};
 use crate::tls::Tls;
 use crate::upstream::Upstream;
 use ipnet::IpNet;
 use lb_routes::heads::Policy;
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What all connections of a thread share.
 pub(crate) struct Worker {
@@ -23,6 +26,8 @@ pub(crate) struct Worker {
     pub(crate) upstream: Upstream,
     /// Passwords that were right.
     pub(crate) passwords: Passwords,
+    /// What is counted.
+    pub(crate) stats: Rc<Stats>,
     routing: RefCell<Arc<Routing>>,
     random: RefCell<fastrand::Rng>,
 }
@@ -36,6 +41,10 @@ pub(crate) struct Serving {
     pub(crate) forwarded: Policy,
     /// Networks of balancers whose connections begin with a header of the PROXY protocol.
     pub(crate) proxy_protocol: Vec<IpNet>,
+    /// Where exchanges are logged, if they are.
+    pub(crate) log: Option<AccessLog>,
+    /// What all workers have counted.
+    pub(crate) sums: Arc<Mutex<Sums>>,
 }
 
 impl Worker {
@@ -46,6 +55,7 @@ impl Worker {
             settings,
             tls,
             passwords: Passwords::default(),
+            stats: Rc::default(),
             routing: RefCell::default(),
             random: RefCell::default(),
         }
@@ -60,6 +70,13 @@ impl Worker {
     /// What is routed now.
     pub(crate) fn routing(&self) -> Arc<Routing> {
         self.routing.borrow().clone()
+    }
+
+    /// Adds what was counted to the sums of all workers.
+    pub(crate) fn sum_up(&self) {
+        let sums = self.settings.sums.lock();
+        self.stats
+            .add_to(&mut sums.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// A random number, not for secrets.

@@ -146,6 +146,12 @@ impl Table {
         self.entries.get(*found)
     }
 
+    /// Is the host named by a route, on whatever entry point?
+    #[must_use]
+    pub fn has_host(&self, host: &Host) -> bool {
+        self.exact.contains_key(host) || host.parents().any(|host| self.below.contains_key(&host))
+    }
+
     /// The first route of a host on 443 that says anything of how TLS is spoken ([`Route::tls`]).
     #[must_use]
     pub fn tls(&self, host: &Host) -> Option<&Entry> {

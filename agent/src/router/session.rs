@@ -62,6 +62,7 @@ async fn begin(connection: &mut Connection, shared: &Shared) -> Result<Hello, Se
     let hello = ToRouter::Hello {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         hostname: shared.hostname.clone(),
+        stats: true,
     };
     connection.send(hello, &[]).await?;
     match connection.receive().await? {
@@ -75,7 +76,7 @@ async fn begin(connection: &mut Connection, shared: &Shared) -> Result<Hello, Se
             let workers = workers.clamp(1, super::listeners::SOCKETS);
             Ok(Hello { version, workers })
         }
-        ToAgent::Applied(_) | ToAgent::Resend => Err(SessionEnd::Order),
+        ToAgent::Applied(_) | ToAgent::Resend | ToAgent::Stats(_) => Err(SessionEnd::Order),
     }
 }
 
@@ -114,7 +115,7 @@ impl Session {
         let retry = lock(&self.shared.listeners).lacks_any();
         let retry_at = Instant::now() + super::RETRY;
         tokio::select! {
-            message = self.connection.receive() => self.take(&message?)?,
+            message = self.connection.receive() => self.take(message?)?,
             _ = views.changed() => {}
             _ = sockets.changed() => {}
             () = sleep_until(self.whole_view_at.unwrap_or(far)) => {}
@@ -126,13 +127,13 @@ impl Session {
         Ok(())
     }
 
-    fn take(&mut self, message: &ToAgent) -> Result<(), SessionEnd> {
+    fn take(&mut self, message: ToAgent) -> Result<(), SessionEnd> {
         match message {
             ToAgent::Hello { .. } => return Err(SessionEnd::Order),
             ToAgent::Applied(version) => {
                 let mut routers = lock(&self.shared.routers);
                 if let Some(router) = routers.get_mut(&self.entry.number) {
-                    router.applied = Some(*version);
+                    router.applied = Some(version);
                 }
             }
             ToAgent::Resend => {
@@ -141,6 +142,18 @@ impl Session {
                     .last_whole_view
                     .map_or(now, |last| last + WHOLE_VIEW_INTERVAL);
                 self.whole_view_at = Some(next.max(now));
+            }
+            ToAgent::Stats(stats) => {
+                let mut counted = lock(&self.shared.counted);
+                // A router is one process: it is counted once.
+                if *self.entry.instance.get_or_insert_with(|| {
+                    counted.begin(stats.instance);
+                    stats.instance
+                }) != stats.instance
+                {
+                    return Err(SessionEnd::Order);
+                }
+                counted.take(stats);
             }
         }
         Ok(())
@@ -188,6 +201,8 @@ impl Session {
 struct Entry {
     shared: Arc<Shared>,
     number: u64,
+    /// Under which number it is counted, once it has said so.
+    instance: Option<u64>,
 }
 
 impl Entry {
@@ -202,6 +217,7 @@ impl Entry {
         Self {
             shared: Arc::clone(shared),
             number,
+            instance: None,
         }
     }
 }
@@ -209,6 +225,9 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         lock(&self.shared.routers).remove(&self.number);
+        if let Some(instance) = self.instance {
+            lock(&self.shared.counted).end(instance);
+        }
         self.shared.note_end();
     }
 }

@@ -7,7 +7,7 @@ use crate::kernel::bpf::BpfKernel;
 use crate::router::{Router, Settings};
 use lb_core::desired::Desired;
 use lb_core::model::config::ROUTER_PORTS;
-use lb_core::report::{Problem, RouterStatus};
+use lb_core::report::{HttpStats, Problem, RouterStatus};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
@@ -76,6 +76,11 @@ impl HttpRouter {
     /// The routers that are connected.
     pub(super) fn status(&self) -> RouterStatus {
         self.router.as_ref().map(Router::status).unwrap_or_default()
+    }
+
+    /// What routers have counted.
+    pub(super) fn stats(&self) -> Option<HttpStats> {
+        self.router.as_ref().map(Router::stats)
     }
 
     /// Why routes are not served, or not on all ports.

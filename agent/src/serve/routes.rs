@@ -14,6 +14,7 @@ use axum::{Json, Router};
 use lb_core::report::{ErrorBody, Scope};
 use names::{is, no_such_service};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Lets a client of another version say so instead of guessing.
@@ -87,11 +88,19 @@ async fn stats(State(source): Shared, asked: Result<Query<Asked>, QueryRejection
         Err(why) => return why.into_response(),
     };
     if let Some(wanted) = asked.service {
-        if !stats.services.iter().any(|s| is(&wanted, &s.name, &s.id)) {
-            let names = stats.services.iter().map(|s| s.name.as_str());
+        let http = stats.http.iter().flat_map(|http| &http.routes);
+        let http = http.map(|it| (it.service_name.as_str(), &it.service));
+        let services = stats.services.iter().map(|it| (it.name.as_str(), &it.id));
+        let known: BTreeMap<_, _> = http.chain(services).collect();
+        if !known.iter().any(|(name, id)| is(&wanted, name, id)) {
+            let names = known.into_keys().filter(|name| !name.is_empty());
             return refuse(StatusCode::NOT_FOUND, no_such_service(&wanted, names));
         }
         stats.services.retain(|s| is(&wanted, &s.name, &s.id));
+        if let Some(http) = &mut stats.http {
+            http.routes
+                .retain(|it| is(&wanted, &it.service_name, &it.service));
+        }
     }
     Json(stats).into_response()
 }

@@ -24,7 +24,7 @@ impl OwnStats {
         local_stats().await
     }
 
-    /// The counters as JSON; without those of single tasks if a manager would refuse the message for its size.
+    /// The counters as JSON; without those of single tasks, and of HTTP routes, if a manager would refuse the message for its size.
     pub(super) async fn read_json(&self) -> Option<Vec<u8>> {
         let mut stats = self.read().await?;
         let whole = serde_json::to_vec(&stats).ok()?;
@@ -34,6 +34,11 @@ impl OwnStats {
         for service in &mut stats.services {
             service.tasks.clear();
         }
+        let sums = serde_json::to_vec(&stats).ok()?;
+        if sums.len() < STATS_BYTES {
+            return Some(sums);
+        }
+        stats.http = None;
         let sums = serde_json::to_vec(&stats).ok()?;
         (sums.len() < STATS_BYTES).then_some(sums)
     }

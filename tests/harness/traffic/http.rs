@@ -13,7 +13,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_LENGTH, HOST};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
@@ -53,6 +53,8 @@ pub struct Connection {
     peer: SocketAddr,
     local: SocketAddr,
     timeout: Duration,
+    /// The last answer said that it is the last one.
+    ended: bool,
 }
 
 impl Connection {
@@ -92,6 +94,7 @@ impl Connection {
                 peer,
                 local,
                 timeout,
+                ended: false,
             })
         })
         .await
@@ -102,6 +105,13 @@ impl Connection {
     #[must_use]
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Has the server said with its last answer that it takes no more requests (`Connection: close`; RFC 9112, section
+    /// 9.6)? Clients connect again then, without a request that has failed.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// `GET path`, whatever the status.
@@ -198,7 +208,10 @@ impl Connection {
             }
         };
         self.sender.ready().await?;
-        Ok(self.sender.send_request(request).await?)
+        let response = self.sender.send_request(request).await?;
+        let last = response.headers().get(CONNECTION);
+        self.ended = last.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+        Ok(response)
     }
 
     fn describe(&self, method: &Method, path: &str) -> String {

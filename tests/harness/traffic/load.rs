@@ -135,6 +135,7 @@ async fn work(
 }
 
 async fn ask(peer: SocketAddr, kept: &mut Option<Connection>, timeout: Duration) -> Result<Who> {
+    kept.take_if(|connection| connection.has_ended());
     let connection = match kept {
         Some(connection) => connection,
         None => kept.insert(Connection::open(peer, timeout).await?),

@@ -123,6 +123,10 @@ mod losses {
     static AGAIN: AtomicU64 = AtomicU64::new(0);
 
     /// Counts one; an error if many were lost.
+    #[expect(
+        clippy::print_stdout,
+        reason = "for whoever reads the output of a test"
+    )]
     pub(super) fn sent(again: bool) -> Result<()> {
         let sent = SENT.fetch_add(1, Ordering::Relaxed);
         if again {

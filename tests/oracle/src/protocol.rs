@@ -1,6 +1,8 @@
-//! Any bytes as a message between agents: nothing stops the agent, what is taken has its bounds, and what
+//! Any bytes as a message between agents, or between an agent and its HTTP router: nothing stops the agent, what is taken has its bounds, and what
 //! was understood is understood the same when it is said again.
 
+use lb_router_wire::frame::{self, Decoder};
+use lb_router_wire::{ToAgent, ToRouter};
 use lb_wire::proto::{ClusterStatsReply, ClusterStatsRequest, Down, Up, down, up};
 use lb_wire::{Bounded, TASKS_PER_HELLO, decode, encode, event_in, event_out, report_in};
 use prost::Message;
@@ -19,6 +21,50 @@ pub fn protocol(bytes: &[u8]) {
     taken::<ClusterStatsRequest>(bytes);
     taken::<ClusterStatsReply>(bytes);
     view(Bytes::copy_from_slice(bytes));
+    router::<ToAgent>(bytes);
+    router::<ToRouter>(bytes);
+}
+
+/// Any bytes as a stream of messages of one direction between agent and router.
+fn router<M: frame::Message + Clone + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+    let mut whole = Decoder::<M>::default();
+    whole.push(bytes);
+    let mut messages = Vec::new();
+    let whole_ends = loop {
+        match whole.next_message() {
+            Ok(Some(message)) => messages.push(message),
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    // However the stream is cut, the messages are the same ones.
+    let mut cut = Decoder::<M>::default();
+    let mut others = Vec::new();
+    let mut cut_ends = false;
+    'stream: for piece in bytes.chunks(3) {
+        cut.push(piece);
+        loop {
+            match cut.next_message() {
+                Ok(Some(message)) => others.push(message),
+                Ok(None) => break,
+                Err(_) => {
+                    cut_ends = true;
+                    break 'stream;
+                }
+            }
+        }
+    }
+    assert_eq!(
+        (&messages, whole_ends),
+        (&others, cut_ends),
+        "cut otherwise"
+    );
+    // What was understood is understood so again.
+    let mut again = Decoder::<M>::default();
+    for message in &messages {
+        again.push(&frame::encode(message.clone()));
+        assert_eq!(again.next_message().ok().flatten().as_ref(), Some(message));
+    }
 }
 
 /// The message in `bytes`, as an agent takes it.

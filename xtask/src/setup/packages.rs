@@ -63,6 +63,18 @@ pub(super) const BENCH: Needed = Needed {
     programs: &[("wrk", &["wrk"])],
 };
 
+/// For measurements of the HTTP router: what loads it, and what it is compared with.
+pub(super) const PROXIES: Needed = Needed {
+    who: "the bench of the router",
+    programs: &[
+        ("wrk", &["wrk"]),
+        ("h2load", &["nghttp2-client"]),
+        ("nginx", &["nginx-light", "nginx"]),
+        ("haproxy", &["haproxy"]),
+        ("openssl", &["openssl"]),
+    ],
+};
+
 /// For a virtual machine with another kernel.
 pub(super) const VM: Needed = Needed {
     who: "the virtual machine",

@@ -3,7 +3,7 @@
 //! Each agent counts what arrived at its own node, so the sum counts nothing twice.
 
 use crate::model::ids::{ServiceId, TaskId};
-use crate::report::{ServiceStats, Stats, TaskStats};
+use crate::report::{HttpStats, ServiceStats, Stats, TaskStats};
 use std::collections::BTreeMap;
 
 /// Counters of one node.
@@ -20,8 +20,12 @@ pub struct Answer {
 pub fn aggregate(answers: Vec<Answer>, mut missing: Vec<String>) -> Stats {
     let mut services: BTreeMap<ServiceId, (ServiceStats, BTreeMap<TaskId, TaskStats>)> =
         BTreeMap::new();
+    let mut http: Option<HttpStats> = None;
     for Answer { hostname, stats } in answers {
         missing.extend(stats.missing);
+        if let Some(theirs) = stats.http {
+            http.get_or_insert_default().add(theirs);
+        }
         for mut theirs in stats.services {
             let tasks = std::mem::take(&mut theirs.tasks);
             let ours = match services.entry(theirs.id.clone()) {
@@ -60,6 +64,7 @@ pub fn aggregate(answers: Vec<Answer>, mut missing: Vec<String>) -> Stats {
         scope: "cluster".to_owned(),
         missing,
         services,
+        http,
     }
 }
 
@@ -123,6 +128,7 @@ mod tests {
                     tasks,
                     ..ServiceStats::default()
                 }],
+                http: Some(HttpStats::default()),
             },
         }
     }
@@ -143,6 +149,7 @@ mod tests {
         assert_eq!(service.tasks[0].state, "own");
         assert_eq!(service.tasks[1].counters.new, 7);
         assert_eq!(service.total.new, 114);
+        assert_eq!(merged.http, Some(HttpStats::default()));
     }
 
     proptest! {

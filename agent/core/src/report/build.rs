@@ -112,6 +112,7 @@ pub fn stats(
         scope: scope.as_str().to_owned(),
         missing,
         services,
+        http: None,
     }
 }
 

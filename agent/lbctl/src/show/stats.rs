@@ -17,13 +17,17 @@ pub(crate) fn text(stats: &Stats, rates: Option<&Rates>, width: Option<usize>) -
         }
         table::text(&columns(rates.is_some()), &rows, width)
     };
-    if !stats.missing.is_empty() {
-        let missing = stats.missing.join(", ");
-        text.push_str(&format!(
-            "\nnot counted: what came in through {missing}, whose agent does not answer\n"
-        ));
-    }
+    text.push_str(&missing(stats));
     text
+}
+
+/// The nodes whose traffic is not in the report.
+pub(super) fn missing(stats: &Stats) -> String {
+    if stats.missing.is_empty() {
+        return String::new();
+    }
+    let missing = stats.missing.join(", ");
+    format!("\nnot counted: what came in through {missing}, whose agent does not answer\n")
 }
 
 fn columns(rates: bool) -> Vec<Column> {

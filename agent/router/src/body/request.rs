@@ -18,11 +18,25 @@ use std::time::Duration;
 pub(crate) struct Progress {
     /// Something of it came since it was asked last.
     moved: Cell<bool>,
+    /// Its bytes so far.
+    bytes: Cell<u64>,
     /// Why it breaks off, as the client is told: not by the task's fault.
     fault: Cell<Option<Problem<'static>>>,
 }
 
 impl Progress {
+    /// So many bytes have come.
+    pub(crate) fn came(&self, bytes: usize) {
+        self.bytes
+            .set(self.bytes.get().saturating_add(bytes as u64));
+        self.moved.set(true);
+    }
+
+    /// Bytes that have come.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
     /// Has something come since the last time?
     pub(crate) fn moved(&self) -> bool {
         self.moved.take()
@@ -106,7 +120,8 @@ impl Body for RequestBody {
             return Poll::Ready(None);
         };
         let mut frame = ready!(idle.poll_frame(incoming, context));
-        progress.moved.set(true);
+        let data = frame.as_ref().and_then(|it| it.as_ref().ok()?.data_ref());
+        progress.came(data.map_or(0, Bytes::len));
         if let Some(Err(error)) = &frame {
             progress.fault.set(Some(match error {
                 BodyError::Broken(_) => Problem::Unreadable,

@@ -1,7 +1,8 @@
 //! A body on its way to a client: a task's, or a page of the router's.
 
 use super::{BodyError, Idle};
-use crate::downstream::{UnderWay, handed_over};
+use crate::downstream::handed_over;
+use crate::record::Record;
 use crate::upstream::{Lease, Load};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -13,8 +14,8 @@ use std::time::Duration;
 /// A body on its way to a client.
 pub(crate) struct ResponseBody {
     content: Content,
-    /// The client's request is under way until its answer was sent.
-    under_way: Option<UnderWay>,
+    /// The exchange is under way until its answer was sent.
+    record: Option<Record>,
 }
 
 enum Content {
@@ -36,7 +37,7 @@ impl ResponseBody {
     pub(crate) fn page(text: impl Into<Bytes>) -> Self {
         Self {
             content: Content::Page(text.into()),
-            under_way: None,
+            record: None,
         }
     }
 
@@ -56,19 +57,37 @@ impl ResponseBody {
         body.end_if_over();
         Self {
             content: Content::Task(body),
-            under_way: None,
+            record: None,
         }
     }
 
-    /// Holds on to the client's request.
-    pub(crate) fn hold(&mut self, under_way: UnderWay) {
-        self.under_way = Some(under_way);
+    /// Holds on to the exchange.
+    pub(crate) fn hold(&mut self, record: Record) {
+        self.record = Some(record);
+    }
+
+    /// Tells the exchange what was handed over.
+    fn note(&mut self, frame: &Poll<Option<Result<Frame<Bytes>, BodyError>>>) {
+        let Some(record) = &mut self.record else {
+            return;
+        };
+        match frame {
+            Poll::Ready(Some(Ok(frame))) => record.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(Some(Err(error))) => record.fails(error.name()),
+            Poll::Ready(None) => record.is_whole(),
+            Poll::Pending => {}
+        }
     }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         handed_over(false);
+        // The end of a body of known length is not asked for, and no page is sent to HEAD.
+        let whole = matches!(self.content, Content::Page(_)) || self.is_end_stream();
+        if let Some(record) = self.record.as_mut().filter(|_| whole) {
+            record.is_whole();
+        }
     }
 }
 
@@ -92,21 +111,23 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match &mut self.get_mut().content {
+        let body = self.get_mut();
+        let frame = match &mut body.content {
             Content::Page(text) => {
                 let text = std::mem::take(text);
                 Poll::Ready((!text.is_empty()).then(|| Ok(Frame::data(text))))
             }
-            Content::Task(body) => {
-                let FromTask { incoming, idle, .. } = &mut **body;
+            Content::Task(from) => {
+                let FromTask { incoming, idle, .. } = &mut **from;
                 let frame = idle.poll_frame(incoming, context);
                 if frame.is_ready() {
-                    body.end_if_over();
+                    from.end_if_over();
                 }
                 frame
             }
         };
         handed_over(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        body.note(&frame);
         frame
     }
 

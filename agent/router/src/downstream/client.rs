@@ -2,11 +2,14 @@
 
 use super::connections::Open;
 use crate::clock::Seconds;
+use crate::stats::Stats;
+use http::Version;
+use lb_router_wire::stats::Total;
 use lb_routes::heads::Downstream;
 use lb_routes::rule::Host;
 use lb_routes::table::EntryPoint;
-use std::cell::OnceCell;
-use std::net::IpAddr;
+use std::cell::{Cell, OnceCell};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 /// A client, as its requests share it.
@@ -16,10 +19,17 @@ pub(crate) struct Client {
     pub(crate) address: IpAddr,
     /// What is served on the port that it came to.
     pub(crate) entry_point: EntryPoint,
+    /// Its port.
+    pub(super) peer_port: u16,
     /// The port that it came to.
-    pub(super) port: u16,
+    pub(crate) port: u16,
     /// The name that it asked for in the handshake of TLS.
     pub(crate) tls_name: OnceCell<Host>,
+    /// The version of TLS that it speaks.
+    pub(super) tls_version: Cell<&'static str>,
+    /// Where its connection is counted.
+    pub(super) counted: Cell<Total>,
+    pub(super) stats: Rc<Stats>,
     pub(super) open: Open,
 }
 
@@ -38,10 +48,52 @@ impl Client {
         self.open.close(Seconds::now());
     }
 
+    /// Its address and port.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.peer_port)
+    }
+
+    /// The name of what is served on the port that it came to.
+    pub(crate) fn entry_point_name(&self) -> &'static str {
+        match self.entry_point {
+            EntryPoint::Http => "http",
+            EntryPoint::Https => "https",
+        }
+    }
+
+    /// Version of TLS, and the name that it asked for in it.
+    pub(crate) fn tls(&self) -> Option<(&'static str, &str)> {
+        let name = self.tls_name.get().map_or("", Host::as_str);
+        (self.entry_point == EntryPoint::Https).then_some((self.tls_version.get(), name))
+    }
+
+    /// Is the router about to end? Then a connection of HTTP/1.1 ends with its next answer.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.open.is_draining()
+    }
+
     /// Counts a request as under way until what this returns is dropped.
-    pub(crate) fn request(self: &Rc<Self>) -> UnderWay {
-        self.open.begin();
+    pub(crate) fn request(self: &Rc<Self>, version: Version) -> UnderWay {
+        let http2 = version >= Version::HTTP_2;
+        self.open.begin(http2, Seconds::now());
+        let counted = match (self.entry_point, http2) {
+            (EntryPoint::Http, true) => Total::ConnectionsHttp2,
+            (EntryPoint::Http, false) => Total::ConnectionsHttp1,
+            (EntryPoint::Https, true) => Total::ConnectionsHttps2,
+            (EntryPoint::Https, false) => Total::ConnectionsHttps1,
+        };
+        // A connection speaks one version.
+        if self.counted.get() != counted {
+            self.stats.down(self.counted.replace(counted));
+            self.stats.up(counted);
+        }
         UnderWay(self.clone())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.stats.down(self.counted.get());
     }
 }
 

@@ -11,10 +11,12 @@ use crate::worker::Worker;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
+use lb_router_wire::stats::Total;
 use lb_routes::heads::trusts;
 use lb_routes::rule::Host;
 use lb_routes::table::EntryPoint;
-use std::cell::OnceCell;
+use rustls::{HandshakeKind, ProtocolVersion};
+use std::cell::{Cell, OnceCell};
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -52,16 +54,26 @@ pub(super) fn start(
     let address = peer.ip().to_canonical();
     let proxy = trusts(&worker.settings.proxy_protocol, address);
     let Some(open) = worker.connections.open(address, proxy, Seconds::now()) else {
+        worker.stats.up(Total::RejectedConnections);
         return;
     };
+    let counted = match entry_point {
+        EntryPoint::Http => Total::ConnectionsHttpNew,
+        EntryPoint::Https => Total::ConnectionsHttpsNew,
+    };
+    worker.stats.up(counted);
     // Answers are written whole; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
     let port = stream.local_addr().map_or(0, |local| local.port());
     let client = Client {
         address,
+        peer_port: peer.port(),
         entry_point,
         port,
         tls_name: OnceCell::new(),
+        tls_version: Cell::new(""),
+        counted: Cell::new(counted),
+        stats: worker.stats.clone(),
         open,
     };
     let stream = Prefixed::new(stream);
@@ -125,12 +137,26 @@ async fn serve_https(worker: &Rc<Worker>, client: &Rc<Client>, mut stream: Prefi
     let acceptor = TlsAcceptor::from(worker.tls.config.clone());
     let stream = match tokio::time::timeout(limit, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
-        Err(_) => return,
+        Err(_) => {
+            worker.stats.up(Total::TlsTimeout);
+            return;
+        }
         Ok(Err(error)) => {
+            worker.stats.up(Total::TlsFailed);
             tracing::debug!(client = %client.address, %error, "no TLS with a client");
             return;
         }
     };
+    let session = stream.get_ref().1;
+    let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+    let (version, handshake) = match (session.protocol_version(), resumed) {
+        (Some(ProtocolVersion::TLSv1_3), false) => ("1.3", Total::Tls13Full),
+        (Some(ProtocolVersion::TLSv1_3), true) => ("1.3", Total::Tls13Resumed),
+        (_, false) => ("1.2", Total::Tls12Full),
+        (_, true) => ("1.2", Total::Tls12Resumed),
+    };
+    worker.stats.up(handshake);
+    client.tls_version.set(version);
     if let Some(name) = stream.get_ref().1.server_name().and_then(Host::of) {
         let _ = client.tls_name.set(name);
     }

@@ -22,6 +22,8 @@ struct Shared {
     next: Cell<u64>,
     states: RefCell<HashMap<u64, Rc<State>>>,
     of_address: RefCell<HashMap<IpAddr, usize>>,
+    /// Since when the router is about to end.
+    draining: Cell<Option<Seconds>>,
     /// Told when the last connection is gone.
     empty: Notify,
 }
@@ -34,6 +36,8 @@ struct State {
     idle: Cell<Seconds>,
     under_way: Cell<u32>,
     served: Cell<bool>,
+    /// Its requests come by HTTP/2.
+    http2: Cell<bool>,
     /// When it was asked to end after the requests that are under way.
     closing: Cell<Option<Seconds>>,
     close: Notify,
@@ -76,6 +80,7 @@ impl Connections {
             idle: Cell::new(now),
             under_way: Cell::new(0),
             served: Cell::new(false),
+            http2: Cell::new(false),
             closing: Cell::new(None),
             close: Notify::new(),
             end: Notify::new(),
@@ -93,15 +98,24 @@ impl Connections {
 
     /// Ends the connections that idle for too long, or are too old.
     pub(crate) fn sweep(&self, now: Seconds) {
+        let draining = self.shared.draining.get();
+        let over = draining.is_some_and(|since| since.is_over(self.limits.drain_idle, now));
         for state in self.shared.states.borrow().values() {
             state.check(&self.limits, now);
+            if over && state.under_way.get() == 0 {
+                state.close(now);
+            }
         }
     }
 
-    /// Asks all connections to end after the requests that are under way.
-    pub(crate) fn close_all(&self) {
+    /// Ends all connections so that no request is lost: one of HTTP/2 is told so (GOAWAY); one of HTTP/1.1 is closed with
+    /// its next answer, as a request may be on its way already, and if none comes, after a while.
+    pub(crate) fn drain(&self, now: Seconds) {
+        self.shared.draining.set(Some(now));
         for state in self.shared.states.borrow().values() {
-            state.close(Seconds::now());
+            if state.http2.get() {
+                state.close(now);
+            }
         }
     }
 
@@ -150,10 +164,19 @@ impl State {
 
 impl Open {
     /// Counts a request in.
-    pub(super) fn begin(&self) {
-        self.state.served.set(true);
-        let under_way = self.state.under_way.get();
-        self.state.under_way.set(under_way.saturating_add(1));
+    pub(super) fn begin(&self, http2: bool, now: Seconds) {
+        let state = &self.state;
+        state.served.set(true);
+        state.http2.set(http2);
+        state.under_way.set(state.under_way.get().saturating_add(1));
+        if http2 && self.is_draining() {
+            state.close(now);
+        }
+    }
+
+    /// Is the router about to end?
+    pub(super) fn is_draining(&self) -> bool {
+        self.shared.draining.get().is_some()
     }
 
     /// Counts a request out.
@@ -243,7 +266,7 @@ mod tests {
         });
         let silent = connections.open(CLIENT, false, Seconds::now()).unwrap();
         let served = connections.open(CLIENT, false, Seconds::now()).unwrap();
-        served.begin();
+        served.begin(false, Seconds::now());
         connections.sweep(Seconds::now());
         silent.told_to_end().await;
         let told = tokio::time::timeout(Duration::from_millis(10), served.told_to_end());
@@ -258,7 +281,7 @@ mod tests {
             ..Limits::default()
         });
         let idle = connections.open(CLIENT, false, Seconds::now()).unwrap();
-        idle.begin();
+        idle.begin(false, Seconds::now());
         connections.sweep(Seconds::now());
         idle.end(Seconds::now());
         connections.sweep(Seconds::now());

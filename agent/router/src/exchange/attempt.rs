@@ -3,11 +3,12 @@
 use super::outgoing::Head;
 use super::tunnel::{self, Upgrade};
 use crate::body::{Progress, RequestBody, ResponseBody};
-use crate::downstream::Client;
+use crate::record::Record;
 use crate::upstream::{ConnectError, Destination, Lease, Load};
 use crate::worker::Worker;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
+use lb_router_wire::stats;
 use lb_routes::answers::Problem;
 use lb_routes::balance::{Failure, Outcome};
 use lb_routes::heads;
@@ -68,11 +69,6 @@ impl AttemptError {
         }
     }
 
-    /// Was it the connection that was kept, and may another one do?
-    pub(super) fn kept_too_long(&self) -> bool {
-        matches!(self, Self::Closed { reused: true, .. })
-    }
-
     /// As the rules of sending again know it; `None`: another task would do no better.
     pub(super) fn failure(&self) -> Option<Failure> {
         match self {
@@ -84,6 +80,37 @@ impl AttemptError {
             Self::Timeout => Some(Failure::Timeout),
             Self::Request | Self::Body(_) => None,
         }
+    }
+
+    /// As statistics know it.
+    pub(super) fn outcome(&self) -> stats::Outcome {
+        match self {
+            Self::Connect(ConnectError::Timeout(_)) | Self::Timeout => stats::Outcome::Timeout,
+            Self::Connect(_) => stats::Outcome::Refused,
+            Self::Closed { .. } => stats::Outcome::Reset,
+            Self::Request | Self::Body(_) => stats::Outcome::Undelivered,
+        }
+    }
+
+    /// In a word, as the log has it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Connect(ConnectError::Timeout(_)) => "connect-timeout",
+            Self::Connect(ConnectError::Tls { .. } | ConnectError::Name(_)) => "no-tls",
+            Self::Connect(_) => "not-connected",
+            Self::Request => "unreadable",
+            Self::Closed { reused: true, .. } => "kept-connection-closed",
+            Self::Closed { source, .. } if source.is_parse() => "no-http",
+            Self::Closed { .. } => "closed-before-answer",
+            Self::Body(Problem::RequestTimeout) => "request-idle",
+            Self::Body(_) => "request-broken",
+            Self::Timeout => "answer-timeout",
+        }
+    }
+
+    /// Had the connection borne another exchange? Then another connection may do.
+    pub(super) fn reused(&self) -> bool {
+        matches!(self, Self::Closed { reused: true, .. })
     }
 
     /// As the client is told.
@@ -172,11 +199,16 @@ async fn unless_late<T>(
 }
 
 impl Answered {
+    /// Had the connection borne another exchange?
+    pub(super) fn reused(&self) -> bool {
+        self.lease.reused()
+    }
+
     /// The answer for the client.
     pub(super) fn answer(
         self,
         worker: &Rc<Worker>,
-        client: &Rc<Client>,
+        record: &mut Record,
         upgrade: Option<Upgrade>,
     ) -> Result<Response<ResponseBody>, Problem<'static>> {
         let Self {
@@ -186,7 +218,7 @@ impl Answered {
         } = self;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let upgrade = upgrade.ok_or(Problem::BadAnswer)?;
-            return tunnel::open(answer, upgrade, worker, client, load);
+            return tunnel::open(answer, upgrade, worker, record, load);
         }
         let (mut parts, incoming) = answer.into_parts();
         // Who was let in by this connection is let in by it again (RFC 4559): nobody else may use it.

@@ -1,6 +1,6 @@
 //! Bytes between a client and a task, in both directions.
 
-use std::cell::Cell;
+use crate::body::Progress;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -8,39 +8,62 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
-/// Copies until both ends have closed, one breaks off, or nothing has come of either for `idle` to twice as long.
-pub(super) async fn copy(
-    client: impl AsyncRead + AsyncWrite + Unpin,
-    task: impl AsyncRead + AsyncWrite + Unpin,
-    idle: Duration,
-) {
-    let moved = Rc::new(Cell::new(false));
-    let mut client = Watched {
-        stream: client,
-        moved: moved.clone(),
-    };
-    let mut task = Watched {
-        stream: task,
-        moved: moved.clone(),
-    };
-    let mut copying = std::pin::pin!(copy_bidirectional(&mut client, &mut task));
-    loop {
-        match tokio::time::timeout(idle, copying.as_mut()).await {
-            Ok(Ok(_)) => return,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "a tunnel broke off");
-                return;
-            }
-            Err(_) if moved.take() => {}
-            Err(_) => return,
+/// Why a tunnel ends before both ends have closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CopyError {
+    /// One end broke off.
+    Broken,
+    /// Nothing came for too long.
+    Idle,
+}
+
+impl CopyError {
+    /// As the access log has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Broken => "tunnel-broken",
+            Self::Idle => "tunnel-idle",
         }
     }
 }
 
-/// One end of a tunnel; notes that bytes came from it.
-struct Watched<S> {
+/// Copies until both ends have closed.
+///
+/// # Errors
+/// One breaks off, or nothing has come of either for `idle` to twice as long.
+pub(super) async fn copy(
+    mut client: Watched<impl AsyncRead + AsyncWrite + Unpin>,
+    mut task: Watched<impl AsyncRead + AsyncWrite + Unpin>,
+    idle: Duration,
+) -> Result<(), CopyError> {
+    let (from_client, from_task) = (client.progress.clone(), task.progress.clone());
+    let mut copying = std::pin::pin!(copy_bidirectional(&mut client, &mut task));
+    loop {
+        match tokio::time::timeout(idle, copying.as_mut()).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a tunnel broke off");
+                return Err(CopyError::Broken);
+            }
+            Err(_) if from_client.moved() | from_task.moved() => {}
+            Err(_) => return Err(CopyError::Idle),
+        }
+    }
+}
+
+/// One end of a tunnel; counts the bytes that come from it.
+pub(super) struct Watched<S> {
     stream: S,
-    moved: Rc<Cell<bool>>,
+    progress: Rc<Progress>,
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S, progress: &Rc<Progress>) -> Self {
+        Self {
+            stream,
+            progress: progress.clone(),
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -49,9 +72,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
-            self.moved.set(true);
+            self.progress.came(buffer.filled().len() - before);
         }
         read
     }

@@ -6,13 +6,14 @@ use super::page;
 use super::tunnel::Upgrade;
 use crate::body::{RequestBody, ResponseBody};
 use crate::downstream::Client;
+use crate::record::Record;
 use crate::routing::Found;
 use crate::upstream::{Destination, Transport};
 use crate::worker::Worker;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, Response, Version};
 use hyper::body::Incoming;
-use lb_router_wire::Task;
+use lb_router_wire::{Task, stats};
 use lb_routes::answers::Problem;
 use lb_routes::balance::{Candidate, Chosen, Lookup, Outcome, may_retry};
 use lb_routes::heads::Origin;
@@ -45,10 +46,11 @@ pub(super) async fn forward(
     client: &Rc<Client>,
     found: Found<'_>,
     tasks: &Tasks,
+    record: &mut Record,
     asked: Asked<'_>,
 ) -> Response<ResponseBody> {
     let (headers, origin) = (asked.headers, asked.origin);
-    match attempts(worker, client, found, tasks, asked).await {
+    match attempts(worker, client, found, tasks, record, asked).await {
         Ok(answer) => answer,
         Err(problem) => page::problem(&problem, headers, origin),
     }
@@ -59,6 +61,7 @@ async fn attempts(
     client: &Rc<Client>,
     found: Found<'_>,
     to: &Tasks,
+    record: &mut Record,
     asked: Asked<'_>,
 ) -> Result<Response<ResponseBody>, Problem<'static>> {
     let Asked {
@@ -79,6 +82,9 @@ async fn attempts(
         let ends = (asked_by < Version::HTTP_2).then(|| client.clone());
         RequestBody::client(body, worker.settings.limits.body_idle, ends)
     };
+    if let Some(progress) = body.progress() {
+        record.sends(progress);
+    }
     // Nobody keeps the header fields for a second time: they are made of the client's again.
     let line = head.with(HeaderMap::new());
     let empty = matches!(body, RequestBody::Empty);
@@ -103,10 +109,16 @@ async fn attempts(
         };
         let Some((task, chosen)) = choose(worker, found, &lookup) else {
             return Err(match tried.as_slice() {
-                [] => Problem::NoneReady {
-                    tasks: service.tasks.len(),
-                },
-                _ => Problem::NotReached,
+                [] => {
+                    record.fails("none-ready");
+                    Problem::NoneReady {
+                        tasks: service.tasks.len(),
+                    }
+                }
+                _ => {
+                    record.fails_as_tried();
+                    Problem::NotReached
+                }
             });
         };
         let destination = Destination {
@@ -114,9 +126,12 @@ async fn attempts(
             address: SocketAddr::new(task.address, to.port),
             transport: transport.clone(),
         };
+        record.tries(task.key);
         let failed = match attempt::attempt(worker, destination, kept, head, body).await {
             Ok(answered) => {
-                let mut answer = answered.answer(worker, client, upgrade)?;
+                record.tried(stats::Outcome::Ok, answered.reused(), None);
+                let answer = answered.answer(worker, record, upgrade);
+                let mut answer = answer.inspect_err(|_| record.fails("no-websocket"))?;
                 let cookie = found.entry.balancer.set_cookie(chosen, answer.headers());
                 if let Some(cookie) = cookie {
                     answer.headers_mut().append(SET_COOKIE, cookie);
@@ -126,6 +141,7 @@ async fn attempts(
             Err(failed) => failed,
         };
         let error = &failed.error;
+        record.tried(error.outcome(), error.reused(), Some(error.name()));
         tracing::debug!(service = service.name, task = task.id, %error, "a task has failed");
         let failure = failed.error.failure();
         let mut budget = true;
@@ -135,13 +151,16 @@ async fn attempts(
             budget = worker.upstream.take_retry(&service.id);
         }
         // Another one that was kept may have ended as well.
-        kept &= !failed.error.kept_too_long();
+        kept &= !failed.error.reused();
         let rest = failed.rest.or_else(|| empty.then(again));
         let tries = u32::try_from(tried.len()).unwrap_or(u32::MAX);
         let may = failure.is_some_and(|it| may_retry(it, &line.method, rest.is_some(), tries));
         match rest {
             Some(rest) if may && budget => (head, body) = rest,
-            _ => return Err(failed.error.problem()),
+            _ => {
+                record.fails_as_tried();
+                return Err(failed.error.problem());
+            }
         }
     }
 }

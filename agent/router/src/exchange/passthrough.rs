@@ -1,13 +1,13 @@
 //! Connections of TLS that a service answers itself: the router chooses the task by the name that the client asks for,
 //! and passes bytes.
 
-use super::copy::copy;
+use super::copy::{Watched, copy};
 use super::forward::choose;
 use crate::downstream::Client;
 use crate::routing::Found;
 use crate::upstream::Load;
 use crate::worker::Worker;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use lb_routes::balance::{Failure, Lookup, Outcome, may_retry};
 use lb_routes::route::Target;
 use std::net::SocketAddr;
@@ -27,8 +27,11 @@ impl Passed {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let _under_way = client.request();
-        copy(stream, self.task, worker.settings.limits.tunnel_idle).await;
+        let _under_way = client.request(Version::HTTP_11);
+        let client = Watched::new(stream, &Rc::default());
+        let task = Watched::new(self.task, &Rc::default());
+        // Why it ends is between client and task.
+        let _ = copy(client, task, worker.settings.limits.tunnel_idle).await;
     }
 }
 

@@ -3,9 +3,9 @@
 //! No other protocol is switched to: behind an upgrade that the router does not know, a client could send requests that
 //! no rule has seen.
 
-use super::copy::copy;
-use crate::body::ResponseBody;
-use crate::downstream::{Client, UnderWay};
+use super::copy::{Watched, copy};
+use crate::body::{Progress, ResponseBody};
+use crate::record::Record;
 use crate::upstream::Load;
 use crate::worker::Worker;
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
@@ -44,7 +44,7 @@ pub(super) fn open(
     mut answer: Response<Incoming>,
     upgrade: Upgrade,
     worker: &Rc<Worker>,
-    client: &Rc<Client>,
+    record: &mut Record,
     load: Load,
 ) -> Result<Response<ResponseBody>, Problem<'static>> {
     if !heads::answers_websocket(answer.status(), answer.headers()) {
@@ -62,11 +62,14 @@ pub(super) fn open(
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
+    // The tunnel ends after its answer.
+    let mut record = record.take();
+    record.answers(parts.status);
     spawn_local(connect(
         upgrade.on,
         task,
         worker.settings.limits.tunnel_idle,
-        client.request(),
+        record,
         load,
     ));
     Ok(Response::from_parts(parts, ResponseBody::page("")))
@@ -76,11 +79,23 @@ async fn connect(
     client: OnUpgrade,
     task: OnUpgrade,
     idle: Duration,
-    _under_way: UnderWay,
+    mut record: Record,
     _load: Load,
 ) {
+    let (from_client, from_task) = (Rc::<Progress>::default(), Rc::<Progress>::default());
+    record.is_tunnel(&from_client, &from_task);
     match tokio::try_join!(client, task) {
-        Ok((client, task)) => copy(TokioIo::new(client), TokioIo::new(task), idle).await,
-        Err(error) => tracing::debug!(%error, "a tunnel did not open"),
+        Ok((client, task)) => {
+            let client = Watched::new(TokioIo::new(client), &from_client);
+            let task = Watched::new(TokioIo::new(task), &from_task);
+            match copy(client, task, idle).await {
+                Ok(()) => record.is_whole(),
+                Err(error) => record.fails(error.name()),
+            }
+        }
+        Err(error) => {
+            record.fails("tunnel-not-open");
+            tracing::debug!(%error, "a tunnel did not open");
+        }
     }
 }

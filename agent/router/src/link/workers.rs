@@ -16,7 +16,27 @@ use tokio::sync::mpsc;
 pub(crate) struct Workers {
     tls: Tls,
     updates: Vec<mpsc::UnboundedSender<Update>>,
+}
+
+/// How the workers end.
+pub(crate) struct Threads {
+    updates: Vec<mpsc::UnboundedSender<Update>>,
     threads: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    /// No new connections; those that are open end so that no request is lost. Returns when all threads have ended.
+    pub(crate) fn drain(self) {
+        for updates in self.updates {
+            // One that has failed is told by its thread.
+            let _ = updates.send(Update::Drain);
+        }
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker has failed");
+            }
+        }
+    }
 }
 
 impl Workers {
@@ -29,9 +49,8 @@ impl Workers {
         settings: &Serving,
         tls: &Tls,
         grace: Duration,
-    ) -> io::Result<Self> {
-        let mut workers = Self {
-            tls: tls.clone(),
+    ) -> io::Result<(Self, Threads)> {
+        let mut ends = Threads {
             updates: Vec::new(),
             threads: Vec::new(),
         };
@@ -43,10 +62,14 @@ impl Workers {
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let (settings, tls) = (settings.clone(), tls.clone());
             let run = move || runtime.block_on(serve::run(settings, tls, receiver, grace));
-            workers.threads.push(thread.spawn(run)?);
-            workers.updates.push(updates);
+            ends.threads.push(thread.spawn(run)?);
+            ends.updates.push(updates);
         }
-        Ok(workers)
+        let workers = Self {
+            tls: tls.clone(),
+            updates: ends.updates.clone(),
+        };
+        Ok((workers, ends))
     }
 
     /// How many there are.
@@ -73,18 +96,5 @@ impl Workers {
         drop(in_force);
         // Nothing is ever sent: it ends when the last worker has dropped its sender.
         let _ = all.recv().await;
-    }
-
-    /// No new connections; returns once all threads have ended.
-    pub(super) fn drain(self) {
-        for updates in &self.updates {
-            let _ = updates.send(Update::Drain);
-        }
-        drop(self.updates);
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a worker has failed");
-            }
-        }
     }
 }

@@ -2,13 +2,15 @@
 
 use super::task::Task;
 use lb_router_wire::frame::{self, Decoder};
+use lb_router_wire::stats::Stats;
 use lb_router_wire::{Change, EntryPoint, Listener, Service, ToAgent, ToRouter, View, fds};
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -24,6 +26,8 @@ pub(crate) struct Router {
     directory: TempDir,
     session: Session,
     child: Child,
+    /// Lines of the access log.
+    log: Receiver<String>,
     version: u64,
 }
 
@@ -63,7 +67,7 @@ impl Router {
         let certificates = directory.path().join("certificates");
         std::fs::create_dir(&certificates).unwrap();
         prepare(&certificates);
-        let child = spawn(directory.path(), arguments);
+        let (child, log) = spawn(directory.path(), arguments);
         let (session, _) = Session::accept(&agent);
         let mut router = Self {
             http,
@@ -73,6 +77,7 @@ impl Router {
             directory,
             session,
             child,
+            log,
             version: 0,
         };
         router.session.hand_over(&router.sockets);
@@ -129,12 +134,40 @@ impl Router {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         meanwhile();
-        self.child = spawn(self.directory.path(), &[]);
+        (self.child, self.log) = spawn(self.directory.path(), &[]);
         (self.session, _) = Session::accept(&self.agent);
         self.session.hand_over(&self.sockets);
         // An agent that has just started knows no services for a while.
         std::thread::sleep(Duration::from_millis(200));
         self.view(services);
+    }
+
+    /// The next line of its access log.
+    pub(crate) fn log_line(&self) -> String {
+        self.log.recv_timeout(Duration::from_secs(10)).unwrap()
+    }
+
+    /// All lines until it ends.
+    pub(crate) fn rest_of_log(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Ok(line) = self.log.recv_timeout(Duration::from_secs(10)) {
+            lines.push(line);
+        }
+        lines
+    }
+
+    /// Its next message about what it has counted.
+    pub(crate) fn stats(&mut self) -> Stats {
+        loop {
+            if let ToAgent::Stats(stats) = self.session.next() {
+                return stats;
+            }
+        }
+    }
+
+    /// Waits for another session of the router, as an agent that takes its place does.
+    pub(crate) fn next_session(&mut self) {
+        (self.session, _) = Session::accept(&self.agent);
     }
 
     /// Asks it to stop, and does not wait.
@@ -168,16 +201,25 @@ impl Drop for Router {
     }
 }
 
-fn spawn(directory: &Path, arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_swarmlb-router"))
+fn spawn(directory: &Path, arguments: &[&str]) -> (Child, Receiver<String>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_swarmlb-router"))
         .arg("--agent-socket")
         .arg(directory.join("agent.sock"))
         .arg("--certificates")
         .arg(directory.join("certificates"))
         .args(["--workers", "1"])
         .args(arguments)
+        .stdout(Stdio::piped())
         .spawn()
-        .unwrap()
+        .unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let (lines, log) = channel();
+    std::thread::spawn(move || {
+        out.lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| lines.send(line))
+    });
+    (child, log)
 }
 
 impl Session {
@@ -202,6 +244,7 @@ impl Session {
         session.say(ToRouter::Hello {
             version: "test".into(),
             hostname: "node1".into(),
+            stats: true,
         });
         (session, sockets)
     }
@@ -224,8 +267,12 @@ impl Session {
     }
 
     fn applied(&mut self, version: u64) {
-        let answer = self.next();
-        assert_eq!(answer, ToAgent::Applied(version));
+        loop {
+            match self.next() {
+                ToAgent::Stats(_) => {}
+                answer => return assert_eq!(answer, ToAgent::Applied(version)),
+            }
+        }
     }
 
     fn next(&mut self) -> ToAgent {

@@ -32,17 +32,13 @@ pub(crate) struct Task {
     _runtime: Option<Runtime>,
 }
 
-/// Addresses that no other task of this process has: 127.64.0.0/16 and on, by process.
+/// Addresses that no other task of this process has: in 127.64.0.0/10, by process and number.
 fn address() -> (u64, SocketAddr) {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let process = std::process::id();
-    let address = Ipv4Addr::new(
-        127,
-        64 + u8::try_from(process % 128).unwrap(),
-        u8::try_from(process / 128 % 256).unwrap(),
-        u8::try_from(number).unwrap(),
-    );
+    let [.., high, low] = u32::try_from(number).unwrap().to_be_bytes();
+    let network = 64 + u8::try_from(std::process::id() % 64).unwrap();
+    let address = Ipv4Addr::new(127, network, high, low);
     (number as u64, SocketAddr::from((address, PORT)))
 }
 

@@ -46,9 +46,18 @@ fn a_router_that_is_told_to_stop_ends_what_is_under_way_and_no_more() {
     under_way.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhe");
     std::thread::sleep(Duration::from_millis(200));
     router.terminate();
+    std::thread::sleep(Duration::from_millis(400));
+    // A request that was on its way would have been lost.
+    let last = idle.get("a.test", "/");
+    assert_eq!(
+        (last.status, last.field("connection")),
+        (200, vec!["close"])
+    );
     assert!(idle.answer().is_none(), "closed");
-    std::thread::sleep(Duration::from_millis(200));
     assert_eq!(router.ended(), None);
+    // Tasks still come and go.
+    let (task, other) = (task.leaving(), Task::start());
+    router.change(&[service("a", &LABELS, &[&task, &other])]);
     let answer = under_way.ask("llo");
     assert!(answer.body.ends_with("\n\nhello"), "{}", answer.body);
     assert_eq!(answer.field("connection"), ["close"]);

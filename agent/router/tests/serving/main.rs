@@ -10,6 +10,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod access_log;
 mod agents;
 mod balance;
 mod connections;
@@ -18,6 +19,7 @@ mod passthrough;
 mod proxy_protocol;
 mod requests;
 mod retries;
+mod statistics;
 mod sticky;
 mod task_tls;
 mod tls;

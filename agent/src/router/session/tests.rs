@@ -5,6 +5,7 @@ use crate::router::Router;
 use crate::router::feed::Routed;
 use crate::router::testing::{TestRouter, agent, ports, service};
 use lb_router_wire::EntryPoint;
+use lb_router_wire::stats::{Counts, RouteKey, Stats};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use tokio::io::AsyncWriteExt as _;
@@ -46,6 +47,7 @@ async fn a_router_gets_routes_then_sockets_and_from_then_on_what_changes() {
     let hello = ToRouter::Hello {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         hostname: "node1".to_owned(),
+        stats: true,
     };
     assert_eq!(
         router.all().await,
@@ -253,4 +255,38 @@ async fn a_router_that_talks_without_end_is_read_at_100_messages_a_second() {
         "{:?}",
         began.elapsed()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_router_counts_is_known_and_stays_and_it_is_one_router() {
+    let agent = agent(ports());
+    let (mut router, session) = connected(&agent, 1).await;
+    let key = RouteKey {
+        service: "s".to_owned(),
+        family: "traefik".to_owned(),
+        name: "r".to_owned(),
+    };
+    let mut counts = Counts::default();
+    counts.status(Some(200));
+    let stats = |instance| {
+        ToAgent::Stats(Stats {
+            instance,
+            routes: vec![(key.clone(), counts)],
+            ..Stats::default()
+        })
+    };
+    let known = || {
+        let stats = agent.stats();
+        let routes = stats.routes.iter();
+        let routes = routes.map(|it| (it.service_name.clone(), it.counts.requests["2xx"]));
+        routes.collect::<Vec<_>>()
+    };
+    assert_eq!(known(), []);
+    router.say(stats(1), &[]).await;
+    router.say(stats(1), &[]).await;
+    router.all().await;
+    assert_eq!(known(), [("web".to_owned(), 1)]);
+    router.say(stats(2), &[]).await;
+    assert!(matches!(session.await.unwrap(), SessionEnd::Order));
+    assert_eq!(known(), [("web".to_owned(), 1)]);
 }

@@ -44,14 +44,16 @@ impl AdminState {
             .map_err(|error| ApiError::Counters(error.into()))?;
         let last = self.last();
         let missing = BTreeSet::new();
-        Ok(build::stats(
+        let mut stats = build::stats(
             &last.snapshot,
             &last.node,
             Scope::Node,
             &traffic.tasks,
             &traffic.retired,
             &missing,
-        ))
+        );
+        stats.http = self.router.as_ref().and_then(|router| router.stats());
+        Ok(stats)
     }
 
     pub(super) async fn query_drops(&self) -> Result<Drops, ApiError> {

@@ -239,6 +239,7 @@ fn traffic(new: u64) -> Stats {
             total,
             ..ServiceStats::default()
         }],
+        http: None,
     }
 }
 

@@ -1,0 +1,80 @@
+//! What is counted, once a second to the agent that takes it.
+
+use crate::access_log::AccessLog;
+use crate::routing::Routing;
+use crate::stats::{Feed, Known, Sums};
+use lb_router_wire::stats::{Stats, Total};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+/// Time between two messages.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Tells agents what is counted.
+pub(crate) struct Telling {
+    /// Drawn when the router starts.
+    instance: u64,
+    sums: Arc<Mutex<Sums>>,
+    log: Option<AccessLog>,
+    known: Known,
+    feed: Feed,
+    /// `None`: the agent does not take it.
+    clock: Option<Interval>,
+    told: bool,
+}
+
+impl Telling {
+    pub(crate) fn new(sums: Arc<Mutex<Sums>>, log: Option<AccessLog>) -> Self {
+        Self {
+            instance: fastrand::u64(..),
+            sums,
+            log,
+            known: Known::default(),
+            feed: Feed::default(),
+            clock: None,
+            told: false,
+        }
+    }
+
+    /// Another agent, or the same one again: it is told all, if it asks.
+    pub(super) fn restart(&mut self) {
+        self.feed = Feed::default();
+        self.clock = None;
+        self.told = false;
+    }
+
+    /// Was the agent told something?
+    pub(super) fn has_told(&self) -> bool {
+        self.told
+    }
+
+    /// Does the agent take it?
+    pub(super) fn asked(&mut self, takes: bool) {
+        self.clock = takes.then(|| {
+            let mut clock = interval(EVERY);
+            clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            clock
+        });
+    }
+
+    /// Waits for the next time. Cancel-safe.
+    pub(super) async fn due(&mut self) {
+        match &mut self.clock {
+            Some(clock) => drop(clock.tick().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What the agent is told, where these are the routes.
+    pub(super) fn next(&mut self, routing: &Routing) -> Vec<Stats> {
+        self.told = true;
+        self.known.follow(routing);
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = &self.log {
+            sums.set(Total::LogDropped, log.dropped());
+        }
+        sums.fold(&self.known, Instant::now());
+        self.feed.next(&mut sums, self.instance)
+    }
+}
