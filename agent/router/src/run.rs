@@ -59,7 +59,8 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`].
 pub fn run(settings: &Settings) -> Result<(), RunError> {
-    open_files::raise();
+    let workers = settings.workers.max(1);
+    open_files::raise(workers.saturating_mul(settings.limits.connections));
     let tls = Tls::new()?;
     let (log, writer) = match settings.access_log {
         Format::Off => (None, None),
@@ -79,8 +80,7 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         sums: sums.clone(),
     };
     let (workers, threads) =
-        Workers::start(settings.workers.max(1), &serving, &tls, settings.grace)
-            .map_err(RunError::Threads)?;
+        Workers::start(workers, &serving, &tls, settings.grace).map_err(RunError::Threads)?;
     drop(serving);
     let mut link = Link::new(&settings.agent, workers, Telling::new(sums, log));
     let runtime = tokio::runtime::Builder::new_current_thread()

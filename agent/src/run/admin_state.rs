@@ -13,7 +13,7 @@ use crate::watch::LocalFacts;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lb_core::backend::ebpf::HookKind;
-use lb_core::explain::{ClientQuery, FrontendQuery, RequestQuery, Routed, explain_request};
+use lb_core::explain::{ClientQuery, FrontendQuery, RequestQuery};
 use lb_core::kernel::ObserveError;
 use lb_core::model::ids::NodeId;
 use lb_core::model::node::Node;
@@ -259,17 +259,6 @@ impl Source for AdminState {
     }
 
     fn explain_request(&self, query: &RequestQuery) -> Result<RequestExplanation, ApiError> {
-        self.router.as_ref().ok_or(ApiError::RouterOff)?;
-        let snapshot = self.complete_snapshot()?;
-        let (declarations, services) = {
-            let report = &self.last().report;
-            (report.declarations.clone(), report.routed.clone())
-        };
-        let routed = Routed {
-            snapshot: &snapshot,
-            declarations: &declarations,
-            services: &services,
-        };
-        Ok(explain_request(&routed, query))
+        self.run_explain_request(query)
     }
 }

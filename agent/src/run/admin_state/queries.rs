@@ -7,10 +7,12 @@ use crate::kernel::StatsReader;
 use crate::serve::ApiError;
 use crate::sync::LocalStats;
 use futures_util::FutureExt;
-use lb_core::explain::{ClientQuery, FrontendQuery, explain};
+use lb_core::explain::{
+    ClientQuery, FrontendQuery, RequestQuery, Routed, explain, explain_request,
+};
 use lb_core::kernel::ObserveError;
 use lb_core::report::build::{self, FlowFilter};
-use lb_core::report::{Drops, Explanation, Flows, Scope, Stats};
+use lb_core::report::{Drops, Explanation, Flows, RequestExplanation, Scope, Stats};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -82,6 +84,25 @@ impl AdminState {
             })
             .await?;
         explanation.ok_or(ApiError::KernelDecides)
+    }
+
+    /// Answers from memory, as the router does: it is not asked.
+    pub(super) fn run_explain_request(
+        &self,
+        query: &RequestQuery,
+    ) -> Result<RequestExplanation, ApiError> {
+        self.router.as_ref().ok_or(ApiError::RouterOff)?;
+        let snapshot = self.complete_snapshot()?;
+        let (declarations, services) = {
+            let report = &self.last().report;
+            (report.declarations.clone(), report.routed.clone())
+        };
+        let routed = Routed {
+            snapshot: &snapshot,
+            declarations: &declarations,
+            services: &services,
+        };
+        Ok(explain_request(&routed, query))
     }
 
     /// Runs `read` on a thread that may block.
