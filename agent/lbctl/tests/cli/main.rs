@@ -10,6 +10,8 @@ mod explain;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod queries;
 #[cfg(test)]
 mod socket;
