@@ -55,7 +55,7 @@ impl Feed {
             });
         }
         if let Some(last) = messages.last_mut() {
-            last.totals = sums.totals.to_vec();
+            last.totals = sums.totals.0.to_vec();
         }
         // There is one agent. One that comes later is not told of them at all, unless it is the same one.
         let told = self.ended;

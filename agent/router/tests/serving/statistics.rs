@@ -151,3 +151,17 @@ fn another_agent_is_told_all_and_the_last_one_all_until_the_end() {
     known.take(last);
     assert_eq!(known.of("a").requests[1], 2);
 }
+
+#[test]
+fn clients_that_send_no_request_are_counted() {
+    let task = Task::start();
+    let services = [service("a", &LABELS, &[&task])];
+    let mut router = Router::start_with(&services, &["--head-timeout", "1"]);
+    let _silent = Client::connect(router.http);
+    let mut garbage = Client::connect(router.http);
+    garbage.send("GET\0/ HTTP/1.1\r\n\r\n");
+    let mut known = Known::default();
+    known.until(&mut router, |known| {
+        known.total(Total::RejectedNoRequest) == 1 && known.total(Total::RejectedNoHttp) == 1
+    });
+}
