@@ -165,3 +165,22 @@ fn clients_that_send_no_request_are_counted() {
         known.total(Total::RejectedNoRequest) == 1 && known.total(Total::RejectedNoHttp) == 1
     });
 }
+
+#[test]
+fn nobody_waits_for_an_access_log_that_is_not_read_and_what_is_dropped_is_counted() {
+    let mut router = Router::start_with(&[], &["--access-log", "json"]);
+    let mut client = Client::connect(router.http);
+    let long = "\u{e9}".repeat(512);
+    let request =
+        format!("GET / HTTP/1.1\r\nHost: a.test\r\nUser-Agent: {long}\r\nReferer: {long}\r\n\r\n");
+    for _ in 0..1_000 {
+        assert_eq!(client.ask(&request).status, 404);
+    }
+    let mut known = Known::default();
+    known.until(&mut router, |known| known.total(Total::LogDropped) > 0);
+    let dropped = known.total(Total::LogDropped);
+    router.terminate();
+    let written = router.rest_of_log();
+    assert_eq!(written.len() as u64 + dropped, 1_000);
+    assert!(written.iter().all(|line| line.ends_with('}')));
+}
