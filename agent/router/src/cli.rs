@@ -46,6 +46,10 @@ pub struct Cli {
     /// Form of the access log, on standard output: a line for each request.
     #[arg(long, env = "SWARMLB_ROUTER_ACCESS_LOG", value_enum, default_value_t = Format::Off)]
     pub access_log: Format,
+    /// Lines of the access log have the queries of requests, which may hold secrets.
+    #[arg(long, env = "SWARMLB_ROUTER_ACCESS_LOG_QUERY", default_value_t = false, action = clap::ArgAction::Set,
+          value_name = "true|false")]
+    pub access_log_query: bool,
     /// Form of the log.
     #[arg(long, env = "SWARMLB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -101,6 +105,7 @@ impl Cli {
             limits: self.timeouts.limits(),
             trusted: self.trusted_proxies.clone(),
             access_log: self.access_log,
+            access_log_query: self.access_log_query,
         }
     }
 }

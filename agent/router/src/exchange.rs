@@ -75,6 +75,7 @@ async fn checked(
                     method: request.method(),
                     host: request.uri().host(),
                     path: request.uri().path(),
+                    query: request.uri().query(),
                     headers: request.headers(),
                 },
             );
@@ -97,6 +98,7 @@ async fn checked(
             method: &parts.method,
             host: Some(checked.host.as_str()),
             path: checked.path.as_str(),
+            query: parts.uri.query(),
             headers: &parts.headers,
         },
     );

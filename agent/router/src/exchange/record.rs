@@ -65,6 +65,7 @@ pub(super) struct Seen<'a> {
     /// `None`: as the field says it.
     pub(super) host: Option<&'a str>,
     pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
     pub(super) headers: &'a HeaderMap,
 }
 
@@ -122,6 +123,7 @@ impl Record {
                 method: seen.method.as_str(),
                 host: host.or_else(|| field(HOST)).unwrap_or_default(),
                 path: seen.path.as_bytes(),
+                query: seen.query.filter(|_| log.query),
                 user_agent: field(USER_AGENT),
                 referer: field(REFERER),
             };
