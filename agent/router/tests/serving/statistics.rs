@@ -177,10 +177,17 @@ fn nobody_waits_for_an_access_log_that_is_not_read_and_what_is_dropped_is_counte
         assert_eq!(client.ask(&request).status, 404);
     }
     let mut known = Known::default();
-    known.until(&mut router, |known| known.total(Total::LogDropped) > 0);
+    let begin = Instant::now();
+    // Messages of before may wait.
+    while begin.elapsed() < Duration::from_secs(2) {
+        known.take(router.stats());
+    }
     let dropped = known.total(Total::LogDropped);
+    assert!(dropped > 0);
+    for _ in dropped..1_000 {
+        let line = router.log_line();
+        assert!(line.ends_with('}'), "{line}");
+    }
     router.terminate();
-    let written = router.rest_of_log();
-    assert_eq!(written.len() as u64 + dropped, 1_000);
-    assert!(written.iter().all(|line| line.ends_with('}')));
+    assert_eq!(router.rest_of_log(), Vec::<String>::new());
 }
