@@ -25,16 +25,18 @@ pub(crate) fn quantile(part: f64, counts: &[u64], bounds_us: &[u64]) -> Option<f
 }
 
 /// `0.35 ms`, `12 ms`, `1.5 s`; `>30 s` above the last bound.
+#[expect(clippy::cast_precision_loss, reason = "a bound is a round number")]
 pub(crate) fn time(us: f64, bounds_us: &[u64]) -> String {
     if us.is_infinite() {
         let last = bounds_us.last().copied().unwrap_or_default();
-        return format!(">{} s", last / 1_000_000);
+        return format!(">{}", time(last as f64, &[]));
     }
     let ms = us / 1_000.0;
     match ms {
         ..9.995 => format!("{ms:.2} ms"),
         ..999.5 => format!("{ms:.0} ms"),
-        _ => format!("{:.1} s", ms / 1_000.0),
+        ..9_950.0 => format!("{:.1} s", ms / 1_000.0),
+        _ => format!("{:.0} s", ms / 1_000.0),
     }
 }
 

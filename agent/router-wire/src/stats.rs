@@ -185,4 +185,7 @@ totals! {
     RejectedTransferCoding = "rejected_total" { "reason" = "transfer-coding" };
     RejectedConnections = "rejected_total" { "reason" = "connections" };
     LogDropped = "access_log_dropped_total" {};
+    RejectedNoHttp = "rejected_total" { "reason" = "no-http" };
+    RejectedNoRequest = "rejected_total" { "reason" = "no-request" };
+    RejectedTakesNothing = "rejected_total" { "reason" = "takes-nothing" };
 }

@@ -54,6 +54,10 @@ pub struct Cli {
     /// Form of the access log, on standard output: a line for each request.
     #[arg(long, env = "SWARMLB_ROUTER_ACCESS_LOG", value_enum, default_value_t = Format::Off)]
     pub access_log: Format,
+    /// Lines of the access log have the queries of requests, which may hold secrets.
+    #[arg(long, env = "SWARMLB_ROUTER_ACCESS_LOG_QUERY", default_value_t = false, action = clap::ArgAction::Set,
+          value_name = "true|false")]
+    pub access_log_query: bool,
     /// Form of the log.
     #[arg(long, env = "SWARMLB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -110,6 +114,7 @@ impl Cli {
             trusted: self.trusted_proxies.clone(),
             proxy_protocol: self.proxy_protocol.clone(),
             access_log: self.access_log,
+            access_log_query: self.access_log_query,
         }
     }
 }

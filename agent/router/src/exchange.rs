@@ -81,6 +81,7 @@ async fn checked(
                     method: request.method(),
                     host: request.uri().host(),
                     path: request.uri().path(),
+                    query: request.uri().query(),
                     headers: request.headers(),
                 },
             );
@@ -103,6 +104,7 @@ async fn checked(
             method: &parts.method,
             host: Some(checked.host.as_str()),
             path: checked.path.as_str(),
+            query: parts.uri.query(),
             headers: &parts.headers,
         },
     );

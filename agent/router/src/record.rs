@@ -65,6 +65,7 @@ pub(crate) struct Seen<'a> {
     /// `None`: as the field says it.
     pub(crate) host: Option<&'a str>,
     pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
     pub(crate) headers: &'a HeaderMap,
 }
 
@@ -122,6 +123,7 @@ impl Record {
                 method: seen.method.as_str(),
                 host: host.or_else(|| field(HOST)).unwrap_or_default(),
                 path: seen.path.as_bytes(),
+                query: seen.query.filter(|_| log.query),
                 user_agent: field(USER_AGENT),
                 referer: field(REFERER),
             };

@@ -38,6 +38,8 @@ pub struct Settings {
     pub proxy_protocol: Vec<IpNet>,
     /// Form of the access log.
     pub access_log: Format,
+    /// Its lines have the queries of requests.
+    pub access_log_query: bool,
 }
 
 /// Why the router does not start.
@@ -65,7 +67,10 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     let (log, writer) = match settings.access_log {
         Format::Off => (None, None),
         format => AccessLog::start(format, io::stdout())
-            .map(|(log, writer)| (Some(log), Some(writer)))
+            .map(|(mut log, writer)| {
+                log.query = settings.access_log_query;
+                (Some(log), Some(writer))
+            })
             .map_err(RunError::Threads)?,
     };
     let sums = Arc::<Mutex<Sums>>::default();

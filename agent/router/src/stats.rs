@@ -17,7 +17,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Numbers of the router as a whole, since the last sum. Those that fall wrap.
-pub(crate) type Totals = [u64; Total::ALL.len()];
+#[derive(Clone, Debug)]
+pub(crate) struct Totals([u64; Total::ALL.len()]);
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self([0; Total::ALL.len()])
+    }
+}
 
 /// What a worker has counted since it was asked last.
 #[derive(Debug, Default)]
@@ -69,7 +76,7 @@ impl Stats {
     }
 
     fn change(&self, total: Total, change: impl Fn(u64) -> u64) {
-        if let Some(number) = self.totals.borrow_mut().get_mut(total as usize) {
+        if let Some(number) = self.totals.borrow_mut().0.get_mut(total as usize) {
             *number = change(*number);
         }
     }

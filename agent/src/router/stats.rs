@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 /// Routers that are told apart: those that are connected, and some that are away and may come back.
 const ROUTERS: usize = 12;
-/// Routes of one router. A hundred services of Swarm's largest would not have as many.
-const ROUTES: usize = 10_000;
+/// Routes of all routers: those of ten thousand services, while one router replaces another one. 20 MB at most.
+const ROUTES: usize = 20_000;
 /// Longest id of a service, and longest name of a family of labels, in bytes.
 const SERVICE: usize = 64;
 const FAMILY: usize = 32;
@@ -44,7 +44,7 @@ impl Counted {
         let router = self.routers.entry(instance).or_default();
         router.sessions += 1;
         router.began = self.begun;
-        while self.routers.len() > ROUTERS {
+        while self.routers.len() > ROUTERS || self.routes() > ROUTES / 2 {
             let away = self.routers.iter().filter(|(_, it)| it.sessions == 0);
             let Some(oldest) = away.min_by_key(|(_, it)| it.began).map(|(key, _)| *key) else {
                 return;
@@ -53,6 +53,12 @@ impl Counted {
                 self.ended.add(&router);
             }
         }
+    }
+
+    /// Names that are kept.
+    fn routes(&self) -> usize {
+        let routers = self.routers.values().chain([&self.ended]);
+        routers.map(|router| router.routes.len()).sum()
     }
 
     /// A router has gone.
@@ -64,11 +70,17 @@ impl Counted {
 
     /// Takes what a router says that has begun.
     pub(super) fn take(&mut self, stats: Stats) {
+        let mut room = ROUTES.saturating_sub(self.routes());
         let Some(router) = self.routers.get_mut(&stats.instance) else {
             return;
         };
         for (key, counts) in stats.routes {
-            router.put(key, counts);
+            if let Some(known) = router.routes.get_mut(&key) {
+                *known = counts;
+            } else if room > 0 && fits(&key) {
+                router.routes.insert(key, counts);
+                room -= 1;
+            }
         }
         for key in &stats.ended {
             router.routes.remove(key);
@@ -115,38 +127,31 @@ impl Counted {
 }
 
 impl OfRouter {
-    /// Sets the numbers of a route, if there is room for its name.
-    fn put(&mut self, key: RouteKey, counts: Counts) {
-        let fits = key.service.len() <= SERVICE && key.family.len() <= FAMILY;
-        let fits = fits && key.name.len() <= NAME;
-        if self.routes.contains_key(&key) || fits && self.routes.len() < ROUTES {
-            self.routes.insert(key, counts);
-        }
-    }
-
-    /// Adds a router that does not come back. It has nothing under way.
+    /// Adds a router that does not come back. It has nothing under way. Where the names become too many, among them those of
+    /// services that are gone, they are given up.
     fn add(&mut self, router: &Self) {
         for (key, counts) in &router.routes {
-            let mut sum = self.routes.get(key).copied().unwrap_or_default();
+            let sum = self.routes.entry(key.clone()).or_default();
             sum.add(counts);
             sum.under_way = 0;
-            let room = self.routes.contains_key(key) || self.routes.len() < ROUTES;
-            let key = if room {
-                key.clone()
-            } else {
-                RouteKey::default()
-            };
-            if !room {
-                let ended = self.routes.get(&key).copied().unwrap_or_default();
-                sum.add(&ended);
+        }
+        if self.routes.len() > ROUTES / 2 {
+            let mut all = Counts::default();
+            for counts in std::mem::take(&mut self.routes).values() {
+                all.add(counts);
             }
-            self.routes.insert(key, sum);
+            self.routes.insert(RouteKey::default(), all);
         }
         self.totals.resize(Total::ALL.len(), 0);
         for (sum, number) in self.totals.iter_mut().zip(&router.totals) {
             *sum = sum.saturating_add(*number);
         }
     }
+}
+
+/// Are its names as long as names may be?
+fn fits(key: &RouteKey) -> bool {
+    key.service.len() <= SERVICE && key.family.len() <= FAMILY && key.name.len() <= NAME
 }
 
 /// Does it fall, too?

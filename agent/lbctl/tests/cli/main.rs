@@ -12,6 +12,8 @@ mod explain_request;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod queries;
 #[cfg(test)]
 mod socket;

@@ -11,8 +11,8 @@ use lb_core::model::node::Node;
 use lb_core::model::snapshot::{LocalHealth, Proto, Snapshot, SwarmNode, Task};
 use lb_core::report::build::{self, FlowFilter, FlowTable};
 use lb_core::report::{
-    Check, Counters, Explanation, Flows, HookReport, Problem, RequestExplanation, Routes, Scope,
-    Stats, Status,
+    Check, Counters, Explanation, Flows, HookReport, HttpStats, Problem, RequestExplanation,
+    Routes, Scope, Stats, Status,
 };
 use lb_core::testing::{SnapshotBuilder, link, member, port, service, task};
 use lb_datapath::model::Memory;
@@ -26,6 +26,7 @@ pub(crate) struct Swarm {
     pub(crate) check: Check,
     /// `None`: the router is off.
     pub(crate) routes: Option<Routes>,
+    pub(crate) http: Option<HttpStats>,
     pub(crate) missing: BTreeSet<NodeId>,
     pub(crate) drops: BTreeMap<Reason, u64>,
     pub(crate) flows: FlowTable,
@@ -41,14 +42,16 @@ impl Swarm {
             .map(|id| (Key::from(id), (self.counters)(&id.0)))
             .collect();
         let retired = BTreeMap::from([(Key::of("s1"), traffic(100))]);
-        build::stats(
+        let mut stats = build::stats(
             &self.snapshot,
             &this(),
             scope,
             &tasks,
             &retired,
             &self.missing,
-        )
+        );
+        stats.http = self.http.clone();
+        stats
     }
 
     pub(crate) fn flows(&self, asked: &FlowFilter) -> Flows {
@@ -173,6 +176,7 @@ pub(crate) fn swarm() -> Swarm {
         snapshot,
         check: Check::default(),
         routes: None,
+        http: None,
         missing: BTreeSet::new(),
         drops: BTreeMap::new(),
         flows: FlowTable::default(),

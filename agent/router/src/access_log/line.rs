@@ -39,6 +39,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) host: &'a [u8],
     /// The path, without the query, which may have secrets.
     pub(crate) path: &'a [u8],
+    /// The query, where it is logged.
+    pub(crate) query: Option<&'a str>,
     /// `User-Agent`.
     pub(crate) user_agent: Option<&'a [u8]>,
     /// `Referer`, without its query.
@@ -126,6 +128,9 @@ impl Line {
         quoted(text, "host", asked.host)?;
         quoted(text, "method", asked.method.as_bytes())?;
         quoted(text, "path", asked.path)?;
+        if let Some(query) = asked.query {
+            quoted(text, "query", query.as_bytes())?;
+        }
         if let Some(user_agent) = asked.user_agent {
             quoted(text, "user_agent", user_agent)?;
         }
@@ -175,6 +180,10 @@ impl Line {
         escape(text, asked.method.as_bytes())?;
         text.push(' ');
         escape(text, asked.path)?;
+        if let Some(query) = asked.query {
+            text.push('?');
+            escape(text, query.as_bytes())?;
+        }
         write!(text, " {}\"", asked.protocol)?;
         self.status_at = text.len();
         text.push_str(" \"");

@@ -20,6 +20,8 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct AccessLog {
     /// Form of the lines.
     pub(crate) format: Format,
+    /// Lines have queries.
+    pub(crate) query: bool,
     lines: Sender<String>,
     queue: Arc<Queue>,
 }
@@ -50,6 +52,7 @@ impl AccessLog {
         let queue = Arc::<Queue>::default();
         let log = Self {
             format,
+            query: false,
             lines,
             queue: queue.clone(),
         };

@@ -111,7 +111,11 @@ async fn serve(worker: Rc<Worker>, client: Rc<Client>, stream: Prefixed<TcpStrea
     tokio::select! {
         biased;
         () = served => {}
-        () = client.open.told_to_end() => {}
+        () = client.open.told_to_end() => {
+            if matches!(client.counted.get(), Total::ConnectionsHttpNew | Total::ConnectionsHttpsNew) {
+                worker.stats.up(Total::RejectedNoRequest);
+            }
+        }
     }
 }
 
@@ -187,9 +191,16 @@ where
     match unless_stalled(worker.settings.limits.taking, served).await {
         Some(Ok(())) => {}
         Some(Err(error)) => {
+            let parse = |error: &hyper::Error| error.is_parse() || error.is_parse_too_large();
+            if error.downcast_ref().is_some_and(parse) {
+                worker.stats.up(Total::RejectedNoHttp);
+            }
             tracing::debug!(client = %client.address, error = %error, "connection ended");
         }
-        None => tracing::debug!(client = %client.address, "a client takes nothing"),
+        None => {
+            worker.stats.up(Total::RejectedTakesNothing);
+            tracing::debug!(client = %client.address, "a client takes nothing");
+        }
     }
 }
 

@@ -5,8 +5,6 @@ use lb_router_wire::stats::{ROUTES, Stats};
 
 /// Messages a second. With more than their routes, the numbers of some are older.
 const MESSAGES: usize = 4;
-/// Routes that have ended and that the feed may still have to tell.
-const ENDED: usize = 4 * ROUTES;
 
 /// What one agent was told.
 #[derive(Debug, Default)]
@@ -57,10 +55,11 @@ impl Feed {
             });
         }
         if let Some(last) = messages.last_mut() {
-            last.totals = sums.totals.to_vec();
+            last.totals = sums.totals.0.to_vec();
         }
-        let old = sums.ended.len().saturating_sub(ENDED);
-        sums.ended.drain(..old);
+        // There is one agent. One that comes later is not told of them at all, unless it is the same one.
+        let told = self.ended;
+        sums.ended.retain(|(change, _)| *change > told);
         messages
     }
 }

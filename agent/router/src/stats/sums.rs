@@ -78,14 +78,14 @@ impl Sums {
 
     /// Adds what a worker has counted of the router as a whole.
     pub(super) fn add_totals(&mut self, totals: &Totals) {
-        for (sum, number) in self.totals.iter_mut().zip(totals) {
-            *sum = sum.wrapping_add(*number);
+        for (sum, number) in self.totals.0.iter_mut().zip(totals.0) {
+            *sum = sum.wrapping_add(number);
         }
     }
 
     /// Sets a number of the router as a whole.
     pub(crate) fn set(&mut self, total: Total, number: u64) {
-        if let Some(sum) = self.totals.get_mut(total as usize) {
+        if let Some(sum) = self.totals.0.get_mut(total as usize) {
             *sum = number;
         }
     }

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -213,7 +213,8 @@ fn spawn(directory: &Path, arguments: &[&str]) -> (Child, Receiver<String>) {
         .spawn()
         .unwrap();
     let out = BufReader::new(child.stdout.take().unwrap());
-    let (lines, log) = channel();
+    // Nothing is read that no test takes: the pipe fills up.
+    let (lines, log) = sync_channel(0);
     std::thread::spawn(move || {
         out.lines()
             .map_while(Result::ok)

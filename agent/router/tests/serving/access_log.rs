@@ -245,9 +245,13 @@ fn the_common_format_is_there_and_nothing_is_written_unless_asked_for() {
         &["--access-log", "common"],
     );
     ask(router.http, "a.test", "/x?q");
-    let line = router.log_line();
-    assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
-    assert!(line.contains("] \"GET /x HTTP/1.1\" 200 "), "{line}");
+    let text = router.log_line();
+    assert!(text.starts_with("127.0.0.1 - - ["), "{text}");
+    assert!(text.contains("] \"GET /x HTTP/1.1\" 200 "), "{text}");
+    let query = ["--access-log", "json", "--access-log-query", "true"];
+    let router = Router::start_with(&[service("a", &LABELS, &[&task])], &query);
+    ask(router.http, "a.test", "/x?a=1");
+    assert_has(&line(&router), &json!({ "path": "/x", "query": "a=1" }));
     let router = Router::start(&[service("a", &LABELS, &[&task])]);
     ask(router.http, "a.test", "/");
     router.terminate();

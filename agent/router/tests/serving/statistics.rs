@@ -151,3 +151,43 @@ fn another_agent_is_told_all_and_the_last_one_all_until_the_end() {
     known.take(last);
     assert_eq!(known.of("a").requests[1], 2);
 }
+
+#[test]
+fn clients_that_send_no_request_are_counted() {
+    let task = Task::start();
+    let services = [service("a", &LABELS, &[&task])];
+    let mut router = Router::start_with(&services, &["--head-timeout", "1"]);
+    let _silent = Client::connect(router.http);
+    let mut garbage = Client::connect(router.http);
+    garbage.send("GET\0/ HTTP/1.1\r\n\r\n");
+    let mut known = Known::default();
+    known.until(&mut router, |known| {
+        known.total(Total::RejectedNoRequest) == 1 && known.total(Total::RejectedNoHttp) == 1
+    });
+}
+
+#[test]
+fn nobody_waits_for_an_access_log_that_is_not_read_and_what_is_dropped_is_counted() {
+    let mut router = Router::start_with(&[], &["--access-log", "json"]);
+    let mut client = Client::connect(router.http);
+    let long = "\u{e9}".repeat(512);
+    let request =
+        format!("GET / HTTP/1.1\r\nHost: a.test\r\nUser-Agent: {long}\r\nReferer: {long}\r\n\r\n");
+    for _ in 0..1_000 {
+        assert_eq!(client.ask(&request).status, 404);
+    }
+    let mut known = Known::default();
+    let begin = Instant::now();
+    // Messages of before may wait.
+    while begin.elapsed() < Duration::from_secs(2) {
+        known.take(router.stats());
+    }
+    let dropped = known.total(Total::LogDropped);
+    assert!(dropped > 0);
+    for _ in dropped..1_000 {
+        let line = router.log_line();
+        assert!(line.ends_with('}'), "{line}");
+    }
+    router.terminate();
+    assert_eq!(router.rest_of_log(), Vec::<String>::new());
+}

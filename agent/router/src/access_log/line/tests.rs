@@ -17,6 +17,7 @@ fn asked() -> Asked<'static> {
         method: "GET",
         host: b"a.test",
         path: b"/x",
+        query: None,
         user_agent: Some(b"curl/8"),
         referer: Some(b"https://b.test/y?token=secret"),
     }
@@ -130,4 +131,11 @@ fn the_common_format_is_the_common_one() {
     let line = Line::begin(Format::Common, &asked()).end(&Ended::default());
     assert!(line.contains("\" 0 0 \""), "{line}");
     assert!(line.ends_with(" \"-\" \"-\" 0ms\n"), "{line}");
+    let asked = Asked {
+        query: Some("a=\"1"),
+        ..asked()
+    };
+    let line = Line::begin(Format::Common, &asked).end(&ended());
+    assert!(line.contains(r#""GET /x?a=\"1 HTTP/1.1" 200 2 "#), "{line}");
+    assert_eq!(json(&asked, &ended())["query"], "a=\"1");
 }
