@@ -1,0 +1,66 @@
+//! What is served: a router with a certificate for `a.test`, and tasks that are scripts.
+
+use crate::harness::{Router, Task, certificate};
+use crate::programs::{Found, Running};
+use lb_router_wire::Service;
+use std::path::Path;
+
+/// Labels of a service of `a.test`, without and by TLS; its tasks speak HTTP/1.1.
+pub(crate) const LABELS: [(&str, &str); 2] = [
+    ("com.docker.lb.hosts", "a.test"),
+    ("com.docker.lb.port", "18080"),
+];
+
+/// A router with a certificate for `a.test`.
+pub(crate) struct Site {
+    pub(crate) router: Router,
+    /// The certificate, PEM.
+    pub(crate) certificate: String,
+}
+
+impl Site {
+    pub(crate) fn start(services: &[Service]) -> Self {
+        let mut certificate_of_a = String::new();
+        let prepare =
+            |directory: &Path| certificate_of_a = certificate(directory, "a", &["a.test"]);
+        Self {
+            router: Router::start_after(services, &[], prepare),
+            certificate: certificate_of_a,
+        }
+    }
+
+    /// The file with the certificate.
+    pub(crate) fn certificate_file(&self) -> String {
+        let file = self.router.certificates().join("a.crt");
+        file.to_str().unwrap().to_owned()
+    }
+
+    /// The port without TLS, and a word that stands for no certificate; the one by TLS, and the file of the certificate.
+    pub(crate) fn ways(&self) -> [(String, String); 2] {
+        [
+            (self.router.http.port().to_string(), "-".to_owned()),
+            (
+                self.router.https.port().to_string(),
+                self.certificate_file(),
+            ),
+        ]
+    }
+}
+
+/// A task that is a script, on an address of its own.
+pub(crate) struct ScriptTask {
+    pub(crate) task: Task,
+    pub(crate) running: Running,
+}
+
+impl ScriptTask {
+    /// Starts a script with address and port as arguments; returns once it says `ready`.
+    pub(crate) fn start(program: Found, script: &str) -> Self {
+        let task = Task::absent();
+        let address = task.address.ip().to_string();
+        let port = task.address.port().to_string();
+        let mut running = program.start(script, &[&address, &port]);
+        running.says("ready");
+        Self { task, running }
+    }
+}
