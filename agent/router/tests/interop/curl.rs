@@ -161,7 +161,10 @@ fn a_head_has_a_length_and_no_body_and_parts_are_parts() {
     for version in ["--http1.1", "--http2-prior-knowledge"] {
         let (exchange, head) = curl.get("/file", &[version, "--head"]);
         assert!(exchange.ends_with(" 200"), "{exchange}");
-        assert!(head.to_lowercase().contains("\ncontent-length: 16"), "{head}");
+        assert!(
+            head.to_lowercase().contains("\ncontent-length: 16"),
+            "{head}"
+        );
         let (exchange, part) = curl.get("/file", &[version, "--range", "4-7"]);
         assert!(exchange.ends_with(" 206"), "{exchange}");
         assert_eq!(part, "4567");
@@ -176,7 +179,10 @@ fn who_is_sent_to_https_and_asked_for_a_password_gets_there() {
     let site = &Site::start(&[service("a", &only_tls, &[&task])]);
     let there = Curl { curl, site };
     for version in ["--http1.1", "--http2-prior-knowledge"] {
-        assert_eq!(there.get("/x", &[version]).0[1..].trim_start_matches(".1"), " 302");
+        assert_eq!(
+            there.get("/x", &[version]).0[1..].trim_start_matches(".1"),
+            " 302"
+        );
     }
     let (exchange, body) = there.get("/x?y", &["--location"]);
     assert_eq!(exchange, "2 200");

@@ -33,7 +33,7 @@ fn passes(cases: &[&str]) {
         let site = Site::start(&calls(&[&task]));
         let (port, certificate) = &site.ways()[way];
         for case in cases {
-            python.run_script("grpc_client.py", &[port, certificate, case]);
+            python.run_script("grpc_client.py", [port, certificate, case]);
         }
     }
 }
@@ -75,6 +75,17 @@ fn messages_of_4_mib_and_long_streams_pass() {
 }
 
 #[test]
+fn a_stream_on_which_only_one_side_speaks_goes_on() {
+    let Some(python) = GRPC.find() else { return };
+    let task = task(python);
+    let site = Site::start_with(&calls(&[&task]), &["--body-timeout", "1"]);
+    let [(port, no_certificate), _] = site.ways();
+    for case in ["one_side", "no_side"] {
+        python.run_script("grpc_client.py", [&port, &no_certificate, case]);
+    }
+}
+
+#[test]
 fn a_task_that_is_gone_is_unavailable_and_served_again_when_it_is_back() {
     let Some(python) = GRPC.find() else { return };
     let first = task(python);
@@ -82,12 +93,16 @@ fn a_task_that_is_gone_is_unavailable_and_served_again_when_it_is_back() {
     let [(port, _), _] = site.ways();
     let mut client = python.start("grpc_client.py", &[&port, "-", "comes_and_goes"]);
     client.says("served");
-    let ScriptTask { task: gone, running } = first;
+    let ScriptTask {
+        task: gone,
+        running,
+    } = first;
     drop(running);
     client.tell("gone");
     client.says("unavailable");
     let second = task(python);
-    site.router.view(&[service("a", &LABELS, &[&gone, &second.task])]);
+    site.router
+        .view(&[service("a", &LABELS, &[&gone, &second.task])]);
     client.tell("back");
     assert!(client.ended_well());
 }
@@ -113,6 +128,16 @@ fn a_router_that_ends_fails_no_call_and_ends_no_stream() {
 
 #[test]
 fn a_task_that_ends_fails_no_call_and_ends_no_stream() {
+    ends_under_way(true);
+}
+
+/// The agent has not heard of it; its connections are told (GOAWAY).
+#[test]
+fn a_task_that_ends_unannounced_fails_no_call_and_ends_no_stream() {
+    ends_under_way(false);
+}
+
+fn ends_under_way(announced: bool) {
     let Some(python) = GRPC.find() else { return };
     let mut leaving = task(python);
     let mut site = Site::start(&calls(&[&leaving]));
@@ -120,7 +145,7 @@ fn a_task_that_ends_fails_no_call_and_ends_no_stream() {
     let mut client = python.start("grpc_client.py", &[&port, "-", "goes_on"]);
     client.says("under way");
     let other = task(python);
-    leaving.task.leaving = true;
+    leaving.task.leaving = announced;
     site.router.view(&calls(&[&leaving, &other]));
     leaving.running.tell("stop");
     client.says("over");

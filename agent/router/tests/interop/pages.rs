@@ -1,5 +1,5 @@
 //! A task with what browsers ask for: a page, a file of which parts can be had, answers to fetches, and events that come
-//! one after the other.
+//! one after the other. `/until-done` is answered once `/done` was asked for: a page that shows it is loaded when it says so.
 
 use crate::harness::Task;
 use http::{Request, Response};
@@ -11,8 +11,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{Interval, interval};
 
 /// The time between two events.
@@ -47,17 +50,33 @@ impl Body for Events {
 
 /// A task that serves them; `page` is what it answers to `/`.
 pub(crate) fn start(page: &'static str) -> Task {
-    Task::with(move |_, stream| async move {
-        let service = service_fn(move |request| async move { answer(page, request) });
-        let _ = http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service)
-            .await;
+    let done = Arc::new(Notify::new());
+    Task::with(move |_, stream| {
+        let done = done.clone();
+        serve(page, done, stream)
     })
+}
+
+async fn serve(page: &'static str, done: Arc<Notify>, stream: TcpStream) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let done = done.clone();
+        async move {
+            match request.uri().path() {
+                "/done" => done.notify_one(),
+                "/until-done" => done.notified().await,
+                _ => {}
+            }
+            answer(page, &request)
+        }
+    });
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 fn answer(
     page: &'static str,
-    request: Request<Incoming>,
+    request: &Request<Incoming>,
 ) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, Infallible> {
     let whole = |text: &[u8]| Full::new(Bytes::copy_from_slice(text)).boxed_unsync();
     let builder = Response::builder();
@@ -65,7 +84,7 @@ fn answer(
         "/" => builder
             .header("content-type", "text/html; charset=utf-8")
             .body(whole(page.as_bytes())),
-        "/file" => match part(&request) {
+        "/file" => match part(request) {
             Some((first, last)) => {
                 let range = format!("bytes {first}-{last}/{}", FILE.len());
                 let builder = builder.status(206).header("content-range", range);

@@ -83,7 +83,14 @@ impl Found {
     /// Runs it to its end; what it wrote. It has to end well.
     #[track_caller]
     pub(crate) fn run(self, arguments: &[&str]) -> String {
-        let output = command(self.0).args(arguments).output().unwrap();
+        self.run_with(None, arguments)
+    }
+
+    #[track_caller]
+    fn run_with(self, variable: Option<(&str, &str)>, arguments: &[&str]) -> String {
+        let mut command = command(self.0);
+        command.args(arguments).envs(variable);
+        let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert!(
@@ -95,12 +102,15 @@ impl Found {
         out
     }
 
-    /// Runs a script of these tests to its end.
+    /// Runs a client's script of these tests to its end: with a port, the file of a certificate, and the name of a case.
     #[track_caller]
-    pub(crate) fn run_script(self, script: &str, arguments: &[&str]) -> String {
+    pub(crate) fn run_script(self, script: &str, arguments: [&str; 3]) -> String {
         let script = path(script);
         let script = script.to_str().unwrap();
-        self.run(&[&[script], arguments].concat())
+        // For Node's fetch, which is told in no other way which certificate to believe.
+        let trusted = ("NODE_EXTRA_CA_CERTS", arguments[1]);
+        let trusted = (trusted.1 != "-").then_some(trusted);
+        self.run_with(trusted, &[&[script], arguments.as_slice()].concat())
     }
 
     /// Starts a script of these tests, and speaks with it.

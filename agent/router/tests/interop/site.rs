@@ -2,7 +2,11 @@
 
 use crate::harness::{Router, Task, certificate};
 use crate::programs::{Found, Running};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use lb_router_wire::Service;
+use rcgen::{KeyPair, PublicKeyData as _};
+use sha2::{Digest as _, Sha256};
 use std::path::Path;
 
 /// Labels of a service of `a.test`, without and by TLS; its tasks speak HTTP/1.1.
@@ -14,18 +18,27 @@ pub(crate) const LABELS: [(&str, &str); 2] = [
 /// A router with a certificate for `a.test`.
 pub(crate) struct Site {
     pub(crate) router: Router,
-    /// The certificate, PEM.
-    pub(crate) certificate: String,
+    /// The hash of its key, as Chromium is told which certificate to believe.
+    pub(crate) key_hash: String,
 }
 
 impl Site {
     pub(crate) fn start(services: &[Service]) -> Self {
-        let mut certificate_of_a = String::new();
-        let prepare =
-            |directory: &Path| certificate_of_a = certificate(directory, "a", &["a.test"]);
+        Self::start_with(services, &[])
+    }
+
+    /// With these arguments of the router.
+    pub(crate) fn start_with(services: &[Service], arguments: &[&str]) -> Self {
+        let mut key_hash = String::new();
+        let prepare = |directory: &Path| {
+            certificate(directory, "a", &["a.test"]);
+            let key = std::fs::read_to_string(directory.join("a.key")).unwrap();
+            let key = KeyPair::from_pem(&key).unwrap().subject_public_key_info();
+            key_hash = STANDARD.encode(Sha256::digest(key));
+        };
         Self {
-            router: Router::start_after(services, &[], prepare),
-            certificate: certificate_of_a,
+            router: Router::start_after(services, arguments, prepare),
+            key_hash,
         }
     }
 

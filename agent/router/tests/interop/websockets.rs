@@ -13,7 +13,7 @@ fn passes(case: &str) {
     let task = ScriptTask::start(python, "ws_server.py");
     let site = Site::start(&[service("a", &LABELS, &[&task.task])]);
     for (port, certificate) in site.ways() {
-        python.run_script("ws_client.py", &[&port, &certificate, case]);
+        python.run_script("ws_client.py", [&port, &certificate, case]);
     }
 }
 

@@ -78,6 +78,36 @@ def one_by_one():
         assert 0.3 * number - 0.05 <= at < 0.3 * number + 0.25, came
 
 
+def one_side():
+    """One side says nothing for longer than a body may stand still, and the other one does all the while."""
+    asked = queue.Queue()
+    answers = both(iter(asked.get, None), timeout=20)
+    asked.put(b"tell 10 0.4 1")
+    told = [next(answers) for _ in range(10)]
+    assert told == [b"%d" % number for number in range(10)], told
+    asked.put(b"again")
+    assert next(answers) == b"<again>"
+    asked.put(None)
+    assert list(answers) == []
+
+    def slowly():
+        for number in range(10):
+            yield b"%d" % number
+            time.sleep(0.4)
+
+    answers = both(slowly(), metadata=(("x-quiet", "yes"),), timeout=20)
+    assert dict(answers.initial_metadata())["x-told"] == "yes"
+    assert list(answers) == [b"0123456789"]
+
+
+def no_side():
+    """Both say nothing for too long."""
+    answers = both(iter(queue.Queue().get, None), metadata=(("x-quiet", "yes"),), timeout=20)
+    begin = time.monotonic()
+    failure(lambda: list(answers))
+    assert 0.9 < time.monotonic() - begin < 6
+
+
 def statuses():
     error = failure(lambda: unary(b"fail", timeout=10))
     assert error.code() == StatusCode.FAILED_PRECONDITION, error

@@ -60,8 +60,16 @@ def server_stream(request, context):
 
 
 def both(requests, context):
+    if ("x-quiet", "yes") in context.invocation_metadata():
+        # Nothing but the head, until all is here.
+        context.send_initial_metadata((("x-told", "yes"),))
+        yield b"".join(requests)
+        return
     for request in requests:
-        yield b"<" + request + b">"
+        if request.startswith(b"tell "):
+            yield from server_stream(request.removeprefix(b"tell "), context)
+        else:
+            yield b"<" + request + b">"
 
 
 METHODS = {
