@@ -16,7 +16,7 @@ pub struct Limits {
     pub connection_age: Duration,
     /// While the router ends, a client that sends no request for so long is disconnected.
     pub drain_idle: Duration,
-    /// Without a byte of a body for so long, in either direction, an exchange is ended.
+    /// Without a byte of a body in either direction for so long, an exchange is ended.
     pub body_idle: Duration,
     /// A client that takes nothing of an answer for so long, or up to twice as long, is disconnected; by HTTP/2, the
     /// stream is reset.
