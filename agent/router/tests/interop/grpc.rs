@@ -75,6 +75,15 @@ fn messages_of_4_mib_and_long_streams_pass() {
 }
 
 #[test]
+fn a_task_that_takes_few_streams_of_a_connection_gets_more_connections() {
+    let Some(python) = GRPC.find() else { return };
+    let task = ScriptTask::start_with(python, "grpc_server.py", &["2"]);
+    let site = Site::start(&calls(&[&task]));
+    let [(port, no_certificate), _] = site.ways();
+    python.run_script("grpc_client.py", [&port, &no_certificate, "many_streams"]);
+}
+
+#[test]
 fn a_stream_on_which_only_one_side_speaks_goes_on() {
     let Some(python) = GRPC.find() else { return };
     let task = task(python);

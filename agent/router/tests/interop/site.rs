@@ -69,10 +69,16 @@ pub(crate) struct ScriptTask {
 impl ScriptTask {
     /// Starts a script with address and port as arguments; returns once it says `ready`.
     pub(crate) fn start(program: Found, script: &str) -> Self {
+        Self::start_with(program, script, &[])
+    }
+
+    /// With arguments behind these.
+    pub(crate) fn start_with(program: Found, script: &str, arguments: &[&str]) -> Self {
         let task = Task::absent();
         let address = task.address.ip().to_string();
         let port = task.address.port().to_string();
-        let mut running = program.start(script, &[&address, &port]);
+        let own = [address.as_str(), port.as_str()];
+        let mut running = program.start(script, &[&own, arguments].concat());
         running.says("ready");
         Self { task, running }
     }

@@ -100,6 +100,24 @@ def one_side():
     assert list(answers) == [b"0123456789"]
 
 
+def many_streams():
+    """The task takes two at a time of a connection, and 32 of all; these stay open."""
+    streams = []
+    for number in range(24):
+        asked = queue.Queue()
+        asked.put(b"%d" % number)
+        streams.append((asked, both(iter(asked.get, None), timeout=20)))
+        # Twelve at once, when nothing is known of the task yet; then one after the other.
+        if number >= 12:
+            assert next(streams[number][1]) == b"<%d>" % number
+    for number in range(12):
+        assert next(streams[number][1]) == b"<%d>" % number
+    assert unary(b"hello", timeout=10) == b"hello"
+    for asked, answers in streams:
+        asked.put(None)
+        assert list(answers) == []
+
+
 def no_side():
     """Both say nothing for too long."""
     answers = both(iter(queue.Queue().get, None), metadata=(("x-quiet", "yes"),), timeout=20)

@@ -1,4 +1,4 @@
-"""A task that speaks gRPC by HTTP/2 without TLS: ADDRESS PORT. Messages are bytes, without a schema.
+"""A task that speaks gRPC by HTTP/2 without TLS: ADDRESS PORT [STREAMS of a connection]. Messages are bytes, without a schema.
 
 On stdin, `stop` ends it as servers are ended: what is under way goes on for ten seconds, and nothing new is taken.
 """
@@ -83,6 +83,7 @@ METHODS = {
 def main():
     # More than one server on an address would share its connections.
     options = [("grpc.so_reuseport", 0)]
+    options += [("grpc.max_concurrent_streams", int(most)) for most in sys.argv[3:]]
     server = grpc.server(futures.ThreadPoolExecutor(32), options=options)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Calls", METHODS),))
     if server.add_insecure_port(f"{sys.argv[1]}:{sys.argv[2]}") == 0:
