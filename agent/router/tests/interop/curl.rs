@@ -97,19 +97,30 @@ fn a_name_by_resolve_chooses_the_certificate() {
     let Some(curl) = CURL.find() else { return };
     let (_task, site) = site();
     let port = site.router.https.port();
-    let trusted = site.certificate_file();
-    let url = format!("https://a.test:{port}/");
-    let resolve = format!("a.test:{port}:127.0.0.1");
-    let options = ["-sS", "--max-time", "20", "--noproxy", "*"];
-    let ask = ["--cacert", &trusted, "--resolve", &resolve, &url];
-    let body = curl.run(&[options.as_slice(), &ask].concat());
+    let certificates = site.router.certificates();
+    let [of_a, of_b] = ["a.crt", "b.crt"].map(|file| certificates.join(file));
+    let [of_a, of_b] = [&of_a, &of_b].map(|file| file.to_str().unwrap());
+    let asks = |name: &str, trusted: &str, served: bool| {
+        let line = format!(
+            "--silent --show-error --max-time 20 --noproxy * --resolve {name}:{port}:127.0.0.1 \
+             --cacert {trusted} https://{name}:{port}/"
+        );
+        let arguments: Vec<&str> = line.split_whitespace().collect();
+        if served {
+            return curl.run(&arguments);
+        }
+        curl.fails(&arguments);
+        String::new()
+    };
+    let body = asks("a.test", of_a, true);
     assert!(body.contains(&format!("\nhost: a.test:{port}\n")), "{body}");
-    // Of another name there is no certificate.
-    let url = format!("https://b.test:{port}/");
-    let resolve = format!("b.test:{port}:127.0.0.1");
-    let exit = ["--insecure", "--resolve", &resolve, &url];
-    let failed = std::panic::catch_unwind(|| curl.run(&[options.as_slice(), &exit].concat()));
-    assert!(failed.is_err(), "it was served");
+    asks("a.test", of_b, false);
+    // Nobody is routed there, but there is a certificate.
+    let body = asks("b.test", of_b, true);
+    assert!(body.contains("b.test"), "{body}");
+    asks("b.test", of_a, false);
+    // And none at all.
+    asks("c.test", of_a, false);
 }
 
 #[test]

@@ -61,7 +61,30 @@ fn messages_of_a_stream_come_one_by_one() {
 
 #[test]
 fn statuses_their_details_and_metadata_are_those_of_the_task() {
-    passes(&["statuses", "metadata"]);
+    passes(&["statuses", "metadata", "refused"]);
+}
+
+#[test]
+fn a_call_that_the_router_refuses_has_the_status_for_it() {
+    let Some(python) = GRPC.find() else { return };
+    let task = task(python);
+    let labels = [
+        LABELS[2],
+        LABELS[3],
+        ("traefik.http.routers.a.rule", "PathPrefix(`/test.Calls/`)"),
+        ("traefik.http.routers.closed.rule", "PathPrefix(`/closed/`)"),
+        ("traefik.http.routers.closed.middlewares", "nobody"),
+        (
+            "traefik.http.middlewares.nobody.ipallowlist.sourcerange",
+            "192.0.2.1",
+        ),
+        ("traefik.http.routers.door.rule", "PathPrefix(`/door/`)"),
+        ("traefik.http.routers.door.middlewares", "door"),
+        ("traefik.http.middlewares.door.basicauth.users", "a:{SHA}b"),
+    ];
+    let site = Site::start(&[service("a", &labels, &[&task.task])]);
+    let [(port, no_certificate), _] = site.ways();
+    python.run_script("grpc_client.py", [&port, &no_certificate, "of_the_router"]);
 }
 
 #[test]

@@ -86,6 +86,13 @@ impl Found {
         self.run_with(None, arguments)
     }
 
+    /// Runs it; it has to end badly.
+    #[track_caller]
+    pub(crate) fn fails(self, arguments: &[&str]) {
+        let output = command(self.0).args(arguments).output().unwrap();
+        assert!(!output.status.success(), "{} {arguments:?}", self.0);
+    }
+
     #[track_caller]
     fn run_with(self, variable: Option<(&str, &str)>, arguments: &[&str]) -> String {
         let mut command = command(self.0);

@@ -1,4 +1,4 @@
-//! What is served: a router with a certificate for `a.test`, and tasks that are scripts.
+//! What is served: a router with certificates for `a.test` and `b.test`, and tasks that are scripts.
 
 use crate::harness::{Router, Task, certificate};
 use crate::programs::{Found, Running};
@@ -15,10 +15,10 @@ pub(crate) const LABELS: [(&str, &str); 2] = [
     ("com.docker.lb.port", "18080"),
 ];
 
-/// A router with a certificate for `a.test`.
+/// A router with certificates for `a.test`, which its services are for, and `b.test`.
 pub(crate) struct Site {
     pub(crate) router: Router,
-    /// The hash of its key, as Chromium is told which certificate to believe.
+    /// The hash of the first one's key, as Chromium is told which certificate to believe.
     pub(crate) key_hash: String,
 }
 
@@ -32,6 +32,7 @@ impl Site {
         let mut key_hash = String::new();
         let prepare = |directory: &Path| {
             certificate(directory, "a", &["a.test"]);
+            certificate(directory, "b", &["b.test"]);
             let key = std::fs::read_to_string(directory.join("a.key")).unwrap();
             let key = KeyPair::from_pem(&key).unwrap().subject_public_key_info();
             key_hash = STANDARD.encode(Sha256::digest(key));
@@ -42,7 +43,7 @@ impl Site {
         }
     }
 
-    /// The file with the certificate.
+    /// The file with the certificate for `a.test`.
     pub(crate) fn certificate_file(&self) -> String {
         let file = self.router.certificates().join("a.crt");
         file.to_str().unwrap().to_owned()

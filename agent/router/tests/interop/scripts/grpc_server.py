@@ -47,6 +47,9 @@ def unary(request, context):
 
 
 def client_stream(requests, context):
+    if ("x-refuse", "yes") in context.invocation_metadata():
+        next(requests)
+        context.abort(grpc.StatusCode.PERMISSION_DENIED, "enough")
     return b"".join(requests)
 
 
