@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Tools of a Swarm on this machine: Docker's engine and network tools
     #[arg(long)]
     pub(crate) lab: bool,
-    /// Tools of the checks: clippy, rustfmt, cargo-deny, parsers of HTTP
+    /// Tools of the checks: clippy, rustfmt, cargo-deny, parsers, clients and servers of HTTP
     #[arg(long)]
     pub(crate) tests: bool,
 }
@@ -68,6 +68,8 @@ pub(crate) fn tests() -> Result<()> {
     if is_root() {
         packages::ensure(&packages::LISTED)?;
         packages::ensure(&packages::PARSERS)?;
+        packages::ensure(&packages::CLIENTS)?;
+        packages::ensure(&packages::BROWSER)?;
     }
     deny::ensure()
 }

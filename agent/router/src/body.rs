@@ -1,11 +1,14 @@
 //! Bodies on their way through the router.
 //!
-//! Bytes are handed on as they come. A body that stands still for too long is an error, in both directions.
+//! Bytes are handed on as they come. An exchange that stands still in both directions for too long is an error. One in
+//! which only one end speaks is not: a client may have asked for what its task tells from time to time, and keep its body
+//! open for the next question (gRPC).
 
+mod progress;
 mod request;
 mod response;
 
-pub(crate) use request::Progress;
+pub(crate) use progress::Progress;
 pub(crate) use request::RequestBody;
 pub(crate) use response::ResponseBody;
 
@@ -13,6 +16,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
@@ -38,44 +42,53 @@ impl BodyError {
     }
 }
 
-/// How long a body stands still.
+/// How long an exchange stands still, as one of its bodies sees it.
 #[derive(Debug)]
 pub(crate) struct Idle {
     limit: Duration,
     /// Runs from the first time on that nothing is there.
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// Something came since it was set.
-    moved: bool,
+    waiting: Option<Waiting>,
+    /// Of both directions.
+    progress: Rc<Progress>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    sleep: Pin<Box<Sleep>>,
+    /// How many frames had come when it was set.
+    frames: u32,
 }
 
 impl Idle {
-    fn new(limit: Duration) -> Self {
+    fn new(limit: Duration, progress: Rc<Progress>) -> Self {
         Self {
             limit,
-            sleep: None,
-            moved: false,
+            waiting: None,
+            progress,
         }
     }
 
-    /// The next frame; an error after `limit` to twice as long without one.
+    /// The next frame; an error after `limit` to twice as long without one, in either direction.
     fn poll_frame(
         &mut self,
         incoming: &mut Incoming,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
-            self.moved = true;
+            self.progress.moved();
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let limit = self.limit;
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        while sleep.as_mut().poll(context).is_ready() {
-            if !std::mem::take(&mut self.moved) {
+        let (limit, progress) = (self.limit, &self.progress);
+        let waiting = self.waiting.get_or_insert_with(|| Waiting {
+            sleep: Box::pin(tokio::time::sleep(limit)),
+            frames: progress.frames(),
+        });
+        while waiting.sleep.as_mut().poll(context).is_ready() {
+            if waiting.frames == progress.frames() {
                 return Poll::Ready(Some(Err(BodyError::Idle)));
             }
-            sleep.as_mut().reset(Instant::now() + limit);
+            waiting.frames = progress.frames();
+            waiting.sleep.as_mut().reset(Instant::now() + limit);
         }
         Poll::Pending
     }

@@ -75,7 +75,7 @@ pub struct Timeouts {
     /// Seconds between two requests of a connection.
     #[arg(long, env = "SWARMLB_ROUTER_KEEP_ALIVE", default_value_t = 75, value_parser = seconds())]
     pub keep_alive: u32,
-    /// Seconds without a byte of a body, from a client or a task.
+    /// Seconds without a byte of a body, neither from the client nor from the task.
     #[arg(long, env = "SWARMLB_ROUTER_BODY_TIMEOUT", default_value_t = 60, value_parser = seconds())]
     pub body_timeout: u32,
     /// Seconds in which a client takes nothing of an answer.

@@ -16,7 +16,7 @@ pub struct Limits {
     pub connection_age: Duration,
     /// While the router ends, a client that sends no request for so long is disconnected.
     pub drain_idle: Duration,
-    /// Without a byte of a body for so long, in either direction, an exchange is ended.
+    /// Without a byte of a body in either direction for so long, an exchange is ended.
     pub body_idle: Duration,
     /// A client that takes nothing of an answer for so long, or up to twice as long, is disconnected; by HTTP/2, the
     /// stream is reset.
@@ -34,8 +34,8 @@ pub struct Limits {
     /// Bytes that are read of a task before they are handed on: the longest head of an answer, and what a client that
     /// takes nothing makes the router hold.
     pub upstream_buffer: usize,
-    /// Exchanges at a time of a connection to a task by HTTP/2; for more there is another connection. Servers take a hundred
-    /// at least, as RFC 9113, section 6.5.2 recommends.
+    /// Exchanges at a time of a connection to a task by HTTP/2, or as many as the task takes, if that is less; for more there
+    /// is another connection.
     pub upstream_streams: usize,
     /// Bytes of an answer by HTTP/2 that a task may send before they are handed on.
     pub upstream_window: u32,

@@ -42,6 +42,29 @@ pub(super) const PARSERS: Needed = Needed {
     ],
 };
 
+/// For tests of the HTTP router with programs that others have written.
+pub(super) const CLIENTS: Needed = Needed {
+    who: "the tests of the router with other programs",
+    programs: &[
+        ("curl", &["curl"]),
+        ("node", &["nodejs"]),
+        (
+            "/usr/lib/python3/dist-packages/websockets/__init__.py",
+            &["python3-websockets"],
+        ),
+        (
+            "/usr/lib/python3/dist-packages/grpc/__init__.py",
+            &["python3-grpcio"],
+        ),
+    ],
+};
+
+/// The same, 400 MB of its own: installed last, after what is quick.
+pub(super) const BROWSER: Needed = Needed {
+    who: "the test of the router with a browser",
+    programs: &[("chromium", &["chromium-browser", "chromium"])],
+};
+
 /// For a Swarm on this machine.
 pub(super) const LAB: Needed = Needed {
     who: "the lab",

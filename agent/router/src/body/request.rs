@@ -1,52 +1,16 @@
 //! A client's body on its way to a task.
 
-use super::{BodyError, Idle};
+use super::{BodyError, Idle, Progress};
 use crate::downstream::Client;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use lb_routes::answers::Problem;
 use lb_routes::heads::prepare_trailers;
-use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-
-/// How a client's body gets on, for who waits for the answer.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    /// Something of it came since it was asked last.
-    moved: Cell<bool>,
-    /// Its bytes so far.
-    bytes: Cell<u64>,
-    /// Why it breaks off, as the client is told: not by the task's fault.
-    fault: Cell<Option<Problem<'static>>>,
-}
-
-impl Progress {
-    /// So many bytes have come.
-    pub(crate) fn came(&self, bytes: usize) {
-        self.bytes
-            .set(self.bytes.get().saturating_add(bytes as u64));
-        self.moved.set(true);
-    }
-
-    /// Bytes that have come.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.get()
-    }
-
-    /// Has something come since the last time?
-    pub(crate) fn moved(&self) -> bool {
-        self.moved.take()
-    }
-
-    /// Why the body broke off, if it did.
-    pub(crate) fn fault(&self) -> Option<Problem<'static>> {
-        self.fault.get()
-    }
-}
 
 /// A client's body on its way to a task.
 #[derive(Debug)]
@@ -57,7 +21,7 @@ pub(crate) enum RequestBody {
     Client {
         /// Its bytes.
         incoming: Incoming,
-        /// How long it may stand still.
+        /// How long the exchange may stand still.
         idle: Idle,
         /// Whether fields after the body go along.
         trailers: bool,
@@ -76,12 +40,13 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
+        let progress = Rc::<Progress>::default();
         Self::Client {
             incoming,
-            idle: Idle::new(limit),
+            idle: Idle::new(limit, progress.clone()),
             trailers: false,
             ends,
-            progress: Rc::default(),
+            progress,
         }
     }
 
@@ -92,7 +57,7 @@ impl RequestBody {
         }
     }
 
-    /// How it gets on, if there is one.
+    /// How the exchange gets on, if there is a body.
     pub(crate) fn progress(&self) -> Option<Rc<Progress>> {
         match self {
             Self::Empty => None,
@@ -123,10 +88,10 @@ impl Body for RequestBody {
         let data = frame.as_ref().and_then(|it| it.as_ref().ok()?.data_ref());
         progress.came(data.map_or(0, Bytes::len));
         if let Some(Err(error)) = &frame {
-            progress.fault.set(Some(match error {
+            progress.broke_off(match error {
                 BodyError::Broken(_) => Problem::Unreadable,
                 BodyError::Idle => Problem::RequestTimeout,
-            }));
+            });
         }
         if let Some(Ok(last)) = &mut frame
             && let Some(fields) = last.trailers_mut()

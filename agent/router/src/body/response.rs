@@ -1,6 +1,6 @@
 //! A body on its way to a client: a task's, or a page of the router's.
 
-use super::{BodyError, Idle};
+use super::{BodyError, Idle, Progress};
 use crate::downstream::handed_over;
 use crate::record::Record;
 use crate::upstream::{Lease, Load};
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -41,16 +42,17 @@ impl ResponseBody {
         }
     }
 
-    /// What a task sends by this connection; none if it is not to be kept.
+    /// What a task sends by this connection; none if it is not to be kept. The exchange may stand still for `limit`.
     pub(crate) fn task(
         incoming: Incoming,
         limit: Duration,
+        progress: Rc<Progress>,
         lease: Option<Lease>,
         load: Load,
     ) -> Self {
         let mut body = Box::new(FromTask {
             incoming,
-            idle: Idle::new(limit),
+            idle: Idle::new(limit, progress),
             lease,
             load: Some(load),
         });

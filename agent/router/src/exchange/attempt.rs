@@ -21,6 +21,7 @@ pub(super) struct Answered {
     answer: Response<Incoming>,
     lease: Lease,
     load: Load,
+    progress: Rc<Progress>,
 }
 
 /// An attempt without an answer.
@@ -146,14 +147,13 @@ pub(super) async fn attempt(
     let pass_host = head.pass_host;
     let version = lease.version();
     body.forward_trailers(heads::forwards_request_trailers(version, &head.headers));
-    let progress = body.progress();
+    let progress = body.progress().unwrap_or_default();
     let Some(request) = head.to(address, version, scheme, body) else {
         return failed(AttemptError::Request, None);
     };
     let limit = worker.settings.limits.response_head;
-    let progress = progress.as_deref();
-    let sent = unless_late(limit, progress, lease.send(request)).await;
-    if let (Some(Err(_)), Some(problem)) = (&sent, progress.and_then(Progress::fault)) {
+    let sent = unless_late(limit, &progress, lease.send(request)).await;
+    if let (Some(Err(_)), Some(problem)) = (&sent, progress.fault()) {
         return failed(AttemptError::Body(problem), None);
     }
     match sent {
@@ -163,6 +163,7 @@ pub(super) async fn attempt(
                 answer,
                 lease,
                 load,
+                progress,
             })
         }
         Some(Err(error)) => {
@@ -185,14 +186,15 @@ pub(super) async fn attempt(
 /// Waits for the head of an answer, which may take `limit` from the last moment on at which the request still came.
 async fn unless_late<T>(
     limit: Duration,
-    progress: Option<&Progress>,
+    progress: &Progress,
     sending: impl Future<Output = T>,
 ) -> Option<T> {
     let mut sending = std::pin::pin!(sending);
+    let mut frames = progress.frames();
     loop {
         match tokio::time::timeout(limit, sending.as_mut()).await {
             Ok(sent) => return Some(sent),
-            Err(_) if progress.is_some_and(Progress::moved) => {}
+            Err(_) if frames != progress.frames() => frames = progress.frames(),
             Err(_) => return None,
         }
     }
@@ -215,6 +217,7 @@ impl Answered {
             answer,
             lease,
             load,
+            progress,
         } = self;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let upgrade = upgrade.ok_or(Problem::BadAnswer)?;
@@ -224,7 +227,8 @@ impl Answered {
         // Who was let in by this connection is let in by it again (RFC 4559): nobody else may use it.
         let lease = (!heads::binds_connection(&parts.headers)).then_some(lease);
         heads::prepare_response(&mut parts.headers);
-        let body = ResponseBody::task(incoming, worker.settings.limits.body_idle, lease, load);
+        let idle = worker.settings.limits.body_idle;
+        let body = ResponseBody::task(incoming, idle, progress, lease, load);
         Ok(Response::from_parts(parts, body))
     }
 }

@@ -37,6 +37,8 @@ pub(super) async fn copy(
     idle: Duration,
 ) -> Result<(), CopyError> {
     let (from_client, from_task) = (client.progress.clone(), task.progress.clone());
+    let frames = || (from_client.frames(), from_task.frames());
+    let mut seen = frames();
     let mut copying = std::pin::pin!(copy_bidirectional(&mut client, &mut task));
     loop {
         match tokio::time::timeout(idle, copying.as_mut()).await {
@@ -45,8 +47,8 @@ pub(super) async fn copy(
                 tracing::debug!(%error, "a tunnel broke off");
                 return Err(CopyError::Broken);
             }
-            Err(_) if from_client.moved() | from_task.moved() => {}
-            Err(_) => return Err(CopyError::Idle),
+            Err(_) if seen == frames() => return Err(CopyError::Idle),
+            Err(_) => seen = frames(),
         }
     }
 }

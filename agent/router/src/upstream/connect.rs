@@ -2,22 +2,21 @@
 
 use super::pool::{Pool, Sender, Streams};
 use super::{Destination, Transport};
-use crate::body::RequestBody;
 use crate::limits::Limits;
 use crate::tls::Tls;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use std::future::Future;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsConnector;
-
-/// Sends requests by HTTP/2.
-type SendRequest = http2::SendRequest<RequestBody>;
 
 /// RFC 9113, section 6.9.1.
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
@@ -85,7 +84,7 @@ pub(super) async fn connect(
     let stream = tcp(address, limits).await?;
     Ok(match &to.transport {
         Transport::Http1 => http1(stream, address, limits).await?,
-        Transport::Http2 => shared(to, http2(stream, address, limits).await?, pool),
+        Transport::Http2 => shared(to, stream, limits, pool).await?,
         Transport::Tls {
             name,
             verify,
@@ -100,7 +99,7 @@ pub(super) async fn connect(
                 .map_err(|_| ConnectError::Timeout(address))?
                 .map_err(|source| ConnectError::Tls { address, source })?;
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                shared(to, http2(stream, address, limits).await?, pool)
+                shared(to, stream, limits, pool).await?
             } else {
                 http1(stream, address, limits).await?
             }
@@ -145,31 +144,42 @@ where
 }
 
 /// A connection of HTTP/2, from now on shared.
-fn shared(to: &Destination, sender: SendRequest, pool: &Pool) -> Sender {
-    let streams = Streams::default();
-    pool.share(to.clone(), sender.clone(), streams.clone());
-    Sender::Http2(sender, streams.begin())
-}
-
-async fn http2<S>(stream: S, task: SocketAddr, limits: &Limits) -> Result<SendRequest, ConnectError>
+async fn shared<S>(
+    to: &Destination,
+    stream: S,
+    limits: &Limits,
+    pool: &Pool,
+) -> Result<Sender, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
+    let address = to.address;
     // A window of the connection would be one that clients share: who takes nothing of his answers would use it up for all.
     let handshake = http2::Builder::new(Local)
         .initial_stream_window_size(limits.upstream_window)
         .initial_connection_window_size(LARGEST_WINDOW)
         .max_send_buf_size(limits.stream_buffer)
+        // Until the task has said how many streams it takes.
+        .initial_max_send_streams(1)
         .handshake(TokioIo::new(stream))
         .await;
-    let (sender, connection) = handshake.map_err(|source| ConnectError::Handshake {
-        address: task,
-        source,
-    })?;
+    let (sender, connection) =
+        handshake.map_err(|source| ConnectError::Handshake { address, source })?;
+    let connection = Rc::new(RefCell::new(connection));
+    let most = limits.upstream_streams;
+    let settings = Rc::downgrade(&connection);
+    // The task's settings come when they come, and may change.
+    let streams = Streams::new(move || {
+        let connection = settings.upgrade();
+        let connection = connection.as_ref().and_then(|it| it.try_borrow().ok());
+        connection.map_or(most, |it| most.min(it.current_max_send_streams()))
+    });
     spawn_local(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%task, %error, "connection to a task ended");
+        let served = poll_fn(|context| Pin::new(&mut *connection.borrow_mut()).poll(context));
+        if let Err(error) = served.await {
+            tracing::debug!(task = %address, %error, "connection to a task ended");
         }
     });
-    Ok(sender)
+    pool.share(to.clone(), sender.clone(), streams.clone());
+    Ok(Sender::Http2(sender, streams.begin()))
 }

@@ -43,24 +43,45 @@ struct Shared {
 }
 
 /// The exchanges of a connection of HTTP/2.
-#[derive(Clone, Default)]
-pub(super) struct Streams(Rc<Cell<usize>>);
+#[derive(Clone)]
+pub(super) struct Streams(Rc<Counts>);
+
+struct Counts {
+    open: Cell<usize>,
+    /// How many may be open at a time, as the task says now.
+    most: Box<dyn Fn() -> usize>,
+}
 
 /// One of them, until this is dropped.
 pub(super) struct Stream(Streams);
 
 impl Streams {
+    /// None yet, and as many at a time as `most` says.
+    pub(super) fn new(most: impl Fn() -> usize + 'static) -> Self {
+        let (open, most) = (Cell::default(), Box::new(most));
+        Self(Rc::new(Counts { open, most }))
+    }
+
     /// One more.
     pub(super) fn begin(&self) -> Stream {
-        self.0.set(self.0.get().saturating_add(1));
+        let open = &self.0.open;
+        open.set(open.get().saturating_add(1));
         Stream(self.clone())
+    }
+
+    fn any(&self) -> bool {
+        self.0.open.get() > 0
+    }
+
+    fn have_room(&self) -> bool {
+        self.0.open.get() < (self.0.most)()
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        let Self(Streams(count)) = self;
-        count.set(count.get().saturating_sub(1));
+        let Self(Streams(counts)) = self;
+        counts.open.set(counts.open.get().saturating_sub(1));
     }
 }
 
@@ -76,10 +97,9 @@ impl Pool {
 
     /// A kept connection: a shared one that has room, or the one that was used last.
     pub(super) fn take(&self, to: &Destination) -> Option<Sender> {
-        let most = self.limits.upstream_streams;
         let mut shared = self.shared.borrow_mut();
         let mut of_task = shared.get_mut(to).into_iter().flatten();
-        let has_room = |it: &&mut Shared| !it.sender.is_closed() && it.streams.0.get() < most;
+        let has_room = |it: &&mut Shared| !it.sender.is_closed() && it.streams.have_room();
         if let Some(found) = of_task.find(has_room) {
             found.since = Seconds::now();
             let stream = found.streams.begin();
@@ -141,7 +161,7 @@ impl Pool {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|_, of_task| {
             of_task.retain(|it| {
-                let used = it.streams.0.get() > 0 || !it.since.is_over(limit, now);
+                let used = it.streams.any() || !it.since.is_over(limit, now);
                 used && !it.sender.is_closed()
             });
             !of_task.is_empty()

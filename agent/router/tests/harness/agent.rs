@@ -1,13 +1,13 @@
 //! The agent's end: hands over a socket and says what is routed.
 
+use super::session::Session;
 use super::task::Task;
-use lb_router_wire::frame::{self, Decoder};
 use lb_router_wire::stats::Stats;
-use lb_router_wire::{Change, EntryPoint, Listener, Service, ToAgent, ToRouter, View, fds};
-use std::io::{BufRead as _, BufReader, Read as _};
+use lb_router_wire::{Change, Service, ToAgent, ToRouter, View};
+use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -31,12 +31,6 @@ pub(crate) struct Router {
     version: u64,
 }
 
-/// A connected router.
-struct Session {
-    stream: UnixStream,
-    decoder: Decoder<ToAgent>,
-}
-
 impl Router {
     /// Starts one with these services.
     pub(crate) fn start(services: &[Service]) -> Self {
@@ -54,12 +48,34 @@ impl Router {
         arguments: &[&str],
         prepare: impl FnOnce(&Path),
     ) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let agent = UnixListener::bind(directory.path().join("agent.sock")).unwrap();
         let sockets = [0; 2].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap());
         for socket in &sockets {
             socket.set_nonblocking(true).unwrap();
         }
+        Self::start_on(sockets, services, arguments, prepare)
+    }
+
+    /// Starts another one on the sockets of this one, with the same certificates, as an update of a Swarm's service
+    /// does.
+    pub(crate) fn successor(&self, services: &[Service]) -> Self {
+        let sockets = [&self.sockets[0], &self.sockets[1]];
+        let sockets = sockets.map(|socket| TcpListener::from(socket.try_clone().unwrap()));
+        Self::start_on(sockets, services, &[], |directory| {
+            for file in std::fs::read_dir(self.certificates()).unwrap() {
+                let file = file.unwrap();
+                std::fs::copy(file.path(), directory.join(file.file_name())).unwrap();
+            }
+        })
+    }
+
+    fn start_on(
+        sockets: [TcpListener; 2],
+        services: &[Service],
+        arguments: &[&str],
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let agent = UnixListener::bind(directory.path().join("agent.sock")).unwrap();
         let [http, https] = sockets
             .each_ref()
             .map(|socket| socket.local_addr().unwrap());
@@ -116,10 +132,7 @@ impl Router {
 
     /// Another agent takes the place of this one; how many sockets the router brought to it.
     pub(crate) fn new_agent(&mut self, services: &[Service]) -> usize {
-        self.session
-            .stream
-            .shutdown(std::net::Shutdown::Both)
-            .unwrap();
+        self.session.end();
         let (session, sockets) = Session::accept(&self.agent);
         self.session = session;
         // The order is the router's own; the sockets are known by their addresses.
@@ -221,72 +234,6 @@ fn spawn(directory: &Path, arguments: &[&str]) -> (Child, Receiver<String>) {
             .try_for_each(|line| lines.send(line))
     });
     (child, log)
-}
-
-impl Session {
-    /// Waits for a router; the sockets that it brings.
-    fn accept(agent: &UnixListener) -> (Self, Vec<OwnedFd>) {
-        let (stream, _) = agent.accept().unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
-        let mut session = Self {
-            stream,
-            decoder: Decoder::default(),
-        };
-        let mut buffer = [0; 4096];
-        let (length, sockets) = fds::receive(session.stream.as_fd(), &mut buffer).unwrap();
-        session.decoder.push(&buffer[..length]);
-        let hello = session.next();
-        let ToAgent::Hello { listeners, .. } = hello else {
-            panic!("{hello:?}");
-        };
-        assert_eq!(listeners.len(), sockets.len());
-        session.say(ToRouter::Hello {
-            version: "test".into(),
-            hostname: "node1".into(),
-            stats: true,
-        });
-        (session, sockets)
-    }
-
-    /// The sockets of both entry points.
-    fn hand_over(&mut self, sockets: &[OwnedFd]) {
-        let listeners = [EntryPoint::Http, EntryPoint::Https].map(|entry_point| Listener {
-            entry_point,
-            worker: 0,
-        });
-        let bytes = frame::encode(ToRouter::Listeners(listeners.into()));
-        let sockets: Vec<_> = sockets.iter().map(OwnedFd::as_fd).collect();
-        let sent = fds::send(self.stream.as_fd(), &bytes, &sockets).unwrap();
-        assert_eq!(sent, bytes.len());
-    }
-
-    fn say(&mut self, message: ToRouter) {
-        use std::io::Write as _;
-        self.stream.write_all(&frame::encode(message)).unwrap();
-    }
-
-    fn applied(&mut self, version: u64) {
-        loop {
-            match self.next() {
-                ToAgent::Stats(_) => {}
-                answer => return assert_eq!(answer, ToAgent::Applied(version)),
-            }
-        }
-    }
-
-    fn next(&mut self) -> ToAgent {
-        let mut buffer = [0; 4096];
-        loop {
-            if let Some(message) = self.decoder.next_message().unwrap() {
-                return message;
-            }
-            let length = self.stream.read(&mut buffer).unwrap();
-            assert_ne!(length, 0, "the router closed its connection");
-            self.decoder.push(&buffer[..length]);
-        }
-    }
 }
 
 /// A service with these labels and tasks; all tasks listen on the port of the first.

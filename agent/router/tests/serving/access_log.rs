@@ -1,7 +1,7 @@
 //! Lines of the access log: what they say of ordinary exchanges, and of those that go wrong.
 
-use super::tls::{certificate, get, until};
-use crate::harness::{Client, Router, Task, ask, get_over_http2, service};
+use super::tls::{get, until};
+use crate::harness::{Client, Router, Task, ask, certificate, get_over_http2, service};
 use lb_router_wire::Service;
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -8,8 +8,8 @@ mod rules;
 mod stacks;
 mod traefik;
 
-use crate::harness::{Answer, Client, Router, Task, service};
-use crate::tls::certificate;
+use crate::harness::{Answer, Client, Router, Task, certificate, service};
+
 use std::path::Path;
 
 /// A service with one task behind a router that has a certificate for `a.test`.

@@ -1,8 +1,8 @@
 //! Services that speak TLS with clients themselves.
 
-use crate::harness::{Router, Task, ask, service};
+use crate::harness::{Router, Task, ask, certificate, service};
 use crate::task_tls::authority_and_task;
-use crate::tls::{certificate, get, until};
+use crate::tls::{get, until};
 
 const HOST: (&str, &str) = ("com.docker.lb.hosts", "a.test");
 const PORT: (&str, &str) = ("com.docker.lb.port", "18080");

@@ -1,7 +1,7 @@
 //! What the router tells its agent of what it has counted.
 
-use super::tls::{certificate, get, until};
-use crate::harness::{Client, Router, Task, ask, service};
+use super::tls::{get, until};
+use crate::harness::{Client, Router, Task, ask, certificate, service};
 use lb_router_wire::stats::{Counts, Stats, Total};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

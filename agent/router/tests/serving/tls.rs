@@ -1,11 +1,9 @@
 //! TLS with clients: certificates by name, by label, and replaced.
 
-use crate::harness::{Client, Router, Task, get_over_http2, service};
-use rcgen::{CertificateParams, KeyPair};
+use crate::harness::{Client, Router, Task, certificate, get_over_http2, service};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,19 +15,6 @@ const LABELS: [(&str, &str); 2] = [
     ("com.docker.lb.hosts", "a.test,b.test"),
     ("com.docker.lb.port", "18080"),
 ];
-
-/// Puts a certificate and its key for these names into files; the certificate, PEM.
-pub(crate) fn certificate(directory: &Path, file: &str, names: &[&str]) -> String {
-    let key = KeyPair::generate().unwrap();
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let certificate = CertificateParams::new(names)
-        .unwrap()
-        .self_signed(&key)
-        .unwrap();
-    fs::write(directory.join(format!("{file}.key")), key.serialize_pem()).unwrap();
-    fs::write(directory.join(format!("{file}.crt")), certificate.pem()).unwrap();
-    certificate.pem()
-}
 
 /// Asks for a URL by TLS under a name, trusting one certificate: protocol, status and body; the error of the handshake.
 pub(crate) fn get(

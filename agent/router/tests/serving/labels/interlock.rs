@@ -1,8 +1,8 @@
 //! `com.docker.lb.*`.
 
 use super::{One, labels};
-use crate::harness::{Client, Router, Task, ask, service};
-use crate::tls::{certificate, get, until};
+use crate::harness::{Client, Router, Task, ask, certificate, service};
+use crate::tls::{get, until};
 
 const A: &str = "com.docker.lb.hosts=a.test
     com.docker.lb.port=18080";
