@@ -59,7 +59,7 @@ pub(super) const CLIENTS: Needed = Needed {
     ],
 };
 
-/// The same, 400 MB of its own: installed last, after what is quick.
+/// For the test of the router with a browser, which takes 400 MB: installed last, after what is quick.
 pub(super) const BROWSER: Needed = Needed {
     who: "the test of the router with a browser",
     programs: &[("chromium", &["chromium-browser", "chromium"])],

@@ -19,7 +19,7 @@ impl Curl<'_> {
         self.ask(&format!("http://a.test{path}"), options)
     }
 
-    /// The same by TLS.
+    /// Asks for a path by TLS.
     #[track_caller]
     fn get_tls(&self, path: &str, options: &[&str]) -> (String, String) {
         self.ask(&format!("https://a.test{path}"), options)
