@@ -1,10 +1,10 @@
 //! The Python package grpcio, as client and as task: the task speaks HTTP/2 without TLS, the client with and without.
 
-use crate::harness::{Router, service};
+use crate::harness::service;
 use crate::programs::{Found, GRPC};
 use crate::site::{ScriptTask, Site};
 use lb_router_wire::Service;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const LABELS: [(&str, &str); 4] = [
     ("traefik.http.routers.a.rule", "Host(`a.test`)"),
@@ -36,17 +36,6 @@ fn passes(cases: &[&str]) {
             python.run_script("grpc_client.py", [port, certificate, case]);
         }
     }
-}
-
-/// Waits until a router that was told to stop has ended.
-#[track_caller]
-fn ends(mut router: Router) {
-    let begin = Instant::now();
-    while router.ended().is_none() {
-        assert!(begin.elapsed() < Duration::from_secs(10), "it goes on");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert_eq!(router.ended(), Some(true));
 }
 
 #[test]
@@ -137,25 +126,6 @@ fn a_task_that_is_gone_is_unavailable_and_served_again_when_it_is_back() {
         .view(&[service("a", &LABELS, &[&gone, &second.task])]);
     client.tell("back");
     assert!(client.ended_well());
-}
-
-#[test]
-fn a_router_that_ends_fails_no_call_and_ends_no_stream() {
-    let Some(python) = GRPC.find() else { return };
-    for way in 0..2 {
-        let task = task(python);
-        let services = calls(&[&task]);
-        let site = Site::start(&services);
-        let (port, certificate) = site.ways()[way].clone();
-        let mut client = python.start("grpc_client.py", &[&port, &certificate, "goes_on"]);
-        client.says("under way");
-        let _next = site.router.successor(&services);
-        site.router.terminate();
-        client.says("over");
-        ends(site.router);
-        client.tell("ended");
-        assert!(client.ended_well());
-    }
 }
 
 #[test]
