@@ -48,7 +48,7 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
     if part.is_none_or(|part| part == "swarm") {
         setup::bench()?;
     }
-    if part.is_none_or(|part| part == "router") {
+    if part == Some("router") {
         setup::proxies()?;
     }
     if part != Some("packets") {
