@@ -88,7 +88,7 @@ fn asked(query: &RequestQuery) -> RequestExplanation {
     }
 }
 
-/// Whose certificate a client gets that connects to the host of the URL.
+/// The certificate that a client gets which connects to the host of the URL.
 fn certificate(table: &Table, query: &RequestQuery) -> CertificateReport {
     let host = &query.host;
     let tls = table.tls(host).map(|entry| &entry.route.tls);

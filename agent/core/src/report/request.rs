@@ -30,7 +30,7 @@ pub struct RequestExplanation {
     pub others: Vec<OtherRoute>,
     /// The filters of the route, in order.
     pub filters: Vec<FilterReport>,
-    /// How the task is chosen: `least-loaded`, `round-robin`, `client-address`, `cookie`, `app-cookie`.
+    /// The way in which the task is chosen: `least-loaded`, `round-robin`, `client-address`, `cookie`, `app-cookie`.
     pub balance: Option<String>,
     /// The path that the task gets.
     pub path: Option<String>,
@@ -38,7 +38,7 @@ pub struct RequestExplanation {
     pub tasks: Vec<RequestTask>,
     /// Name of the only task that the request may go to first; null where the router chooses among several.
     pub task: Option<String>,
-    /// Whose certificate is shown; null without TLS.
+    /// The certificate that is shown; null without TLS.
     pub certificate: Option<CertificateReport>,
     /// All of that for people, in order.
     pub sentences: Vec<String>,
@@ -143,7 +143,7 @@ pub struct RequestTask {
     pub state: String,
 }
 
-/// Whose certificate is shown.
+/// The certificate that is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateReport {
     /// What decides.

@@ -7,7 +7,7 @@ use lb_routes::rule::Host;
 use lb_routes::table::EntryPoint;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Whose request it is unless that is said: an address of nobody (RFC 5737).
+/// The address of the client where the caller names none: one that nobody has (RFC 5737).
 const SOMEBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// A request that is asked about.

@@ -213,7 +213,7 @@ impl Context<'_> {
         }
     }
 
-    /// How the task is chosen, and which one it is if that can be said.
+    /// The way in which the task is chosen, and the task if the request alone decides.
     fn choice(&self, service: &str) -> String {
         let told = self.told;
         let ready = told.tasks.iter().filter(|task| task.ready).count();
