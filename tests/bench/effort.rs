@@ -13,7 +13,9 @@ pub(crate) struct Effort {
     pub(crate) floor_bits: &'static [u32],
     /// Rounds of traffic that count, after one that does not.
     pub(crate) traffic_rounds: usize,
-    /// Duration of one load of a proxy.
+    /// Rounds through the proxies that don't count, before those that do.
+    pub(crate) warm_ups: usize,
+    /// Duration of one load of a proxy, in whole seconds.
     pub(crate) load: Duration,
     /// Connections that do nothing.
     pub(crate) idle_connections: u32,
@@ -34,8 +36,10 @@ impl Effort {
         packets: 1 << 20,
         floor_bits: &[0, 16, 18, 20],
         traffic_rounds: 7,
-        load: Duration::from_secs(4),
-        idle_connections: 1000,
+        warm_ups: 1,
+        load: Duration::from_secs(2),
+        // The router takes 1,000 from one address, and a tenth of these come on top.
+        idle_connections: 800,
         bytes: 256 << 20,
         settle: Duration::from_secs(40),
         idle: Duration::from_secs(30),
@@ -46,6 +50,8 @@ impl Effort {
         packets: 1 << 12,
         floor_bits: &[0, 16, 18],
         traffic_rounds: 1,
+        // Each load of each proxy once: the part takes half a minute.
+        warm_ups: 0,
         load: Duration::from_secs(1),
         idle_connections: 100,
         bytes: 16 << 20,

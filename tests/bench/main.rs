@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what a packet, a connection and a byte cost through swarmlb.
+//! `cargo xtask bench`: what a packet, a connection, a byte and a request cost through swarmlb.
 //!
 //! Every figure stands beside one that was taken without swarmlb in the same run, round by
 //! round in turn: machines differ and are busy, and only the two together say something.
@@ -40,6 +40,7 @@ use clap::{Parser, ValueEnum};
 use effort::Effort;
 use packets::Objects;
 use report::Report;
+use router::GoProxies;
 
 #[derive(Parser)]
 struct Args {
@@ -52,6 +53,12 @@ struct Args {
     /// The program that encapsulated packets are compared with, compiled
     #[arg(long)]
     floor: PathBuf,
+    /// Router: the program of Caddy, which takes part if it is named
+    #[arg(long)]
+    caddy: Option<PathBuf>,
+    /// Router: the program of Traefik, which takes part if it is named
+    #[arg(long)]
+    traefik: Option<PathBuf>,
     /// Packets: only those whose description contains this, and the bare programs
     #[arg(long)]
     only: Option<String>,
@@ -75,7 +82,7 @@ enum Part {
     Packets,
     /// Connections, requests and bytes per second on a Swarm, and what the agents need
     Swarm,
-    /// Processor time of a request in the HTTP router, beside nginx and HAProxy
+    /// Processor time, latency and memory of the HTTP router, beside other proxies
     Router,
 }
 
@@ -113,9 +120,12 @@ fn run(args: &Args) -> Result<()> {
     if wants(Part::Swarm) {
         results.extend(traffic::measure(effort)?);
     }
-    // Only where it is asked for, so far.
-    if args.part == Some(Part::Router) {
-        results.extend(router::measure(effort)?);
+    if wants(Part::Router) {
+        let go = GoProxies {
+            caddy: args.caddy.clone(),
+            traefik: args.traefik.clone(),
+        };
+        results.extend(router::measure(&go, effort)?);
     }
     let report = Report::new(results)?;
     println!("{}", report.markdown());

@@ -7,6 +7,7 @@
 
 pub mod acceptance;
 pub mod agents;
+pub mod beside;
 pub mod cable_losses;
 pub mod cgroups;
 pub mod client;

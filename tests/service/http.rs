@@ -13,8 +13,11 @@ use harness::who::Received;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::CONTENT_LENGTH;
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
+};
 use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
 
 use crate::whoami::{Whoami, json_line};
@@ -43,6 +46,7 @@ pub(crate) async fn answer(
             stream::iter(pattern::chunks(len).map(|chunk| Ok(Frame::data(chunk)))),
         ),
         (Method::GET, "slow", Some(Ok(len))) => stream_of(len, slowly(len, pause(&request))),
+        (Method::GET, "echo", None) if request.headers().contains_key(UPGRADE) => echo(request),
         (Method::PUT | Method::POST, "upload", None) => text(
             StatusCode::OK,
             json_line(&receive(request.into_body()).await?),
@@ -55,7 +59,7 @@ pub(crate) async fn answer(
         }
         _ => text(
             StatusCode::NOT_FOUND,
-            "GET / /bytes/N /slow/N?ms=M /env /datagrams /healthz, PUT /upload, POST /healthy /unhealthy\n",
+            "GET / /bytes/N /slow/N?ms=M /echo /env /datagrams /healthz, PUT /upload, POST /healthy /unhealthy\n",
         ),
     })
 }
@@ -85,6 +89,26 @@ fn slowly(
         tokio::time::sleep(pause).await;
         Some((Ok(Frame::data(Bytes::from_static(b"."))), left))
     })
+}
+
+/// Opens a WebSocket as far as proxies look at it: after the handshake, bytes come back as they were sent, in whatever
+/// frames. The key of the handshake is not digested.
+fn echo(request: Request<Incoming>) -> Response<Body> {
+    let mut response = text(StatusCode::SWITCHING_PROTOCOLS, "");
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, key.clone());
+    }
+    tokio::spawn(async move {
+        if let Ok(upgraded) = hyper::upgrade::on(request).await {
+            let (mut from, mut to) = tokio::io::split(TokioIo::new(upgraded));
+            // A connection that breaks is the client's to report.
+            let _ = tokio::io::copy(&mut from, &mut to).await;
+        }
+    });
+    response
 }
 
 fn pause(request: &Request<Incoming>) -> Duration {

@@ -72,6 +72,7 @@ async fn connection(
             // Clients keep idle connections open as long as they like.
             .header_read_timeout(None)
             .serve_connection(TokioIo::new(stream), answer)
+            .with_upgrades()
     );
     // A connection that breaks is the client's to report.
     tokio::select! {

@@ -95,15 +95,23 @@ fn slowly(swarm: &Swarm, node: &Node) -> Result<()> {
 }
 
 fn kill_all(swarm: &Swarm) -> Result<()> {
-    swarm.on_each_node(|node| {
-        let pid = node.agent_pid()?;
-        procs::kill_now(pid)?;
-        wait::until("another agent", TASKS, || {
-            Ok(node
-                .agent_pid()
-                .is_ok_and(|now| now != pid && now != 0)
-                .then_some(()))
-        })
+    swarm.on_each_node(kill)
+}
+
+/// Kills a node's agent at once; the Swarm starts another one.
+pub(crate) fn kill(node: &Node) -> Result<()> {
+    let killed = node.agent_pid()?;
+    procs::kill_now(killed)?;
+    wait_for_another(node, killed)
+}
+
+/// Waits until a node's agent is another process than the one that it was.
+pub(crate) fn wait_for_another(node: &Node, before: u32) -> Result<()> {
+    wait::until("another agent", TASKS, || {
+        Ok(node
+            .agent_pid()
+            .is_ok_and(|now| now != before && now != 0)
+            .then_some(()))
     })
 }
 

@@ -1,5 +1,8 @@
 //! The HTTP router, deployed beside the agents as README says: services share ports 80 and 443 by their labels.
 
+mod changes;
+mod protocols;
+mod site;
 mod swarm;
 mod updates;
 

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what swarmlb costs, per packet and through a published port. The
+//! `cargo xtask bench`: what swarmlb costs, per packet, through a published port and in the HTTP router. The
 //! measuring is done by `tests/bench`; here is built what it measures, and what with.
 
 use std::env;
@@ -48,7 +48,8 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
     if part.is_none_or(|part| part == "swarm") {
         setup::bench()?;
     }
-    if part == Some("router") {
+    let router = part.is_none_or(|part| part == "router");
+    if router {
         setup::proxies()?;
     }
     if part != Some("packets") {
@@ -65,6 +66,12 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
     bench.args(["--package", "lb-tests", "--bench", "bench", "--"]);
     bench.arg("--programs").arg(programs.join(PROGRAMS));
     bench.arg("--floor").arg(programs.join(FLOOR));
+    // The short form has to be short, and shows with three proxies that the part works.
+    if router && !args.quick {
+        for (proxy, program) in setup::further_proxies() {
+            bench.arg(format!("--{proxy}")).arg(program);
+        }
+    }
     if let Some(part) = &args.part {
         bench.args(["--part", part]);
     }

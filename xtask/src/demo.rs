@@ -2,6 +2,7 @@
 //! what an operator would type, and what comes of it.
 
 mod answers;
+mod http;
 
 use std::process::Command;
 use std::thread::sleep;
@@ -18,8 +19,8 @@ const NODES: [&str; 3] = ["node1", "node2", "node3"];
 const MANAGER: &str = "node1";
 const PORT: &str = "8080";
 const REPLICAS: usize = 6;
-/// For containers to start on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// For containers to start on a busy machine, on one node after the other.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -48,7 +49,10 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
             read(&mut on(node, &["docker", "load", "-q", "-i", archive]))?;
         }
     }
-    let shown = deploy().and_then(|()| show());
+    let shown = deploy()
+        .and_then(|()| show())
+        .and_then(|()| http::deploy())
+        .and_then(|()| http::show());
     if args.down {
         run(&mut lab::command(["down"]))?;
         return shown;
@@ -62,11 +66,21 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
 
 /// The agent as a global service, then a service to balance.
 fn deploy() -> Result<()> {
-    let stack = root().join("deploy/stack.yml");
-    let stack = stack
-        .to_str()
-        .context("the repository's path is not UTF-8")?;
-    say("Deploying the agent on every node: docker stack deploy -c deploy/stack.yml lb");
+    if exists("service", http::ROUTERS) {
+        // Without deploy/router.yml, the stack would switch the router off on all agents; with it, the routers would
+        // lose the certificate that a run before this one gave them.
+        say("Going on with the agents and routers that are deployed.");
+    } else {
+        say("Deploying the agent on every node: docker stack deploy -c deploy/stack.yml lb");
+        deploy_stack(&["deploy/stack.yml"])?;
+    }
+    running("lb_agent", NODES.len())?;
+    let options = format!("--publish {PORT}:80 --replicas {REPLICAS}");
+    create("vote", &options, REPLICAS)
+}
+
+/// `docker stack deploy` of the stack `lb`, from these files of the repository.
+fn deploy_stack(files: &[&str]) -> Result<()> {
     let version = ["docker", "version", "--format", "{{.Server.Version}}"];
     let version = read(&mut on(MANAGER, &version))?;
     let major = version
@@ -79,37 +93,42 @@ fn deploy() -> Result<()> {
     } else {
         ["BPF", "PERFMON"]
     };
-    read(&mut on(
-        MANAGER,
-        &[
-            "env",
-            &format!("SWARMLB_CAP_BPF={bpf}"),
-            &format!("SWARMLB_CAP_PERFMON={perfmon}"),
-            "docker",
-            "stack",
-            "deploy",
-            "--resolve-image",
-            "never",
-            "-c",
-            stack,
-            "lb",
-        ],
-    ))?;
-    running("lb_agent", NODES.len())?;
+    let bpf = format!("SWARMLB_CAP_BPF={bpf}");
+    let perfmon = format!("SWARMLB_CAP_PERFMON={perfmon}");
+    let mut command = vec!["env", bpf.as_str(), perfmon.as_str()];
+    command.extend(["docker", "stack", "deploy", "--resolve-image", "never"]);
+    let files: Vec<_> = files.iter().map(|file| root().join(file)).collect();
+    for file in &files {
+        let file = file
+            .to_str()
+            .context("the repository's path is not UTF-8")?;
+        command.extend(["-c", file]);
+    }
+    command.push("lb");
+    read(&mut on(MANAGER, &command)).map(drop)
+}
 
-    if read(&mut on(MANAGER, &["docker", "service", "inspect", "vote"])).is_err() {
-        say(
-            "Creating a service: docker service create --name vote --publish 8080:80 --replicas 6 …",
+/// Creates a service of `whoami` with these options if there is none of its name, and waits until its tasks run.
+fn create(service: &str, options: &str, replicas: usize) -> Result<()> {
+    if !exists("service", service) {
+        say(format_args!(
+            "Creating a service: docker service create --name {service} {options} …"
+        ));
+        let create = format!(
+            "docker service create --detach --quiet --no-resolve-image --name {service} {options} \
+             --env TASK={{{{.Task.Name}}}} --env NODE={{{{.Node.Hostname}}}} whoami:latest"
         );
-        let create = "docker service create --detach --quiet --no-resolve-image --name vote \
-                      --publish 8080:80 --replicas 6 --env TASK={{.Task.Name}} --env NODE={{.Node.Hostname}} \
-                      whoami:latest";
         read(&mut on(
             MANAGER,
             &create.split_whitespace().collect::<Vec<_>>(),
         ))?;
     }
-    running("vote", REPLICAS)
+    running(service, replicas)
+}
+
+/// Whether the Swarm has an object of this kind (`service`, `secret`) and name.
+fn exists(kind: &str, name: &str) -> bool {
+    read(&mut on(MANAGER, &["docker", kind, "inspect", name])).is_ok()
 }
 
 /// Waits until so many tasks of a service run.
@@ -147,10 +166,7 @@ fn running(service: &str, wanted: usize) -> Result<()> {
 fn show() -> Result<()> {
     let mut seen = Vec::new();
     for node in NODES {
-        let address = read(&mut on(
-            node,
-            &["docker", "info", "--format", "{{.Swarm.NodeAddr}}"],
-        ))?;
+        let address = address(node)?;
         say(format_args!(
             "Calling http://{address}:{PORT} ({node}) {REPLICAS} times from the client."
         ));
@@ -170,10 +186,21 @@ fn show() -> Result<()> {
     say(format_args!("\n{}", answers::table(&seen)));
 
     say("What the agent on node1 counted: docker exec AGENT lbctl stats");
-    let stats =
-        "docker exec $(docker ps -qf label=com.docker.swarm.service.name=lb_agent) lbctl stats";
-    run(&mut on(MANAGER, &["sh", "-c", stats]))?;
+    run(&mut lbctl("stats"))?;
     answers::every_task_in_turn(&seen, REPLICAS)
+}
+
+/// The node's address in the Swarm.
+fn address(node: &str) -> Result<String> {
+    let format = "{{.Swarm.NodeAddr}}";
+    read(&mut on(node, &["docker", "info", "--format", format]))
+}
+
+/// `lbctl` in the agent's container on the manager.
+fn lbctl(arguments: &str) -> Command {
+    let agent = "$(docker ps -qf label=com.docker.swarm.service.name=lb_agent)";
+    let line = format!("docker exec {agent} lbctl {arguments}");
+    on(MANAGER, &["sh", "-c", &line])
 }
 
 fn on(node: &str, command: &[&str]) -> Command {

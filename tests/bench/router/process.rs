@@ -9,6 +9,11 @@ use anyhow::{Context as _, Result};
 use harness::netns::Netns;
 use harness::wait;
 
+use super::kept::Kept;
+
+/// Longest time from a program's start until it serves.
+const START: Duration = Duration::from_secs(10);
+
 /// A process and its children.
 pub(super) struct Process {
     child: Child,
@@ -24,9 +29,18 @@ impl Process {
 
     /// Waits until it accepts connections.
     pub(super) fn wait(&self, netns: &Netns, port: u16) -> Result<()> {
-        wait::until(&format!("port {port}"), Duration::from_secs(10), || {
+        wait::until(&format!("port {port}"), START, || {
             let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, port));
             Ok(netns.run(connect)?.ok().map(drop))
+        })
+    }
+
+    /// Waits until the task's answer comes through it: some accept connections before they know of the task.
+    pub(super) fn wait_for_task(&self, netns: &Netns, port: u16) -> Result<()> {
+        let what = format!("the task behind port {port}");
+        wait::until(&what, START, || {
+            let ask = || Kept::open(port)?.ask();
+            Ok(netns.run(ask)?.ok())
         })
     }
 

@@ -1,13 +1,14 @@
-//! The proxies that are compared, configured alike.
+//! The proxies that are compared.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use harness::netns::Netns;
 
-use super::ours;
 use super::process::Process;
-use super::site::{Site, TASK};
+use super::site::Site;
+use super::{configurations, ours};
 
 /// A proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +16,33 @@ pub(super) enum Proxy {
     Ours,
     Nginx,
     Haproxy,
+    Caddy,
+    Traefik,
+}
+
+/// Programs of the proxies that are written in Go. They take part where they are named.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GoProxies {
+    /// Caddy's program.
+    pub(crate) caddy: Option<PathBuf>,
+    /// Traefik's program.
+    pub(crate) traefik: Option<PathBuf>,
+}
+
+impl GoProxies {
+    /// All proxies that take part.
+    pub(super) fn participants(&self) -> Vec<Proxy> {
+        let caddy = self.caddy.as_ref().map(|_| Proxy::Caddy);
+        let traefik = self.traefik.as_ref().map(|_| Proxy::Traefik);
+        let mut all = Proxy::ALWAYS.to_vec();
+        all.extend(caddy.into_iter().chain(traefik));
+        all
+    }
 }
 
 impl Proxy {
-    pub(super) const ALL: [Self; 3] = [Self::Ours, Self::Nginx, Self::Haproxy];
+    /// Proxies that take part in each run; they are the first of all participants.
+    pub(super) const ALWAYS: [Self; 3] = [Self::Ours, Self::Nginx, Self::Haproxy];
 
     /// In words.
     pub(super) fn name(self) -> &'static str {
@@ -26,6 +50,8 @@ impl Proxy {
             Self::Ours => "**swarmlb**",
             Self::Nginx => "nginx",
             Self::Haproxy => "HAProxy",
+            Self::Caddy => "Caddy",
+            Self::Traefik => "Traefik",
         }
     }
 
@@ -35,82 +61,60 @@ impl Proxy {
             Self::Ours => [18_100, 18_101],
             Self::Nginx => [18_102, 18_103],
             Self::Haproxy => [18_104, 18_105],
+            Self::Caddy => [18_106, 18_107],
+            Self::Traefik => [18_108, 18_109],
         }
     }
 
     /// Starts it; returns when it serves.
-    pub(super) fn start(self, netns: &Netns, site: &Site) -> Result<Process> {
+    pub(super) fn start(self, netns: &Netns, site: &Site, go: &GoProxies) -> Result<Process> {
         let [http, https] = self.ports();
         let process = match self {
             Self::Ours => ours::start(netns, site, self.ports())?,
             Self::Nginx => {
-                let file = site.write("nginx.conf", &nginx(site.dir(), http, https))?;
+                let text = configurations::nginx(site.dir(), http, https);
+                let file = site.write("nginx.conf", &text)?;
                 let mut command = netns.command("nginx");
                 command.args(["-c", &file, "-e", "stderr"]);
                 Process::start(&mut command)?
             }
             Self::Haproxy => {
-                let file = site.write("haproxy.cfg", &haproxy(site.dir(), http, https))?;
+                let text = configurations::haproxy(site.dir(), http, https);
+                let file = site.write("haproxy.cfg", &text)?;
                 let mut command = netns.command("haproxy");
                 command.args(["-db", "-f", &file]);
                 Process::start(&mut command)?
             }
+            Self::Caddy => {
+                let text = configurations::caddy(site.dir(), http, https);
+                let file = site.write("Caddyfile", &text)?;
+                let mut command = in_go(netns, site, go.caddy.as_deref())?;
+                command.args(["run", "--adapter", "caddyfile", "--config", &file]);
+                Process::start(&mut command)?
+            }
+            Self::Traefik => {
+                let routes = configurations::traefik_routes(site.dir());
+                let routes = site.write("routes.yml", &routes)?;
+                let text = configurations::traefik(&routes, http, https);
+                let file = site.write("traefik.yml", &text)?;
+                let mut command = in_go(netns, site, go.traefik.as_deref())?;
+                command.arg(format!("--configFile={file}"));
+                Process::start(&mut command)?
+            }
         };
-        process.wait(netns, http)?;
         process.wait(netns, https)?;
+        process.wait_for_task(netns, http)?;
         Ok(process)
     }
 }
 
-fn nginx(dir: &Path, http: u16, https: u16) -> String {
-    let dir = dir.display();
-    format!(
-        "daemon off; user root; worker_processes 1; pid {dir}/nginx.pid; error_log stderr crit;
-events {{ worker_connections 20000; }}
-http {{
-  access_log off; keepalive_requests 1000000000; client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy;
-  fastcgi_temp_path {dir}/fastcgi; uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
-  upstream task {{ server 127.0.0.1:{TASK}; keepalive 64; keepalive_requests 1000000000; }}
-  server {{
-    listen 127.0.0.1:{http}; listen 127.0.0.1:{https} ssl http2; server_name _;
-    ssl_certificate {dir}/site.crt; ssl_certificate_key {dir}/site.key; ssl_protocols TLSv1.2 TLSv1.3;
-    ssl_session_tickets on;
-    location / {{
-      proxy_pass http://task; proxy_http_version 1.1; proxy_set_header Connection \"\";
-      proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host;
-      proxy_set_header X-Real-Ip $remote_addr; proxy_set_header X-Request-Id $request_id;
-    }}
-  }}
-}}
-"
-    )
-}
-
-fn haproxy(dir: &Path, http: u16, https: u16) -> String {
-    let dir = dir.display();
-    format!(
-        "global
-  nbthread 1
-  maxconn 5000
-defaults
-  mode http
-  timeout client 60s
-  timeout server 60s
-  timeout connect 1s
-  http-reuse always
-  option forwardfor
-frontend in
-  bind 127.0.0.1:{http}
-  bind 127.0.0.1:{https} ssl crt {dir}/both.pem alpn h2,http/1.1
-  http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}
-  http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
-  http-request set-header X-Forwarded-Host %[req.hdr(Host)]
-  http-request set-header X-Real-Ip %[src]
-  http-request set-header X-Request-Id %[uuid()]
-  default_backend task
-backend task
-  server task 127.0.0.1:{TASK}
-"
-    )
+/// A program in Go, with one thread at a time for its code, and what it remembers between runs in the site's directory.
+fn in_go(netns: &Netns, site: &Site, program: Option<&Path>) -> Result<Command> {
+    let program = program.context("its program was not named")?;
+    let mut command = netns.command(&program.display().to_string());
+    command.env("GOMAXPROCS", "1").current_dir(site.dir());
+    for variable in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+        command.env(variable, site.dir());
+    }
+    Ok(command)
 }

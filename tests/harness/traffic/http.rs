@@ -51,6 +51,7 @@ pub struct Connection {
     sender: SendRequest<Body>,
     driver: JoinHandle<()>,
     peer: SocketAddr,
+    host: String,
     local: SocketAddr,
     timeout: Duration,
     /// The last answer said that it is the last one.
@@ -92,6 +93,7 @@ impl Connection {
                 sender,
                 driver,
                 peer,
+                host: peer.to_string(),
                 local,
                 timeout,
                 ended: false,
@@ -99,6 +101,13 @@ impl Connection {
         })
         .await
         .with_context(|| format!("connecting to {peer}"))
+    }
+
+    /// Requests ask for this host, and not for the peer's address.
+    #[must_use]
+    pub fn for_host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
     }
 
     /// The client's own end.
@@ -198,7 +207,7 @@ impl Connection {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, self.peer.to_string());
+            .header(HOST, self.host.as_str());
         let request = match upload {
             None => request.body(Empty::new().boxed_unsync())?,
             Some(len) => {

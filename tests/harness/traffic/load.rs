@@ -14,7 +14,7 @@ use anyhow::{Result, anyhow};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::http::{Connection, who};
+use super::http::Connection;
 pub use super::report::{Failure, Report};
 use crate::slow;
 use crate::who::Who;
@@ -27,6 +27,8 @@ const AT_ONCE: usize = 8000;
 pub struct Load {
     /// Asked in turn.
     pub peers: Vec<SocketAddr>,
+    /// Host that requests ask for; without one, the address that is called.
+    pub host: Option<String>,
     /// Requests per second, of all together.
     pub rate: u32,
     /// A connection of its own for each request; or so many connections that are kept, each
@@ -44,6 +46,7 @@ impl Load {
     pub fn new(peers: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self {
             peers: peers.into_iter().collect(),
+            host: None,
             rate: 500,
             kept: None,
             timeout: Duration::from_secs(5),
@@ -74,7 +77,11 @@ async fn arrivals(load: &Load, begin: Instant, stop: &AtomicBool) -> Report {
         }
         let (asked, timeout) = (Instant::now(), load.timeout);
         if open.len() < AT_ONCE {
-            open.spawn(async move { (asked, peer, who(peer, timeout).await) });
+            let host = load.host.clone();
+            open.spawn(async move {
+                let result = ask(peer, host.as_deref(), &mut None, timeout).await;
+                (asked, peer, result)
+            });
         } else {
             report.add(
                 begin,
@@ -125,7 +132,7 @@ async fn work(
             break;
         }
         let asked = Instant::now();
-        let result = ask(peer, &mut kept, load.timeout).await;
+        let result = ask(peer, load.host.as_deref(), &mut kept, load.timeout).await;
         if result.is_err() {
             kept = None;
         }
@@ -134,11 +141,22 @@ async fn work(
     report
 }
 
-async fn ask(peer: SocketAddr, kept: &mut Option<Connection>, timeout: Duration) -> Result<Who> {
+async fn ask(
+    peer: SocketAddr,
+    host: Option<&str>,
+    kept: &mut Option<Connection>,
+    timeout: Duration,
+) -> Result<Who> {
     kept.take_if(|connection| connection.has_ended());
     let connection = match kept {
         Some(connection) => connection,
-        None => kept.insert(Connection::open(peer, timeout).await?),
+        None => {
+            let opened = Connection::open(peer, timeout).await?;
+            kept.insert(match host {
+                Some(host) => opened.for_host(host),
+                None => opened,
+            })
+        }
     };
     connection.who().await
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use harness::agents::{STACK, by_ipvs, by_mesh};
+use harness::agents::{STACK, by_mesh};
 use harness::node::Node;
 use harness::shared::{self, MachineLock, TestSwarm};
 use harness::{shell, wait};
@@ -32,8 +32,7 @@ pub(super) struct Routed {
 impl Routed {
     /// Brings them up; `None` where tests cannot run. Nobody else uses this machine meanwhile.
     pub(super) fn up(suite: &str) -> Option<Self> {
-        // By IPVS, tasks have no address of their own so far.
-        if !shared::is_root() || by_mesh() || by_ipvs() {
+        if !shared::is_root() || by_mesh() {
             return None;
         }
         let machine = shared::alone();
@@ -75,8 +74,33 @@ impl Routed {
 
     /// Gives the routers a certificate for these names, as a Docker secret; the file of the certificate.
     pub(super) fn certificates(&self, names: &[&str]) -> PathBuf {
+        let certificate = self.secrets("web", names);
+        self.update(&["--secret-add", "web.crt", "--secret-add", "web.key"]);
+        certificate
+    }
+
+    /// Gives the routers the secrets `NAME.crt` and `NAME.key` in place of those of [`Self::certificates`], in the same
+    /// files.
+    pub(super) fn replace_certificates(&self, name: &str) {
+        let [certificate, key] =
+            ["crt", "key"].map(|end| format!("source={name}.{end},target=web.{end}"));
+        self.update(&[
+            "--secret-rm",
+            "web.crt",
+            "--secret-rm",
+            "web.key",
+            "--secret-add",
+            &certificate,
+            "--secret-add",
+            &key,
+        ]);
+    }
+
+    /// Makes a certificate for these names, and the secrets `NAME.crt` and `NAME.key`; the file of the certificate.
+    pub(super) fn secrets(&self, name: &str, names: &[&str]) -> PathBuf {
         let dir = self.test.swarm.dir();
-        let (certificate, key) = (dir.join("web.crt"), dir.join("web.key"));
+        let [certificate, key] = ["crt", "key"].map(|end| dir.join(format!("{name}.{end}")));
+        let subject = format!("/CN={name}");
         let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
         let alternatives = format!("subjectAltName={}", names.join(","));
         let made = Command::new("openssl")
@@ -93,7 +117,7 @@ impl Routed {
                 "-days",
                 "2",
                 "-subj",
-                "/CN=web",
+                &subject,
                 "-addext",
                 &alternatives,
             ])
@@ -105,21 +129,23 @@ impl Routed {
             .unwrap();
         assert!(made.status.success(), "{made:?}");
         let manager = self.test.swarm.manager().unwrap();
-        for (name, file) in [("web.crt", &certificate), ("web.key", &key)] {
-            let file = file.to_str().unwrap();
-            manager.docker(&["secret", "create", name, file]).unwrap();
+        for (end, file) in [("crt", &certificate), ("key", &key)] {
+            let (secret, file) = (format!("{name}.{end}"), file.to_str().unwrap());
+            manager
+                .docker(&["secret", "create", &secret, file])
+                .unwrap();
         }
-        let update = ["service", "update", "--detach", "--no-resolve-image"];
-        let secrets = [
-            "--secret-add",
-            "web.crt",
-            "--secret-add",
-            "web.key",
-            SERVICE,
-        ];
-        manager.docker(&[&update[..], &secrets].concat()).unwrap();
-        self.wait_for_update();
         certificate
+    }
+
+    /// `docker service update options…` of the routers; returns when the Swarm calls the update complete.
+    pub(super) fn update(&self, options: &[&str]) {
+        let update = ["service", "update", "--detach", "--no-resolve-image"];
+        let manager = self.test.swarm.manager().unwrap();
+        manager
+            .docker(&[&update[..], options, &[SERVICE]].concat())
+            .unwrap();
+        self.wait_for_update();
     }
 
     /// Waits until the Swarm calls the update of the routers complete.

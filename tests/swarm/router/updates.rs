@@ -81,16 +81,7 @@ fn no_request_fails_while_tasks_routers_and_agents_change() {
         settle()
     });
     unharmed(&routed, "update of the routers", || {
-        let manager = swarm.manager()?;
-        let again = [
-            "service",
-            "update",
-            "--detach",
-            "--no-resolve-image",
-            "--force",
-        ];
-        manager.docker(&[&again[..], &["lb_router"]].concat())?;
-        routed.wait_for_update();
+        routed.update(&["--force"]);
         settle()
     });
     unharmed(&routed, "update of the agents", || {

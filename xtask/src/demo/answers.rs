@@ -40,17 +40,30 @@ impl Answer {
             .to_owned();
         Ok(Self { task, node, client })
     }
+
+    /// The name of the service that the task belongs to.
+    fn service(&self) -> &str {
+        self.task
+            .split_once('.')
+            .map_or(self.task.as_str(), |(service, _)| service)
+    }
+}
+
+/// Answers of one service to a URL.
+pub(super) struct Routed {
+    /// The URL, as people know it.
+    pub(super) url: String,
+    /// The service that the URL belongs to.
+    pub(super) service: &'static str,
+    /// Who answered, in order.
+    pub(super) answers: Vec<Answer>,
 }
 
 /// A line per called node, a column per call.
 pub(super) fn table(seen: &[(&str, Vec<Answer>)]) -> String {
     let mut text = format!("{:<8}{}\n", "CALLED", "ANSWERED, in this order (task@node)");
     for (node, answers) in seen {
-        let cells: String = answers
-            .iter()
-            .map(|answer| format!("{:<12}  ", format!("{}@{}", answer.task, answer.node)))
-            .collect();
-        let _ = writeln!(text, "{node:<8}{}", cells.trim_end());
+        let _ = writeln!(text, "{node:<8}{}", row(answers));
     }
     let clients: BTreeSet<&str> = seen
         .iter()
@@ -60,6 +73,42 @@ pub(super) fn table(seen: &[(&str, Vec<Answer>)]) -> String {
     let clients: Vec<&str> = clients.into_iter().collect();
     let _ = writeln!(text, "The tasks saw the client as {}.", clients.join(", "));
     text
+}
+
+/// A line per URL, a column per call.
+pub(super) fn routed_table(seen: &[Routed]) -> String {
+    let mut text = format!(
+        "{:<25}{}\n",
+        "ASKED FOR", "ANSWERED, in this order (task@node)"
+    );
+    for routed in seen {
+        let _ = writeln!(text, "{:<25}{}", routed.url, row(&routed.answers));
+    }
+    text
+}
+
+/// A column per answer: task and node.
+fn row(answers: &[Answer]) -> String {
+    let cells: String = answers
+        .iter()
+        .map(|answer| format!("{:<12}  ", format!("{}@{}", answer.task, answer.node)))
+        .collect();
+    cells.trim_end().to_owned()
+}
+
+/// No request may reach a task of another service than its URL belongs to.
+pub(super) fn each_by_its_service(seen: &[Routed]) -> Result<()> {
+    for Routed {
+        url,
+        service,
+        answers,
+    } in seen
+    {
+        if let Some(other) = answers.iter().find(|answer| answer.service() != *service) {
+            bail!("{url} is answered by {} instead of {service}", other.task);
+        }
+    }
+    Ok(())
 }
 
 /// As many calls as tasks have to reach every task once, through every node.
@@ -102,6 +151,20 @@ mod tests {
         let round = |numbers| [("node1", Answer::parse_all(&lines(numbers)).unwrap())];
         assert!(every_task_in_turn(&round([1, 2]), 2).is_ok());
         assert!(every_task_in_turn(&round([1, 1]), 2).is_err());
+    }
+
+    #[test]
+    fn a_url_that_another_service_answers_is_a_failure() {
+        let routed = |service| Routed {
+            url: "http://vote.test/".to_owned(),
+            service,
+            answers: Answer::parse_all(&lines([1, 2])).unwrap(),
+        };
+        assert!(each_by_its_service(&[routed("vote")]).is_ok());
+        assert!(each_by_its_service(&[routed("vote"), routed("shop")]).is_err());
+        let table = routed_table(&[routed("vote")]);
+        let line = "http://vote.test/        vote.1@node1  vote.2@node2";
+        assert!(table.lines().any(|it| it == line), "{table}");
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub(super) const LAB: Needed = Needed {
         ("ethtool", &["ethtool"]),
         ("nsenter", &["util-linux"]),
         ("curl", &["curl"]),
+        ("openssl", &["openssl"]),
     ],
 };
 
@@ -96,6 +97,12 @@ pub(super) const PROXIES: Needed = Needed {
         ("haproxy", &["haproxy"]),
         ("openssl", &["openssl"]),
     ],
+};
+
+/// For programs that PyPI has.
+pub(super) const PIP: Needed = Needed {
+    who: "what comes from PyPI",
+    programs: &[("pip3", &["python3-pip"])],
 };
 
 /// For a virtual machine with another kernel.

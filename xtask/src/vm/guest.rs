@@ -31,6 +31,7 @@ const PACKAGES: &[&str] = &[
     "mount",
     "nftables",
     "openssh-server",
+    "openssl",
     "procps",
     "strace",
     "tcpdump",
