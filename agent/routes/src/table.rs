@@ -14,7 +14,8 @@ use crate::route::{Balance, EntryPoints, Route, Target, Tls};
 use crate::rule::{Host, Request};
 use hosts::Hosts;
 use rank::Rank;
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A route, and whose it is.
@@ -30,6 +31,9 @@ pub struct Entry {
     pub route: Arc<Route>,
     /// Chooses the tasks of its requests.
     pub balancer: Balancer,
+    /// The route's rule as text, and its rank: tables are made anew often, of routes that mostly stay.
+    rule: String,
+    rank: Rank,
 }
 
 impl Entry {
@@ -45,6 +49,8 @@ impl Entry {
             service_name: service_name.to_owned(),
             created_ns,
             balancer: Balancer::new(service, &route.name, &balance),
+            rule: route.rule.to_string(),
+            rank: Rank::of(&route),
             route: Arc::new(route),
         }
     }
@@ -65,7 +71,7 @@ pub struct Conflict {
     /// The rule.
     pub rule: String,
     /// The route, and whose it is.
-    pub entry: Box<Entry>,
+    pub entry: Arc<Entry>,
 }
 
 /// The port on which a request came.
@@ -81,7 +87,7 @@ pub enum EntryPoint {
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     /// By falling rank: a smaller number answers before a larger one.
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     /// Numbers of the routes that a host is named by.
     exact: HashMap<Host, Vec<usize>>,
     /// Numbers of the routes of the hosts below one.
@@ -93,19 +99,15 @@ pub struct Table {
 impl Table {
     /// The table of these routes; and those that are not served, as others have their rules.
     #[must_use]
-    pub fn new(entries: impl IntoIterator<Item = Entry>) -> (Self, Vec<Conflict>) {
-        let mut entries: Vec<Entry> = entries.into_iter().collect();
+    pub fn new(entries: impl IntoIterator<Item = impl Into<Arc<Entry>>>) -> (Self, Vec<Conflict>) {
+        let mut entries: Vec<Arc<Entry>> = entries.into_iter().map(Into::into).collect();
         // Who came first keeps a rule, whatever the priorities.
         entries.sort_by(|one, other| age(one).cmp(&age(other)));
-        let (entries, conflicts) = without_conflicts(entries);
-        let mut ranked: Vec<(Rank, Entry)> = entries
-            .into_iter()
-            .map(|entry| (Rank::of(&entry.route), entry))
-            .collect();
+        let (mut entries, conflicts) = without_conflicts(&entries);
         // Equal ranks stay in the order of age.
-        ranked.sort_by(|(one, _), (other, _)| other.cmp(one));
+        entries.sort_by_key(|entry| Reverse(entry.rank));
         let mut table = Self::default();
-        for (number, (_, entry)) in ranked.into_iter().enumerate() {
+        for (number, entry) in entries.iter().enumerate() {
             match Hosts::of(&entry.route.rule) {
                 Hosts::Some { exact, below } => {
                     for host in exact {
@@ -117,24 +119,17 @@ impl Table {
                 }
                 Hosts::All => table.others.push(number),
             }
-            table.entries.push(entry);
         }
+        table.entries = entries;
         (table, conflicts)
     }
 
     /// The route that a request belongs to.
     #[must_use]
     pub fn find(&self, entry_point: EntryPoint, request: &Request<'_>) -> Option<&Entry> {
-        let exact = self.exact.get(request.host).map(Vec::as_slice);
-        let below = request
-            .host
-            .parents()
-            .filter_map(|host| self.below.get(&host));
-        let below: Vec<&[usize]> = below.map(Vec::as_slice).collect();
-        let lists = below
-            .into_iter()
-            .chain(exact)
-            .chain([self.others.as_slice()]);
+        let exact = self.exact.get(request.host);
+        let below = self.below_parents_of(request.host);
+        let lists = below.chain(exact).chain([&self.others]);
         let serves = |number: &&usize| {
             let entry = self.entries.get(**number);
             entry.is_some_and(|entry| {
@@ -143,32 +138,42 @@ impl Table {
         };
         // The first that matches of each list; of these, the first of all.
         let found = lists.filter_map(|list| list.iter().find(serves)).min()?;
-        self.entries.get(*found)
+        self.entries.get(*found).map(AsRef::as_ref)
     }
 
     /// Is the host named by a route, on whatever entry point?
     #[must_use]
     pub fn has_host(&self, host: &Host) -> bool {
-        self.exact.contains_key(host) || host.parents().any(|host| self.below.contains_key(&host))
+        self.exact.contains_key(host) || self.below_parents_of(host).next().is_some()
     }
 
     /// The first route of a host on 443 that says anything of how TLS is spoken ([`Route::tls`]).
     #[must_use]
     pub fn tls(&self, host: &Host) -> Option<&Entry> {
-        let below = host.parents().filter_map(|parent| self.below.get(&parent));
         let exact = self.exact.get(host);
-        let numbers = exact.into_iter().chain(below).flatten();
+        let numbers = exact
+            .into_iter()
+            .chain(self.below_parents_of(host))
+            .flatten();
         let entries = numbers.filter_map(|number| Some((number, self.entries.get(*number)?)));
-        let says = |(_, entry): &(&usize, &Entry)| {
+        let says = |(_, entry): &(&usize, &Arc<Entry>)| {
             entry.route.entry_points.https && entry.route.tls != Tls::default()
         };
-        let first = entries.filter(says).min_by_key(|(number, _)| **number)?;
-        Some(first.1)
+        let (_, first) = entries.filter(says).min_by_key(|(number, _)| **number)?;
+        Some(first.as_ref())
+    }
+
+    /// The lists of routes of the hosts below which `host` is.
+    fn below_parents_of(&self, host: &Host) -> impl Iterator<Item = &Vec<usize>> {
+        // Most tables have none.
+        let parents = (!self.below.is_empty()).then(|| host.parents());
+        let parents = parents.into_iter().flatten();
+        parents.filter_map(|parent| self.below.get(parent))
     }
 
     /// All routes that are served, by falling rank.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter()
+        self.entries.iter().map(AsRef::as_ref)
     }
 }
 
@@ -188,34 +193,28 @@ fn age(entry: &Entry) -> (u64, &str, crate::route::Family, &str) {
     (entry.created_ns, &entry.service, route.family, &route.name)
 }
 
-/// The entries whose rules no older one has on an entry point of theirs.
-fn without_conflicts(entries: Vec<Entry>) -> (Vec<Entry>, Vec<Conflict>) {
-    let mut owners: BTreeMap<(String, bool), String> = BTreeMap::new();
+/// The entries whose rules no older one has on an entry point of theirs; `entries` are in the order of age.
+fn without_conflicts(entries: &[Arc<Entry>]) -> (Vec<Arc<Entry>>, Vec<Conflict>) {
+    let mut owners: HashMap<(&str, bool), &Entry> = HashMap::with_capacity(2 * entries.len());
     let mut conflicts = Vec::new();
-    let mut kept = Vec::new();
+    let mut kept = Vec::with_capacity(entries.len());
     for entry in entries {
-        let rule = entry.route.rule.to_string();
         let points = entry.route.entry_points;
         let points = [(points.http, false), (points.https, true)];
-        let keys = points
-            .iter()
-            .filter(|(served, _)| *served)
-            .map(|(_, tls)| (rule.clone(), *tls));
-        let keys: Vec<(String, bool)> = keys.collect();
-        if let Some(older) = keys.iter().find_map(|key| owners.get(key)) {
+        let served = points.iter().filter(|(served, _)| *served);
+        let keys = served.map(|(_, tls)| (entry.rule.as_str(), *tls));
+        if let Some(older) = keys.clone().find_map(|key| owners.get(&key)) {
             conflicts.push(Conflict {
-                older: older.clone(),
+                older: older.service_name.clone(),
                 younger: entry.service_name.clone(),
                 route: entry.route.name.clone(),
-                rule,
-                entry: Box::new(entry),
+                rule: entry.rule.clone(),
+                entry: Arc::clone(entry),
             });
             continue;
         }
-        for key in keys {
-            owners.insert(key, entry.service_name.clone());
-        }
-        kept.push(entry);
+        owners.extend(keys.map(|key| (key, entry.as_ref())));
+        kept.push(Arc::clone(entry));
     }
     (kept, conflicts)
 }

@@ -94,7 +94,7 @@ impl Declarations {
         for id in services {
             let known = self.by_service.get(id).zip(snapshot.services.get(id));
             let read = known.and_then(|(declaration, service)| {
-                let read = declaration.read(&service.name, &self.middlewares);
+                let read = declaration.read(id, service, &self.middlewares);
                 (read != **declaration).then_some(read)
             });
             if let Some(read) = read {
@@ -141,17 +141,12 @@ impl Declarations {
         conflicts.collect()
     }
 
-    fn entries(&self, snapshot: &Snapshot) -> Vec<Entry> {
-        let mut entries = Vec::new();
-        for (id, declaration) in &self.by_service {
-            let Some(service) = snapshot.services.get(id).filter(|service| !service.removed) else {
-                continue;
-            };
-            let routes = declaration.declared.routes.iter().cloned();
-            let entry = |route| Entry::new(&id.0, &service.name, service.created, route);
-            entries.extend(routes.map(entry));
-        }
-        entries
+    fn entries(&self, snapshot: &Snapshot) -> impl Iterator<Item = Arc<Entry>> {
+        let served = self.by_service.iter().filter(|(id, _)| {
+            let service = snapshot.services.get(id);
+            service.is_some_and(|service| !service.removed)
+        });
+        served.flat_map(|(_, declaration)| declaration.entries.iter().cloned())
     }
 }
 

@@ -174,7 +174,8 @@ where
 {
     let builder = protocols(&worker.settings.limits);
     let service = service_fn(|request| {
-        let answer = exchange::answer(worker.clone(), client.clone(), request);
+        // On the heap: hyper has room for this future in each connection, and moves it into the task of each stream.
+        let answer = Box::pin(exchange::answer(worker.clone(), client.clone(), request));
         async { Ok::<_, Infallible>(answer.await) }
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);

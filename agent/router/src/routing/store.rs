@@ -21,6 +21,8 @@ pub struct Gap {
 #[derive(Debug, Default)]
 pub struct Store {
     routing: Arc<Routing>,
+    /// What was routed before. It is dropped here and not by a worker, whose clients would wait meanwhile.
+    before: Arc<Routing>,
     /// What each service's labels declare, by its id.
     declared: HashMap<Arc<str>, Declared>,
     /// Those of all services.
@@ -35,7 +37,7 @@ struct Declared {
     labels: BTreeMap<String, String>,
     middlewares: Middlewares,
     /// `None`: to be made.
-    entries: Option<Vec<Entry>>,
+    entries: Option<Vec<Arc<Entry>>>,
 }
 
 impl Declared {
@@ -50,10 +52,10 @@ impl Declared {
     }
 
     /// Its routes, where `all` are the middlewares of all services.
-    fn entries(&mut self, id: &str, all: &Middlewares) -> Vec<Entry> {
+    fn entries(&mut self, id: &str, all: &Middlewares) -> Vec<Arc<Entry>> {
         let make = || {
             let routes = labels::declared_among(&self.name, &self.labels, all).routes;
-            let entry = |route| Entry::new(id, &self.name, self.created_ns, route);
+            let entry = |route| Arc::new(Entry::new(id, &self.name, self.created_ns, route));
             routes.into_iter().map(entry).collect()
         };
         self.entries.get_or_insert_with(make).clone()
@@ -158,7 +160,7 @@ impl Store {
             routing.passes_tls = table.entries().any(|it| it.route.tls.passthrough);
             routing.table = Arc::new(table);
         }
-        self.routing = Arc::new(routing);
+        self.before = std::mem::replace(&mut self.routing, Arc::new(routing));
         self.routing()
     }
 

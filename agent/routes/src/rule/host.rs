@@ -1,6 +1,7 @@
 //! Names of hosts: as requests bear them, and as rules name them.
 
 use super::text::Regex;
+use std::borrow::Borrow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -54,8 +55,8 @@ impl Host {
         good.then(|| Self(name.to_ascii_lowercase()))
     }
 
-    /// The hosts that it is below of, from the nearest one on.
-    pub fn parents(&self) -> impl Iterator<Item = Self> {
+    /// The names of the hosts that it is below of, from the nearest one on.
+    pub fn parents(&self) -> impl Iterator<Item = &str> {
         let mut rest = self.0.as_str();
         // An address is below nothing.
         if rest.parse::<IpAddr>().is_ok() {
@@ -63,13 +64,20 @@ impl Host {
         }
         std::iter::from_fn(move || {
             (_, rest) = rest.split_once('.')?;
-            Some(Self(rest.to_owned()))
+            Some(rest)
         })
     }
 
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Tables of hosts are asked by a part of a name, without a copy of it.
+impl Borrow<str> for Host {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -109,7 +117,7 @@ impl HostPattern {
             Self::Exact(name) => host == name,
             Self::Below(parent) => {
                 let mut parents = host.parents();
-                parents.any(|above| above == *parent)
+                parents.any(|above| above == parent.0)
             }
             Self::Regex(regex) => regex.finds(host.as_str()),
         }

@@ -25,7 +25,7 @@ impl Table {
         request: &Request<'_>,
     ) -> Vec<(&Entry, Outcome<'_>)> {
         let found = self.find(entry_point, request);
-        let of_host = self.entries.iter().filter(|entry| {
+        let of_host = self.entries().filter(|entry| {
             let rule = &entry.route.rule;
             rule.may_match_host(request.host)
         });

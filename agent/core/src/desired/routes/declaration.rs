@@ -1,10 +1,13 @@
 //! What the labels of one service declare: its routes, and middlewares for the routes of all services.
 
+use crate::model::ids::ServiceId;
 use crate::model::labels::{NAMED, ROUTE_BYTES, short};
 use crate::model::snapshot::Service;
 use crate::report::Problem;
 use lb_routes::labels::{Declared, Middlewares, declared, declared_among};
-use std::collections::BTreeMap;
+use lb_routes::route::Target;
+use lb_routes::table::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Of one problem, so many bytes are told: whoever writes labels decides how long they are.
@@ -17,6 +20,8 @@ pub struct Declaration {
     pub labels: Arc<BTreeMap<String, String>>,
     /// The routes, and what in the labels is not served.
     pub declared: Declared,
+    /// The routes as the table has them.
+    pub(super) entries: Vec<Arc<Entry>>,
     /// The middlewares, which routes of other services may use, too.
     pub(super) middlewares: Middlewares,
     /// Why it has no routes and no middlewares, whatever its labels declare.
@@ -55,14 +60,16 @@ impl Declaration {
         Some(Self {
             labels: Arc::new(labels),
             declared: Declared::default(),
+            entries: Vec::new(),
             middlewares,
             withheld,
             messages: Vec::new(),
         })
     }
 
-    /// The declaration with its routes, where the service has this name and `shared` are the middlewares of all services.
-    pub(super) fn read(&self, name: &str, shared: &Middlewares) -> Self {
+    /// The declaration of `service` with its routes, where `shared` are the middlewares of all services.
+    pub(super) fn read(&self, id: &ServiceId, service: &Service, shared: &Middlewares) -> Self {
+        let name = &service.name;
         let mut declared = declared_among(name, &self.labels, shared);
         if self.withheld.is_some() {
             declared.routes.clear();
@@ -76,8 +83,10 @@ impl Declaration {
                 "{more} more of its labels of HTTP routes can't be served"
             ));
         }
+        let entry = |route| Arc::new(Entry::new(&id.0, name, service.created, route));
         Self {
             labels: Arc::clone(&self.labels),
+            entries: declared.routes.iter().cloned().map(entry).collect(),
             declared,
             middlewares: self.middlewares.clone(),
             withheld: self.withheld.clone(),
@@ -89,6 +98,16 @@ impl Declaration {
     #[must_use]
     pub fn has_routes(&self) -> bool {
         !self.declared.routes.is_empty()
+    }
+
+    /// The ports of the service's tasks to which its routes lead.
+    pub(in crate::desired) fn task_ports(&self) -> BTreeSet<u16> {
+        let targets = self.declared.routes.iter().map(|route| &route.target);
+        let ports = targets.filter_map(|target| match target {
+            Target::Tasks(tasks) => Some(tasks.port),
+            Target::Elsewhere(_) => None,
+        });
+        ports.collect()
     }
 
     /// Does the router have to know its labels: for its own routes, or for those of other services?
