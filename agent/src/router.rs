@@ -17,13 +17,14 @@ mod session;
 mod stats;
 
 use feed::{Routed, RoutedView};
+use lb_core::backend::TaskAddresses;
 use lb_core::model::ids::ServiceId;
 use lb_core::report::{HttpStats, Problem, RouterReport, RouterStatus};
 use listeners::Listeners;
 use stats::Counted;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -73,6 +74,8 @@ struct Shared {
     alone_since: Mutex<Instant>,
     /// Why no router can connect.
     failure: Mutex<Option<String>>,
+    /// The agent is about to end.
+    ending: AtomicBool,
 }
 
 impl Router {
@@ -105,16 +108,23 @@ impl Router {
         });
     }
 
-    /// Gives routers these services. The datapath has their tasks.
-    pub fn publish(&self, next: &Routed) {
+    /// Gives routers these services, whose tasks have these addresses. The datapath has them.
+    pub fn publish(&self, next: &Routed, addresses: &TaskAddresses) {
         self.shared.view.send_if_modified(|view| {
             let after = match view {
-                Some(view) => view.followed_by(next),
-                None => RoutedView::first(next),
+                Some(view) => view.followed_by(next, addresses),
+                None => RoutedView::first(next, addresses),
             };
             let before = view.replace(Arc::new(after));
             before.is_none_or(|before| Some(before.version) != view.as_ref().map(|it| it.version))
         });
+    }
+
+    /// The agent is about to end: sockets on which no router accepts are closed. Clients are refused, and not left waiting for
+    /// the agent's end; another agent, which may run already, makes new ones.
+    pub fn shut_down(&self) {
+        self.shared.ending.store(true, Ordering::Relaxed);
+        self.shared.close_if_alone();
     }
 
     /// The routers that are connected.
@@ -164,6 +174,7 @@ impl Shared {
             counted: Mutex::default(),
             alone_since: Mutex::new(Instant::now()),
             failure: Mutex::default(),
+            ending: AtomicBool::new(false),
         }
     }
 
@@ -181,6 +192,14 @@ impl Shared {
     /// A session has ended.
     fn note_end(&self) {
         *lock(&self.alone_since) = Instant::now();
+        self.close_if_alone();
+    }
+
+    /// Closes the sockets where the agent is about to end, and no router has them.
+    fn close_if_alone(&self) {
+        if self.ending.load(Ordering::Relaxed) && lock(&self.routers).is_empty() {
+            lock(&self.listeners).close();
+        }
     }
 
     fn note_failure(&self, failure: Option<String>) {

@@ -24,7 +24,14 @@ fn encaps(count: u32) -> BTreeMap<Ipv4Addr, EncapRoute> {
     (0..count)
         .map(|n| {
             let node = Ipv4Addr::new(192, 0, 2, 7);
-            ((0xf800_0000 + n).into(), EncapRoute { id: n + 1, node })
+            (
+                (0xf800_0000 + n).into(),
+                EncapRoute {
+                    id: n + 1,
+                    node,
+                    source: None,
+                },
+            )
         })
         .collect()
 }
@@ -76,7 +83,7 @@ fn routes_are_observed_as_made_and_leave_nothing() {
             "local default dev lo table 5000 scope host\n",
             "default dev swlb0 table 5001 scope link\n",
             "240.0.0.1 dev swlb-out scope link\n",
-            "240.0.0.2 dev swlb-in scope link\n",
+            "240.1.0.0/16 dev swlb-in scope link\n",
             "248.0.1.2 encap ip id 259 src 0.0.0.0 dst 192.0.2.7 ttl 0 tos 0 dev swlb0 scope link metric 259\n",
         ] {
             assert!(shown.contains(line), "{line}: {shown}");
@@ -183,7 +190,7 @@ fn what_others_change_is_seen_and_put_right() {
             "ip rule del pref 5001",
             "ip route del local default table 5000",
             "ip route del default table 5001",
-            "ip route del 240.0.0.2",
+            "ip route del 240.1.0.0/16",
             "ip route del 248.0.0.7",
             "ip route replace 248.0.0.7/32 encap ip id 9 dst 192.0.2.1 dev swlb0 proto 108 metric 8",
         ];

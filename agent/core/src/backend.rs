@@ -12,9 +12,11 @@ mod applier;
 pub mod ebpf;
 mod execute;
 pub mod ipvs;
+mod task_addresses;
 
 pub use applier::{Applied, Applier};
 pub use execute::execute;
+pub use task_addresses::TaskAddresses;
 
 use crate::desired::{Desired, Number};
 use crate::model::node::Serving;
@@ -45,6 +47,11 @@ pub trait Backend {
 
     /// The published ports that are served while the kernel holds `have`.
     fn serving(&mut self, have: &Self::State) -> PersistentMap<Number, Serving>;
+
+    /// The addresses by which processes of the node call the tasks of what was lowered last.
+    fn task_addresses(&self) -> TaskAddresses {
+        TaskAddresses::default()
+    }
 
     /// The kernel was read: what was lowered step by step from an earlier state starts anew.
     fn restart(&mut self) {}

@@ -3,7 +3,7 @@
 //! Views share what has not changed ([`PersistentMap`]), so that a change costs what differs. A router that is slow skips
 //! views: what it is sent next follows from what it was sent last.
 
-use lb_core::backend::ebpf::task_address;
+use lb_core::backend::TaskAddresses;
 use lb_core::desired::{RoutedService, RoutedTask};
 use lb_core::model::ids::ServiceId;
 use lb_core::persistent::PersistentMap;
@@ -17,20 +17,23 @@ pub(super) type Routed = PersistentMap<ServiceId, Arc<RoutedService>>;
 /// Services with HTTP routes at one moment, as all routers are to have them.
 #[derive(Clone, Debug)]
 pub(super) struct RoutedView {
-    /// Grows with each change of `services`.
+    /// Grows with each change of `services` and `addresses`.
     pub(super) version: u64,
     /// The services.
     pub(super) services: Routed,
+    /// Where their tasks are reached; a task without an address is not named to routers.
+    pub(super) addresses: TaskAddresses,
     /// Keys of tasks that `services` has as active, and that take no new requests from now on.
     pub(super) leaving: BTreeSet<u64>,
 }
 
 impl RoutedView {
     /// The first view.
-    pub(super) fn first(services: &Routed) -> Self {
+    pub(super) fn first(services: &Routed, addresses: &TaskAddresses) -> Self {
         Self {
             version: 1,
             services: services.clone(),
+            addresses: addresses.clone(),
             leaving: BTreeSet::new(),
         }
     }
@@ -45,13 +48,15 @@ impl RoutedView {
         })
     }
 
-    /// The view of these services: of the same number if it says the same. It shares with `next`, so that what follows
+    /// The view of these services and addresses: of the same number if it says the same. It shares with `next`, so that what follows
     /// from that is compared at little cost.
-    pub(super) fn followed_by(&self, next: &Routed) -> Self {
-        let same = self.services == *next && self.leaving.is_empty();
+    pub(super) fn followed_by(&self, next: &Routed, addresses: &TaskAddresses) -> Self {
+        let same =
+            self.services == *next && self.addresses == *addresses && self.leaving.is_empty();
         Self {
             version: self.version + u64::from(!same),
             services: next.clone(),
+            addresses: addresses.clone(),
             leaving: BTreeSet::new(),
         }
     }
@@ -61,7 +66,7 @@ impl RoutedView {
 #[derive(Debug, Default)]
 pub(super) struct Feed {
     /// The last view; `None`: the next one is sent whole.
-    sent: Option<(u64, Routed)>,
+    sent: Option<(u64, Routed, TaskAddresses)>,
     /// Tasks that it was told are leaving since then.
     told: BTreeSet<u64>,
 }
@@ -75,11 +80,11 @@ impl Feed {
     /// The messages that bring the router to `view`.
     pub(super) fn next(&mut self, view: &RoutedView) -> Vec<ToRouter> {
         let mut messages = Vec::new();
-        let services = view.services.clone();
-        let sent = self.sent.replace((view.version, services));
-        let Some((version, before)) = sent else {
+        let (services, addresses) = (view.services.clone(), view.addresses.clone());
+        let sent = self.sent.replace((view.version, services, addresses));
+        let Some((version, before, addresses)) = sent else {
             let services = view.services.iter();
-            let services = services.map(|(id, service)| message(id, service, &view.leaving));
+            let services = services.map(|(id, service)| message(id, service, view));
             messages.push(ToRouter::View(View {
                 version: view.version,
                 services: services.collect(),
@@ -104,8 +109,10 @@ impl Feed {
                 None => removed.push(change.key().0.clone()),
             }
         }
-        // Tasks that stay after all.
-        let back: BTreeSet<u64> = told.difference(&leaving).copied().collect();
+        // Tasks that stay after all, and tasks that are reached elsewhere.
+        let mut back: BTreeSet<u64> = told.difference(&leaving).copied().collect();
+        let moved = view.addresses.changes(&addresses);
+        back.extend(moved.into_iter().map(|task| task.0));
         if !back.is_empty() {
             let has = |service: &RoutedService| {
                 let mut tasks = service.tasks.iter();
@@ -114,7 +121,7 @@ impl Feed {
             now.extend(view.services.iter().filter(|(_, service)| has(service)));
         }
         let services = now.into_iter();
-        let services = services.map(|(id, service)| message(id, service, &view.leaving));
+        let services = services.map(|(id, service)| message(id, service, view));
         messages.push(ToRouter::Change(Change {
             from: version,
             to: view.version,
@@ -140,21 +147,23 @@ fn leaving(now: &Routed, before: &Routed) -> BTreeSet<u64> {
     leaving
 }
 
-fn message(id: &ServiceId, service: &RoutedService, leaving: &BTreeSet<u64>) -> Service {
-    let task = |task: &RoutedTask| Task {
-        key: task.key.0,
-        id: task.id.0.clone(),
-        address: task_address(task.key).into(),
-        node: task.node.clone(),
-        local: task.local,
-        leaving: !task.active || leaving.contains(&task.key.0),
+fn message(id: &ServiceId, service: &RoutedService, view: &RoutedView) -> Service {
+    let task = |task: &RoutedTask| {
+        Some(Task {
+            key: task.key.0,
+            id: task.id.0.clone(),
+            address: view.addresses.get(task.key)?,
+            node: task.node.clone(),
+            local: task.local,
+            leaving: !task.active || view.leaving.contains(&task.key.0),
+        })
     };
     Service {
         id: id.0.clone(),
         name: service.name.clone(),
         created_ns: service.created_ns,
         labels: service.labels.as_ref().clone(),
-        tasks: service.tasks.iter().map(task).collect(),
+        tasks: service.tasks.iter().filter_map(task).collect(),
     }
 }
 

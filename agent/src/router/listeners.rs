@@ -86,6 +86,11 @@ impl Listeners {
         Ok(Some((*entry_point, cookie)))
     }
 
+    /// Closes all. The next router gets new ones.
+    pub(super) fn close(&mut self) {
+        self.held.clear();
+    }
+
     /// Sees to it that a router of so many threads has a socket for each. Returns whether there are new ones.
     pub(super) fn fill(&mut self, workers: usize) -> bool {
         let before = self.held.len();

@@ -8,7 +8,7 @@ pub(super) use choose::{choose, remove_other};
 use crate::error_chain::error_chain;
 use crate::kernel::{NodeKernel, StatsReader};
 use lb_core::backend::ebpf::Hook;
-use lb_core::backend::{Applier, Prune};
+use lb_core::backend::{Applier, Prune, TaskAddresses};
 use lb_core::desired::{Desired, Number};
 use lb_core::kernel::ObserveError;
 use lb_core::model::node::Serving;
@@ -50,6 +50,9 @@ pub(super) trait Datapath: Send {
     /// # Errors
     /// When the kernel's state could not be read, at first or after a failure.
     fn apply(&mut self, want: &Desired, prune: Prune) -> Result<Applied, ObserveError>;
+
+    /// The addresses by which processes of this node call the tasks of what was applied last.
+    fn task_addresses(&self) -> TaskAddresses;
 
     /// Called every second: renews the lease (`None`: no end). Returns whether drift was found: another program
     /// changed the kernel's state.
@@ -142,6 +145,10 @@ impl<K: NodeKernel> Datapath for BackendDatapath<K> {
             problems,
             in_sync: applied.in_sync,
         })
+    }
+
+    fn task_addresses(&self) -> TaskAddresses {
+        self.applier.task_addresses()
     }
 
     fn tick(&mut self, lease: Option<Duration>) -> Result<bool, ObserveError> {

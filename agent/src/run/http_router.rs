@@ -5,6 +5,7 @@ use crate::cli::{self, Switch};
 use crate::kernel::NodeKernel as _;
 use crate::kernel::bpf::BpfKernel;
 use crate::router::{Router, Settings};
+use lb_core::backend::TaskAddresses;
 use lb_core::desired::Desired;
 use lb_core::model::config::ROUTER_PORTS;
 use lb_core::report::{HttpStats, Problem, RouterStatus};
@@ -14,8 +15,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 /// What serves routers, and why they can't reach tasks, if they can't.
 #[derive(Debug)]
 pub(super) struct HttpRouter {
-    /// `None` where no task has an address of its own.
-    router: Option<Router>,
+    router: Router,
     problem: Option<Problem>,
 }
 
@@ -25,32 +25,23 @@ impl HttpRouter {
         if settings.router == Switch::Off {
             return None;
         }
-        let problem = |message: &str| Problem {
+        // By IPVS tasks have addresses of IPv4.
+        let no_ipv6 = (datapath == BpfKernel::NAME && !has_ipv6()).then(|| Problem {
             object: "router".to_owned(),
-            message: message.to_owned(),
-        };
-        if datapath != BpfKernel::NAME {
-            let problem = problem(
-                "by IPVS tasks have no addresses of their own yet, so HTTP routes are not served on this node; serve by \
-                 eBPF (--datapath ebpf, which says what the kernel lacks)",
-            );
-            return Some(Self {
-                router: None,
-                problem: Some(problem),
-            });
-        }
-        let no_ipv6 = problem(
-            "this host has no IPv6 (ipv6.disable=1), by which processes call tasks by their own addresses, so the HTTP \
-             router of this node reaches none; start the host without that parameter",
-        );
+            message: "this host has no IPv6 (ipv6.disable=1), by which processes call tasks by their own addresses, so the \
+                      HTTP router of this node reaches none; start the host without that parameter, or let all nodes \
+                      serve by IPVS (--datapath ipvs)"
+                .to_owned(),
+        });
+        let router = Router::start(Settings {
+            socket: settings.router_socket.clone(),
+            user: settings.router_user,
+            hostname: hostname.to_owned(),
+            ports: ROUTER_PORTS,
+        });
         Some(Self {
-            router: Some(Router::start(Settings {
-                socket: settings.router_socket.clone(),
-                user: settings.router_user,
-                hostname: hostname.to_owned(),
-                ports: ROUTER_PORTS,
-            })),
-            problem: (!has_ipv6()).then_some(no_ipv6),
+            router,
+            problem: no_ipv6,
         })
     }
 
@@ -62,31 +53,35 @@ impl HttpRouter {
     }
 
     /// Gives routers what is `wanted`, which the datapath has.
-    pub(super) fn publish(&self, wanted: &Desired) {
+    pub(super) fn publish(&self, wanted: &Desired, addresses: &TaskAddresses) {
         if let Some(router) = self.served(wanted) {
-            router.publish(&wanted.routed);
+            router.publish(&wanted.routed, addresses);
         }
+    }
+
+    /// The agent is about to end.
+    pub(super) fn shut_down(&self) {
+        self.router.shut_down();
     }
 
     /// While the node has no way out, nothing is desired, and routers keep what they have.
     fn served(&self, wanted: &Desired) -> Option<&Router> {
-        self.router.as_ref().filter(|_| wanted.host.is_some())
+        wanted.host.is_some().then_some(&self.router)
     }
 
     /// The routers that are connected.
     pub(super) fn status(&self) -> RouterStatus {
-        self.router.as_ref().map(Router::status).unwrap_or_default()
+        self.router.status()
     }
 
     /// What routers have counted.
-    pub(super) fn stats(&self) -> Option<HttpStats> {
-        self.router.as_ref().map(Router::stats)
+    pub(super) fn stats(&self) -> HttpStats {
+        self.router.stats()
     }
 
     /// Why routes are not served, or not on all ports.
     pub(super) fn problems(&self) -> Vec<Problem> {
-        let served = self.router.as_ref().map(Router::problems);
-        let mut problems = served.unwrap_or_default();
+        let mut problems = self.router.problems();
         problems.extend(self.problem.clone());
         problems
     }
@@ -112,14 +107,16 @@ mod tests {
         }
     }
 
-    #[test]
-    fn by_ipvs_no_socket_is_taken_and_the_operator_is_told() {
+    #[tokio::test]
+    async fn a_router_is_served_by_either_datapath_where_it_is_switched_on() {
         assert!(HttpRouter::start(&settings("off"), "ipvs", "node1").is_none());
         let router = HttpRouter::start(&settings("on"), "ipvs", "node1").unwrap();
         assert_eq!(router.status(), RouterStatus::default());
-        let [problem] = &router.problems()[..] else {
-            panic!("{:?}", router.problems())
-        };
-        assert!(problem.message.starts_with("by IPVS"), "{problem:?}");
+        let lacks = |problem: &Problem| problem.message.contains("IPv6");
+        assert!(
+            !router.problems().iter().any(lacks),
+            "{:?}",
+            router.problems()
+        );
     }
 }

@@ -4,8 +4,8 @@ use super::datapath::{Applied, Datapath};
 use super::http_router::HttpRouter;
 use super::lease::duration;
 use crate::cli::Lease;
-use lb_core::backend::Prune;
 use lb_core::backend::ebpf::Hook;
+use lb_core::backend::{Prune, TaskAddresses};
 use lb_core::desired::{Declarations, Incremental, Number, RoutedService};
 use lb_core::kernel::ObserveError;
 use lb_core::model::config::Config;
@@ -44,6 +44,8 @@ pub(super) struct ReconcileReport {
     pub declarations: Declarations,
     /// What a router is told of services.
     pub routed: PersistentMap<ServiceId, Arc<RoutedService>>,
+    /// Where a router reaches their tasks.
+    pub task_addresses: TaskAddresses,
 }
 
 impl Reconciler {
@@ -60,6 +62,13 @@ impl Reconciler {
     pub(super) fn observe_again(&mut self) {
         self.retry_refused();
         self.last = None;
+    }
+
+    /// The agent is about to end: readies the HTTP router's half for that.
+    pub(super) fn shut_down(&self) {
+        if let Some(router) = &self.router {
+            router.shut_down();
+        }
     }
 
     /// Makes the next pass retry operations that the kernel refused.
@@ -133,7 +142,7 @@ impl Reconciler {
             in_sync,
         } = self.datapath.apply(&wanted.desired, prune)?;
         if let Some(router) = router {
-            router.publish(&wanted.desired);
+            router.publish(&wanted.desired, &self.datapath.task_addresses());
         }
         let mut problems = wanted.problems();
         problems.extend(refused);
@@ -151,6 +160,7 @@ impl Reconciler {
             held,
             declarations,
             routed,
+            task_addresses: self.datapath.task_addresses(),
         })
     }
 }

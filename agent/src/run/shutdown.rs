@@ -23,6 +23,9 @@ impl Agent {
     /// Goes on reconciling until the reason of the shutdown is known, and on a drained node for
     /// the longer grace period.
     pub(super) async fn grace_period(&mut self, cluster: &mut ClusterView, changes: &mut Changes) {
+        if let Some(reconciler) = &self.reconciler {
+            reconciler.shut_down();
+        }
         let told = Instant::now();
         let mut said = false;
         while self.reconciler.is_some() {

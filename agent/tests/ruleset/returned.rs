@@ -106,6 +106,7 @@ pub(crate) fn encap_to(node: Ipv4Addr) -> EncapRoute {
     let encap = EncapRoute {
         id: RETURN_ID,
         node,
+        source: None,
     };
     let mut handle = RouteHandle::open().unwrap();
     handle.put_encaps(&[(route_address, encap)].into()).unwrap();

@@ -58,6 +58,9 @@ pub(crate) fn elements() -> Elements {
         Element::CookieTo(other, COOKIE),
         Element::Endpoint(task, 12),
         Element::TunnelMark(77, tcp(8080), 0x5100_0001),
+        Element::OwnPortMark(0x80_0077, Ipv4Addr::new(244, 0, 0, 4), 80, 0x5100_0002),
+        Element::OwnAddress(Ipv4Addr::new(244, 0, 0, 9), Ipv4Addr::new(241, 0, 0, 2)),
+        Element::OwnReply(Ipv4Addr::new(172, 18, 0, 5), tcp(80)),
     ];
     Elements {
         looked_up: looked_up.into(),

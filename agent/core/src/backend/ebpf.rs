@@ -16,7 +16,7 @@ pub use plan::plan;
 pub use state::{Hook, HookKind, State};
 pub use task_address::task_address;
 
-use super::{Backend, Prune};
+use super::{Backend, Prune, TaskAddresses};
 use crate::desired::{Desired, Number};
 use crate::model::node::Serving;
 use crate::persistent::PersistentMap;
@@ -46,6 +46,10 @@ impl Backend for Ebpf {
 
     fn serving(&mut self, have: &State) -> PersistentMap<Number, Serving> {
         self.in_use.of(have).clone()
+    }
+
+    fn task_addresses(&self) -> TaskAddresses {
+        TaskAddresses::ByKey
     }
 
     fn restart(&mut self) {

@@ -21,10 +21,11 @@ pub use state::{
     ServiceKey, State, VirtualService,
 };
 
-use super::{Backend, Prune};
+use super::{Backend, Prune, TaskAddresses};
 use crate::desired::{Desired, Number};
 use crate::model::node::Serving;
 use crate::persistent::PersistentMap;
+use std::sync::Arc;
 
 /// What was lowered last.
 #[derive(Clone, Debug, Default)]
@@ -46,13 +47,22 @@ impl Backend for Ipvs {
     type Op = Op;
 
     fn lower(&mut self, desired: &Desired, have: &State) {
-        self.lowered = lower(desired, &self.lowered.peer_keys);
+        let mut lowered = lower(desired, &self.lowered.peer_keys);
+        if lowered.own_addresses == self.lowered.own_addresses {
+            // Who compares them sees at once that nothing has changed.
+            lowered.own_addresses = Arc::clone(&self.lowered.own_addresses);
+        }
+        self.lowered = lowered;
         self.lowered.state.keep_cookies(have);
         self.serving = desired.serving();
     }
 
     fn want(&self) -> &State {
         &self.lowered.state
+    }
+
+    fn task_addresses(&self) -> TaskAddresses {
+        TaskAddresses::Listed(Arc::clone(&self.lowered.own_addresses))
     }
 
     fn plan(want: &State, have: &State, prune: Prune) -> Vec<Op> {

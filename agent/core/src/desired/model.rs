@@ -77,6 +77,8 @@ pub struct Service {
     pub direct: bool,
     /// Processes on nodes may call each task by its own address.
     pub task_address: bool,
+    /// TCP ports of its tasks to which HTTP routes lead. By eBPF a task's own address serves all ports; by IPVS these.
+    pub routed_ports: BTreeSet<u16>,
     /// Docker publishes ports of it on its tasks' nodes (`mode=host`), too: its NAT needs connection
     /// tracking to see what the tasks answer.
     pub tracked: bool,

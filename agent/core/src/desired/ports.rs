@@ -31,6 +31,8 @@ pub(super) struct Asked {
     pub(super) task_address: bool,
     /// It declares HTTP routes: its tasks are served without a port, too.
     pub(super) routed: bool,
+    /// Ports of its tasks to which these routes lead.
+    pub(super) routed_ports: BTreeSet<u16>,
     /// What it can't have.
     pub(super) problems: Vec<Problem>,
 }
@@ -104,6 +106,7 @@ impl Asked {
             allow,
             task_address: options.task_address || config.task_addresses || routed,
             routed,
+            routed_ports: declaration.map(Declaration::task_ports).unwrap_or_default(),
             problems,
         }
     }

@@ -11,6 +11,7 @@ mod tasks;
 
 pub use query::{RequestQuery, RequestQueryError};
 
+use crate::backend::TaskAddresses;
 use crate::desired::{Declarations, RoutedService};
 use crate::model::ids::ServiceId;
 use crate::model::snapshot::Snapshot;
@@ -38,6 +39,8 @@ pub struct Routed<'a> {
     pub declarations: &'a Declarations,
     /// What the router is told of its services.
     pub services: &'a PersistentMap<ServiceId, Arc<RoutedService>>,
+    /// Where the router reaches their tasks.
+    pub addresses: &'a TaskAddresses,
 }
 
 /// `GET /v1/explain-request`.

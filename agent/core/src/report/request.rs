@@ -135,8 +135,8 @@ pub struct RequestTask {
     pub node: String,
     /// It runs on this node.
     pub local: bool,
-    /// The address by which the router reaches it, and the port.
-    pub address: SocketAddr,
+    /// The address by which the router reaches it, and the port; `None`: it does not reach it.
+    pub address: Option<SocketAddr>,
     /// New requests may go to it.
     pub ready: bool,
     /// `running`, `starting`, `stopping`, `unhealthy`…

@@ -81,6 +81,7 @@ impl Swarm {
             snapshot: &self.snapshot,
             declarations: incremental.declarations(),
             services: &incremental.desired.routed,
+            addresses: &lb_core::backend::TaskAddresses::ByKey,
         };
         explain_request(&routed, query)
     }

@@ -3,7 +3,7 @@
 
 use super::attribute::Attribute;
 use super::expression::{
-    Address, Comparison, Expression, Found, Layer, Meta, Nat, Payload, Register, Verdict,
+    Address, Comparison, Expression, Found, Layer, Meta, Payload, Register, Verdict,
 };
 use super::names::{Family, SetName};
 use super::uapi::*;
@@ -75,7 +75,10 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
         Expression::Count => ("counter", Vec::new()),
         Expression::NoTrack => ("notrack", Vec::new()),
         Expression::Duplicate(address) => ("dup", vec![register(NFTA_DUP_SREG_ADDR, *address)]),
-        Expression::Nat(which, address, ports) => ("nat", nat(*which, *address, *ports, family)),
+        Expression::DestinationNat(address) => ("nat", nat(true, *address, family)),
+        Expression::SourceNat { addresses, ports } => {
+            ("nat", source_nat(*addresses, *ports, family))
+        }
         Expression::Update {
             set,
             key,
@@ -208,24 +211,27 @@ fn decide(verdict: Verdict) -> Vec<Attribute> {
     ]
 }
 
-fn nat(
-    which: Nat,
-    address: Register,
-    ports: Option<(Register, Register)>,
-    family: Family,
-) -> Vec<Attribute> {
-    let mut all = vec![
-        Attribute::u32(NFTA_NAT_TYPE, u32::from(which == Nat::Destination)),
+fn nat(destination: bool, address: Register, family: Family) -> Vec<Attribute> {
+    vec![
+        Attribute::u32(NFTA_NAT_TYPE, u32::from(destination)),
         Attribute::u32(NFTA_NAT_FAMILY, u32::from(family.number())),
         register(NFTA_NAT_REG_ADDR_MIN, address),
-    ];
-    if let Some((first, last)) = ports {
-        all.extend([
-            register(NFTA_NAT_REG_PROTO_MIN, first),
-            register(NFTA_NAT_REG_PROTO_MAX, last),
-            Attribute::u32(NFTA_NAT_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED),
-        ]);
-    }
+    ]
+}
+
+fn source_nat(
+    addresses: (Register, Register),
+    ports: (Register, Register),
+    family: Family,
+) -> Vec<Attribute> {
+    let flags = NF_NAT_RANGE_PROTO_SPECIFIED | NF_NAT_RANGE_PERSISTENT;
+    let mut all = nat(false, addresses.0, family);
+    all.extend([
+        register(NFTA_NAT_REG_ADDR_MAX, addresses.1),
+        register(NFTA_NAT_REG_PROTO_MIN, ports.0),
+        register(NFTA_NAT_REG_PROTO_MAX, ports.1),
+        Attribute::u32(NFTA_NAT_FLAGS, flags),
+    ]);
     all
 }
 

@@ -112,15 +112,6 @@ pub enum Found {
     Value(Register),
 }
 
-/// End of a connection that NAT replaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nat {
-    /// The source, in postrouting.
-    Source,
-    /// The destination, in prerouting and output.
-    Destination,
-}
-
 /// One expression of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expression {
@@ -156,9 +147,16 @@ pub enum Expression {
     NoTrack,
     /// Sends a copy, untracked, by the route to the IPv4 address in the register.
     Duplicate(Register),
-    /// Replaces an end of the connection by the IPv4 address in the first register, and a port
-    /// between those (big-endian) in the others.
-    Nat(Nat, Register, Option<(Register, Register)>),
+    /// Replaces the destination of the connection by the IPv4 address in the register, in prerouting and output.
+    DestinationNat(Register),
+    /// Replaces the source of the connection, in postrouting.
+    SourceNat {
+        /// The first and the last IPv4 address of the range. A source has the same one for all its connections
+        /// (`NF_NAT_RANGE_PERSISTENT`).
+        addresses: (Register, Register),
+        /// The first and the last port, big-endian.
+        ports: (Register, Register),
+    },
     /// Puts key and value into a dynamic set or map, or renews what is there.
     Update {
         /// The set.

@@ -128,11 +128,13 @@ pub(super) const NFTA_DUP_SREG_ADDR: u16 = 1;
 pub(super) const NFTA_NAT_TYPE: u16 = 1;
 pub(super) const NFTA_NAT_FAMILY: u16 = 2;
 pub(super) const NFTA_NAT_REG_ADDR_MIN: u16 = 3;
+pub(super) const NFTA_NAT_REG_ADDR_MAX: u16 = 4;
 pub(super) const NFTA_NAT_REG_PROTO_MIN: u16 = 5;
 pub(super) const NFTA_NAT_REG_PROTO_MAX: u16 = 6;
 pub(super) const NFTA_NAT_FLAGS: u16 = 7;
 /// Of `linux/netfilter/nf_nat.h`.
 pub(super) const NF_NAT_RANGE_PROTO_SPECIFIED: u32 = 1 << 1;
+pub(super) const NF_NAT_RANGE_PERSISTENT: u32 = 1 << 3;
 pub(super) const NFTA_DYNSET_SET_NAME: u16 = 1;
 pub(super) const NFTA_DYNSET_OP: u16 = 3;
 pub(super) const NFTA_DYNSET_SREG_KEY: u16 = 4;

@@ -29,6 +29,8 @@ pub struct Route {
     /// what two routes have in common by device and metric, not by encapsulation, and each new one is
     /// compared with all that are alike so far: thousands by one device need many metrics.
     pub metric: u32,
+    /// The address of this host from which packets of its processes are sent, if they have none (`RTA_PREFSRC`).
+    pub source: Option<Ipv4Addr>,
 }
 
 /// Type of a route (`RTN_…`).
@@ -60,6 +62,7 @@ impl Route {
             device,
             encap,
             metric: 0,
+            source: None,
         }
     }
 
@@ -73,6 +76,7 @@ impl Route {
             device: lo,
             encap: None,
             metric: 0,
+            source: None,
         }
     }
 
@@ -119,6 +123,10 @@ impl Route {
                 .attributes
                 .push(RouteAttribute::Priority(self.metric));
         }
+        if let Some(source) = self.source {
+            let source = RouteAddress::Inet(source);
+            message.attributes.push(RouteAttribute::PrefSource(source));
+        }
         message
     }
 
@@ -138,7 +146,7 @@ impl Route {
         };
         let mut to = Ipv4Addr::UNSPECIFIED;
         let (mut table, mut device) = (u32::from(header.table), None);
-        let (mut encap, mut metric, mut foreign) = (None, 0, None);
+        let (mut encap, mut metric, mut source, mut foreign) = (None, 0, None, None);
         for attribute in &message.attributes {
             match attribute {
                 RouteAttribute::Destination(RouteAddress::Inet(address)) => to = *address,
@@ -146,11 +154,11 @@ impl Route {
                 RouteAttribute::Oif(index) => device = Some(*index),
                 RouteAttribute::Priority(number) => metric = *number,
                 RouteAttribute::Encap(told) => encap = Some(Encap::read(told)?),
+                RouteAttribute::PrefSource(RouteAddress::Inet(address)) => source = Some(*address),
                 RouteAttribute::Gateway(_)
                 | RouteAttribute::Via(_)
                 | RouteAttribute::MultiPath(_)
-                | RouteAttribute::NhId(_)
-                | RouteAttribute::PrefSource(_) => foreign = Some(attribute),
+                | RouteAttribute::NhId(_) => foreign = Some(attribute),
                 _ => {}
             }
         }
@@ -161,6 +169,7 @@ impl Route {
             device: device.filter(|_| foreign.is_none())?,
             encap,
             metric,
+            source,
         })
     }
 }
@@ -199,6 +208,9 @@ impl fmt::Display for Route {
         }
         if self.metric > 0 {
             write!(f, " metric {}", self.metric)?;
+        }
+        if let Some(source) = self.source {
+            write!(f, " src {source}")?;
         }
         Ok(())
     }

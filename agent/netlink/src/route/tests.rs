@@ -213,6 +213,7 @@ prop_compose! {
         device in 1u32..,
         encap in proptest::option::of(any::<(u64, u32)>()),
         metric: u32,
+        source in proptest::option::of(any::<u32>()),
     ) -> Route {
         Route {
             table,
@@ -221,6 +222,7 @@ prop_compose! {
             device,
             encap: encap.map(|(id, to)| Encap { id, to: to.into() }),
             metric,
+            source: source.map(Into::into),
         }
     }
 }

@@ -27,6 +27,7 @@ mod lease;
 mod line;
 mod matches;
 mod outer;
+mod own_ports;
 mod port_remap;
 mod rules;
 mod set_element;

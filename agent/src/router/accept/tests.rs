@@ -22,7 +22,8 @@ impl Agent {
             hostname: "node1".to_owned(),
             ports: ports(),
         });
-        router.publish(&lb_core::persistent::PersistentMap::default());
+        let addresses = lb_core::backend::TaskAddresses::default();
+        router.publish(&lb_core::persistent::PersistentMap::default(), &addresses);
         Self { router, directory }
     }
 

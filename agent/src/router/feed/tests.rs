@@ -86,7 +86,10 @@ fn active(services: &Routed) -> BTreeSet<u64> {
 
 #[test]
 fn first_comes_a_whole_view_with_the_addresses_of_tasks() {
-    let view = RoutedView::first(&routed(vec![task(1, true), task(2, false)]));
+    let view = RoutedView::first(
+        &routed(vec![task(1, true), task(2, false)]),
+        &TaskAddresses::ByKey,
+    );
     let mut feed = Feed::default();
     let [ToRouter::View(sent)] = &feed.next(&view)[..] else {
         panic!("one whole view");
@@ -118,21 +121,27 @@ fn first_comes_a_whole_view_with_the_addresses_of_tasks() {
 #[test]
 fn a_task_that_leaves_is_named_ahead_of_the_change_and_once() {
     let mut feed = Feed::default();
-    let before = RoutedView::first(&routed(vec![task(1, true), task(2, true)]));
+    let before = RoutedView::first(
+        &routed(vec![task(1, true), task(2, true)]),
+        &TaskAddresses::ByKey,
+    );
     feed.next(&before);
     let next = routed(vec![task(1, true), task(2, false)]);
     let ahead = before.ahead_of(&next).unwrap();
     assert_eq!(ahead.version, before.version);
     assert_eq!(feed.next(&ahead), [ToRouter::Leaving(vec![2])]);
-    let after = ahead.followed_by(&next);
+    let after = ahead.followed_by(&next, &TaskAddresses::ByKey);
     let messages = feed.next(&after);
     assert!(
         matches!(&messages[..], [ToRouter::Change(_)]),
         "{messages:?}"
     );
-    assert!(after.ahead_of(&next).is_none() && after.followed_by(&next).version == after.version);
+    assert!(
+        after.ahead_of(&next).is_none()
+            && after.followed_by(&next, &TaskAddresses::ByKey).version == after.version
+    );
     // Who missed that is told it all the same; of a service that is gone, too.
-    let gone = after.followed_by(&Routed::default());
+    let gone = after.followed_by(&Routed::default(), &TaskAddresses::ByKey);
     let messages = feed.next(&gone);
     let change = Change {
         from: after.version,
@@ -149,7 +158,7 @@ fn a_task_that_leaves_is_named_ahead_of_the_change_and_once() {
 #[test]
 fn a_pass_that_fails_after_a_task_left_does_not_bring_it_back() {
     let both = routed(vec![task(1, true), task(2, true)]);
-    let before = RoutedView::first(&both);
+    let before = RoutedView::first(&both, &TaskAddresses::ByKey);
     let ahead = before.ahead_of(&routed(vec![task(1, true)])).unwrap();
     // A router that comes in between has it as leaving, and is told when it is not.
     let mut feed = Feed::default();
@@ -158,7 +167,7 @@ fn a_pass_that_fails_after_a_task_left_does_not_bring_it_back() {
         .into_iter()
         .for_each(|message| router.take(message));
     assert_eq!(router.active(), [1].into());
-    let back = ahead.followed_by(&both);
+    let back = ahead.followed_by(&both, &TaskAddresses::ByKey);
     feed.next(&back)
         .into_iter()
         .for_each(|message| router.take(message));
@@ -190,7 +199,7 @@ proptest! {
     fn a_router_has_what_the_agent_has_whatever_it_skips(
         steps in vec((services(), any::<[bool; 3]>()), 1..12),
     ) {
-        let mut view = RoutedView::first(&Routed::default());
+        let mut view = RoutedView::first(&Routed::default(), &TaskAddresses::ByKey);
         let (mut feed, mut router) = (Feed::default(), Router::default());
         for (next, [looks_ahead, looks_after, resends]) in steps {
             if let Some(ahead) = view.ahead_of(&next) {
@@ -200,7 +209,7 @@ proptest! {
                     prop_assert!(router.active().is_disjoint(&view.leaving));
                 }
             }
-            view = view.followed_by(&next);
+            view = view.followed_by(&next, &TaskAddresses::ByKey);
             if resends {
                 feed.restart();
             }

@@ -4,6 +4,7 @@ use super::*;
 use crate::router::Router;
 use crate::router::feed::Routed;
 use crate::router::testing::{TestRouter, agent, ports, service};
+use lb_core::backend::TaskAddresses;
 use lb_router_wire::EntryPoint;
 use lb_router_wire::stats::{Counts, RouteKey, Stats};
 use std::net::TcpListener;
@@ -24,7 +25,7 @@ fn connect(agent: &Router) -> (TestRouter, JoinHandle<SessionEnd>) {
 
 /// A router of so many threads that has got routes and sockets.
 async fn connected(agent: &Router, workers: u32) -> (TestRouter, JoinHandle<SessionEnd>) {
-    agent.publish(&routed(&[(1, true)]));
+    agent.publish(&routed(&[(1, true)]), &TaskAddresses::ByKey);
     let (mut router, session) = connect(agent);
     router.hello(workers, &[]).await;
     let messages = router.all().await;
@@ -54,7 +55,7 @@ async fn a_router_gets_routes_then_sockets_and_from_then_on_what_changes() {
         [hello],
         "no view is known yet, so nobody is to be answered"
     );
-    agent.publish(&routed(&[(1, true), (2, true)]));
+    agent.publish(&routed(&[(1, true), (2, true)]), &TaskAddresses::ByKey);
     let messages = router.all().await;
     let [ToRouter::View(view), ToRouter::Listeners(listeners)] = &messages[..] else {
         panic!("{messages:?}");
@@ -70,13 +71,13 @@ async fn a_router_gets_routes_then_sockets_and_from_then_on_what_changes() {
     let next = routed(&[(1, true), (2, false)]);
     agent.prepare(&next);
     assert_eq!(router.all().await, [ToRouter::Leaving(vec![2])]);
-    agent.publish(&next);
+    agent.publish(&next, &TaskAddresses::ByKey);
     let messages = router.all().await;
     let [ToRouter::Change(change)] = &messages[..] else {
         panic!("{messages:?}");
     };
     assert_eq!((change.from, change.to, change.services.len()), (1, 2, 1));
-    agent.publish(&next);
+    agent.publish(&next, &TaskAddresses::ByKey);
     assert_eq!(router.all().await, []);
     let status = agent.status();
     let report = RouterReport {
@@ -90,7 +91,7 @@ async fn a_router_gets_routes_then_sockets_and_from_then_on_what_changes() {
 #[tokio::test(start_paused = true)]
 async fn a_view_without_services_is_sent_too() {
     let agent = agent(ports());
-    agent.publish(&Routed::default());
+    agent.publish(&Routed::default(), &TaskAddresses::ByKey);
     let (mut router, _session) = connect(&agent);
     router.hello(1, &[]).await;
     let messages = router.all().await;
@@ -139,6 +140,21 @@ async fn a_second_router_gets_the_same_sockets_and_more_threads_more_for_both() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_that_ends_keeps_no_client_waiting_once_no_router_is_left() {
+    let ports = ports();
+    let agent = agent(ports);
+    let (router, session) = connected(&agent, 1).await;
+    agent.shut_down();
+    let sockets = || lock(&agent.shared.listeners).sockets(1).len();
+    assert_eq!(sockets(), 2, "a router accepts");
+    drop(router);
+    let _ = session.await;
+    assert_eq!(sockets(), 0);
+    let refused = std::net::TcpStream::connect(("127.0.0.1", ports[0]));
+    assert!(refused.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_next_agent_takes_over_the_sockets_of_a_router() {
     let ports = ports();
     let before = agent(ports);
@@ -146,7 +162,7 @@ async fn the_next_agent_takes_over_the_sockets_of_a_router() {
     session.abort();
     drop(before);
     let after = agent(ports);
-    after.publish(&Routed::default());
+    after.publish(&Routed::default(), &TaskAddresses::ByKey);
     let (mut again, _session) = connect(&after);
     let other = OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
     let mut offered: Vec<OwnedFd> = vec![other];
@@ -215,7 +231,7 @@ async fn what_a_router_may_not_do_ends_its_session_and_no_other() {
     assert!(matches!(end.await.unwrap(), SessionEnd::Closed));
     assert_eq!(agent.status().connected.len(), 1);
     assert!(!session.is_finished());
-    agent.publish(&Routed::default());
+    agent.publish(&Routed::default(), &TaskAddresses::ByKey);
     assert!(!good.all().await.is_empty());
 }
 
@@ -226,7 +242,7 @@ async fn a_router_that_does_not_read_is_dropped_after_10_s() {
     let began = Instant::now();
     // More than a socket holds.
     let many: Vec<(u64, bool)> = (0..50_000).map(|key| (key, true)).collect();
-    agent.publish(&routed(&many));
+    agent.publish(&routed(&many), &TaskAddresses::ByKey);
     assert!(matches!(session.await.unwrap(), SessionEnd::Slow { bytes } if bytes > 1_000_000));
     assert_eq!(began.elapsed().as_secs(), 10);
     assert_eq!(agent.status().connected, []);

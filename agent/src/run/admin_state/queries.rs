@@ -52,7 +52,7 @@ impl AdminState {
             &traffic.retired,
             &missing,
         );
-        stats.http = self.router.as_ref().and_then(|router| router.stats());
+        stats.http = self.router.as_ref().map(|router| router.stats());
         Ok(stats)
     }
 
@@ -93,14 +93,20 @@ impl AdminState {
     ) -> Result<RequestExplanation, ApiError> {
         self.router.as_ref().ok_or(ApiError::RouterOff)?;
         let snapshot = self.complete_snapshot()?;
-        let (declarations, services) = {
+        let (declarations, services, addresses) = {
             let report = &self.last().report;
-            (report.declarations.clone(), report.routed.clone())
+            let services = report.routed.clone();
+            (
+                report.declarations.clone(),
+                services,
+                report.task_addresses.clone(),
+            )
         };
         let routed = Routed {
             snapshot: &snapshot,
             declarations: &declarations,
             services: &services,
+            addresses: &addresses,
         };
         Ok(explain_request(&routed, query))
     }

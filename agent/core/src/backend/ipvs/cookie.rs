@@ -47,17 +47,13 @@ impl State {
     pub fn keep_cookies(&mut self, have: &Self) {
         let known: BTreeSet<Ipv4Addr> = self.elements.iter().filter_map(from_whom).collect();
         let silent = |element: &&Element| match element {
-            Element::CookieFrom(peer, _) => !known.contains(peer) && self.has_peer(*peer),
+            Element::CookieFrom(peer, _) => {
+                !known.contains(peer) && self.route_to_peer(*peer).is_some()
+            }
             _ => false,
         };
         let kept: Vec<Element> = have.elements.iter().filter(silent).copied().collect();
         self.elements.extend(kept);
-    }
-
-    fn has_peer(&self, peer: Ipv4Addr) -> bool {
-        let any =
-            Element::Peer(peer, Ipv4Addr::UNSPECIFIED)..=Element::Peer(peer, Ipv4Addr::BROADCAST);
-        self.elements.range(any).next().is_some()
     }
 }
 

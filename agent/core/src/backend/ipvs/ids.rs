@@ -23,6 +23,9 @@ pub const TUNNEL_BYTES: u32 = 20 + 8 + 8;
 pub const TUNNEL_IDS: u32 = 1 << 24;
 /// The tunnel id of replies. Tags of tasks are below.
 pub const RETURN_ID: u32 = 0x80_0001;
+/// The bit of a tunnel id that says: for the port that the task itself listens on, and not for a published one. The other bits
+/// are the task's tag.
+pub const OWN_PORT_ID: u32 = 0x80_0000;
 
 /// The end of the hairpin by which calls of the node itself go out.
 pub const HAIRPIN_OUT: &str = "swlb-out";
@@ -30,8 +33,9 @@ pub const HAIRPIN_OUT: &str = "swlb-out";
 pub const HAIRPIN_IN: &str = "swlb-in";
 /// The address to which calls of the node itself are sent, behind [`HAIRPIN_OUT`].
 pub const HAIRPIN_TO: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 1);
-/// The address from which they seem to come, behind [`HAIRPIN_IN`].
-pub const HAIRPIN_FROM: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 2);
+/// The addresses from which they seem to come, behind [`HAIRPIN_IN`]. A container has one of them for all its calls, and with it
+/// ports of its own: of those, calls of others take none.
+pub const HAIRPIN_FROM: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(240, 1, 0, 0), 16);
 /// The MAC address of both ends of the hairpin: what one sends is for the other, without ARP. Locally administered,
 /// unicast.
 pub const HAIRPIN_MAC: [u8; 6] = [0x02, 0x6c, 0x62, 0x00, 0x00, 0x01];
@@ -43,6 +47,11 @@ pub const PEER_ROUTE_ADDRESSES: Ipv4Net =
     Ipv4Net::new_assert(Ipv4Addr::new(PEERS_BEGIN, 0, 0, 0), 8);
 /// The first byte of all route addresses of nodes.
 pub const PEERS_BEGIN: u8 = 241;
+/// Route addresses by which processes of the node call tasks on other nodes: 24 bits of the task's key, and 2 that keep apart
+/// tasks of which those are the same.
+pub const OWN_ROUTE_ADDRESSES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(244, 0, 0, 0), 6);
+/// The bits of such an address that follow from the task's key, which its node knows as well.
+pub const OWN_ROUTE_MASK: u32 = 0xffff_fffc;
 /// Number of metrics of the routes into the tunnel, from 1. With one for all, 10,000 routes take the kernel 7 seconds;
 /// with these, a fiftieth of that.
 pub const METRICS: u32 = 4096;
@@ -70,6 +79,10 @@ pub const RETURN_MARK: u32 = TUNNEL_MARKS | 0x0200_0000;
 /// The mark of what a task answers, from the bridge until it is sent back: none of the tunnel's.
 pub const ANSWER_MARK: u32 = 0x5400_0001;
 
+/// The mark of what processes of this node send to tasks elsewhere at their own ports, until it is in the tunnel: what a process
+/// sends there by itself has none, as marks are the administrator's (`CAP_NET_ADMIN`).
+pub const CALL_MARK: u32 = 0x5400_0002;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +97,8 @@ mod tests {
         ] {
             assert_eq!(mark & TUNNEL_MASK, TUNNEL_MARKS, "{mark:#x}");
         }
-        assert_ne!(ANSWER_MARK & TUNNEL_MASK, TUNNEL_MARKS);
+        for mark in [ANSWER_MARK, CALL_MARK] {
+            assert_ne!(mark & TUNNEL_MASK, TUNNEL_MARKS, "{mark:#x}");
+        }
     }
 }

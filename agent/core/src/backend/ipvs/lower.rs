@@ -1,6 +1,8 @@
 //! From the desired state to the IPVS objects that serve it.
 
-use super::allocator::{self, Allocator};
+mod own_ports;
+
+use super::allocator::{self, Allocator, OwnAddresses};
 use super::cookie;
 use super::ids::RETURN_ID;
 use super::state::{
@@ -17,6 +19,7 @@ use lb_abi::Be16;
 use lb_abi::service::Port;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// IPVS objects that serve a desired state, with the owners of their addresses and ports.
@@ -26,6 +29,8 @@ pub struct Lowered {
     pub state: State,
     /// The task of each destination, by its address or route address.
     pub tasks: BTreeMap<Ipv4Addr, Key>,
+    /// The addresses by which processes of this node reach tasks of routed services, at the ports that those listen on.
+    pub own_addresses: Arc<BTreeMap<Key, Ipv4Addr>>,
     /// The Swarm service of each published port.
     pub services: BTreeMap<Port, Key>,
     /// The keys of other nodes, as far as they are known.
@@ -43,6 +48,7 @@ pub fn lower(want: &Desired, known: &BTreeMap<Ipv4Addr, TokenKeys>) -> Lowered {
         host,
         route_addresses: allocator::tasks(),
         marks: allocator::marks(),
+        own_addresses: OwnAddresses::default(),
         out: Lowered::default(),
     };
     lowering.node(known);
@@ -60,13 +66,19 @@ pub fn lower(want: &Desired, known: &BTreeMap<Ipv4Addr, TokenKeys>) -> Lowered {
     for (port, (key, service, frontend)) in frontends {
         lowering.frontend(port, key, service, frontend);
     }
+    let mut own_addresses = BTreeMap::new();
+    for service in want.services.values() {
+        lowering.own_ports(service, &mut own_addresses);
+    }
+    lowering.out.own_addresses = Arc::new(own_addresses);
     lowering.out
 }
 
 struct Lowering<'a> {
     host: &'a Host,
     route_addresses: Allocator<Key>,
-    marks: Allocator<(Key, Port)>,
+    marks: Allocator<(u32, Key, Port)>,
+    own_addresses: OwnAddresses,
     out: Lowered,
 }
 
@@ -92,6 +104,7 @@ impl Lowering<'_> {
             let route = EncapRoute {
                 id: RETURN_ID,
                 node: *peer,
+                source: None,
             };
             out.routes.insert(route_address, route);
             out.elements.insert(Element::Peer(*peer, route_address));
@@ -170,11 +183,8 @@ impl Lowering<'_> {
         backend: &Backend,
     ) -> DestinationKey {
         let destination = (backend.address, frontend.target);
-        // A port and a key are not more than 64 bits' worth of hash.
-        let hash =
-            task.0 ^ allocator::spread(u32::from(port.number.get()) << 8 | u32::from(port.proto));
-        let mark = self.marks.allocate(hash, (task, port));
         let tag = allocator::tag(task);
+        let mark = self.mark(tag, task, port);
         let target = Port::new(Be16::new(frontend.target), port.proto);
         let elements = &mut self.out.state.elements;
         elements.insert(if service.tracked {
@@ -185,19 +195,32 @@ impl Lowering<'_> {
         let same = Element::TunnelMark(tag, port, 0)..=Element::TunnelMark(tag, port, u32::MAX);
         if elements.range(same).next().is_none() {
             elements.insert(Element::TunnelMark(tag, port, mark));
-            let to_it = Destination {
-                method: Method::Nat,
-                weight: 1,
-            };
-            let virtual_service = VirtualService {
-                scheduler: Scheduler::RoundRobin,
-                persistence_s: 0,
-                destinations: BTreeMap::from([(destination, to_it)]),
-            };
-            let service = ServiceKey::Mark(mark);
-            self.out.state.services.insert(service, virtual_service);
+            self.marked(mark, destination);
         }
         destination
+    }
+
+    /// The mark of what comes out of the tunnel with this number for this port.
+    fn mark(&mut self, id: u32, task: Key, port: Port) -> u32 {
+        // A port and a key are not more than 64 bits' worth of hash.
+        let hash =
+            task.0 ^ allocator::spread(u32::from(port.number.get()) << 8 | u32::from(port.proto));
+        self.marks.allocate(hash, (id, task, port))
+    }
+
+    /// Sends what has this mark to a task of this node.
+    fn marked(&mut self, mark: u32, destination: DestinationKey) {
+        let to_it = Destination {
+            method: Method::Nat,
+            weight: 1,
+        };
+        let virtual_service = VirtualService {
+            scheduler: Scheduler::RoundRobin,
+            persistence_s: 0,
+            destinations: BTreeMap::from([(destination, to_it)]),
+        };
+        let service = ServiceKey::Mark(mark);
+        self.out.state.services.insert(service, virtual_service);
     }
 
     /// A task of another node: its packets keep their port.
@@ -206,6 +229,7 @@ impl Lowering<'_> {
         let route = EncapRoute {
             id: allocator::tag(task),
             node: backend.address,
+            source: None,
         };
         self.out.state.routes.insert(route_address, route);
         (route_address, port.number.get())

@@ -121,6 +121,7 @@ impl Operation for Op {
 fn leads_nowhere(element: &Element, failed: &BTreeSet<Object>) -> bool {
     let object = match element {
         Element::Published(port) => Some(Object::Port(*port)),
+        Element::OwnAddress(address, _) => Some(Object::Route(*address)),
         other => other.service().map(Object::Service),
     };
     object.is_some_and(|object| failed.contains(&object))

@@ -115,6 +115,9 @@ impl Element {
             (Self::TunnelMark(tag, port, _), Self::TunnelMark(old, at, _)) => {
                 (tag, port) == (old, at)
             }
+            (Self::OwnPortMark(id, to, port, _), Self::OwnPortMark(old, at, number, _)) => {
+                (id, to, port) == (old, at, number)
+            }
             _ => false,
         }
     }

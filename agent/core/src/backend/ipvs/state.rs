@@ -44,6 +44,8 @@ pub struct EncapRoute {
     pub id: u32,
     /// The node at its end.
     pub node: Ipv4Addr,
+    /// The sender of packets that processes of this node send along it; `None`: they send none.
+    pub source: Option<Ipv4Addr>,
 }
 
 /// Identifies a virtual service.
@@ -113,6 +115,11 @@ pub enum Element {
     CookieTo(Ipv4Addr, Cookie),
     /// Tunnel packets with this number to this port get this mark.
     TunnelMark(u32, Port, u32),
+    /// Tunnel packets with this number to a port that a task itself listens on, of which the destination's upper bits are
+    /// these, get this mark.
+    OwnPortMark(u32, Ipv4Addr, u16, u32),
+    /// Processes of this node may call the task with this route address, and its replies come from the node with this one.
+    OwnAddress(Ipv4Addr, Ipv4Addr),
     /// Clients of a network may use a restricted port.
     Allowed(Port, Ipv4Net),
     /// A port that not everybody may use.
@@ -125,10 +132,25 @@ pub enum Element {
     LocalReply(Ipv4Addr, Port),
     /// Packets from this address and port of a task on this node are replies, and connection tracking has to see them.
     TrackedReply(Ipv4Addr, Port),
+    /// What `LocalReply` says, of a task that processes of this node call by its address as well: for them, connection tracking
+    /// has to see it.
+    OwnReply(Ipv4Addr, Port),
     /// The task with this address is behind the port of a bridge with this index.
     Endpoint(Ipv4Addr, u32),
     /// A published port on an address of this node: its packets are steered to IPVS.
     Vip(Ipv4Addr, Port),
+}
+
+impl State {
+    /// The route address of another node; `None` if its tunnel packets are not opened.
+    pub(super) fn route_to_peer(&self, peer: Ipv4Addr) -> Option<Ipv4Addr> {
+        let any =
+            Element::Peer(peer, Ipv4Addr::UNSPECIFIED)..=Element::Peer(peer, Ipv4Addr::BROADCAST);
+        match self.elements.range(any).next() {
+            Some(Element::Peer(_, route_address)) => Some(*route_address),
+            _ => None,
+        }
+    }
 }
 
 impl Element {
@@ -137,7 +159,9 @@ impl Element {
     pub fn service(&self) -> Option<ServiceKey> {
         match self {
             Self::Vip(address, port) => Some(ServiceKey::Address(*address, *port)),
-            Self::TunnelMark(_, _, mark) => Some(ServiceKey::Mark(*mark)),
+            Self::TunnelMark(_, _, mark) | Self::OwnPortMark(_, _, _, mark) => {
+                Some(ServiceKey::Mark(*mark))
+            }
             _ => None,
         }
     }
@@ -164,12 +188,21 @@ impl fmt::Display for Element {
             Self::CookieFrom(node, _) => write!(f, "cookie of node {node}"),
             Self::CookieTo(node, _) => write!(f, "cookie for node {node}"),
             Self::TunnelMark(tag, port, _) => write!(f, "tag {tag} of {}", port_name(port)),
+            Self::OwnPortMark(id, _, port, _) => write!(f, "tag {id:#x} of own port {port}/tcp"),
+            Self::OwnAddress(address, _) => write!(f, "calls to {address}"),
             Self::Allowed(port, network) => write!(f, "{network} on {}", port_name(port)),
             Self::Restricted(port) => write!(f, "{} is restricted", port_name(port)),
             Self::DirectReturn(port) => write!(f, "{} answers directly", port_name(port)),
             Self::Published(port) => write!(f, "{} for callers here", port_name(port)),
             Self::LocalReply(address, port) => {
                 write!(f, "replies of {address} {}", port_name(port))
+            }
+            Self::OwnReply(address, port) => {
+                write!(
+                    f,
+                    "replies of {address} {}, called here as well",
+                    port_name(port)
+                )
             }
             Self::TrackedReply(address, port) => {
                 write!(f, "tracked replies of {address} {}", port_name(port))

@@ -255,9 +255,13 @@ impl Context<'_> {
                 (false, "running") => "not for requests that come to this node".to_owned(),
                 (false, state) => format!("{state}, no new requests"),
             };
+            let address = match task.address {
+                Some(address) => address.to_string(),
+                None => "not reached from here".to_owned(),
+            };
             all.push(format!(
-                "{} on {}, {}: {state}.",
-                task.name, task.node, task.address
+                "{} on {}, {address}: {state}.",
+                task.name, task.node
             ));
         }
         all.extend(more(tasks.len(), "tasks"));

@@ -1,7 +1,6 @@
 //! The tasks that may get a request, and the one that does if nothing but the request decides.
 
 use super::Routed;
-use crate::backend::ebpf::task_address;
 use crate::desired::RoutedTask;
 use crate::model::ids::ServiceId;
 use crate::report::build::{state, task_name};
@@ -53,7 +52,10 @@ impl Routed<'_> {
             ),
             node: task.node.clone(),
             local: task.local,
-            address: SocketAddr::new(task_address(task.key).into(), port),
+            address: self
+                .addresses
+                .get(task.key)
+                .map(|address| SocketAddr::new(address, port)),
             ready: task.active,
             state: known
                 .map_or("unknown", |known| state(self.snapshot, known))

@@ -71,6 +71,7 @@ fn explain(snapshot: &Snapshot, query: &RequestQuery) -> RequestExplanation {
         snapshot,
         declarations: full.declarations(),
         services: &full.desired.routed,
+        addresses: &TaskAddresses::ByKey,
     };
     explain_request(&routed, query)
 }
@@ -91,7 +92,7 @@ fn the_route_that_answers_is_told_with_the_filters_and_the_tasks_and_why_no_othe
     let beta = "beta, [fdb4:2e91:7ac3:0:";
     let address = |id: &str| {
         let task = told.tasks.iter().find(|task| task.id.0 == id).unwrap();
-        task.address
+        task.address.unwrap()
     };
     let expected = [
         "203.0.113.7 asks for GET https://shop.example/shop/cart?x=1 on port 443.".to_owned(),

@@ -173,7 +173,7 @@ fn bytes_behind_headers_are_sent_as_nft_does() {
     );
 }
 
-/// `fib daddr type local dup to ip daddr`, `snat to 240.0.0.2:61000-65535`
+/// `fib daddr type local dup to ip daddr`, `snat to 240.1.0.0-240.1.255.255:61000-65535 persistent`
 #[test]
 fn routes_copies_and_nat_are_sent_as_nft_does() {
     is_sent_as(
@@ -186,18 +186,17 @@ fn routes_copies_and_nat_are_sent_as_nft_does() {
             ),
             Expression::Payload(DESTINATION, Register::W0),
             Expression::Duplicate(Register::W0),
-            Expression::Nat(
-                Nat::Source,
-                Register::W0,
-                Some((Register::W4, Register::W8)),
-            ),
+            Expression::SourceNat {
+                addresses: (Register::W0, Register::W1),
+                ports: (Register::W4, Register::W8),
+            },
         ],
         &[
             "2800018008000100666962001c000280080003000000000208000200000000030800010000000001",
             "2c00018008000100636d700020000280080001000000000108000200000000000c0003800800010002000000",
             "340001800c0001007061796c6f616400240002800800010000000001080002000000000108000300000000100800040000000004",
             "1800018008000100647570000c0002800800010000000001",
-            "40000180080001006e61740034000280080001000000000008000200000000020800030000000001080005000000000208000600000000030800070000000002",
+            "48000180080001006e6174003c000280080001000000000008000200000000020800030000000001080004000000000908000500000000020800060000000003080007000000000a",
         ],
     );
 }

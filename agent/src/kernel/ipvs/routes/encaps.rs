@@ -9,13 +9,14 @@ use std::net::Ipv4Addr;
 
 /// The kernel's route of a route address. Its metric keeps routes apart that have a device in common ([`METRICS`]).
 fn kernel_route(route_address: Ipv4Addr, encap: EncapRoute, device: u32) -> Route {
-    let EncapRoute { id, node } = encap;
+    let EncapRoute { id, node, source } = encap;
     let encap = Encap {
         id: u64::from(id),
         to: node,
     };
     Route {
         metric: 1 + route_address.to_bits() % METRICS,
+        source,
         ..Route::host(route_address, device, Some(encap))
     }
 }
@@ -42,7 +43,11 @@ pub(super) fn take(
 fn read(route: &Route, tunnel: u32) -> Option<EncapRoute> {
     let Encap { id, to: node } = route.encap?;
     let id = u32::try_from(id).ok().filter(|id| *id < TUNNEL_IDS)?;
-    let encap = EncapRoute { id, node };
+    let encap = EncapRoute {
+        id,
+        node,
+        source: route.source,
+    };
     (*route == kernel_route(route.to.addr(), encap, tunnel)).then_some(encap)
 }
 

@@ -46,7 +46,7 @@ impl Hairpin {
         }
         if let Some(link) = inward {
             drift.append(&mut drift::of_device(HAIRPIN_IN, link, &IN));
-            drift.extend(missing(routes, Route::host(HAIRPIN_FROM, link.index, None)));
+            drift.extend(missing(routes, to_callers(link.index)));
         }
         if let (Some(out), Some(inward)) = (out, inward) {
             let peer = Some(inward.index);
@@ -61,6 +61,14 @@ impl Hairpin {
         }
         let mtu = out.or(inward)?.mtu;
         Some(Self { mtu, drift })
+    }
+}
+
+/// The route back to callers of the node itself.
+fn to_callers(inward: u32) -> Route {
+    Route {
+        to: HAIRPIN_FROM,
+        ..Route::host(HAIRPIN_FROM.network(), inward, None)
     }
 }
 
@@ -107,7 +115,7 @@ impl RouteHandle {
         self.settle(&out, &OUT)?;
         self.settle(&inward, &IN)?;
         let to = Route::host(HAIRPIN_TO, out.index, None);
-        let from = Route::host(HAIRPIN_FROM, inward.index, None);
+        let from = to_callers(inward.index);
         Ok(self.routes.replace_many(&[to, from])?)
     }
 

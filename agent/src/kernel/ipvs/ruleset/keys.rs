@@ -1,5 +1,6 @@
 //! Fields of packets, and the keys of sets that are made of them.
 
+use lb_core::backend::ipvs::ids::OWN_ROUTE_MASK;
 use lb_netlink::nft::{Expression, Layer, Meta, Payload, Register};
 
 /// A part of a rule: expressions in order.
@@ -48,6 +49,10 @@ pub(super) enum KeyField {
     SourcePort,
     DestinationPort,
     TunnelId,
+    /// The route address of the node whose tunnel packet it was.
+    Peer,
+    /// The bits of the destination that name a task, where that is called by its own route address.
+    OwnNetwork,
     /// Any bytes of the packet.
     Field(Payload),
     /// The source port with these bits turned over.
@@ -72,6 +77,11 @@ pub(super) fn load(part: KeyField, to: Register) -> Expressions {
     let field = match part {
         KeyField::Transport => return vec![Expression::Meta(Meta::Transport, to)],
         KeyField::TunnelId => return vec![Expression::TunnelId(to)],
+        KeyField::Peer => return vec![Expression::Meta(Meta::Priority, to)],
+        KeyField::OwnNetwork => {
+            let mask = Expression::Mask(to, OWN_ROUTE_MASK.to_be_bytes().to_vec());
+            return vec![Expression::Payload(DESTINATION, to), mask];
+        }
         KeyField::OtherPort(bits) => {
             let flip = Expression::Flip(to, bits.to_be_bytes().to_vec());
             return vec![Expression::Payload(SOURCE_PORT, to), flip];

@@ -7,7 +7,7 @@ use super::keys::{
 };
 use super::sets::{CALLS, LEASE};
 use ipnet::Ipv4Net;
-use lb_netlink::nft::{Address, Comparison, Expression, Found, Meta, SetName};
+use lb_netlink::nft::{Address, Comparison, Expression, Found, Meta, Payload, SetName};
 use std::net::Ipv4Addr;
 
 /// `RTN_UNICAST` and `RTN_LOCAL` of `linux/rtnetlink.h`.
@@ -69,8 +69,17 @@ pub(super) fn destination_port(port: u16) -> Expressions {
 
 /// Destined to an address of this network.
 pub(super) fn destination_in(network: Ipv4Net) -> Expressions {
+    address_in(DESTINATION, network)
+}
+
+/// Sent from an address of this network.
+pub(super) fn source_in(network: Ipv4Net) -> Expressions {
+    address_in(SOURCE, network)
+}
+
+fn address_in(field: Payload, network: Ipv4Net) -> Expressions {
     vec![
-        Expression::Payload(DESTINATION, KEY),
+        Expression::Payload(field, KEY),
         Expression::Mask(KEY, octets(network.netmask())),
         Expression::Compare(KEY, Comparison::Equal, octets(network.network())),
     ]
@@ -148,6 +157,14 @@ pub(super) fn about(number: u8) -> Expressions {
 pub(super) fn marked(mark: u32) -> Expressions {
     let bytes = mark.to_ne_bytes().to_vec();
     equal(Expression::Meta(Meta::Mark, KEY), bytes)
+}
+
+pub(super) fn not_marked(mark: u32) -> Expressions {
+    let bytes = mark.to_ne_bytes().to_vec();
+    vec![
+        Expression::Meta(Meta::Mark, KEY),
+        Expression::Compare(KEY, Comparison::Unequal, bytes),
+    ]
 }
 
 pub(super) fn tunnel_id(id: u32) -> Expressions {

@@ -6,10 +6,13 @@ use super::cookie;
 use super::keys::{Expressions, KeyField};
 use super::line::{Line, line, named};
 use super::matches;
+use super::own_ports;
 use super::sets::{BRIDGES, PEERS};
 use super::statements::{accept, counted, drop, goto, untracked};
 use lb_abi::UDP;
-use lb_core::backend::ipvs::ids::{PEER_ROUTE_ADDRESSES, TASK_ROUTE_ADDRESSES};
+use lb_core::backend::ipvs::ids::{
+    CALL_MARK, OWN_ROUTE_ADDRESSES, PEER_ROUTE_ADDRESSES, TASK_ROUTE_ADDRESSES,
+};
 
 fn to_tunnel(params: &Params) -> Expressions {
     let udp = matches::protocol(UDP);
@@ -27,8 +30,13 @@ fn to_peer(params: &Params) -> Expressions {
 
 /// Route addresses name routes into the tunnel, and no packet's destination: whoever sends to one wants to get into the
 /// tunnel past all rules.
-fn to_route_address() -> [Line; 2] {
-    [TASK_ROUTE_ADDRESSES, PEER_ROUTE_ADDRESSES].map(|network| {
+fn to_route_address() -> [Line; 3] {
+    let networks = [
+        TASK_ROUTE_ADDRESSES,
+        OWN_ROUTE_ADDRESSES,
+        PEER_ROUTE_ADDRESSES,
+    ];
+    networks.map(|network| {
         named(
             "forged",
             [matches::destination_in(network), counted(), drop()],
@@ -51,7 +59,8 @@ pub(super) fn incoming(params: &Params) -> Vec<Line> {
         line([ours.clone(), arrival, peer, goto("believed")])
     };
     let to_here = [to_tunnel(params), matches::to_here()].concat();
-    let mut all = Vec::from(to_route_address());
+    let mut all = vec![own_ports::named()];
+    all.extend(to_route_address());
     all.extend([
         node(matches::by_the_way_back()),
         node(matches::to_device()),
@@ -60,15 +69,23 @@ pub(super) fn incoming(params: &Params) -> Vec<Line> {
     all
 }
 
-/// What this host sends. What the tunnel's device makes belongs to no process. Connection tracking has no use
-/// for it.
+/// What this host sends. What the tunnel's device makes belongs to no process, or to one that calls a task by its route
+/// address. Connection tracking has no use for it.
 pub(super) fn outgoing(params: &Params) -> Vec<Line> {
-    let mut all = Vec::from(to_route_address());
+    let mut all = vec![own_ports::called()];
+    all.extend(to_route_address());
     all.extend([
         named(
             "forged",
-            [to_peer(params), matches::of_a_process(), counted(), drop()],
+            [
+                to_peer(params),
+                matches::of_a_process(),
+                matches::not_marked(CALL_MARK),
+                counted(),
+                drop(),
+            ],
         ),
+        own_ports::encapsulated(to_peer(params)),
         line([to_peer(params), untracked()]),
         line([to_tunnel(params), cookie::put()]),
     ]);

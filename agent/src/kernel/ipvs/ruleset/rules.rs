@@ -14,7 +14,7 @@ use super::statements::{self, accept, counted, untracked};
 use super::tcp;
 use super::timeouts::OPENING_FOR;
 use super::{Params, TABLE, TABLE_BRIDGE, TABLE_TUNNEL, TABLE6};
-use super::{cookie, endpoint, outer, tunnel};
+use super::{cookie, endpoint, outer, own_ports, tunnel};
 use lb_abi::{TCP, UDP};
 use lb_core::backend::ipvs::ids::{
     ANSWER_MARK, HAIRPIN_FROM, HAIRPIN_IN, HAIRPIN_OUT, HAIRPIN_TO, TUNNEL,
@@ -119,6 +119,7 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
             nat(Hook::Postrouting, PRIO_SRCNAT - 1),
             call_post(),
         ),
+        (TABLE, "back_to_caller", None, own_ports::back(params)),
         (TABLE, "reply", None, tunnel::reply(params)),
         // After IPVS has made the reply the virtual service's, just before source NAT.
         (
@@ -175,14 +176,14 @@ fn own_calls(params: &Params) -> Vec<Line> {
         ]),
         line([
             from(HAIRPIN_OUT),
-            matches::destination(HAIRPIN_FROM),
+            matches::destination_in(HAIRPIN_FROM),
             matches::source(params.node),
             statements::set_source(HAIRPIN_TO),
             accept(),
         ]),
         line([
             from(HAIRPIN_OUT),
-            matches::destination(HAIRPIN_FROM),
+            matches::destination_in(HAIRPIN_FROM),
             accept(),
         ]),
     ]

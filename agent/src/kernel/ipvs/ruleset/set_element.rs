@@ -2,7 +2,8 @@
 
 use super::sets::{
     ALLOWED, ANSWERS, BRIDGES, COOKIE_HIGH, COOKIE_LOW, COOKIES, DIRECT, ENDPOINTS, MARKS, ORIGINS,
-    OWNED, PEERS, PUBLISHED, PUBLISHED6, RESTRICTED, TAGS, TRACKED, VIPS,
+    OWN_ADDRESSES, OWN_ANSWERS, OWN_PEERS, OWN_TAGS, OWNED, PEERS, PUBLISHED, PUBLISHED6,
+    RESTRICTED, TAGS, TRACKED, VIPS,
 };
 use ipnet::Ipv4Net;
 use lb_abi::service::Port;
@@ -37,6 +38,17 @@ pub(super) fn to_sets(element: &Element) -> Vec<(SetName, nft::Element)> {
             let key = with_port(Key::default().number(id), port);
             vec![(TAGS, nft::Element::pair(key, mark.to_ne_bytes()))]
         }
+        Element::OwnPortMark(id, network, port, mark) => {
+            let key = Key::default().number(id).address(network).port(port);
+            vec![(OWN_TAGS, nft::Element::pair(key, mark.to_ne_bytes()))]
+        }
+        Element::OwnAddress(address, peer) => {
+            let key = Key::default().address(address);
+            vec![
+                (OWN_ADDRESSES, nft::Element::key(key.clone())),
+                (OWN_PEERS, nft::Element::key(key.address(peer))),
+            ]
+        }
         Element::Allowed(port, network) => {
             let key = |address| with_port(Key::default(), port).address(address);
             let range = nft::Element::range(key(network.network()), key(network.broadcast()));
@@ -49,6 +61,7 @@ pub(super) fn to_sets(element: &Element) -> Vec<(SetName, nft::Element)> {
             vec![(PUBLISHED, element.clone()), (PUBLISHED6, element)]
         }
         Element::LocalReply(address, port) => one(ANSWERS, service(address, port)),
+        Element::OwnReply(address, port) => one(OWN_ANSWERS, service(address, port)),
         Element::TrackedReply(address, port) => one(TRACKED, service(address, port)),
         Element::Endpoint(address, port) => {
             one(ENDPOINTS, Key::default().address(address).number(port))
@@ -61,7 +74,7 @@ pub(super) fn to_sets(element: &Element) -> Vec<(SetName, nft::Element)> {
 pub(super) type Decode<T> = fn(&nft::Element) -> Option<T>;
 
 /// The sets of which each element is one of the back end's by itself.
-pub(super) const DECODED: [(SetName, Decode<Element>); 11] = [
+pub(super) const DECODED: [(SetName, Decode<Element>); 14] = [
     (BRIDGES, |it| Some(Element::Bridge(number(it)?))),
     (COOKIES, |it| {
         let [peer, [a, b, ..], [c, ..]] = it.key.words()?;
@@ -71,6 +84,20 @@ pub(super) const DECODED: [(SetName, Decode<Element>); 11] = [
         let [id, proto, number] = it.key.words()?;
         let (id, mark) = (u32::from_ne_bytes(id), u32::from_ne_bytes(value(it)?));
         Some(Element::TunnelMark(id, port(proto, number)?, mark))
+    }),
+    (OWN_TAGS, |it| {
+        let [id, network, [high, low, ..]] = it.key.words()?;
+        let (id, mark) = (u32::from_ne_bytes(id), u32::from_ne_bytes(value(it)?));
+        let port = u16::from_be_bytes([high, low]);
+        Some(Element::OwnPortMark(id, network.into(), port, mark))
+    }),
+    (OWN_PEERS, |it| {
+        let [address, peer] = it.key.words()?;
+        Some(Element::OwnAddress(address.into(), peer.into()))
+    }),
+    (OWN_ANSWERS, |it| {
+        let (address, port) = service_of(it)?;
+        Some(Element::OwnReply(address, port))
     }),
     (ALLOWED, |it| {
         let [proto, number, first] = it.key.words()?;

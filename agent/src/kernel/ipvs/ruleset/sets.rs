@@ -74,6 +74,15 @@ pub(super) const ENDPOINTS: SetName = set(TABLE_BRIDGE, "endpoints");
 /// Tunnel ids with a transport protocol and port, with the mark of the task that is meant.
 pub(super) const TAGS: SetName = set(TABLE_TUNNEL, "tags");
 
+/// Tunnel ids with a destination and a port that a task itself listens on, with the mark of that task.
+pub(super) const OWN_TAGS: SetName = set(TABLE_TUNNEL, "own_tags");
+/// Route addresses by which processes of this node call tasks on other nodes.
+pub(super) const OWN_ADDRESSES: SetName = set(TABLE, "own_addresses");
+/// Addresses of `OWN_ADDRESSES`, each with the route address of the node on which its task is.
+pub(super) const OWN_PEERS: SetName = set(TABLE, "own_peers");
+/// Addresses and ports from which tasks of this node reply, whom its processes call there as well.
+pub(super) const OWN_ANSWERS: SetName = set(TABLE, "own_answers");
+
 /// Largest number of elements in sets of rare events.
 const MANY: u32 = 65535;
 /// Transport protocols.
@@ -85,7 +94,7 @@ const GC_INTERVAL: Duration = Duration::from_secs(30);
 const GC_INTERVAL_FLOODED: Duration = Duration::from_secs(5);
 
 /// All sets, with room for so many `connections`.
-pub(super) fn all(connections: u32) -> [Set; 31] {
+pub(super) fn all(connections: u32) -> [Set; 35] {
     use Field::{Address, Device, Mark, Network, Transport};
     let service = || vec![Address, Transport, Field::Port];
     let port = || vec![Transport, Field::Port];
@@ -147,5 +156,14 @@ pub(super) fn all(connections: u32) -> [Set; 31] {
         make(REMAPPED_PORTS, connection(), Some(Field::Port), rare()),
         make(ORIGINAL_PORTS, connection(), Some(Field::Port), rare()),
         make(TAGS, vec![Mark, Transport, Field::Port], Some(Mark), plain),
+        make(
+            OWN_TAGS,
+            vec![Mark, Address, Field::Port],
+            Some(Mark),
+            plain,
+        ),
+        make(OWN_ADDRESSES, vec![Address], None, plain),
+        make(OWN_PEERS, vec![Address, Address], None, plain),
+        make(OWN_ANSWERS, service(), None, plain),
     ]
 }

@@ -2,7 +2,8 @@
 
 use super::keys::{DESTINATION, Expressions, KEY, KeyField, SOURCE, VALUE, key};
 use super::matches::{in_map, is_in};
-use lb_netlink::nft::{Expression, Meta, Nat, Register, SetName, Verdict, Word};
+use ipnet::Ipv4Net;
+use lb_netlink::nft::{Expression, Meta, Register, SetName, Verdict, Word};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -119,18 +120,21 @@ pub(super) fn send_copy_on() -> Expressions {
 }
 
 pub(super) fn call(address: Ipv4Addr) -> Expressions {
-    let nat = Expression::Nat(Nat::Destination, VALUE, None);
+    let nat = Expression::DestinationNat(VALUE);
     vec![load(address.octets()), nat]
 }
 
-pub(super) fn call_as(address: Ipv4Addr, first: u16, last: u16) -> Expressions {
+/// The caller gets an address of `network` that is the same for all its calls, and a port.
+pub(super) fn call_as(network: Ipv4Net, first: u16, last: u16) -> Expressions {
     let port = |register, port: u16| Expression::Immediate(register, port.to_be_bytes().to_vec());
-    let ports = (Register::W0, Register::W4);
+    let last_address = network.broadcast().octets().to_vec();
+    let (addresses, ports) = ((VALUE, Register::W1), (Register::W0, Register::W4));
     vec![
-        load(address.octets()),
+        load(network.network().octets()),
+        Expression::Immediate(addresses.1, last_address),
         port(ports.0, first),
         port(ports.1, last),
-        Expression::Nat(Nat::Source, VALUE, Some(ports)),
+        Expression::SourceNat { addresses, ports },
     ]
 }
 

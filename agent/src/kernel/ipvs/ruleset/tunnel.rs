@@ -5,9 +5,9 @@ use super::access;
 use super::keys::{KeyField, REPLYING};
 use super::line::{Line, line, named};
 use super::matches::{self, is_in, value_of};
-use super::sets::{ANSWERS, ORIGINS, TAGS, TRACKED};
+use super::sets::{ANSWERS, ORIGINS, OWN_ANSWERS, TAGS, TRACKED};
 use super::statements::{self, accept, counted, drop, goto, untracked};
-use super::{flows, port_remap, tcp};
+use super::{flows, own_ports, port_remap, tcp};
 use lb_abi::{TCP, UDP};
 use lb_core::backend::ipvs::ids::{
     ANSWER_MARK, HAIRPIN_FROM, PEERS_BEGIN, RETURN_ID, RETURN_MARK, UNKNOWN_MARK,
@@ -35,7 +35,8 @@ pub(super) fn inner() -> Vec<Line> {
             statements::set_mark_to(RETURN_MARK),
             accept(),
         ]),
-        line([value_of(TAGS, &task), statements::set_mark()]),
+        line([value_of(TAGS, &task), statements::set_mark(), accept()]),
+        own_ports::arriving(),
     ]
 }
 
@@ -79,6 +80,7 @@ pub(super) fn told() -> Vec<Line> {
 pub(super) fn returned() -> Vec<Line> {
     let unasked = |which| named("unasked", [which, counted(), drop()]);
     let mut all = vec![
+        own_ports::returned(),
         unasked(matches::of_elsewhere()),
         unasked(matches::to_no_other()),
         port_remap::restored(),
@@ -109,15 +111,16 @@ pub(super) fn of_containers() -> Vec<Line> {
     let mut all = vec![
         line([is_in(ANSWERS, &REPLYING), answer(), untracked(), accept()]),
         line([is_in(TRACKED, &REPLYING), answer()]),
-        line([matches::destination(HAIRPIN_FROM), untracked(), accept()]),
+        line([matches::destination_in(HAIRPIN_FROM), untracked(), accept()]),
     ];
+    all.extend(own_ports::answers());
     let about = [
         KeyField::Source,
         KeyField::AboutTransport,
         KeyField::AboutDestinationPort,
     ];
     for number in [TCP, UDP] {
-        for set in [ANSWERS, TRACKED] {
+        for set in [ANSWERS, OWN_ANSWERS, TRACKED] {
             all.push(line([matches::about(number), is_in(set, &about), answer()]));
         }
     }
@@ -135,7 +138,11 @@ pub(super) fn reply(params: &Params) -> Vec<Line> {
         named("sent back", [tcp::answers(), foreign, clamp, send()])
     };
     let origin = || value_of(ORIGINS, &[KeyField::Source]);
-    let mut all = vec![port_remap::restored(), line([direct, accept()])];
+    let mut all = vec![
+        port_remap::restored(),
+        own_ports::goes_back(),
+        line([direct, accept()]),
+    ];
     all.extend(flows::answered());
     all.extend([
         clamped(origin()),

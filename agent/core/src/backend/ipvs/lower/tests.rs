@@ -1,3 +1,5 @@
+mod own_ports;
+
 use super::*;
 use crate::model::port::Proto;
 use crate::testing::{host, link};
@@ -85,7 +87,8 @@ fn a_task_here_is_rewritten_to_and_one_elsewhere_is_led_to() {
         route,
         EncapRoute {
             id: allocator::tag(THERE),
-            node: OTHER
+            node: OTHER,
+            source: None
         }
     );
     assert_eq!(lowered.tasks[&route_address.0], THERE);
