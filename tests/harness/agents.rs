@@ -20,9 +20,6 @@ pub const FILTER: &str = "lb_engine";
 /// Where an agent keeps what outlives it.
 pub const PINS: &str = "/sys/fs/bpf/swarmlb";
 
-/// Under which address the IPVS path presents what a node itself calls.
-pub const LOOP: std::net::Ipv4Addr = std::net::Ipv4Addr::new(240, 0, 0, 2);
-
 /// Do the agents that are deployed serve by IPVS? (`$SWARMLB_DATAPATH`, which stack.yml reads.)
 #[must_use]
 pub fn by_ipvs() -> bool {

@@ -39,10 +39,9 @@ pub struct Limits {
     pub upstream_streams: usize,
     /// Bytes of an answer by HTTP/2 that a task may send before they are handed on.
     pub upstream_window: u32,
-    /// Bytes of a request's head, HTTP/1.1 and HTTP/2 alike.
+    /// Bytes of a request's head, HTTP/1.1 and HTTP/2 alike. It has 100 fields at most, as has that of a task's answer by HTTP/1.1:
+    /// hyper's own limit, with which it reads heads without memory from the heap.
     pub head_bytes: u32,
-    /// Fields of a request's head.
-    pub head_fields: usize,
     /// Streams at a time of an HTTP/2 connection.
     pub streams: u32,
     /// Bytes of an answer that are kept for a stream of HTTP/2 until the client's socket takes them.
@@ -72,7 +71,6 @@ impl Default for Limits {
             upstream_streams: 100,
             upstream_window: 128 << 10,
             head_bytes: 32 << 10,
-            head_fields: 100,
             streams: 128,
             stream_buffer: 32 << 10,
             connections: 20_000,

@@ -2,8 +2,13 @@
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 use router::cli::{Cli, LogFormat};
 use tracing_subscriber::EnvFilter;
+
+/// The future of an exchange has some kilobytes: the C library's allocator is slow for what is larger than one.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> anyhow::Result<()> {
     confine()?;

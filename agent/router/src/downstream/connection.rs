@@ -212,7 +212,6 @@ fn protocols(limits: &Limits) -> auto::Builder<Local> {
     builder
         .http1()
         .half_close(true)
-        .max_headers(limits.head_fields + 1)
         .max_buf_size(limits.head_bytes as usize)
         // Heads are timed by `Connections`: no timer for each request.
         .header_read_timeout(None);

@@ -128,7 +128,6 @@ where
 {
     let handshake = http1::Builder::new()
         .max_buf_size(limits.upstream_buffer)
-        .max_headers(limits.head_fields * 2)
         .handshake(TokioIo::new(stream))
         .await;
     let (sender, connection) = handshake.map_err(|source| ConnectError::Handshake {
