@@ -53,7 +53,11 @@ pub(crate) fn run_verb(args: &Args) -> Result<()> {
         setup::proxies()?;
     }
     if part != Some("packets") {
-        image::agent()?;
+        if args.quick {
+            image::agent()?;
+        } else {
+            image::shipped()?;
+        }
     }
     say(
         "Building the wrappers for programs that are measured, and the floor that they are compared with.",
