@@ -8,7 +8,7 @@ pub(super) use choose::{choose, remove_other};
 use crate::error_chain::error_chain;
 use crate::kernel::{NodeKernel, StatsReader};
 use lb_core::backend::ebpf::Hook;
-use lb_core::backend::{Applier, Prune, TaskAddresses};
+use lb_core::backend::{Applier, Backend as _, Prune, TaskAddresses};
 use lb_core::desired::{Desired, Number};
 use lb_core::kernel::ObserveError;
 use lb_core::model::node::Serving;
@@ -148,7 +148,7 @@ impl<K: NodeKernel> Datapath for BackendDatapath<K> {
     }
 
     fn task_addresses(&self) -> TaskAddresses {
-        self.applier.task_addresses()
+        self.applier.backend().task_addresses()
     }
 
     fn tick(&mut self, lease: Option<Duration>) -> Result<bool, ObserveError> {

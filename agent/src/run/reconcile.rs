@@ -141,8 +141,9 @@ impl Reconciler {
             problems: refused,
             in_sync,
         } = self.datapath.apply(&wanted.desired, prune)?;
+        let task_addresses = self.datapath.task_addresses();
         if let Some(router) = router {
-            router.publish(&wanted.desired, &self.datapath.task_addresses());
+            router.publish(&wanted.desired, &task_addresses);
         }
         let mut problems = wanted.problems();
         problems.extend(refused);
@@ -160,7 +161,7 @@ impl Reconciler {
             held,
             declarations,
             routed,
-            task_addresses: self.datapath.task_addresses(),
+            task_addresses,
         })
     }
 }

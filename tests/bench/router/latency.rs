@@ -1,4 +1,4 @@
-//! How long requests take at a fixed rate.
+//! Latency of requests at a fixed rate.
 //!
 //! The load is a thread of its own for each connection, which sends by the clock. `wrk` asks as fast as it is answered, and
 //! `h2load --rps` gives each connection what is due every 10 ms at once: bursts, between which nothing happens.

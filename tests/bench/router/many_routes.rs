@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use harness::beside::beside;
 use harness::netns::Netns;
 use lb_router_wire::frame::{Decoder, encode};
 use lb_router_wire::{Change, ToAgent, ToRouter};
@@ -89,22 +90,15 @@ pub(super) fn measure(netns: &Netns, site: &Site, rate: f64, effort: Effort) -> 
     let (mut quiet, mut changing, mut live) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..effort.warm_ups + effort.traffic_rounds {
         let before = load(effort.load)?;
-        let done = AtomicBool::new(false);
-        let (during, changes) = thread::scope(|scope| {
-            let changes = scope.spawn(|| {
-                let mut times = Vec::new();
-                while !done.load(Ordering::Relaxed) {
-                    thread::sleep(PAUSE);
-                    times.push(agent.change()?.as_secs_f64() * 1e3);
-                }
-                anyhow::Ok(times)
-            });
-            let during = load(effort.load);
-            done.store(true, Ordering::Relaxed);
-            (during, changes.join())
-        });
-        let changes = changes.map_err(|_| anyhow::anyhow!("the agent's half ended"))??;
-        let during = during?;
+        let changes = |stop: &AtomicBool| {
+            let mut times = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                thread::sleep(PAUSE);
+                times.push(agent.change()?.as_secs_f64() * 1e3);
+            }
+            Ok(times)
+        };
+        let (during, changes) = beside(changes, || load(effort.load))?;
         if round >= effort.warm_ups {
             live.extend(changes);
             // On a busy machine a rate may not be kept: such a round says nothing of routes.

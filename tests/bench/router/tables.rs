@@ -41,7 +41,7 @@ pub(super) fn costs(
     })
 }
 
-/// How long requests take at a rate: for each proxy, its rounds.
+/// Latency at a rate, in requests a second: for each proxy, its rounds.
 pub(super) fn latencies(
     proxies: &[Proxy],
     latencies: &[Vec<Option<Latency>>],

@@ -1,6 +1,6 @@
 //! How every back end gets its kernel to what is desired, from what the kernel is known to hold.
 
-use super::{Backend, Operation as _, Prune, TaskAddresses, execute};
+use super::{Backend, Operation as _, Prune, execute};
 use crate::desired::{Desired, Number};
 use crate::kernel::sparing::{Refused, Sparing};
 use crate::kernel::{ApplyError, Kernel, ObserveError};
@@ -40,11 +40,6 @@ impl<B: Backend> Applier<B> {
     /// The back end, with what it has lowered last.
     pub fn backend(&self) -> &B {
         &self.backend
-    }
-
-    /// The addresses by which processes of the node call the tasks of what was lowered last.
-    pub fn task_addresses(&self) -> TaskAddresses {
-        self.backend.task_addresses()
     }
 
     /// The last known state of the kernel.

@@ -40,9 +40,9 @@ impl OwnAddresses {
     /// The address of `task`; `None` if four others share its bits.
     pub(super) fn allocate(&mut self, task: Key) -> Option<Ipv4Addr> {
         let network = u32::from(own_network(task));
-        let addresses = (0..=!OWN_ROUTE_MASK).map(|last| Ipv4Addr::from(network | last));
+        let mut addresses = (0..=!OWN_ROUTE_MASK).map(|last| Ipv4Addr::from(network | last));
         let free = |address: &Ipv4Addr| self.0.get(address).is_none_or(|owner| *owner == task);
-        let address = { addresses }.find(free)?;
+        let address = addresses.find(free)?;
         self.0.insert(address, task);
         Some(address)
     }

@@ -8,6 +8,7 @@
 //! (`crowded`), and replies of VIPs of this node are let through without: a client must not lose its
 //! connection because others have many.
 
+use super::Params;
 use super::keys::{CALLER, CONNECTION, Expressions, KeyField, PORT, REPLY, REPLYING};
 use super::line::{Line, line, named};
 use super::matches::{about, has_address, in_map, is_in, is_not_in, known_connection, protocol};
@@ -182,4 +183,22 @@ pub(super) fn from_elsewhere() -> [Expressions; 4] {
     let [about_tcp, about_udp] =
         FLOWS.map(|(number, map)| [about(number), has_address(map, &COMPLAINT)].concat());
     [tcp, udp, about_tcp, about_udp]
+}
+
+/// Sends what matches `foreign` back to the node that is looked up there; what answers a SYN asks for segments that fit
+/// into the tunnel.
+pub(super) fn sent_back(params: &Params, foreign: Expressions) -> [Line; 2] {
+    let clamp = statements::clamp(params.tunnel_mtu);
+    [
+        named(
+            "sent back",
+            [tcp::answers(), foreign.clone(), clamp, send_back()],
+        ),
+        named("sent back", [foreign, send_back()]),
+    ]
+}
+
+/// A copy goes back, and the packet itself nowhere.
+pub(super) fn send_back() -> Expressions {
+    [counted(), statements::send_copy(), statements::drop()].concat()
 }

@@ -3,13 +3,13 @@
 //! Where such a task is on another node, its caller's packets go to its route address and into the tunnel, and its replies
 //! come from that address: it is the caller's own connection on both sides, with no virtual service on this one.
 
+use super::Params;
 use super::flows;
 use super::keys::{Expressions, KeyField, REPLYING};
 use super::line::{self, Line, line};
 use super::matches::{self, is_in, value_of};
 use super::sets::{OWN_ADDRESSES, OWN_ANSWERS, OWN_PEERS, OWN_TAGS};
 use super::statements::{self, accept, counted, drop, goto, untracked};
-use super::{Params, tcp};
 use lb_abi::TCP;
 use lb_core::backend::ipvs::ids::{ANSWER_MARK, CALL_MARK, OWN_ROUTE_ADDRESSES, TUNNEL};
 
@@ -70,13 +70,9 @@ pub(super) fn answers() -> [Line; 2] {
 /// A chain for what IPVS has made an answer of an own route address: it goes back to the node of its caller, and nowhere else.
 pub(super) fn back(params: &Params) -> Vec<Line> {
     let [caller, ..] = flows::from_elsewhere();
-    let send = || [counted(), statements::send_copy(), drop()].concat();
-    let clamp = statements::clamp(params.tunnel_mtu);
-    vec![
-        line::named("sent back", [tcp::answers(), caller.clone(), clamp, send()]),
-        line::named("sent back", [caller, send()]),
-        line::named("unasked", [counted(), drop()]),
-    ]
+    let mut all = Vec::from(flows::sent_back(params, caller));
+    all.push(line::named("unasked", [counted(), drop()]));
+    all
 }
 
 /// Where that chain begins.

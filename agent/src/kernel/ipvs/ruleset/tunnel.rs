@@ -132,26 +132,17 @@ pub(super) fn of_containers() -> Vec<Line> {
 pub(super) fn reply(params: &Params) -> Vec<Line> {
     use super::sets::DIRECT;
     let direct = is_in(DIRECT, &[KeyField::Transport, KeyField::SourcePort]);
-    let send = || [counted(), statements::send_copy(), drop()].concat();
-    let clamped = |foreign| {
-        let clamp = statements::clamp(params.tunnel_mtu);
-        named("sent back", [tcp::answers(), foreign, clamp, send()])
-    };
-    let origin = || value_of(ORIGINS, &[KeyField::Source]);
     let mut all = vec![
         port_remap::restored(),
         own_ports::goes_back(),
         line([direct, accept()]),
     ];
     all.extend(flows::answered());
-    all.extend([
-        clamped(origin()),
-        named("sent back", [origin(), send()]),
-        line([matches::of_here(), accept()]),
-    ]);
+    let origin = value_of(ORIGINS, &[KeyField::Source]);
+    all.extend(flows::sent_back(params, origin));
+    all.push(line([matches::of_here(), accept()]));
     let [tcp, others @ ..] = flows::from_elsewhere();
-    all.push(clamped(tcp.clone()));
-    all.push(named("sent back", [tcp, send()]));
-    all.extend(others.map(|foreign| named("sent back", [foreign, send()])));
+    all.extend(flows::sent_back(params, tcp));
+    all.extend(others.map(|foreign| named("sent back", [foreign, flows::send_back()])));
     all
 }
