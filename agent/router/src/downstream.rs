@@ -5,11 +5,12 @@ mod client;
 mod client_hello;
 mod connection;
 mod connections;
+mod http;
 mod prefixed;
 mod proxy_header;
 mod stall;
 
 pub(crate) use accept::{Accepting, Listener};
-pub(crate) use client::{Client, UnderWay};
+pub(crate) use client::{Client, Duplex, UnderWay};
 pub(crate) use connections::Connections;
 pub(crate) use stall::handed_over;

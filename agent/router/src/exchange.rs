@@ -30,6 +30,7 @@ use lb_routes::filters::{self, Chain, Step};
 use lb_routes::heads::{Checked, Head, Origin, Refusal, check, prepare_request};
 use lb_routes::route::Target;
 use lb_routes::rule::{self, Host};
+use std::convert::Infallible;
 use std::rc::Rc;
 use tunnel::Upgrade;
 
@@ -38,7 +39,7 @@ pub(crate) async fn answer(
     worker: Rc<Worker>,
     client: Rc<Client>,
     request: Request<Incoming>,
-) -> Response<ResponseBody> {
+) -> Result<Response<ResponseBody>, Infallible> {
     let version = request.version();
     let mut record = Record::begin(&worker, &client, version);
     let mut answer = checked(&worker, &client, &mut record, request).await;
@@ -49,7 +50,7 @@ pub(crate) async fn answer(
     }
     record.answers(answer.status());
     answer.body_mut().hold(record);
-    answer
+    Ok(answer)
 }
 
 /// Answers at once what is no request, and what is not for this connection.
@@ -90,11 +91,13 @@ async fn checked(
             return page::refused(refusal, &request, random);
         }
     };
-    let upgrade = checked.websocket.then(|| Upgrade::asked(&mut request));
+    let upgrade = checked
+        .websocket
+        .then(|| Upgrade::asked(client, &mut request));
     let (mut parts, body) = request.into_parts();
     let downstream = client.downstream();
     let policy = &worker.settings.forwarded;
-    let origin = prepare_request(&mut parts.headers, &checked, &downstream, policy, random);
+    let origin = prepare_request(&mut parts.headers, &checked, downstream, policy, random);
     record.seen(
         client,
         &Seen {

@@ -12,6 +12,9 @@ pub struct Limits {
     pub handshake: Duration,
     /// Between two requests of a connection, the time in which the next head comes included.
     pub keep_alive: Duration,
+    /// A connection of HTTP/1.1 that has waited for its next request for so long, or up to a second longer, gives its buffers
+    /// back.
+    pub park: Duration,
     /// Age at which a client's connection is ended, between two requests.
     pub connection_age: Duration,
     /// While the router ends, a client that sends no request for so long is disconnected.
@@ -58,6 +61,7 @@ impl Default for Limits {
             first_request: Duration::from_secs(15),
             handshake: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
+            park: Duration::from_secs(2),
             connection_age: Duration::from_secs(3600),
             drain_idle: Duration::from_secs(20),
             body_idle: Duration::from_secs(60),

@@ -50,9 +50,9 @@ struct Exchange {
 
 /// The route of a request.
 struct OnRoute {
-    service: Arc<Service>,
-    route: Arc<Route>,
     counts: Rc<OfRoute>,
+    /// Its service, where a line is written. All workers share it: that it is held costs them a cache line.
+    service: Option<Arc<Service>>,
 }
 
 /// The head of a request, as the log has it.
@@ -138,9 +138,8 @@ impl Record {
             let counts = it.worker.stats.of(&found.service.id, route);
             counts.count(|counts| counts.under_way = counts.under_way.wrapping_add(1));
             it.found = Some(OnRoute {
-                service: found.service.clone(),
-                route: route.clone(),
                 counts,
+                service: it.line.is_some().then(|| found.service.clone()),
             });
         });
     }
@@ -221,11 +220,12 @@ impl Exchange {
             Some(_) if self.whole => None,
             Some(_) => Some("client-gone-in-answer"),
         };
-        let task = self.task.and_then(|key| {
-            let mut tasks = self.found.iter().flat_map(|it| &it.service.tasks);
+        let found = self.found.as_ref();
+        let route = found.and_then(|it| Some((it.service.as_ref()?, it.counts.route())));
+        let task = self.task.zip(route).and_then(|(key, (service, _))| {
+            let mut tasks = service.tasks.iter();
             tasks.find(|task| task.key == key)
         });
-        let route = self.found.as_ref();
         let line = line.end(&Ended {
             status: self.head.map_or(CLIENT_GONE, |(status, _)| status.as_u16()),
             bytes_in: bytes.0,
@@ -233,7 +233,7 @@ impl Exchange {
             took,
             head: self.head.map(|(_, after)| after),
             tries: self.tries,
-            route: route.map(|it| (it.service.name.as_str(), it.route.name.as_str())),
+            route: route.map(|(service, route)| (service.name.as_str(), route.name.as_str())),
             task: task.map(|task| (task.id.as_str(), task.node.as_str())),
             reused: self.reused,
             retried_because: self.retried_because,

@@ -8,8 +8,8 @@ use crate::worker::{Serving, Worker};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::LocalRuntime;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 
 /// What a worker is told.
 #[derive(Debug)]
@@ -23,16 +23,17 @@ pub(crate) enum Update {
 }
 
 /// Runs a worker until it was told to drain and its last connection has ended, or `grace` after that.
-pub(crate) async fn run(
+pub(crate) fn run(
+    runtime: LocalRuntime,
     settings: Serving,
     tls: Tls,
     updates: mpsc::UnboundedReceiver<Update>,
     grace: Duration,
 ) {
     let worker = Rc::new(Worker::new(settings, tls));
-    LocalSet::new()
-        .run_until(serve(worker.clone(), updates, grace))
-        .await;
+    runtime.block_on(serve(worker.clone(), updates, grace));
+    // What is still under way ends with its task, and is counted by then.
+    drop(runtime);
     worker.sum_up();
 }
 

@@ -43,6 +43,11 @@ pub(crate) struct OfRoute {
 }
 
 impl OfRoute {
+    /// The route.
+    pub(crate) fn route(&self) -> &Route {
+        &self.route
+    }
+
     /// Counts something.
     pub(crate) fn count(&self, count: impl FnOnce(&mut Counts)) {
         count(&mut self.counts.borrow_mut());

@@ -28,7 +28,8 @@ pub(crate) struct Worker {
     pub(crate) passwords: Passwords,
     /// What is counted.
     pub(crate) stats: Rc<Stats>,
-    routing: RefCell<Arc<Routing>>,
+    /// All workers share it, but each counts for itself who holds it: requests of two threads touch no counter of both.
+    routing: RefCell<Rc<Arc<Routing>>>,
     random: RefCell<fastrand::Rng>,
 }
 
@@ -64,11 +65,11 @@ impl Worker {
     /// This is routed from now on.
     pub(crate) fn route(&self, routing: Arc<Routing>) {
         self.upstream.keep_only(&routing);
-        self.routing.replace(routing);
+        self.routing.replace(Rc::new(routing));
     }
 
     /// What is routed now.
-    pub(crate) fn routing(&self) -> Arc<Routing> {
+    pub(crate) fn routing(&self) -> Rc<Arc<Routing>> {
         self.routing.borrow().clone()
     }
 

@@ -1,11 +1,17 @@
 //! What connections need that do nothing.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use anyhow::Result;
 use harness::netns::Netns;
 
 use super::kept::Kept;
 use super::process::Process;
 use super::proxies::Proxy;
+
+/// How long connections have waited when memory is read: a proxy may give buffers back by then.
+const WAITED: Duration = Duration::from_secs(4);
 
 /// KiB of resident memory for a connection that has had an answer and waits.
 ///
@@ -26,8 +32,10 @@ pub(super) fn memory(
         netns.run(|| (0..count).map(|_| one()).collect::<Result<Vec<Kept>>>())?
     };
     let first = open(connections / 10)?;
+    sleep(WAITED);
     let before = process.resident_kib()?;
     let counted = open(connections)?;
+    sleep(WAITED);
     let after = process.resident_kib()?;
     drop((first, counted));
     #[expect(clippy::cast_precision_loss, reason = "some thousands")]

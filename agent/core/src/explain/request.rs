@@ -144,11 +144,8 @@ impl Routed<'_> {
                 return Some(refusal.to_string());
             }
         };
-        let downstream = Downstream {
-            address: query.client,
-            port: if query.tls() { 443 } else { 80 },
-            tls: query.tls(),
-        };
+        let port = if query.tls() { 443 } else { 80 };
+        let downstream = Downstream::new(query.client, port, query.tls());
         // The agent does not know whom the router trusts: the client is a stranger.
         let origin = prepare_request(&mut headers, &checked, &downstream, &Policy::default(), 0);
         let asked_for = query.target.query().map(|query| format!("?{query}"));

@@ -1,8 +1,9 @@
 //! A client's body on its way to a task.
 
 use super::{BodyError, Idle, Progress};
-use crate::downstream::Client;
+use crate::downstream::{Client, UnderWay};
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use lb_routes::answers::Problem;
@@ -29,14 +30,21 @@ pub(crate) enum RequestBody {
         /// what follows a lone LF among them, up to the next empty line. A request there would have no answer, and
         /// the next one's would be taken for its.
         ends: Option<Rc<Client>>,
+        /// The client's connection is in use until this has ended, even if the answer has done so before.
+        _under_way: UnderWay,
         /// Seen by who waits for the answer.
         progress: Rc<Progress>,
     },
 }
 
 impl RequestBody {
-    /// What a client sends, which may stand still for `limit`. `ends`: the connection that ends where fields follow.
-    pub(crate) fn client(incoming: Incoming, limit: Duration, ends: Option<Rc<Client>>) -> Self {
+    /// What a client sends by this version, which may stand still for `limit`.
+    pub(crate) fn client(
+        incoming: Incoming,
+        limit: Duration,
+        client: &Rc<Client>,
+        version: Version,
+    ) -> Self {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
@@ -45,7 +53,8 @@ impl RequestBody {
             incoming,
             idle: Idle::new(limit, progress.clone()),
             trailers: false,
-            ends,
+            ends: (version < Version::HTTP_2).then(|| client.clone()),
+            _under_way: client.body(),
             progress,
         }
     }
@@ -80,6 +89,7 @@ impl Body for RequestBody {
             trailers,
             ends,
             progress,
+            ..
         } = self.get_mut()
         else {
             return Poll::Ready(None);

@@ -3,6 +3,7 @@
 use super::connection;
 use crate::worker::Worker;
 use lb_routes::table::EntryPoint;
+use rustix::net::sockopt::set_tcp_nodelay;
 use std::collections::HashMap;
 use std::io;
 use std::net;
@@ -47,10 +48,10 @@ impl Accepting {
             if self.tasks.contains_key(&cookie) {
                 continue;
             }
-            match TcpListener::from_std(listener.socket) {
-                Ok(socket) => {
-                    let task = spawn_local(accept(worker.clone(), listener.entry_point, socket));
-                    self.tasks.insert(cookie, task);
+            match prepare(listener.socket) {
+                Ok((socket, port)) => {
+                    let accepting = accept(worker.clone(), listener.entry_point, socket, port);
+                    self.tasks.insert(cookie, spawn_local(accepting));
                 }
                 Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
             }
@@ -58,10 +59,19 @@ impl Accepting {
     }
 }
 
-async fn accept(worker: Rc<Worker>, entry_point: EntryPoint, socket: TcpListener) {
+/// A socket to accept on, and its port. What is said here once, each connection would have to be asked for and told: it has
+/// the port of its listening socket, and inherits `TCP_NODELAY`.
+fn prepare(socket: net::TcpListener) -> io::Result<(TcpListener, u16)> {
+    // Answers are written whole; waiting for more only delays them.
+    set_tcp_nodelay(&socket, true)?;
+    let port = socket.local_addr()?.port();
+    Ok((TcpListener::from_std(socket)?, port))
+}
+
+async fn accept(worker: Rc<Worker>, entry_point: EntryPoint, socket: TcpListener, port: u16) {
     loop {
         match socket.accept().await {
-            Ok((stream, peer)) => connection::start(&worker, entry_point, stream, peer),
+            Ok((stream, peer)) => connection::start(&worker, entry_point, port, stream, peer),
             Err(error) if of_the_client(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted");
@@ -81,4 +91,22 @@ fn of_the_client(error: &io::Error) -> bool {
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::HostUnreachable
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prepare;
+    use std::net;
+
+    #[tokio::test]
+    async fn connections_inherit_that_nothing_waits_for_more() {
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (listener, port) = prepare(listener).unwrap();
+        assert_eq!(port, address.port());
+        let _client = net::TcpStream::connect(address).unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        assert!(accepted.nodelay().unwrap());
+    }
 }

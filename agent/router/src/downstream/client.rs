@@ -8,9 +8,11 @@ use lb_router_wire::stats::Total;
 use lb_routes::heads::Downstream;
 use lb_routes::rule::Host;
 use lb_routes::table::EntryPoint;
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A client, as its requests share it.
 #[derive(Debug)]
@@ -31,16 +33,34 @@ pub(crate) struct Client {
     pub(super) counted: Cell<Total>,
     pub(super) stats: Rc<Stats>,
     pub(super) open: Open,
+    /// Made for the first request.
+    pub(super) downstream: OnceCell<Downstream>,
+    pub(super) upgrade: RefCell<Upgrade>,
 }
+
+/// Whether a connection of HTTP/1.1 becomes one of another protocol (RFC 9110, section 7.8).
+#[derive(Debug, Default)]
+pub(super) enum Upgrade {
+    /// It does not.
+    #[default]
+    No,
+    /// It does so after the answer that is sent.
+    Accepted,
+    /// It has done so, and waits for a tunnel to take it.
+    Stream(Box<dyn Duplex>),
+}
+
+/// Bytes in both directions.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + fmt::Debug {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + fmt::Debug> Duplex for S {}
 
 impl Client {
     /// As the header fields of its requests tell it to tasks.
-    pub(crate) fn downstream(&self) -> Downstream {
-        Downstream {
-            address: self.address,
-            port: self.port,
-            tls: self.entry_point == EntryPoint::Https,
-        }
+    pub(crate) fn downstream(&self) -> &Downstream {
+        let tls = self.entry_point == EntryPoint::Https;
+        let make = || Downstream::new(self.address, self.port, tls);
+        self.downstream.get_or_init(make)
     }
 
     /// Ends the connection after the requests that are under way: what follows them on it may be anything.
@@ -72,6 +92,29 @@ impl Client {
         self.open.is_draining()
     }
 
+    /// Its connection becomes one of another protocol after the answer that is sent.
+    pub(crate) fn accept_upgrade(&self) {
+        self.upgrade.replace(Upgrade::Accepted);
+    }
+
+    /// Is its connection to become one of another protocol?
+    pub(super) fn is_to_upgrade(&self) -> bool {
+        matches!(*self.upgrade.borrow(), Upgrade::Accepted)
+    }
+
+    /// Its connection has become one of another protocol.
+    pub(super) fn upgraded(&self, stream: Box<dyn Duplex>) {
+        self.upgrade.replace(Upgrade::Stream(stream));
+    }
+
+    /// The connection, if it has become one of another protocol.
+    pub(crate) fn take_upgraded(&self) -> Option<Box<dyn Duplex>> {
+        match self.upgrade.take() {
+            Upgrade::Stream(stream) => Some(stream),
+            Upgrade::No | Upgrade::Accepted => None,
+        }
+    }
+
     /// Counts a request as under way until what this returns is dropped.
     pub(crate) fn request(self: &Rc<Self>, version: Version) -> UnderWay {
         let http2 = version >= Version::HTTP_2;
@@ -89,6 +132,12 @@ impl Client {
         }
         UnderWay(self.clone())
     }
+
+    /// Counts the body of a request as under way, which may go on after the answer has ended.
+    pub(crate) fn body(self: &Rc<Self>) -> UnderWay {
+        self.open.continues();
+        UnderWay(self.clone())
+    }
 }
 
 impl Drop for Client {
@@ -98,6 +147,7 @@ impl Drop for Client {
 }
 
 /// A request that is under way.
+#[derive(Debug)]
 pub(crate) struct UnderWay(Rc<Client>);
 
 impl Drop for UnderWay {

@@ -42,6 +42,9 @@ struct State {
     closing: Cell<Option<Seconds>>,
     close: Notify,
     end: Notify,
+    /// It was asked to give its buffers back, and has not got new ones since.
+    parks: Cell<bool>,
+    park: Notify,
 }
 
 /// A connection that is open until this is dropped.
@@ -84,6 +87,8 @@ impl Connections {
             closing: Cell::new(None),
             close: Notify::new(),
             end: Notify::new(),
+            parks: Cell::new(false),
+            park: Notify::new(),
         });
         let number = shared.next.get();
         shared.next.set(number.wrapping_add(1));
@@ -151,6 +156,11 @@ impl State {
             || self.opened.is_over(limits.connection_age, now)
         {
             self.close(now);
+        } else if self.idle.get().is_over(limits.park, now)
+            && !self.http2.get()
+            && !self.parks.replace(true)
+        {
+            self.park.notify_one();
         }
     }
 
@@ -174,6 +184,17 @@ impl Open {
         }
     }
 
+    /// Counts in what goes on of a request beside the rest of it.
+    pub(super) fn continues(&self) {
+        let under_way = &self.state.under_way;
+        under_way.set(under_way.get().saturating_add(1));
+    }
+
+    /// Is no request under way?
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.under_way.get() == 0
+    }
+
     /// Is the router about to end?
     pub(super) fn is_draining(&self) -> bool {
         self.shared.draining.get().is_some()
@@ -194,6 +215,16 @@ impl Open {
     /// Waits for the word to end after the requests that are under way.
     pub(super) async fn told_to_close(&self) {
         self.state.close.notified().await;
+    }
+
+    /// Waits for the word to give buffers back until the next request.
+    pub(super) async fn told_to_park(&self) {
+        self.state.park.notified().await;
+    }
+
+    /// It has buffers, and may be told again to give them back.
+    pub(super) fn resume(&self) {
+        self.state.parks.set(false);
     }
 
     /// Waits for the word to end at once.

@@ -1,9 +1,16 @@
 //! A connection of which the first bytes were read already.
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Most bytes that are read ahead at a time.
+const CHUNK: usize = 4096;
 
 /// A stream that is read from its first byte on, though some were read ahead.
 #[derive(Debug)]
@@ -11,6 +18,8 @@ pub(crate) struct Prefixed<S> {
     /// Bytes that were read ahead and are still to be given.
     ahead: Vec<u8>,
     stream: S,
+    /// The last write has not got rid of all of its bytes.
+    write_waits: Rc<Cell<bool>>,
 }
 
 impl<S> Prefixed<S> {
@@ -18,7 +27,23 @@ impl<S> Prefixed<S> {
         Self {
             ahead: Vec::new(),
             stream,
+            write_waits: Rc::default(),
         }
+    }
+
+    /// Says, now and later, whether the last write has not got rid of all of its bytes.
+    pub(super) fn write_waits(&self) -> Rc<Cell<bool>> {
+        self.write_waits.clone()
+    }
+
+    /// Gives these bytes back, which were read: they are read again, before all others.
+    pub(super) fn unread(&mut self, bytes: &[u8]) {
+        self.ahead.splice(..0, bytes.iter().copied());
+    }
+
+    fn wrote<T>(&self, written: Poll<T>) -> Poll<T> {
+        self.write_waits.set(written.is_pending());
+        written
     }
 
     /// The bytes that were read ahead.
@@ -38,15 +63,23 @@ impl<S: AsyncRead + Unpin> Prefixed<S> {
     /// # Errors
     /// Those of the stream; `UnexpectedEof` if it has ended, and `InvalidData` if there are as many as there may be.
     pub(super) async fn read_ahead(&mut self, most: usize) -> io::Result<()> {
-        let room = most.saturating_sub(self.ahead.len());
+        let room = most.saturating_sub(self.ahead.len()).min(CHUNK);
         if room == 0 {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let mut more = (&mut self.stream).take(room as u64);
-        match more.read_buf(&mut self.ahead).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(()),
-        }
+        poll_fn(|context| {
+            // On the stack: while nothing comes, no memory waits for it.
+            let mut space = [const { MaybeUninit::uninit() }; CHUNK];
+            let mut more = ReadBuf::uninit(space.get_mut(..room).unwrap_or_default());
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut more))?;
+            self.ahead.extend_from_slice(more.filled());
+            Poll::Ready(if more.filled().is_empty() {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            } else {
+                Ok(())
+            })
+        })
+        .await
     }
 }
 
@@ -76,7 +109,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(written)
     }
 
     fn poll_write_vectored(
@@ -84,7 +118,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -92,7 +127,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.wrote(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -116,5 +152,10 @@ mod tests {
         stream.read_to_string(&mut rest).await.unwrap();
         assert_eq!(rest, "header, hello");
         assert!(stream.read_ahead(9).await.is_err(), "it has ended");
+        stream.unread(b"again");
+        stream.unread(b"and ");
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "and again");
     }
 }

@@ -5,10 +5,12 @@
 //! asked for more.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 tokio::task_local! {
     /// The answer that is sent by this connection or stream.
@@ -36,14 +38,25 @@ pub(crate) fn handed_over(waits: bool) {
 pub(super) async fn unless_stalled<F: Future>(limit: Duration, served: F) -> Option<F::Output> {
     let answer = Rc::<Answer>::default();
     let mut served = pin!(ANSWER.scope(answer.clone(), served));
-    loop {
-        if let Ok(served) = tokio::time::timeout(limit, served.as_mut()).await {
-            return Some(served);
+    // Most answers are taken at once, and need no timer.
+    let mut timer = None;
+    poll_fn(|context| {
+        if let Poll::Ready(served) = served.as_mut().poll(context) {
+            return Poll::Ready(Some(served));
         }
-        if answer.waits.get() && !answer.moved.take() {
-            return None;
+        if !answer.waits.get() {
+            return Poll::Pending;
         }
-    }
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        while timer.as_mut().poll(context).is_ready() {
+            if !answer.moved.take() {
+                return Poll::Ready(None);
+            }
+            timer.as_mut().reset(Instant::now() + limit);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -79,8 +79,7 @@ async fn attempts(
         head.ask_for_websocket(worker.random());
         RequestBody::Empty
     } else {
-        let ends = (asked_by < Version::HTTP_2).then(|| client.clone());
-        RequestBody::client(body, worker.settings.limits.body_idle, ends)
+        RequestBody::client(body, worker.settings.limits.body_idle, client, asked_by)
     };
     if let Some(progress) = body.progress() {
         record.sends(progress);

@@ -5,6 +5,7 @@
 
 use super::copy::{Watched, copy};
 use crate::body::{Progress, ResponseBody};
+use crate::downstream::{Client, Duplex};
 use crate::record::Record;
 use crate::upstream::Load;
 use crate::worker::Worker;
@@ -21,6 +22,7 @@ use tokio::task::spawn_local;
 
 /// A client that asks for a WebSocket.
 pub(super) struct Upgrade {
+    client: Rc<Client>,
     on: OnUpgrade,
     /// By HTTP/2: the answer has status 200, and no fields of HTTP/1.1's handshake.
     over_http2: bool,
@@ -28,10 +30,20 @@ pub(super) struct Upgrade {
 
 impl Upgrade {
     /// Of a request that asks for a WebSocket.
-    pub(super) fn asked(request: &mut Request<Incoming>) -> Self {
+    pub(super) fn asked(client: &Rc<Client>, request: &mut Request<Incoming>) -> Self {
         Self {
+            client: client.clone(),
             over_http2: request.version() == Version::HTTP_2,
             on: on(request),
+        }
+    }
+
+    /// The client's end, once the answer was sent.
+    async fn opened(self) -> hyper::Result<Box<dyn Duplex>> {
+        match self.on.await {
+            Ok(stream) => Ok(Box::new(TokioIo::new(stream))),
+            // A connection of HTTP/1.1 is not given away by hyper, which then says that it is not there.
+            Err(error) => self.client.take_upgraded().ok_or(error),
         }
     }
 }
@@ -61,12 +73,13 @@ pub(super) fn open(
         let headers = &mut parts.headers;
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        upgrade.client.accept_upgrade();
     }
     // The tunnel ends after its answer.
     let mut record = record.take();
     record.answers(parts.status);
     spawn_local(connect(
-        upgrade.on,
+        upgrade,
         task,
         worker.settings.limits.tunnel_idle,
         record,
@@ -76,7 +89,7 @@ pub(super) fn open(
 }
 
 async fn connect(
-    client: OnUpgrade,
+    client: Upgrade,
     task: OnUpgrade,
     idle: Duration,
     mut record: Record,
@@ -84,9 +97,9 @@ async fn connect(
 ) {
     let (from_client, from_task) = (Rc::<Progress>::default(), Rc::<Progress>::default());
     record.is_tunnel(&from_client, &from_task);
-    match tokio::try_join!(client, task) {
+    match tokio::try_join!(client.opened(), task) {
         Ok((client, task)) => {
-            let client = Watched::new(TokioIo::new(client), &from_client);
+            let client = Watched::new(client, &from_client);
             let task = Watched::new(TokioIo::new(task), &from_task);
             match copy(client, task, idle).await {
                 Ok(()) => record.is_whole(),

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use tokio::runtime;
+use tokio::runtime::{self, LocalOptions};
 use tokio::sync::mpsc;
 
 /// The threads that serve.
@@ -56,13 +56,24 @@ impl Workers {
         };
         for number in 0..count {
             let (updates, receiver) = mpsc::unbounded_channel();
-            let runtime = runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let (settings, tls) = (settings.clone(), tls.clone());
-            let run = move || runtime.block_on(serve::run(settings, tls, receiver, grace));
+            let (failed, started) = std::sync::mpsc::sync_channel(1);
+            let run = move || {
+                // It stays on the thread on which it was made, as its tasks do.
+                let mut builder = runtime::Builder::new_current_thread();
+                match builder.enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => {
+                        drop(failed);
+                        serve::run(runtime, settings, tls, receiver, grace);
+                    }
+                    Err(error) => drop(failed.send(error)),
+                }
+            };
             ends.threads.push(thread.spawn(run)?);
+            if let Ok(error) = started.recv() {
+                return Err(error);
+            }
             ends.updates.push(updates);
         }
         let workers = Self {

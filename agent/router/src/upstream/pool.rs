@@ -107,10 +107,18 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         let of_task = idle.get_mut(to)?;
-        of_task.retain(|idle| !idle.sender.is_closed());
-        // One that still sends a request whose answer has ended is left for later.
-        let ready = of_task.iter().rposition(|idle| idle.sender.is_ready())?;
-        Some(Sender::Http1(of_task.swap_remove(ready).sender))
+        // As few as possible are looked at: each is somewhere else in memory.
+        for place in (0..of_task.len()).rev() {
+            let sender = &of_task.get(place)?.sender;
+            if sender.is_ready() {
+                return Some(Sender::Http1(of_task.swap_remove(place).sender));
+            }
+            // One that still sends a request whose answer has ended is left for later.
+            if sender.is_closed() {
+                of_task.swap_remove(place);
+            }
+        }
+        None
     }
 
     /// Keeps a connection, if its task stays and has not enough of them.

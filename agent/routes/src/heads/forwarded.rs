@@ -24,14 +24,29 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID: usize = 128;
 
 /// The connection on which the request came (Envoy: downstream): a client's, or that of a proxy before the router.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Downstream {
     /// The address at the other end of the connection, or that of its PROXY header.
-    pub address: IpAddr,
-    /// The port that the client has connected to.
-    pub port: u16,
+    address: IpAddr,
     /// It speaks TLS.
-    pub tls: bool,
+    tls: bool,
+    /// `address` and the port that the client has connected to, as fields have them: written once for all requests.
+    address_text: HeaderValue,
+    port_text: HeaderValue,
+}
+
+impl Downstream {
+    /// A connection from `address` to `port`, which speaks TLS or does not.
+    #[must_use]
+    pub fn new(address: IpAddr, port: u16, tls: bool) -> Self {
+        let address = address.to_canonical();
+        Self {
+            address,
+            tls,
+            address_text: value(address.to_string()),
+            port_text: HeaderValue::from(port),
+        }
+    }
 }
 
 /// Whose word is taken, and what is written.
@@ -75,12 +90,12 @@ pub(super) fn set(
             headers.remove(name);
         }
     }
-    let address = downstream.address.to_canonical();
+    let address = downstream.address;
     if policy.forwarded || headers.contains_key(FORWARDED) {
         let element = element(address, downstream.tls, headers);
         append(headers, FORWARDED, value(element));
     }
-    let sender = value(address.to_string());
+    let sender = downstream.address_text.clone();
     let real = if client == address {
         sender.clone()
     } else {
@@ -95,12 +110,7 @@ pub(super) fn set(
         headers.insert(X_FORWARDED_HOST, host);
     }
     if !headers.contains_key(X_FORWARDED_PORT) {
-        let port = match downstream.port {
-            80 => HeaderValue::from_static("80"),
-            443 => HeaderValue::from_static("443"),
-            port => HeaderValue::from(port),
-        };
-        headers.insert(X_FORWARDED_PORT, port);
+        headers.insert(X_FORWARDED_PORT, downstream.port_text.clone());
     }
     Origin {
         client,

@@ -4,19 +4,17 @@ use super::*;
 use http::StatusCode;
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, UPGRADE};
 use proptest::prelude::*;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-const DOWNSTREAM: Downstream = Downstream {
-    address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-    port: 80,
-    tls: false,
-};
+fn downstream() -> Downstream {
+    Downstream::new("192.0.2.1".parse().unwrap(), 80, false)
+}
 
 /// What the task gets of a request of HTTP/1.1 with these fields and `Host: a`; without what the router itself sets.
 fn passed(fields_of_client: &str) -> String {
     let mut headers = fields(&format!("host: a\n{fields_of_client}"));
     let checked = checked("GET", "/", Version::HTTP_11, &headers).unwrap();
-    prepare_request(&mut headers, &checked, &DOWNSTREAM, &Policy::default(), 1);
+    prepare_request(&mut headers, &checked, &downstream(), &Policy::default(), 1);
     for name in [
         "x-forwarded-for",
         "x-forwarded-proto",
@@ -86,7 +84,7 @@ fn cookies_of_http_2_become_one_field() {
 fn the_task_gets_the_authority_of_http_2_as_host() {
     let mut headers = HeaderMap::new();
     let found = checked("GET", "https://A.example:8443/", Version::HTTP_2, &headers).unwrap();
-    prepare_request(&mut headers, &found, &DOWNSTREAM, &Policy::default(), 1);
+    prepare_request(&mut headers, &found, &downstream(), &Policy::default(), 1);
     assert_eq!(headers["host"], "A.example:8443");
     assert_eq!(headers["x-forwarded-host"], "A.example:8443");
 }
@@ -174,13 +172,13 @@ proptest! {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), "forged".parse().unwrap());
         }
         let checked = checked("GET", "/", Version::HTTP_11, &headers).unwrap();
-        let origin = prepare_request(&mut headers, &checked, &DOWNSTREAM, &Policy::default(), 0xab);
+        let origin = prepare_request(&mut headers, &checked, &downstream(), &Policy::default(), 0xab);
         let id = format!("{:032x}", 0xab);
         prop_assert_eq!(text(&headers), format!(
             "host: a\nx-forwarded-for: 192.0.2.1\nx-forwarded-host: a\nx-forwarded-port: 80\nx-forwarded-proto: http\n\
              x-real-ip: 192.0.2.1\nx-request-id: {id}"
         ));
-        prop_assert_eq!(origin.client, DOWNSTREAM.address);
+        prop_assert_eq!(origin.client, IpAddr::from([192, 0, 2, 1]));
         prop_assert_eq!(origin.request_id, id);
     }
 }

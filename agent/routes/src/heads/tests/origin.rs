@@ -2,7 +2,6 @@
 
 use super::*;
 use ipnet::IpNet;
-use std::net::IpAddr;
 
 fn networks(text: &str) -> Vec<IpNet> {
     text.split(' ').map(|it| it.parse().unwrap()).collect()
@@ -67,11 +66,7 @@ fn the_client_is_the_right_most_address_that_is_not_trusted() {
 fn told(downstream: &str, tls: bool, forwarded: bool, sent: &str) -> (String, Origin) {
     let mut headers = fields(&format!("host: a:8443\n{sent}"));
     let checked = checked("GET", "/", Version::HTTP_11, &headers).unwrap();
-    let downstream = Downstream {
-        address: downstream.parse::<IpAddr>().unwrap(),
-        port: 8443,
-        tls,
-    };
+    let downstream = Downstream::new(downstream.parse().unwrap(), 8443, tls);
     let policy = Policy {
         trusted: networks("10.0.0.0/8"),
         forwarded,
@@ -155,11 +150,7 @@ fn an_empty_id_is_none() {
     let mut headers = fields("host: a");
     headers.insert("x-request-id", HeaderValue::from_static(""));
     let checked = checked("GET", "/", Version::HTTP_11, &headers).unwrap();
-    let downstream = Downstream {
-        address: "10.0.0.1".parse().unwrap(),
-        port: 80,
-        tls: false,
-    };
+    let downstream = Downstream::new("10.0.0.1".parse().unwrap(), 80, false);
     let policy = Policy {
         trusted: networks("10.0.0.0/8"),
         forwarded: false,
