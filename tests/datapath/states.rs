@@ -75,7 +75,7 @@ pub(crate) fn bare(net: &Net, n: u8) -> State {
             node: Be32::new(node(n).into()),
             tunnel_port: Be16::new(TUNNEL),
             mac: mac(node(n)),
-            zero: [0; 4],
+            flags: 0,
             epoch: EPOCH,
             uplink: net.uplink,
             mtu: MTU,

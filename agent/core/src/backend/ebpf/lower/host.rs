@@ -19,7 +19,7 @@ pub(super) fn state(host: &Host, have: &State) -> State {
             node: Be32::new(host.address.into()),
             tunnel_port: Be16::new(host.tunnel_port),
             mac: host.uplink.mac,
-            zero: [0; 4],
+            flags: 0,
             epoch: host.token_keys.map_or(0, |keys| keys.epoch),
             uplink: host.uplink.index,
             mtu: host.uplink.mtu,

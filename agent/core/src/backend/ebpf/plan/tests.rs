@@ -102,7 +102,7 @@ fn state() -> impl Strategy<Value = State> {
                 node: Be32::new(1),
                 tunnel_port: Be16::new(6081),
                 mac: [2; 6],
-                zero: [0; 4],
+                flags: 0,
                 epoch: 0,
                 uplink: 1,
                 mtu: 1500,
