@@ -282,6 +282,22 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_taken_for_one_without_ipv6_only_where_that_is_asked_for() {
+        for (line, family) in [
+            (["swarmlb", "run"].as_slice(), AddressFamily::Auto),
+            (
+                &["swarmlb", "run", "--task-address-family", "ipv4"],
+                AddressFamily::Ipv4,
+            ),
+        ] {
+            let Verb::Run(run) = Cli::try_parse_from(line).unwrap().verb else {
+                panic!("not run")
+            };
+            assert_eq!(run.task_address_family, family);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         for line in [
             ["swarmlb", "run", "--port", "0"],
@@ -289,6 +305,7 @@ mod tests {
             ["swarmlb", "run", "--lease", "4"],
             ["swarmlb", "run", "--lease", "5m"],
             ["swarmlb", "run", "--router", "yes"],
+            ["swarmlb", "run", "--task-address-family", "ipv6"],
             ["swarmlb", "run", "--labels-publish", ""],
             ["swarmlb", "run", "--labels-publish", "0-9"],
             ["swarmlb", "run", "--labels-publish", "9-8"],
