@@ -111,7 +111,7 @@ fn without_ipv6_a_process_talks_to_the_task_whose_ipv4_address_it_names() {
         let world = hosting_without_ipv6(lab);
         let listener = TcpListener::bind((node(1), OWN)).unwrap();
         let named = by_ipv4(1);
-        // By sockets of either family, where there are both.
+        // By sockets of either family.
         for named in [IpAddr::V4(named), IpAddr::V6(named.to_ipv6_mapped())] {
             let to = SocketAddr::new(named, OWN);
             let mut caller = TcpStream::connect_timeout(&to, SHORT).unwrap();
@@ -172,8 +172,11 @@ fn an_ipv4_address_that_stands_for_no_task_is_refused_where_it_might_and_else_le
         assert_eq!(sent.kind(), ErrorKind::PermissionDenied);
         let connected = socket.connect(to).unwrap_err();
         assert_eq!(connected.kind(), ErrorKind::PermissionDenied);
-        for others in [[251, 255, 255, 255], [254, 0, 0, 1]] {
-            assert_ne!(call(others.into()), ErrorKind::PermissionDenied);
+        for others in [
+            Ipv4Addr::new(251, 255, 255, 255),
+            Ipv4Addr::new(254, 0, 0, 1),
+        ] {
+            assert_ne!(call(others), ErrorKind::PermissionDenied);
         }
         assert!(world.kernel().calls().unwrap().is_empty());
         // Where the host has IPv6 such addresses are somebody else's business.

@@ -61,7 +61,7 @@ impl Agent {
     }
 
     /// The next agent, which finds what the kernel has.
-    fn next(&self) -> Self {
+    fn next_agent(&self) -> Self {
         let mut next = Self::new();
         next.0.want = self.0.want.clone();
         next
@@ -127,7 +127,7 @@ fn of_two_tasks_that_are_due_one_address_each_keeps_its_own() {
     let both: PersistentMap<Ipv4Addr, Key> =
         [(DUE, Key(SECOND)), (after(DUE, 1), Key(FIRST))].into();
     assert_eq!(agent.has([FIRST, SECOND]), both);
-    let mut next = agent.next();
+    let mut next = agent.next_agent();
     assert_eq!(next.has([FIRST, SECOND]), both);
     assert_eq!(next.address(FIRST), Some(IpAddr::from(after(DUE, 1))));
     // Beside sixteen others with its bits a task has none, and the others keep theirs.
@@ -146,7 +146,11 @@ fn the_address_of_a_task_that_is_gone_is_not_given_to_another_before_4096_more_h
         [(DUE, Key(FIRST)), (after(DUE, 1), Key(SECOND))].into();
     assert_eq!(agent.has([SECOND]), quarantined);
     assert_eq!(agent.address(FIRST), None);
-    assert_eq!(agent.next().has([SECOND]), quarantined, "the next agent");
+    assert_eq!(
+        agent.next_agent().has([SECOND]),
+        quarantined,
+        "the next agent"
+    );
     // Its own again where the view was not complete.
     agent.has([FIRST, SECOND]);
     assert_eq!(agent.address(FIRST), Some(IpAddr::from(DUE)));
