@@ -1,12 +1,12 @@
 //! Command line, and the environment variables that stand for its options.
 
+mod values;
+
+pub use values::{LabelPorts, Lease};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lb_core::model::config::{Config, DEFAULT_LABEL_PORTS, DEFAULT_PORT};
-use std::fmt;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 /// Ingress load balancer for Docker Swarm: answers every published port on this node from the kernel.
 #[derive(Debug, Parser)]
@@ -147,6 +147,15 @@ pub struct Run {
         action = clap::ArgAction::Set
     )]
     pub task_addresses: bool,
+    /// Addresses by which processes of this node call tasks, by eBPF. For tests: `ipv4` takes the host for one without IPv6
+    #[arg(
+        long,
+        value_enum,
+        env = "SWARMLB_TASK_ADDRESS_FAMILY",
+        default_value_t = AddressFamily::Auto,
+        hide = true
+    )]
+    pub task_address_family: AddressFamily,
     /// Whether an HTTP router runs on each node (deploy/router.yml), which gets sockets and routes from this agent;
     /// the same on all nodes
     #[arg(long, value_enum, env = "SWARMLB_ROUTER", default_value_t = Switch::Off)]
@@ -178,71 +187,13 @@ pub enum Switch {
     Off,
 }
 
-/// For how long the datapath takes new connections without an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lease {
-    /// [`Lease::USUAL`] where somebody else could take them then.
+/// Family of the addresses by which processes of the node call tasks, by eBPF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AddressFamily {
+    /// IPv6 where the host has it, else IPv4
     Auto,
-    /// For ever.
-    Never,
-    /// So long.
-    For(Duration),
-}
-
-impl Lease {
-    /// What `auto` means where the stock mesh could take over.
-    pub const USUAL: Duration = Duration::from_secs(300);
-    /// Shorter, and a busy machine would lose connections; the agent renews it every second.
-    const SHORTEST: u64 = 5;
-}
-
-impl FromStr for Lease {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        match word {
-            "auto" => Ok(Self::Auto),
-            "never" => Ok(Self::Never),
-            seconds => match seconds.parse() {
-                Ok(seconds) if seconds >= Self::SHORTEST => {
-                    Ok(Self::For(Duration::from_secs(seconds)))
-                }
-                _ => Err(format!(
-                    "it is auto, never, or a number of seconds from {} up",
-                    Self::SHORTEST
-                )),
-            },
-        }
-    }
-}
-
-/// Ports that services may publish by label; none: no port at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelPorts(pub Option<RangeInclusive<u16>>);
-
-impl FromStr for LabelPorts {
-    type Err = &'static str;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        if word == "off" {
-            return Ok(Self(None));
-        }
-        let port = |word: &str| word.parse().ok().filter(|port: &u16| *port != 0);
-        word.split_once('-')
-            .and_then(|(first, last)| Some(port(first)?..=port(last)?))
-            .filter(|range| !range.is_empty())
-            .map(|range| Self(Some(range)))
-            .ok_or("it is off, or the first and the last port, like 1024-65535")
-    }
-}
-
-impl fmt::Display for LabelPorts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            None => f.write_str("off"),
-            Some(ports) => write!(f, "{}-{}", ports.start(), ports.end()),
-        }
-    }
+    /// IPv4
+    Ipv4,
 }
 
 /// What answers published ports.
@@ -331,6 +282,22 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_taken_for_one_without_ipv6_only_where_that_is_asked_for() {
+        for (line, family) in [
+            (["swarmlb", "run"].as_slice(), AddressFamily::Auto),
+            (
+                &["swarmlb", "run", "--task-address-family", "ipv4"],
+                AddressFamily::Ipv4,
+            ),
+        ] {
+            let Verb::Run(run) = Cli::try_parse_from(line).unwrap().verb else {
+                panic!("not run")
+            };
+            assert_eq!(run.task_address_family, family);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         for line in [
             ["swarmlb", "run", "--port", "0"],
@@ -338,6 +305,7 @@ mod tests {
             ["swarmlb", "run", "--lease", "4"],
             ["swarmlb", "run", "--lease", "5m"],
             ["swarmlb", "run", "--router", "yes"],
+            ["swarmlb", "run", "--task-address-family", "ipv6"],
             ["swarmlb", "run", "--labels-publish", ""],
             ["swarmlb", "run", "--labels-publish", "0-9"],
             ["swarmlb", "run", "--labels-publish", "9-8"],

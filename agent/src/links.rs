@@ -5,6 +5,7 @@
 mod changes;
 mod container_addresses;
 mod dump;
+mod ipv6;
 mod listening;
 mod netns_cookie;
 mod uplink;
@@ -12,6 +13,7 @@ mod uplink;
 pub use changes::{Changes, changes};
 pub use container_addresses::ContainerAddresses;
 pub use dump::FarEnd;
+pub use ipv6::has_ipv6;
 pub use listening::{Listening, Ports};
 pub use netns_cookie::{netns_cookie, netns_cookie_of};
 

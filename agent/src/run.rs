@@ -72,7 +72,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let listener = serve::bind(&settings.socket).await?;
     let datapath = datapath::choose(&settings)?;
     let hostname = cluster.local.borrow().hostname.clone();
-    let router = HttpRouter::start(&settings, datapath.name(), &hostname).map(Arc::new);
+    let router = HttpRouter::start(&settings, &hostname).map(Arc::new);
     let admin_state = AdminState::new(started, &cluster, &*datapath, router.clone(), node.clone())?;
     let admin_state = Arc::new(admin_state);
     local_stats_out.send_replace(Some(AdminState::local_stats(&admin_state)));

@@ -27,7 +27,7 @@ use lb_datapath::bridge::bridge;
 use lb_datapath::egress::egress;
 use lb_datapath::pmtu::answer;
 use lb_datapath::port::port;
-use lb_datapath::socket_lb::{asked, connect, mapped, ours, send};
+use lb_datapath::socket_lb::{asked, connect, mapped, names_task, ours, send};
 use lb_datapath::uplink::uplink;
 use lb_datapath::verdict::code;
 use lb_datapath::{Packet as _, Verdict};
@@ -101,10 +101,15 @@ const REFUSED: i32 = 0;
 pub fn lb_connect4(context: SockAddrContext) -> i32 {
     let mut named = Named::new(context);
     let source = named.bound();
-    if let Some(socket) = named.calling(source)
-        && let Some((address, port)) = connect(&Maps, &socket, named.address4(), named.port())
-    {
+    let address = named.address4();
+    let Some(socket) = named.calling(source) else {
+        return GO_ON;
+    };
+    if let Some((address, port)) = connect(&Maps, &socket, address, named.port()) {
         named.rename4(mapped(address), port);
+    } else if names_task(&Maps, address) && ours(&Maps, &socket) {
+        // It is not for the network, where there is no such task.
+        return REFUSED;
     }
     GO_ON
 }
@@ -120,8 +125,8 @@ pub fn lb_connect6(context: SockAddrContext) -> i32 {
     };
     if let Some((address, port)) = connect(&Maps, &socket, address, named.port()) {
         named.rename6(mapped(address), port);
-    } else if task_at(address).is_some() && ours(&Maps, &socket) {
-        // It is not for the network, where there is no such task.
+    } else if names_task(&Maps, address) && ours(&Maps, &socket) {
+        // As for IPv4 sockets.
         return REFUSED;
     }
     GO_ON
@@ -133,10 +138,15 @@ pub fn lb_connect6(context: SockAddrContext) -> i32 {
 pub fn lb_sendmsg4(context: SockAddrContext) -> i32 {
     let mut named = Named::new(context);
     let source = named.source();
-    if let Some(socket) = named.calling(source)
-        && let Some((address, port)) = send(&Maps, &socket, named.address4(), named.port())
-    {
+    let address = named.address4();
+    let Some(socket) = named.calling(source) else {
+        return GO_ON;
+    };
+    if let Some((address, port)) = send(&Maps, &socket, address, named.port()) {
         named.rename4(mapped(address), port);
+    } else if names_task(&Maps, address) && ours(&Maps, &socket) {
+        // It is not for the network, where there is no such task.
+        return REFUSED;
     }
     GO_ON
 }

@@ -54,6 +54,10 @@ static LB_SLOTS: HashMap<Slot, u64> = HashMap::pinned(limits::SLOTS, BPF_F_NO_PR
 /// Tasks that may hold flows.
 #[map]
 static LB_BACKENDS: HashMap<u64, Backend> = HashMap::pinned(limits::BACKENDS, BPF_F_NO_PREALLOC);
+/// Tasks by the IPv4 addresses under which processes of the node call them, where its kernel has no IPv6.
+#[map]
+static LB_TASK_ADDRS: HashMap<Be32, u64> =
+    HashMap::pinned(limits::TASK_ADDRESSES, BPF_F_NO_PREALLOC);
 /// Traffic per task.
 #[map]
 static LB_COUNTERS: PerCpuHashMap<u64, Counters> =

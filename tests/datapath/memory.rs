@@ -45,6 +45,12 @@ pub(crate) fn step(memory: &mut Memory, op: &Op) {
             memory.loads.get_mut().remove(&key.0);
             memory.counters.get_mut().remove(&key.0);
         }
+        Op::PutTaskAddress(address, key) => {
+            memory.task_addresses.insert((*address).into(), key.0);
+        }
+        Op::RemoveTaskAddress(address) => {
+            memory.task_addresses.remove(&(*address).into());
+        }
         Op::PutTable(port, table, tasks) => {
             for (index, task) in (0..).zip(tasks) {
                 let slot = Slot {

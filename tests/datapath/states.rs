@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use lb_abi::service::{ADDRESSED, Backend, Frontend, LOCAL, Port, REMOTE};
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::settings::{Settings, TASKS_BY_IPV4, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
 use lb_core::backend::ebpf::{Hook, HookKind, State};
@@ -62,6 +62,20 @@ pub(crate) fn addressed((key, backend): Task) -> Task {
     (key, Backend { flags, ..backend })
 }
 
+/// Lets IPv4 addresses stand for tasks, as on a host without IPv6; task `n` has `252.0.0.n`, where it has one.
+pub(crate) fn without_ipv6(state: &mut State, tasks: &[u8]) {
+    if let Some(settings) = &mut state.settings {
+        settings.flags = TASKS_BY_IPV4;
+    }
+    let addresses = tasks.iter().map(|n| (by_ipv4(*n), Key(key(*n))));
+    state.task_addresses = addresses.collect();
+}
+
+/// The IPv4 address that stands for task `n`.
+pub(crate) fn by_ipv4(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(252, 0, 0, n)
+}
+
 fn task(n: u8, address: Ipv4Addr, place: u32) -> Task {
     let backend = Backend::new(Be32::new(address.into()), place, SERVICE.0);
     (Key(key(n)), backend)
@@ -75,7 +89,7 @@ pub(crate) fn bare(net: &Net, n: u8) -> State {
             node: Be32::new(node(n).into()),
             tunnel_port: Be16::new(TUNNEL),
             mac: mac(node(n)),
-            zero: [0; 4],
+            flags: 0,
             epoch: EPOCH,
             uplink: net.uplink,
             mtu: MTU,

@@ -1,11 +1,12 @@
 //! Processes on any node that call a task itself, at the port that it listens on.
 
-use std::io::ErrorKind;
-use std::net::{Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use lb_abi::TCP;
 use lb_abi::counters::Reason;
+use lb_abi::service::Backend;
+use lb_abi::{Be16, Be32, TCP};
 use lb_core::backend::ebpf::task_address;
 use lb_core::backend::ebpf::{Hook, HookKind};
 use lb_core::model::ids::Key;
@@ -13,10 +14,10 @@ use lb_datapath::Verdict;
 
 use crate::frames::{at, patched, tcp, udp};
 use crate::hooks::{around, sealed};
-use crate::lab::{lab, node};
+use crate::lab::{Lab, lab, node};
 use crate::pair::Pair;
 use crate::read::read;
-use crate::states::{address_of, addressed, here, key, publish, there};
+use crate::states::{address_of, addressed, by_ipv4, here, key, publish, there, without_ipv6};
 use crate::tunnel::open;
 use crate::world::{BridgeTc, UplinkTc, UplinkXdp, World};
 
@@ -24,6 +25,10 @@ use crate::world::{BridgeTc, UplinkTc, UplinkXdp, World};
 const SHORT: Duration = Duration::from_millis(50);
 /// Port on which tasks listen; nobody publishes it.
 const OWN: u16 = 9000;
+
+fn be(address: Ipv4Addr) -> Be32 {
+    Be32::new(address.into())
+}
 
 #[test]
 fn a_socket_that_names_a_task_is_pointed_at_it_here_and_elsewhere() {
@@ -72,6 +77,118 @@ fn a_socket_that_names_a_task_is_pointed_at_it_here_and_elsewhere() {
         let others = SocketAddr::from((Ipv6Addr::LOCALHOST, OWN));
         let refused = TcpStream::connect_timeout(&others, SHORT).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    });
+}
+
+/// A node with programs on the root cgroup too, where processes may call tasks 1 and 2, and not 4; task 3 is gone.
+fn hosting_without_ipv6(lab: &Lab) -> World {
+    let mut world = World::new(lab, 1);
+    world.change(|state| {
+        // The first one answers where the test listens.
+        let (first, backend) = addressed(here(1));
+        let address = be(node(1));
+        let tasks = [
+            (first, Backend { address, ..backend }),
+            addressed(there(2, node(2))),
+            here(4),
+        ];
+        publish(state, TCP, 8080, 80, &tasks);
+        without_ipv6(state, &[1, 2, 3, 4]);
+        let on_host = |kind| Hook { kind, link: 0 };
+        state.hooks.extend(HookKind::HOST.map(on_host));
+    });
+    world
+}
+
+fn call(to: Ipv4Addr) -> ErrorKind {
+    let to = SocketAddr::from((to, OWN));
+    TcpStream::connect_timeout(&to, SHORT).unwrap_err().kind()
+}
+
+#[test]
+fn without_ipv6_a_process_talks_to_the_task_whose_ipv4_address_it_names() {
+    lab(|lab| {
+        let world = hosting_without_ipv6(lab);
+        let listener = TcpListener::bind((node(1), OWN)).unwrap();
+        let named = by_ipv4(1);
+        // By sockets of either family.
+        for named in [IpAddr::V4(named), IpAddr::V6(named.to_ipv6_mapped())] {
+            let to = SocketAddr::new(named, OWN);
+            let mut caller = TcpStream::connect_timeout(&to, SHORT).unwrap();
+            assert_eq!(caller.peer_addr().unwrap(), to);
+            let (mut task, from) = listener.accept().unwrap();
+            assert_eq!(from.ip(), node(1));
+            caller.write_all(b"question").unwrap();
+            let mut heard = [0; 8];
+            task.read_exact(&mut heard).unwrap();
+            assert_eq!(&heard, b"question");
+            task.write_all(b"answer").unwrap();
+            let mut heard = [0; 6];
+            caller.read_exact(&mut heard).unwrap();
+            assert_eq!(&heard, b"answer");
+        }
+        let calls = world.kernel().calls().unwrap();
+        assert_eq!(calls.len(), 2);
+        for (call, called) in calls {
+            assert_eq!((call.address, call.port), (be(node(1)), Be16::new(OWN)));
+            assert_eq!((called.task, called.own), (key(1), 1));
+        }
+    });
+}
+
+#[test]
+fn without_ipv6_a_call_leaves_for_the_tasks_node_by_the_tunnel() {
+    lab(|lab| {
+        let world = hosting_without_ipv6(lab);
+        // Nobody is behind the wire.
+        assert_ne!(call(by_ipv4(2)), ErrorKind::PermissionDenied);
+        let flows = world.kernel().flows().unwrap();
+        let flow: Vec<_> = flows
+            .iter()
+            .map(|(tuple, flow)| (tuple.destination, tuple.destination_port.get(), flow.task))
+            .collect();
+        assert_eq!(flow, [(be(node(2)), OWN, key(2))]);
+    });
+}
+
+#[test]
+fn an_ipv4_address_that_stands_for_no_task_is_refused_where_it_might_and_else_left_alone() {
+    lab(|lab| {
+        let mut world = hosting_without_ipv6(lab);
+        // A task that is gone, one whose service does not let it, and nobody's addresses.
+        let refused = [
+            by_ipv4(3),
+            by_ipv4(4),
+            by_ipv4(5),
+            Ipv4Addr::new(253, 255, 255, 255),
+        ];
+        for to in refused {
+            assert_eq!(call(to), ErrorKind::PermissionDenied, "{to}");
+        }
+        // Only TCP, also by sockets that are not connected.
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let to = SocketAddr::from((by_ipv4(1), OWN));
+        let sent = socket.send_to(b"odd", to).unwrap_err();
+        assert_eq!(sent.kind(), ErrorKind::PermissionDenied);
+        let connected = socket.connect(to).unwrap_err();
+        assert_eq!(connected.kind(), ErrorKind::PermissionDenied);
+        for others in [
+            Ipv4Addr::new(251, 255, 255, 255),
+            Ipv4Addr::new(254, 0, 0, 1),
+        ] {
+            assert_ne!(call(others), ErrorKind::PermissionDenied);
+        }
+        assert!(world.kernel().calls().unwrap().is_empty());
+        // Where the host has IPv6 such addresses are somebody else's business.
+        world.change(|state| {
+            state.settings.as_mut().unwrap().flags = 0;
+        });
+        for to in refused.into_iter().chain([by_ipv4(1)]) {
+            assert_ne!(call(to), ErrorKind::PermissionDenied, "{to}");
+        }
+        assert!(world.kernel().calls().unwrap().is_empty());
+        // What an agent wrote goes when the next one has IPv6.
+        world.change(|state| state.task_addresses.clear());
     });
 }
 

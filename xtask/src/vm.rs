@@ -45,6 +45,9 @@ enum Verb {
         /// this machine does
         #[arg(long)]
         steady: bool,
+        /// A parameter more for its kernel, as ipv6.disable=1; may be given several times
+        #[arg(long = "kernel-parameter", value_name = "PARAMETER")]
+        kernel_parameters: Vec<String>,
     },
     /// Run a command in it as root, in this directory, with its exit code
     Run {
@@ -62,7 +65,11 @@ pub(crate) fn run_verb(args: &Args) -> Result<ExitCode> {
         bail!("the virtual machine shares files by a server that needs root: run it as root");
     }
     match &args.verb {
-        Verb::Up { guest, steady } => up(*guest, *steady)?,
+        Verb::Up {
+            guest,
+            steady,
+            kernel_parameters,
+        } => up(*guest, *steady, kernel_parameters)?,
         Verb::Run { command } => return Machine::running()?.run(command),
         Verb::Down => match Machine::running() {
             Ok(machine) => machine.stop()?,
@@ -76,8 +83,12 @@ pub(crate) fn run_verb(args: &Args) -> Result<ExitCode> {
 /// ended afterwards, however that went; in the one that runs, where there is one of that kind.
 pub(crate) fn in_steady_guest(guest: Guest, command: &[OsString]) -> Result<()> {
     let (machine, is_ours) = match Machine::running() {
-        Ok(machine) if machine.guest() == guest.suite() && machine.is_steady() => (machine, false),
-        _ => (boot(guest, true)?, true),
+        Ok(machine)
+            if machine.guest() == guest.suite() && machine.is_steady() && machine.is_usual() =>
+        {
+            (machine, false)
+        }
+        _ => (boot(guest, true, &[])?, true),
     };
     let code = machine.run(command);
     if is_ours {
@@ -89,13 +100,13 @@ pub(crate) fn in_steady_guest(guest: Guest, command: &[OsString]) -> Result<()> 
     Ok(())
 }
 
-fn up(guest: Guest, steady: bool) -> Result<()> {
-    boot(guest, steady)?;
+fn up(guest: Guest, steady: bool, kernel_parameters: &[String]) -> Result<()> {
+    boot(guest, steady, kernel_parameters)?;
     say("Go on with: cargo xtask vm run -- COMMAND, then cargo xtask vm down");
     Ok(())
 }
 
-fn boot(guest: Guest, steady: bool) -> Result<Machine> {
+fn boot(guest: Guest, steady: bool, kernel_parameters: &[String]) -> Result<Machine> {
     if let Ok(machine) = Machine::running() {
         bail!(
             "a virtual machine with {} is running already: end it with `cargo xtask vm down`",
@@ -107,5 +118,5 @@ fn boot(guest: Guest, steady: bool) -> Result<Machine> {
     // The same binaries as here: built once, by this machine.
     image::agent()?;
     image::whoami()?;
-    Machine::boot(guest, &system, steady)
+    Machine::boot(guest, &system, steady, kernel_parameters)
 }

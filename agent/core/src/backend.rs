@@ -16,7 +16,7 @@ mod task_addresses;
 
 pub use applier::{Applied, Applier};
 pub use execute::execute;
-pub use task_addresses::TaskAddresses;
+pub use task_addresses::{TaskAddressFamily, TaskAddresses};
 
 use crate::desired::{Desired, Number};
 use crate::model::node::Serving;

@@ -143,6 +143,8 @@ impl BpfKernel {
                 maps.loads.remove(&key.0)?;
                 traffic::retire(maps, *key, Key(backend.service))
             }
+            Op::PutTaskAddress(address, key) => maps.task_addresses.insert(be(*address), key.0),
+            Op::RemoveTaskAddress(address) => maps.task_addresses.remove(&be(*address)),
             Op::PutTable(port, table, tasks) => maps.put_table(*port, *table, tasks),
             Op::RemoveTable(port, table, tasks) => maps.remove_table(*port, *table, tasks.len()),
             Op::Allow(port, network) => maps.allowed.insert(*port, *network),

@@ -88,9 +88,14 @@ pub(super) struct BackendDatapath<K: NodeKernel> {
 impl<K: NodeKernel> BackendDatapath<K> {
     /// Knows nothing of the kernel yet.
     pub(super) fn new(kernel: K) -> Self {
+        Self::with(kernel, K::Backend::default())
+    }
+
+    /// Knows nothing of the kernel yet; `backend` is the pure half.
+    fn with(kernel: K, backend: K::Backend) -> Self {
         Self {
             kernel,
-            applier: Applier::new(K::Backend::default()),
+            applier: Applier::new(backend),
         }
     }
 }

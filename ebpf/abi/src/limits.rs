@@ -16,6 +16,8 @@ pub const ENDPOINTS: u32 = 16_384;
 pub const UPLINKS: u32 = 256;
 /// Nodes.
 pub const PEERS: u32 = 4_096;
+/// IPv4 addresses of one node that stand for tasks, those of some tasks that are gone among them.
+pub const TASK_ADDRESSES: u32 = 131_072;
 /// Far ends that sockets of the node itself are pointed at.
 pub const SOCK_REV_NAT: u32 = 65_536;
 /// Flows that one node remembers, each way.

@@ -197,7 +197,7 @@ pub const REMOTE: u32 = 1;
 /// [`Backend::flags`]: it is in tables, so that new flows may go to it.
 pub const ACTIVE: u32 = 1;
 /// [`Backend::flags`]: processes on nodes may call it by its own address
-/// ([`crate::sock_rev_nat::address_of`]), at any port.
+/// ([`crate::sock_rev_nat::address_of`], [`crate::sock_rev_nat::TASKS_IPV4`]), at any port.
 pub const ADDRESSED: u32 = 2;
 
 /// A task, by its key.

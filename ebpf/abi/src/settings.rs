@@ -3,6 +3,10 @@
 use crate::{Be16, Be32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+/// [`Settings::flags`]: the kernel of this node has no IPv6, so that its processes call tasks by IPv4 addresses
+/// ([`crate::sock_rev_nat::TASKS_IPV4`]).
+pub const TASKS_BY_IPV4: u32 = 1;
+
 /// The one entry of the settings map.
 #[derive(
     Clone,
@@ -35,8 +39,8 @@ pub struct Settings {
     pub mtu: u32,
     /// Index of `docker_gwbridge`; 0 while there is none.
     pub bridge: u32,
-    /// Zero.
-    pub zero: [u8; 4],
+    /// Bits: [`TASKS_BY_IPV4`].
+    pub flags: u32,
     /// Cookie of the host's network namespace: whose sockets' calls are answered. 0: nobody's.
     pub network: u64,
 }

@@ -26,6 +26,21 @@ pub fn task_at(address: [Be32; 4]) -> Option<u64> {
     ([first, second] == TASKS).then_some(key)
 }
 
+/// The network of the IPv4 addresses by which processes of a node without IPv6 reach tasks: out of 240.0.0.0/4, which nobody
+/// routes (RFC 1112, section 4: reserved). It is never on a wire either. The address of a task is this node's choice, as the
+/// key is longer than that: a map has it.
+pub const TASKS_IPV4: Be32 = Be32::new(0xfc00_0000);
+/// Bits that all addresses of [`TASKS_IPV4`] share.
+pub const TASKS_IPV4_BITS: u32 = 7;
+
+/// Is it an address of [`TASKS_IPV4`]?
+#[inline(always)]
+#[must_use]
+pub const fn in_tasks_ipv4(address: Be32) -> bool {
+    let rest = u32::BITS - TASKS_IPV4_BITS;
+    address.get() >> rest == TASKS_IPV4.get() >> rest
+}
+
 /// A socket of this node and the peer that it talks to, as the kernel has it.
 #[derive(
     Clone,
@@ -78,7 +93,7 @@ pub struct SockRevNatValue {
     pub address: [Be32; 4],
     /// The port that it named.
     pub port: Be16,
-    /// 1 where it named the task itself, by its [`address_of`]: the port is the task's own.
+    /// 1 where it named the task itself, by its [`address_of`] or one of [`TASKS_IPV4`]: the port is the task's own.
     pub own: u8,
     /// Zero.
     pub zero: [u8; 5],

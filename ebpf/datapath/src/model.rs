@@ -30,6 +30,8 @@ pub struct Memory {
     pub slots: BTreeMap<Slot, u64>,
     /// Tasks.
     pub backends: BTreeMap<u64, Backend>,
+    /// Tasks by the IPv4 addresses that stand for them.
+    pub task_addresses: BTreeMap<u32, u64>,
     /// Own addresses.
     pub addresses: BTreeSet<u32>,
     /// Ports of bridges behind which tasks are, by the tasks' addresses.
@@ -101,6 +103,10 @@ impl Tables for Memory {
 
     fn backend(&self, task: u64) -> Option<Backend> {
         self.backends.get(&task).copied()
+    }
+
+    fn task_by_address(&self, address: Be32) -> Option<u64> {
+        self.task_addresses.get(&address.get()).copied()
     }
 
     fn is_vip(&self, address: Be32) -> bool {

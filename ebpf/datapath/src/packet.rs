@@ -100,6 +100,8 @@ pub trait Tables {
     fn slot(&self, slot: &Slot) -> Option<u64>;
     /// The task with a key.
     fn backend(&self, task: u64) -> Option<Backend>;
+    /// The key of the task that an address of [`lb_abi::sock_rev_nat::TASKS_IPV4`] stands for.
+    fn task_by_address(&self, address: Be32) -> Option<u64>;
     /// Is it an address on which this node answers?
     fn is_vip(&self, address: Be32) -> bool;
     /// The index of the port of a bridge behind which the task of this node with this address is, if that

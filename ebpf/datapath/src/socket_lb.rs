@@ -14,7 +14,8 @@
 use crate::packet::Tables;
 use crate::schedule::{Scheduled, next};
 use lb_abi::service::{ADDRESSED, Backend, Frontend, LOCAL, Port};
-use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue, task_at};
+use lb_abi::settings::TASKS_BY_IPV4;
+use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue, in_tasks_ipv4, task_at};
 use lb_abi::{Be16, Be32, TCP};
 
 /// An IPv6 address, in words; an IPv4 one as `::ffff:a.b.c.d`.
@@ -48,6 +49,33 @@ pub struct Socket {
     pub proto: u8,
 }
 
+/// Is it an address that stands for a task? A call that [`connect`] points at no task is refused then: such an address must not
+/// reach a network, where nobody has it.
+#[inline(always)]
+pub fn names_task<T: Tables>(tables: &T, address: Address) -> bool {
+    task_at(address).is_some() || by_ipv4(tables, address).is_some()
+}
+
+/// The key of the task that an address stands for. The task may be gone.
+#[inline(always)]
+fn task_named<T: Tables>(tables: &T, address: Address) -> Option<u64> {
+    match task_at(address) {
+        Some(task) => Some(task),
+        None => tables.task_by_address(by_ipv4(tables, address)?),
+    }
+}
+
+/// The address, if it is one of those that stand for tasks where the kernel has no IPv6.
+#[inline(always)]
+fn by_ipv4<T: Tables>(tables: &T, address: Address) -> Option<Be32> {
+    let address = ipv4(address)?;
+    if !in_tasks_ipv4(address) {
+        return None;
+    }
+    let settings = tables.settings()?;
+    (settings.flags & TASKS_BY_IPV4 != 0).then_some(address)
+}
+
 /// Points a socket that is being connected at the next task in turn, or at the task whose own
 /// address it names: returns the address and port to connect to instead. None: whatever it
 /// is, it is not ours.
@@ -58,7 +86,7 @@ pub fn connect<T: Tables>(
     address: Address,
     number: Be16,
 ) -> Option<(Be32, Be16)> {
-    if let Some(task) = task_at(address) {
+    if let Some(task) = task_named(tables, address) {
         return own(tables, socket, address, number, task);
     }
     let (port, frontend, client) = frontend(tables, socket, address, number)?;

@@ -99,6 +99,12 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    fn task_by_address(&self, address: Be32) -> Option<u64> {
+        // SAFETY: as for frontends.
+        unsafe { LB_TASK_ADDRS.get(address) }.copied()
+    }
+
+    #[inline(always)]
     fn is_vip(&self, address: Be32) -> bool {
         LB_VIPS.get_ptr(address).is_some()
     }

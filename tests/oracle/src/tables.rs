@@ -51,7 +51,7 @@ impl Tables {
             node: be(own),
             tunnel_port: Be16::new(TUNNEL),
             mac: MAC,
-            zero: [0; 4],
+            flags: 0,
             epoch: EPOCH,
             uplink: UPLINK,
             mtu: self.mtu.map_or(1500, u32::from),

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use harness::agents::{SERVICE as AGENTS, by_ipvs};
+use harness::guards::Service;
 use harness::image::WHOAMI_NEXT;
 use harness::service::ServiceSpec;
 use harness::traffic::load::Load;
@@ -39,18 +41,11 @@ fn unharmed(routed: &Routed, what: &str, acts: impl FnOnce() -> Result<()>) -> u
     answered(&report).union(&answered(&by_new)).count()
 }
 
-#[test]
-fn no_request_fails_while_tasks_routers_and_agents_change() {
-    let Some(routed) = Routed::up("lbrupd") else {
-        return;
-    };
+/// A service with four tasks, which answers on every node. Clients ask for the address of the node, as they know no name here.
+fn web(routed: &Routed) -> Service<'_> {
     let swarm = &routed.test.swarm;
-    let hosts: Vec<String> = swarm
-        .nodes
-        .iter()
-        .map(|node| node.addr.to_string())
-        .collect();
-    // Clients ask for the address of a node, as they know no name here.
+    let nodes = swarm.nodes.iter();
+    let hosts: Vec<String> = nodes.map(|node| node.addr.to_string()).collect();
     let spec = ServiceSpec::named("web")
         .replicas(4)
         .label("com.docker.lb.hosts", &hosts.join(","))
@@ -60,6 +55,24 @@ fn no_request_fails_while_tasks_routers_and_agents_change() {
     let service = swarm.service_create(&spec).unwrap();
     service.wait_for_tasks(4, TASKS).unwrap();
     std::thread::sleep(Duration::from_secs(2));
+    service
+}
+
+/// `docker service update options…` of the agents.
+fn update_agents(routed: &Routed, options: &[&str]) -> Result<()> {
+    let update = ["service", "update", "--no-resolve-image"];
+    let manager = routed.test.swarm.manager()?;
+    manager.docker(&[&update[..], options, &[AGENTS]].concat())?;
+    Ok(())
+}
+
+#[test]
+fn no_request_fails_while_tasks_routers_and_agents_change() {
+    let Some(routed) = Routed::up("lbrupd") else {
+        return;
+    };
+    let swarm = &routed.test.swarm;
+    let service = web(&routed);
     let settle = || {
         service.wait_for_tasks(4, TASKS)?;
         std::thread::sleep(Duration::from_secs(1));
@@ -85,9 +98,7 @@ fn no_request_fails_while_tasks_routers_and_agents_change() {
         settle()
     });
     unharmed(&routed, "update of the agents", || {
-        let manager = swarm.manager()?;
-        let again = ["service", "update", "--no-resolve-image", "--force"];
-        manager.docker(&[&again[..], &["lb_agent"]].concat())?;
+        update_agents(&routed, &["--force"])?;
         settle()
     });
     // What is under way in a process that is killed is lost; nobody who comes then is refused.
@@ -104,4 +115,42 @@ fn no_request_fails_while_tasks_routers_and_agents_change() {
         report.failed, report.slowest
     );
     assert!(report.failed <= 3, "{:#?}", report.failures);
+}
+
+/// By eBPF tasks have IPv4 addresses then; by IPVS they always have.
+#[test]
+fn no_request_fails_while_tasks_and_agents_change_on_nodes_without_ipv6() {
+    if by_ipvs() {
+        return;
+    }
+    let Some(routed) = Routed::up("lbrno6") else {
+        return;
+    };
+    let swarm = &routed.test.swarm;
+    let family = "SWARMLB_TASK_ADDRESS_FAMILY=ipv4";
+    update_agents(&routed, &["--env-add", family]).unwrap();
+    swarm.wait_for_agents().unwrap();
+    let service = web(&routed);
+    for node in &swarm.nodes {
+        let url = format!("http://{}/", node.addr);
+        let told = node.lbctl(&["explain", &url]).unwrap();
+        let told = String::from_utf8(told.stdout).unwrap();
+        let by_ipv4 = [", 252.", ", 253."].map(|begin| told.matches(begin).count());
+        assert_eq!(by_ipv4.iter().sum::<usize>(), 4, "{told}");
+    }
+    let settle = || {
+        service.wait_for_tasks(4, TASKS)?;
+        std::thread::sleep(Duration::from_secs(1));
+        Ok(())
+    };
+    let tasks = unharmed(&routed, "update, without IPv6", || {
+        service.update(&["--update-order", "start-first", "--image", WHOAMI_NEXT])?;
+        complete(swarm, &service);
+        settle()
+    });
+    assert_eq!(tasks, 8, "tasks of both versions answered");
+    unharmed(&routed, "update of the agents, without IPv6", || {
+        update_agents(&routed, &["--force"])?;
+        settle()
+    });
 }

@@ -56,9 +56,19 @@ impl Machine {
         self.state.steady
     }
 
+    /// Has its kernel no parameters but those that every guest has?
+    pub(super) fn is_usual(&self) -> bool {
+        self.state.kernel_parameters.is_empty()
+    }
+
     /// Boots `guest` and returns once commands can be run in it. The clock of a `steady` one counts
-    /// instructions.
-    pub(super) fn boot(guest: Guest, system: &System, steady: bool) -> Result<Self> {
+    /// instructions; `kernel_parameters` are added to those of every guest.
+    pub(super) fn boot(
+        guest: Guest,
+        system: &System,
+        steady: bool,
+        kernel_parameters: &[String],
+    ) -> Result<Self> {
         let begin = Instant::now();
         let directory = state::directory();
         state::remove(&directory)?;
@@ -66,7 +76,7 @@ impl Machine {
             .with_context(|| format!("cannot make {}", directory.display()))?;
         let mut machine = Self {
             directory,
-            state: State::new(guest.suite(), free_port()?, steady),
+            state: State::new(guest.suite(), free_port()?, steady, kernel_parameters),
         };
         let booted = machine.start(system).and_then(|()| machine.wait());
         if let Err(error) = booted {
@@ -94,6 +104,9 @@ impl Machine {
         } else {
             qemu.args(["-accel", "tcg,thread=multi", "-smp", "2"]);
             append = format!("{append} {FAST}");
+        }
+        for parameter in &self.state.kernel_parameters {
+            append = format!("{append} {parameter}");
         }
         qemu.args(["-cpu", "max"])
             .args(["-m", MEMORY, "-display", "none", "-no-reboot"])

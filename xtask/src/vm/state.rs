@@ -26,17 +26,21 @@ pub(super) struct State {
     /// Does its clock count instructions?
     #[serde(default)]
     pub(super) steady: bool,
+    /// Parameters of its kernel beside those of every guest.
+    #[serde(default)]
+    pub(super) kernel_parameters: Vec<String>,
     /// Processes of the machine, by name.
     pids: BTreeMap<String, u32>,
 }
 
 impl State {
     /// A machine of which no process runs yet.
-    pub(super) fn new(guest: &str, port: u16, steady: bool) -> Self {
+    pub(super) fn new(guest: &str, port: u16, steady: bool, kernel_parameters: &[String]) -> Self {
         Self {
             guest: guest.to_owned(),
             port,
             steady,
+            kernel_parameters: kernel_parameters.to_vec(),
             pids: BTreeMap::new(),
         }
     }

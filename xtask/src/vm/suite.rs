@@ -112,7 +112,7 @@ fn in_new_guest(
     programs: &[(&str, PathBuf)],
     wanted: &Wanted<'_>,
 ) -> Result<Vec<String>> {
-    let machine = boot(guest, false)?;
+    let machine = boot(guest, false, &[])?;
     let outcome = in_guest(&machine, guest, programs, wanted);
     machine.stop()?;
     outcome

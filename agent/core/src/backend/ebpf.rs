@@ -16,7 +16,7 @@ pub use plan::plan;
 pub use state::{Hook, HookKind, State};
 pub use task_address::task_address;
 
-use super::{Backend, Prune, TaskAddresses};
+use super::{Backend, Prune, TaskAddressFamily, TaskAddresses};
 use crate::desired::{Desired, Number};
 use crate::model::node::Serving;
 use crate::persistent::PersistentMap;
@@ -26,6 +26,17 @@ use crate::persistent::PersistentMap;
 pub struct Ebpf {
     lowered: Lowered,
     in_use: InUse,
+}
+
+impl Ebpf {
+    /// A back end with task addresses of this family.
+    #[must_use]
+    pub fn new(family: TaskAddressFamily) -> Self {
+        Self {
+            lowered: Lowered::new(family),
+            in_use: InUse::default(),
+        }
+    }
 }
 
 impl Backend for Ebpf {
@@ -49,11 +60,11 @@ impl Backend for Ebpf {
     }
 
     fn task_addresses(&self) -> TaskAddresses {
-        TaskAddresses::ByKey
+        self.lowered.task_addresses()
     }
 
     fn restart(&mut self) {
-        self.lowered = Lowered::default();
+        self.lowered.restart();
     }
 
     fn share(&self, have: &mut State) {

@@ -71,6 +71,9 @@ pub(crate) fn desired() -> impl Strategy<Value = Desired> {
                     barred,
                 });
             }
+            for (key, service) in &mut services {
+                service.task_address = *key != 1;
+            }
             let services = services.into_iter();
             Desired {
                 host: Some(host.into()),

@@ -6,12 +6,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+/// The addresses by which processes of a node call tasks where a back end knows both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskAddressFamily {
+    /// IPv6: the address of a task follows from its key.
+    #[default]
+    Ipv6,
+    /// IPv4, on a host without IPv6: the node gives each task an address.
+    Ipv4,
+}
+
 /// The addresses by which processes of a node call tasks, at the ports that those listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskAddresses {
     /// Each task has the address that follows from its key (ADR 0011).
     ByKey,
-    /// These, by key of the task; others are not reached (ADR 0019).
+    /// These, by key of the task; others are not reached (ADR 0019, ADR 0020).
     Listed(Arc<BTreeMap<Key, Ipv4Addr>>),
 }
 

@@ -114,6 +114,7 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
         turns: make(take("LB_RR")?, Table::new)?,
         slots: make(take("LB_SLOTS")?, Table::new)?,
         backends: make(take("LB_BACKENDS")?, Table::new)?,
+        task_addresses: make(take("LB_TASK_ADDRS")?, Table::new)?,
         counters: make(take("LB_COUNTERS")?, PerCpu::new)?,
         retired: make(take("LB_RETIRED")?, Table::new)?,
         lease: make(take("LB_LEASE")?, One::new)?,

@@ -51,6 +51,7 @@ pub(crate) struct Maps {
     pub(crate) turns: Table<Port, u64>,
     pub(crate) slots: Table<Slot, u64>,
     pub(crate) backends: Table<u64, Backend>,
+    pub(crate) task_addresses: Table<Be32, u64>,
     pub(crate) counters: PerCpu<u64, Counters>,
     pub(crate) retired: Table<u64, Counters>,
     pub(crate) lease: One<u64>,
@@ -238,6 +239,12 @@ impl Maps {
                 .entries()?
                 .into_iter()
                 .map(|(key, backend)| (Key(key), backend))
+                .collect(),
+            task_addresses: self
+                .task_addresses
+                .entries()?
+                .into_iter()
+                .map(|(task_address, task)| (address(task_address), Key(task)))
                 .collect(),
             tables: tables
                 .into_iter()

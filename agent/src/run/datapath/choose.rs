@@ -1,11 +1,14 @@
 //! Selects this node's datapath: the one that was asked for, or the first that the kernel supports.
 
 use super::{BackendDatapath, Datapath};
-use crate::cli::{self, Choice};
+use crate::cli::{self, AddressFamily, Choice};
 use crate::error_chain::error_chain;
 use crate::kernel::NodeKernel as _;
 use crate::kernel::bpf::{BpfKernel, LoadError};
 use crate::kernel::ipvs::{IpvsError, IpvsKernel};
+use crate::links;
+use lb_core::backend::TaskAddressFamily;
+use lb_core::backend::ebpf::Ebpf;
 use std::path::Path;
 
 /// No datapath can serve here.
@@ -55,7 +58,12 @@ fn instead(error: &LoadError) -> Result<Box<dyn Datapath>, ChooseError> {
 
 fn ebpf(settings: &cli::Run) -> Result<Box<dyn Datapath>, LoadError> {
     let kernel = BpfKernel::load(&settings.bpffs.bpffs, settings.cgroup.clone())?;
-    Ok(Box::new(BackendDatapath::new(kernel)))
+    let family = match settings.task_address_family {
+        AddressFamily::Auto if links::has_ipv6() => TaskAddressFamily::Ipv6,
+        AddressFamily::Auto | AddressFamily::Ipv4 => TaskAddressFamily::Ipv4,
+    };
+    let backend = Ebpf::new(family);
+    Ok(Box::new(BackendDatapath::with(kernel, backend)))
 }
 
 fn ipvs() -> Result<Box<dyn Datapath>, IpvsError> {

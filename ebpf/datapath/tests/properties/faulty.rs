@@ -98,6 +98,9 @@ impl Tables for Faulty {
     fn backend(&self, task: u64) -> Option<Backend> {
         self.memory.backend(task)
     }
+    fn task_by_address(&self, address: Be32) -> Option<u64> {
+        self.memory.task_by_address(address)
+    }
     fn is_vip(&self, address: Be32) -> bool {
         self.memory.is_vip(address)
     }

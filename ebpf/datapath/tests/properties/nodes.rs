@@ -37,7 +37,7 @@ pub(crate) fn node(address: Ipv4Addr) -> Memory {
             node: Be32::new(address.into()),
             tunnel_port: Be16::new(6790),
             mac: MAC,
-            zero: [0; 4],
+            flags: 0,
             epoch: 1,
             uplink: 2,
             mtu: 1500,

@@ -9,3 +9,4 @@ mod connect;
 mod egress;
 mod hairpin;
 mod node;
+mod task_addresses;

@@ -30,7 +30,7 @@ pub(crate) fn memory(proto: u8) -> Memory {
             node: be(HERE),
             tunnel_port: Be16::new(6081),
             mac: [2; 6],
-            zero: [0; 4],
+            flags: 0,
             epoch: 1,
             uplink: 2,
             mtu: 1500,

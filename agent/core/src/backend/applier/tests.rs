@@ -3,7 +3,7 @@
 use super::*;
 use crate::backend::ebpf::Ebpf;
 use crate::backend::ipvs::Ipvs;
-use crate::backend::strategies;
+use crate::backend::{TaskAddressFamily, strategies};
 use crate::kernel::fake::FakeKernel;
 use crate::testing::plain::Plain;
 use proptest::collection::{btree_set, vec};
@@ -11,30 +11,31 @@ use proptest::prelude::*;
 use std::fmt::Debug;
 
 macro_rules! back_ends {
-    ($($name:ident: $backend:ty;)*) => {
+    ($($name:ident: $backend:expr;)*) => {
         proptest! {$(
             /// Whatever the kernel refuses on the way: what is known of it is what it holds, and once it refuses
             /// nothing more, it holds what is wanted.
             #[test]
             fn $name(steps in vec((strategies::desired(), btree_set(0usize..40, 0..4)), 1..4)) {
-                converges::<$backend>(steps)?;
+                converges($backend, steps)?;
             }
         )*}
     };
 }
 
 back_ends! {
-    ebpf_converges: Ebpf;
-    ipvs_converges: Ipvs;
-    a_back_end_of_a_test_converges: Plain;
+    ebpf_converges: Ebpf::default();
+    ebpf_without_ipv6_converges: Ebpf::new(TaskAddressFamily::Ipv4);
+    ipvs_converges: Ipvs::default();
+    a_back_end_of_a_test_converges: Plain::default();
 }
 
-fn converges<B>(steps: Vec<(Desired, BTreeSet<usize>)>) -> Result<(), TestCaseError>
+fn converges<B>(backend: B, steps: Vec<(Desired, BTreeSet<usize>)>) -> Result<(), TestCaseError>
 where
-    B: Backend<State: Clone + Debug + Default + PartialEq> + Default,
+    B: Backend<State: Clone + Debug + Default + PartialEq>,
 {
     let mut kernel = FakeKernel::<B::Op>::of(B::State::default());
-    let mut applier = Applier::new(B::default());
+    let mut applier = Applier::new(backend);
     for (desired, faults) in steps {
         kernel.faults = faults
             .iter()

@@ -41,6 +41,10 @@ pub enum Op {
     PutBackend(Key, Backend),
     /// Let a task hold no flows any more; its counters go to its service's.
     RemoveBackend(Key, Backend),
+    /// Let an IPv4 address stand for a task.
+    PutTaskAddress(Ipv4Addr, Key),
+    /// Let it stand for none.
+    RemoveTaskAddress(Ipv4Addr),
     /// Write a table under a number that no frontend names yet.
     PutTable(Port, u32, Vec<Key>),
     /// Remove a table that no frontend names any more.
@@ -97,6 +101,8 @@ impl fmt::Display for Op {
                 write!(f, "task {key} at {address}, {place}")
             }
             Self::RemoveBackend(key, _) => write!(f, "remove task {key}"),
+            Self::PutTaskAddress(address, key) => write!(f, "call task {key} by {address}"),
+            Self::RemoveTaskAddress(address) => write!(f, "call no task by {address}"),
             Self::PutTable(port, table, tasks) => {
                 write!(
                     f,

@@ -63,6 +63,12 @@ impl Operation for Op {
             Self::RemoveBackend(key, _) => {
                 state.backends.remove(&key);
             }
+            Self::PutTaskAddress(address, key) => {
+                state.task_addresses.insert(address, key);
+            }
+            Self::RemoveTaskAddress(address) => {
+                state.task_addresses.remove(&address);
+            }
             Self::PutTable(port, table, tasks) => {
                 state.tables.insert((port, table), tasks);
             }

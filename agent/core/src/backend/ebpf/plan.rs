@@ -14,6 +14,14 @@ use crate::persistent::Change;
 pub fn plan(want: &State, have: &State, prune: Prune) -> Vec<Op> {
     let mut ops = Vec::new();
     endpoints(want, have, &mut ops);
+    if prune == Prune::Allowed {
+        // Those of tasks that are gone, first: their map may be full.
+        for change in want.task_addresses.changes(&have.task_addresses) {
+            if let Change::Gone(address, _) = change {
+                ops.push(Op::RemoveTaskAddress(*address));
+            }
+        }
+    }
     put(want, have, &mut ops);
     if prune == Prune::Allowed {
         remove(want, have, &mut ops);
@@ -75,6 +83,11 @@ fn put(want: &State, have: &State, ops: &mut Vec<Op>) {
     for change in want.backends.changes(&have.backends) {
         if let Some(backend) = change.now() {
             ops.push(Op::PutBackend(*change.key(), *backend));
+        }
+    }
+    for change in want.task_addresses.changes(&have.task_addresses) {
+        if let Some(key) = change.now() {
+            ops.push(Op::PutTaskAddress(*change.key(), *key));
         }
     }
     for change in want.tables.changes(&have.tables) {

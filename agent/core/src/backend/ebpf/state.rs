@@ -32,6 +32,8 @@ pub struct State {
     pub services: PersistentSet<Key>,
     /// Tasks that may hold flows.
     pub backends: PersistentMap<Key, Backend>,
+    /// IPv4 addresses that stand for tasks, where the host has no IPv6; those of some tasks that are gone among them.
+    pub task_addresses: PersistentMap<Ipv4Addr, Key>,
     /// Tables of tasks that take new flows, by port and number.
     pub tables: PersistentMap<(Port, u32), Vec<Key>>,
     /// Networks whose clients may use a port that is restricted.
@@ -45,6 +47,7 @@ impl State {
     pub fn reuse_from(&mut self, other: &Self) {
         self.services.reuse_from(&other.services);
         self.backends.reuse_from(&other.backends);
+        self.task_addresses.reuse_from(&other.task_addresses);
         self.tables.reuse_from(&other.tables);
         self.frontends.reuse_from(&other.frontends);
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::backend::Operation as _;
-use crate::backend::Prune;
 use crate::backend::ebpf::{InUse, Lowered, State, plan};
+use crate::backend::{Prune, TaskAddressFamily};
 use crate::desired::desired;
 use crate::model::node::{Listener, TaskAddress};
 use crate::model::port::Proto;
@@ -172,6 +172,7 @@ proptest! {
         services in vec(service(), 4),
         steps in vec(vec(step(), 0..4), 1..12),
         router in any::<bool>(),
+        family in prop_oneof![Just(TaskAddressFamily::Ipv6), Just(TaskAddressFamily::Ipv4)],
     ) {
         let mut node = Node {
             id: "node0".into(),
@@ -191,7 +192,7 @@ proptest! {
             ..Config::default()
         };
         let mut stepwise = Incremental::full(&snapshot, &node, &config);
-        let mut lowered = Lowered::default().update(&stepwise.desired, &State::default());
+        let mut lowered = Lowered::new(family).update(&stepwise.desired, &State::default());
         for step in steps {
             let have = lowered.want.clone();
             node.serving = stepwise.desired.serving();
@@ -213,7 +214,7 @@ proptest! {
             }
             // So it is with what a back end makes of it.
             lowered = lowered.update(&stepwise.desired, &have);
-            let want = Lowered::default().update(&wanted, &have).want;
+            let want = Lowered::new(family).update(&wanted, &have).want;
             prop_assert_eq!(&lowered.want, &want);
             // And a plan does not mind that they share.
             let mut got = have.clone();

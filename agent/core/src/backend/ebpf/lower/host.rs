@@ -1,17 +1,18 @@
 //! What does not depend on services: the node's settings, its neighbours, and what is attached where.
 
+use crate::backend::TaskAddressFamily;
 use crate::backend::ebpf::state::{Hook, HookKind, State};
 use crate::desired::{Host, PeerKeys};
 use crate::model::node::Link;
 use crate::model::token;
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::settings::{Settings, TASKS_BY_IPV4, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 /// The state of a node without services.
-pub(super) fn state(host: &Host, have: &State) -> State {
+pub(super) fn state(host: &Host, have: &State, family: TaskAddressFamily) -> State {
     let uplinks = || std::iter::once(&host.uplink).chain(&host.extra_uplinks);
     let peers = host.peers.iter();
     State {
@@ -19,7 +20,10 @@ pub(super) fn state(host: &Host, have: &State) -> State {
             node: Be32::new(host.address.into()),
             tunnel_port: Be16::new(host.tunnel_port),
             mac: host.uplink.mac,
-            zero: [0; 4],
+            flags: match family {
+                TaskAddressFamily::Ipv6 => 0,
+                TaskAddressFamily::Ipv4 => TASKS_BY_IPV4,
+            },
             epoch: host.token_keys.map_or(0, |keys| keys.epoch),
             uplink: host.uplink.index,
             mtu: host.uplink.mtu,

@@ -4,6 +4,7 @@ mod endpoints;
 mod labels;
 mod listening;
 mod ports;
+mod task_addresses;
 
 use super::*;
 use crate::backend::Prune;

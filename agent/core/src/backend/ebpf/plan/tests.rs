@@ -43,10 +43,11 @@ fn state() -> impl Strategy<Value = State> {
         btree_map(1u32..9, 0u8..3, 0..4),
         btree_set(1u32..5, 0..3),
         btree_map(1u32..9, 1u32..4, 0..3),
+        btree_map(1u32..9, 1u64..30, 0..5),
         any::<bool>(),
     );
     (backends, frontends, facts).prop_map(
-        |(backends, frontends, (addresses, peers, links, endpoints, known))| {
+        |(backends, frontends, (addresses, peers, links, endpoints, task_addresses, known))| {
             let mut state = State::default();
             for (key, (address, place, service)) in backends {
                 state.services.insert(Key(service));
@@ -80,6 +81,10 @@ fn state() -> impl Strategy<Value = State> {
                 .into_iter()
                 .map(|(address, port)| (address.into(), port))
                 .collect();
+            state.task_addresses = task_addresses
+                .into_iter()
+                .map(|(address, task)| (address.into(), Key(task)))
+                .collect();
             let key = |peer| TokenKey::new([peer; 16]);
             state.peers = peers
                 .into_iter()
@@ -102,7 +107,7 @@ fn state() -> impl Strategy<Value = State> {
                 node: Be32::new(1),
                 tunnel_port: Be16::new(6081),
                 mac: [2; 6],
-                zero: [0; 4],
+                flags: 0,
                 epoch: 0,
                 uplink: 1,
                 mtu: 1500,
@@ -250,7 +255,7 @@ proptest! {
             let adds = matches!(
                 op,
                 Op::PutSettings(_) | Op::PutUplink(..) | Op::AddAddress(_) | Op::PutTokenKeys(_) | Op::PutPeer(..)
-                    | Op::AddService(_) | Op::PutBackend(..) | Op::PutTable(..) | Op::Allow(..) | Op::PutFrontend(..)
+                    | Op::AddService(_) | Op::PutBackend(..) | Op::PutTaskAddress(..) | Op::PutTable(..) | Op::Allow(..) | Op::PutFrontend(..)
                     | Op::Attach(_)
             );
             // The node itself knows behind which ports its tasks are, whatever the view.
