@@ -16,6 +16,7 @@ pub mod filters;
 pub mod heads;
 pub mod labels;
 pub mod path;
+pub mod persistent;
 pub mod route;
 pub mod rule;
 pub mod table;
