@@ -94,7 +94,7 @@ impl Link {
         let message = tokio::select! {
             message = channel.receive() => message?,
             () = self.telling.due() => {
-                for stats in self.telling.next(&self.store.routing()) {
+                for stats in self.telling.next(&self.store) {
                     channel.send(ToAgent::Stats(stats), &[]).await?;
                 }
                 return Ok(());
@@ -118,7 +118,7 @@ impl Link {
             }
             ToRouter::View(view) => {
                 let version = view.version;
-                self.workers.route(self.store.view(view)).await;
+                self.workers.route(&self.store.view(view)).await;
                 if !self.routed {
                     self.routed = true;
                     self.workers.listen(&self.listeners);
@@ -128,8 +128,8 @@ impl Link {
             ToRouter::Change(change) => {
                 let version = change.to;
                 match self.store.change(change) {
-                    Ok(routing) => {
-                        self.workers.route(routing).await;
+                    Ok(step) => {
+                        self.workers.route(&step).await;
                         channel.send(ToAgent::Applied(version), &[]).await?;
                     }
                     Err(gap) => {
@@ -139,8 +139,8 @@ impl Link {
                 }
             }
             ToRouter::Leaving(tasks) => {
-                let routing = self.store.leaving(&tasks);
-                self.workers.route(routing).await;
+                let step = self.store.leaving(&tasks);
+                self.workers.route(&step).await;
             }
         }
         Ok(())

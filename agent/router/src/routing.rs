@@ -1,17 +1,19 @@
 //! What is routed at one moment: the table of routes, and the services with their tasks.
 //!
-//! A [`Routing`] does not change: [`Store`] makes the next one of each message of the agent, and workers swap theirs.
-//! A change of tasks shares the table; the table is built anew only when labels change.
+//! A [`Routing`] does not change: [`Store`] makes the next one of each message of the agent, and workers swap theirs. The next
+//! one shares with the last one what has not changed, so that a change costs what it changes, whatever else is routed.
 
 mod store;
+mod tasks;
 
-pub use store::{Gap, Store};
+pub use store::{Gap, Step, Store};
+pub(crate) use tasks::Tasks;
 
 use lb_router_wire::Task;
+use lb_routes::persistent::PersistentHashMap;
 use lb_routes::route::Secrets;
 use lb_routes::rule::{Host, Request};
 use lb_routes::table::{Entry, EntryPoint, Table};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What is routed at one moment.
@@ -20,9 +22,10 @@ pub struct Routing {
     /// Number of the agent's view.
     pub version: u64,
     table: Arc<Table>,
-    passes_tls: bool,
     /// By id.
-    services: HashMap<Arc<str>, Arc<Service>>,
+    services: PersistentHashMap<Arc<str>, Arc<Service>>,
+    /// Those of all services.
+    tasks: Tasks,
 }
 
 /// A service and its tasks.
@@ -60,11 +63,6 @@ impl Routing {
         self.table.has_host(host)
     }
 
-    /// All routes.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.table.entries()
-    }
-
     /// The secrets whose certificate is shown for a host, if a route says so.
     #[must_use]
     pub fn secrets(&self, host: &Host) -> Option<&Secrets> {
@@ -83,7 +81,7 @@ impl Routing {
     /// Is there any route whose service speaks TLS itself?
     #[must_use]
     pub fn passes_tls(&self) -> bool {
-        self.passes_tls
+        self.table.passes_tls()
     }
 
     /// Is the service of this id routed?
@@ -93,8 +91,32 @@ impl Routing {
     }
 
     /// All tasks, of all services.
-    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        let services = self.services.values();
-        services.flat_map(|service| &service.tasks)
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Puts a service in the place of the one with its id; notes in `left` tasks that may take no new requests since.
+    fn put(&mut self, service: Service, left: &mut Vec<u64>) {
+        let service = Arc::new(service);
+        let before = self
+            .services
+            .insert(Arc::clone(&service.id), Arc::clone(&service));
+        let before = before.as_deref();
+        if before.is_some_and(|before| before.tasks == service.tasks) {
+            return;
+        }
+        if let Some(before) = before {
+            self.tasks.remove(before, left);
+        }
+        self.tasks.insert(&service);
+    }
+
+    /// Removes a service, if it is there; notes in `left` its tasks that took requests.
+    fn remove(&mut self, id: &str, left: &mut Vec<u64>) -> bool {
+        let service = self.services.remove(id);
+        if let Some(service) = &service {
+            self.tasks.remove(service, left);
+        }
+        service.is_some()
     }
 }

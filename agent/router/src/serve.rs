@@ -2,11 +2,10 @@
 
 use crate::clock::Seconds;
 use crate::downstream::{Accepting, Listener};
-use crate::routing::Routing;
+use crate::routing::Step;
 use crate::tls::Tls;
 use crate::worker::{Serving, Worker};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::mpsc;
@@ -15,7 +14,7 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub(crate) enum Update {
     /// What is routed from now on. The sender is dropped once it is in force.
-    Routing(Arc<Routing>, mpsc::Sender<()>),
+    Routing(Step, mpsc::Sender<()>),
     /// The sockets to accept on, and no others.
     Listeners(Vec<Listener>),
     /// No new connections; those that are open end so that no request is lost.
@@ -45,7 +44,7 @@ async fn serve(worker: Rc<Worker>, mut updates: mpsc::UnboundedReceiver<Update>,
     loop {
         tokio::select! {
             update = updates.recv() => match update {
-                Some(Update::Routing(routing, _in_force)) => worker.route(routing),
+                Some(Update::Routing(step, _in_force)) => worker.route(step),
                 Some(Update::Listeners(listeners)) if end.is_none() => {
                     accepting.replace(&worker, listeners);
                 }
@@ -61,7 +60,7 @@ async fn serve(worker: Rc<Worker>, mut updates: mpsc::UnboundedReceiver<Update>,
             _ = every_second.tick() => {
                 let now = Seconds::now();
                 worker.connections.sweep(now);
-                worker.upstream.sweep(now);
+                worker.upstream.sweep(now, &worker.routing());
                 worker.sum_up();
                 if end.is_some_and(|end| end <= Instant::now()) {
                     return;

@@ -7,7 +7,7 @@ mod feed;
 mod sums;
 
 pub(crate) use feed::Feed;
-pub(crate) use sums::{Known, Sums};
+pub(crate) use sums::{Sums, is_key};
 
 use lb_router_wire::stats::{Counts, Total};
 use lb_routes::route::Route;

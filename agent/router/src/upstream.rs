@@ -4,6 +4,7 @@
 //! HTTP/2 is shared. None is kept to a task that leaves: it is closed before the task gets its signal to stop.
 
 mod connect;
+mod kept;
 mod lease;
 mod pool;
 
@@ -12,14 +13,13 @@ pub(crate) use lease::Lease;
 
 use crate::clock::Seconds;
 use crate::limits::Limits;
-use crate::routing::Routing;
+use crate::routing::{Routing, Step};
 use crate::tls::Tls;
 use http::uri::Scheme;
-use lb_router_wire::Task;
 use lb_routes::balance::{Candidate, Ejections, Outcome, RetryBudget};
 use pool::Pool;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -74,6 +74,8 @@ pub(crate) struct Upstream {
     ejections: RefCell<Ejections>,
     /// By id.
     services: RefCell<HashMap<Arc<str>, Service>>,
+    /// There may be tasks or services above that are gone.
+    outdated: Cell<bool>,
     start: Instant,
 }
 
@@ -101,6 +103,7 @@ impl Upstream {
             loads: RefCell::default(),
             ejections: RefCell::default(),
             services: RefCell::default(),
+            outdated: Cell::default(),
             start: Instant::now(),
         }
     }
@@ -182,21 +185,37 @@ impl Upstream {
         connect::tcp(address, &self.limits).await
     }
 
-    /// Closes the connections to tasks that leave or are gone, and forgets these tasks.
-    pub(crate) fn keep_only(&self, routing: &Routing) {
-        let stays = |task: &&Task| !task.leaving;
-        let staying: HashSet<u64> = routing.tasks().filter(stays).map(|task| task.key).collect();
-        self.pool.keep_only(&staying);
+    /// Closes the connections to tasks that leave or are gone. What else is known of them is for [`Self::sweep`] to forget: a
+    /// step comes often, and clients wait for it.
+    pub(crate) fn follow(&self, step: &Step) {
+        self.pool.follow(step.routing.tasks(), &step.left);
+        if !step.left.is_empty() || step.removes_service {
+            self.outdated.set(true);
+        }
+    }
+
+    /// Closes connections that were not used for long, and forgets tasks and services that are gone.
+    pub(crate) fn sweep(&self, now: Seconds, routing: &Routing) {
+        self.pool.sweep(now);
+        if !self.outdated.take() {
+            return;
+        }
+        let tasks = routing.tasks();
         let mut loads = self.loads.borrow_mut();
-        loads.retain(|task, load| load.get() > 0 || staying.contains(task));
+        loads.retain(|task, load| {
+            let stays = tasks.stays(*task);
+            if !stays && load.get() > 0 {
+                // Until its exchanges have ended.
+                self.outdated.set(true);
+            }
+            stays || load.get() > 0
+        });
         let mut ejections = self.ejections.borrow_mut();
-        ejections.retain(|task| staying.contains(&task));
+        ejections.retain(|task| tasks.stays(task));
         let mut services = self.services.borrow_mut();
         services.retain(|service, _| routing.has_service(service));
     }
-
-    /// Closes connections that were not used for long.
-    pub(crate) fn sweep(&self, now: Seconds) {
-        self.pool.sweep(now);
-    }
 }
+
+#[cfg(test)]
+mod tests;

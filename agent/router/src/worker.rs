@@ -4,7 +4,7 @@ use crate::access_log::AccessLog;
 use crate::downstream::Connections;
 use crate::limits::Limits;
 use crate::passwords::Passwords;
-use crate::routing::Routing;
+use crate::routing::{Routing, Step};
 use crate::stats::{Stats, Sums};
 use crate::tls::Tls;
 use crate::upstream::Upstream;
@@ -63,9 +63,9 @@ impl Worker {
     }
 
     /// This is routed from now on.
-    pub(crate) fn route(&self, routing: Arc<Routing>) {
-        self.upstream.keep_only(&routing);
-        self.routing.replace(Rc::new(routing));
+    pub(crate) fn route(&self, step: Step) {
+        self.upstream.follow(&step);
+        self.routing.replace(Rc::new(step.routing));
     }
 
     /// What is routed now.

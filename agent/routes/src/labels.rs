@@ -7,7 +7,7 @@ mod traefik;
 mod values;
 
 pub use problem::{LabelError, LabelProblem};
-pub use traefik::Middlewares;
+pub use traefik::{Middlewares, SharedMiddlewares};
 
 use crate::route::Route;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +28,8 @@ pub struct Declared {
     pub routes: Vec<Route>,
     /// Labels that are not served, and labels that are missing.
     pub problems: Vec<LabelProblem>,
+    /// Names of middlewares that were looked for among those of all services, whether they are there or not.
+    pub looked_up: BTreeSet<String>,
 }
 
 impl Declared {
@@ -42,7 +44,7 @@ impl Declared {
 /// The routes that the labels of the service `name` declare, if no other service declares anything.
 #[must_use]
 pub fn declared(name: &str, labels: &BTreeMap<String, String>) -> Declared {
-    declared_among(name, labels, &Middlewares::default())
+    declared_among(name, labels, &SharedMiddlewares::default())
 }
 
 /// The routes that the labels of the service `name` declare, where `others` are the middlewares of all services. Its own ones
@@ -51,7 +53,7 @@ pub fn declared(name: &str, labels: &BTreeMap<String, String>) -> Declared {
 pub fn declared_among(
     name: &str,
     labels: &BTreeMap<String, String>,
-    others: &Middlewares,
+    others: &SharedMiddlewares,
 ) -> Declared {
     let mut all = Declared::default();
     interlock::declare(labels, &mut all);

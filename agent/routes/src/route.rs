@@ -52,12 +52,20 @@ pub enum Family {
     Traefik,
 }
 
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Family {
+    /// What its labels begin with.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Interlock => "com.docker.lb",
             Self::Traefik => "traefik",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -10,6 +10,7 @@ use lb_routes::rule::{Host, Request, Rule};
 use lb_routes::table::{Entry, EntryPoint, Table};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 /// Labels that mean something.
 const LABELS: [&str; 16] = [
@@ -85,6 +86,12 @@ pub(crate) fn ask(story: &mut Unstructured<'_>) -> Result<()> {
         "the order of services counts"
     );
     assert_eq!(conflicts, others);
+    let mut stepwise = Table::default();
+    for entry in entries.iter().cloned().map(Arc::new) {
+        stepwise.replace(&[], &[entry]);
+    }
+    assert_eq!(stepwise, table, "routes that come one by one");
+    assert_eq!(stepwise.conflicts(), conflicts);
     assert_eq!(table.entries().count() + conflicts.len(), entries.len());
     for (authority, target) in URLS {
         find(&table, authority, target);

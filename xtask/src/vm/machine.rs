@@ -233,7 +233,8 @@ impl Machine {
         let here = std::env::current_dir().context("cannot tell the current directory")?;
         let mut line = Vec::from(b"cd ".as_slice());
         line.extend(shell_quote(here.as_os_str().as_bytes()));
-        line.extend(b" 2>/dev/null; exec env SWARMLB_SLOW=10".as_slice());
+        // A guest is slow: more connections wait for their answers at a time than sshd's 1,024 descriptors.
+        line.extend(b" 2>/dev/null; ulimit -n 65536; exec env SWARMLB_SLOW=10".as_slice());
         // There is no compiler in the guest: its laboratory takes what was built here.
         for (name, path) in [
             ("SWARMLB_DIST", dist_dir()),

@@ -1,15 +1,16 @@
 //! The incremental desired state: it keeps the inputs from which it was computed. If only tasks have
-//! changed since, [`Incremental::update`] computes the services concerned, and no others.
+//! changed since, or services that leave all others their ports, as by their labels, [`Incremental::update`]
+//! computes the services concerned, and no others.
 
 use super::model::RoutedService;
-use super::ports::{Asked, by_swarm, port_owners};
+use super::ports::{Asked, PortClaims, by_swarm, port_owners};
 use super::routes::{self, Declarations};
 use super::service::{ServiceContext, serve};
 use super::{Desired, Number, endpoint, host};
 use crate::model::config::Config;
 use crate::model::ids::{Key, ServiceId, TaskId};
 use crate::model::node::Node;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{Service, Snapshot};
 use crate::persistent::PersistentMap;
 use crate::report::Problem;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +37,7 @@ impl Incremental {
     #[must_use]
     pub fn full(snapshot: &Snapshot, node: &Node, config: &Config) -> Self {
         let none = Declarations::default();
-        let declarations = none.update(snapshot, &Snapshot::default(), config);
+        let (declarations, _) = none.update(snapshot, &Snapshot::default(), config);
         Self::whole(snapshot, node, config, declarations)
     }
 
@@ -55,8 +56,8 @@ impl Incremental {
         }
         let services = snapshot.services.iter();
         let asked = services.map(|(id, service)| {
-            let declaration = declarations.get(id).map(|declaration| &**declaration);
-            (id.clone(), Asked::of(service, declaration, config))
+            let asked = asked(id, service, &declarations, config);
+            (id.clone(), asked)
         });
         let asked = asked.collect();
         let mut full = Self {
@@ -84,16 +85,26 @@ impl Incremental {
     /// Computes the desired state for another view: equal to [`Self::full`], provided that this one's is
     /// what `node` serves; faster if little has changed.
     #[must_use]
-    pub fn update(self, snapshot: &Snapshot, node: &Node, config: &Config) -> Self {
-        let Some(services) = self.concerned(snapshot, node, config) else {
-            if *config != self.config {
-                return Self::full(snapshot, node, config);
-            }
-            let declared = self.declarations;
-            let declared = declared.update(snapshot, &self.snapshot, config);
-            return Self::whole(snapshot, node, config, declared);
+    pub fn update(mut self, snapshot: &Snapshot, node: &Node, config: &Config) -> Self {
+        if *config != self.config {
+            return Self::full(snapshot, node, config);
+        }
+        let declarations = std::mem::take(&mut self.declarations);
+        let (declarations, declared) = declarations.update(snapshot, &self.snapshot, config);
+        let asked = self.asked_now(snapshot, &declarations, &declared);
+        let tasks = self.services_of_tasks(snapshot, node);
+        let (Some(asked), Some(mut services)) = (asked, tasks) else {
+            return Self::whole(snapshot, node, config, declarations);
         };
         let mut next = self;
+        next.declarations = declarations;
+        for (id, asked) in asked {
+            services.insert(id.clone());
+            match asked {
+                Some(asked) => drop(next.asked.insert(id, asked)),
+                None => drop(next.asked.remove(&id)),
+            }
+        }
         for change in snapshot.tasks.changes(&next.snapshot.tasks) {
             if let Some(before) = change.before()
                 && let Some(members) = next.members.get_mut(&before.service)
@@ -135,23 +146,38 @@ impl Incremental {
         &self.declarations
     }
 
-    /// The services of the tasks that have changed; none if more than tasks has.
-    fn concerned(
+    /// What the services ask for that have changed, or whose labels declare something else (`declared`); no [`Asked`] where there
+    /// is no such service any more. `None` if one of them asks for other ports.
+    fn asked_now(
         &self,
         snapshot: &Snapshot,
-        node: &Node,
-        config: &Config,
-    ) -> Option<BTreeSet<ServiceId>> {
+        declarations: &Declarations,
+        declared: &BTreeSet<ServiceId>,
+    ) -> Option<BTreeMap<ServiceId, Option<Asked>>> {
+        let changes = snapshot.services.changes(&self.snapshot.services);
+        let changed = changes.map(|change| change.key()).chain(declared);
+        let mut all = BTreeMap::new();
+        for id in changed {
+            let service = snapshot.services.get(id);
+            let now = service.map(|service| asked(id, service, declarations, &self.config));
+            let before = self.snapshot.services.get(id).zip(self.asked.get(id));
+            if PortClaims::of(before) != PortClaims::of(service.zip(now.as_ref())) {
+                return None;
+            }
+            all.insert(id.clone(), now);
+        }
+        Some(all)
+    }
+
+    /// The services of the tasks that have changed; none if the node or other nodes have.
+    fn services_of_tasks(&self, snapshot: &Snapshot, node: &Node) -> Option<BTreeSet<ServiceId>> {
         let others = Node {
             tasks: self.node.tasks.clone(),
             listening: self.node.listening.clone(),
             serving: self.node.serving.clone(),
             ..node.clone()
         };
-        let same = others == self.node
-            && *config == self.config
-            && snapshot.nodes == self.snapshot.nodes
-            && snapshot.services == self.snapshot.services;
+        let same = others == self.node && snapshot.nodes == self.snapshot.nodes;
         if !same || self.desired.host.is_none() {
             return None;
         }
@@ -199,12 +225,13 @@ impl Incremental {
         service.is_some_and(|service| service.backends.contains_key(&task.into()))
     }
 
-    /// Puts what serves a service in the place of what served it before.
+    /// Puts what serves a service in the place of what served it before; nothing if it is gone.
     fn serve(&mut self, id: &ServiceId) {
-        let Some(service) = self.snapshot.services.get(id) else {
-            return;
-        };
-        let Some(asked) = self.asked.get(id) else {
+        let known = self.snapshot.services.get(id).zip(self.asked.get(id));
+        let Some((service, asked)) = known else {
+            self.desired.routed.remove(id);
+            self.desired.services.remove(&Key::from(id));
+            self.problems.remove(id);
             return;
         };
         let context = ServiceContext {
@@ -223,7 +250,7 @@ impl Incremental {
         let routed = declaration.map(|declaration| RoutedService {
             name: service.name.clone(),
             created_ns: service.created,
-            labels: Arc::clone(&declaration.labels),
+            labels: Arc::clone(declaration.labels()),
             // Where it declares no route, no request goes to its tasks.
             tasks: match served.as_ref().filter(|_| asked.routed) {
                 Some(served) => routes::tasks(&self.snapshot, served, tasks()),
@@ -245,6 +272,12 @@ impl Incremental {
             self.problems.insert(id.clone(), problems);
         }
     }
+}
+
+/// What a service asks for, where these are the declarations of all services.
+fn asked(id: &ServiceId, service: &Service, declarations: &Declarations, config: &Config) -> Asked {
+    let declaration = declarations.get(id).map(|declaration| &**declaration);
+    Asked::of(service, declaration, config)
 }
 
 #[cfg(test)]

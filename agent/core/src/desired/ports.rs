@@ -144,6 +144,33 @@ fn sctp(service: &Service) -> Vec<PublishedPort> {
     sctp.copied().collect()
 }
 
+/// What of a service decides which ports all others have, and what they are told of it: as long as it stays the same,
+/// nothing else of the service matters to them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PortClaims<'a> {
+    ports: &'a [PublishedPort],
+    /// Those that Swarm publishes on every node.
+    by_swarm: Vec<Number>,
+    removed: bool,
+    created: u64,
+    name: &'a str,
+}
+
+impl<'a> PortClaims<'a> {
+    /// Those of a service that asks for this; `None` where it has nothing to do with ports, as where there is no service.
+    pub(super) fn of(service: Option<(&'a Service, &'a Asked)>) -> Option<Self> {
+        let (service, asked) = service?;
+        let by_swarm: Vec<Number> = published_by_swarm(service).collect();
+        (!asked.ports.is_empty() || !by_swarm.is_empty()).then(|| Self {
+            ports: &asked.ports,
+            by_swarm,
+            removed: service.removed,
+            created: service.created,
+            name: &service.name,
+        })
+    }
+}
+
 /// The service that owns each port. A port in use on this node stays with its service; otherwise the older
 /// service owns it, whether Swarm or a label publishes it, so that all nodes agree. A removed service
 /// keeps a port that no other service publishes, for its connections.
@@ -173,10 +200,12 @@ pub(super) fn port_owners(
 
 /// The ports that Swarm publishes on every node: its engine listens on them.
 pub(super) fn by_swarm(snapshot: &Snapshot) -> BTreeSet<Number> {
-    let services = snapshot.services.iter();
-    let ports = services.flat_map(|(_, service)| &service.ports);
-    ports
-        .filter(|port| port.mode == PublishMode::Ingress)
-        .map(|port| (port.published, port.proto))
-        .collect()
+    let services = snapshot.services.values();
+    services.flat_map(published_by_swarm).collect()
+}
+
+fn published_by_swarm(service: &Service) -> impl Iterator<Item = Number> {
+    let ports = service.ports.iter();
+    let ports = ports.filter(|port| port.mode == PublishMode::Ingress);
+    ports.map(|port| (port.published, port.proto))
 }

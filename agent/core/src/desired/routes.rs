@@ -1,9 +1,8 @@
 //! HTTP routes that services declare by their labels, for the router of the node and for people.
 //!
-//! Labels are read as the router reads them (`lb_router::routing::Store`): the middlewares of all services first, then each
-//! service's routes among them. They are read when a service's labels change, or the middlewares of all do, and not in each
-//! pass. The routes of a service that is removed answer nobody, and its middlewares are gone; its tasks stay in the datapath
-//! for the connections that they have.
+//! Labels are read as the router reads them ([`lb_routes::registry`]), when a service's labels change or a middleware that it uses,
+//! and not in each pass. The routes of a service that is removed answer nobody, and its middlewares are gone; its tasks stay in the
+//! datapath for the connections that they have.
 
 mod declaration;
 
@@ -18,29 +17,37 @@ use crate::model::snapshot::{Service, Snapshot, Task};
 use crate::persistent::PersistentMap;
 use crate::report::{Problem, build::hostname};
 use declaration::TOLD;
-use lb_routes::labels::Middlewares;
-use lb_routes::table::{Conflict, Entry, Table};
-use std::collections::BTreeSet;
+use lb_routes::registry::Registry;
+use lb_routes::route::Family;
+use lb_routes::table::{Conflict, ConflictChanges, Table};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What the labels of all services declare. Cheap to copy; none while the router is off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declarations {
     by_service: PersistentMap<ServiceId, Arc<Declaration>>,
-    /// Those of all services.
-    middlewares: Arc<Middlewares>,
-    conflicts: Arc<Vec<Problem>>,
+    registry: Registry,
+    conflicts: PersistentMap<ConflictKey, Problem>,
 }
 
+/// A route that is not served, as an older service has its rule: in the order of age.
+type ConflictKey = (u64, String, Family, String);
+
 impl Declarations {
-    /// What the services of `next` declare, of which this is what those of `before` did.
-    pub(super) fn update(mut self, next: &Snapshot, before: &Snapshot, config: &Config) -> Self {
+    /// What the services of `next` declare, of which this is what those of `before` did; and the services of which it is
+    /// something else.
+    pub(super) fn update(
+        mut self,
+        next: &Snapshot,
+        before: &Snapshot,
+        config: &Config,
+    ) -> (Self, BTreeSet<ServiceId>) {
         if !config.router {
-            return Self::default();
+            return (Self::default(), BTreeSet::new());
         }
-        let mut changed = false;
-        // Services whose labels are to be read.
-        let mut unread = BTreeSet::new();
+        let (mut sources, mut withheld) = (Vec::new(), BTreeMap::new());
+        let mut changed = BTreeSet::new();
         for change in next.services.changes(&before.services) {
             let id = change.key();
             let same = |now: &Service, before: &Service| {
@@ -55,51 +62,45 @@ impl Declarations {
             {
                 continue;
             }
-            changed = true;
-            match change
-                .now()
-                .filter(|now| now.options().enabled)
-                .and_then(Declaration::of)
-            {
-                Some(declaration) => {
-                    self.by_service.insert(id.clone(), Arc::new(declaration));
-                    unread.insert(id.clone());
-                }
-                None => drop(self.by_service.remove(id)),
+            let enabled = change.now().filter(|now| now.options().enabled);
+            let (source, why) = enabled.and_then(declaration::source).unzip();
+            let why = why.flatten();
+            if self.get(id).is_some_and(|it| it.withheld() != why.as_ref()) {
+                changed.insert(id.clone());
             }
+            withheld.insert(id.clone(), why);
+            sources.push((Arc::from(id.0.as_str()), source));
         }
-        if changed {
-            let middlewares = self.middlewares_among(next);
-            if middlewares != *self.middlewares {
-                self.middlewares = Arc::new(middlewares);
-                unread = self.by_service.keys().cloned().collect();
-            }
-            self.read(&unread, next);
-            self.conflicts = Arc::new(self.conflicts_among(next));
+        let changes = self.registry.update(sources);
+        let ids = changes.services.iter();
+        changed.extend(ids.map(|id| ServiceId::from(&**id)));
+        for id in &changed {
+            let Some(registration) = self.registry.get(&id.0) else {
+                self.by_service.remove(id);
+                continue;
+            };
+            let why = match withheld.remove(id) {
+                Some(why) => why,
+                // Its labels are as before.
+                None => self.get(id).and_then(|it| it.withheld().cloned()),
+            };
+            let declaration = Declaration::new(Arc::clone(registration), why);
+            self.by_service.insert(id.clone(), Arc::new(declaration));
         }
-        self
+        self.note_conflicts(changes.conflicts);
+        (self, changed)
     }
 
-    /// The middlewares of all services that are there.
-    fn middlewares_among(&self, snapshot: &Snapshot) -> Middlewares {
-        let services = self.by_service.iter().filter_map(|(id, declaration)| {
-            let service = snapshot.services.get(id).filter(|it| !it.removed)?;
-            Some((service.created, id.0.as_str(), &declaration.middlewares))
-        });
-        Middlewares::of_all(services)
-    }
-
-    /// Reads the labels of these services. Declarations that say the same stay as they are.
-    fn read(&mut self, services: &BTreeSet<ServiceId>, snapshot: &Snapshot) {
-        for id in services {
-            let known = self.by_service.get(id).zip(snapshot.services.get(id));
-            let read = known.and_then(|(declaration, service)| {
-                let read = declaration.read(id, service, &self.middlewares);
-                (read != **declaration).then_some(read)
-            });
-            if let Some(read) = read {
-                self.by_service.insert(id.clone(), Arc::new(read));
-            }
+    fn note_conflicts(&mut self, changes: ConflictChanges) {
+        for conflict in &changes.gone {
+            self.conflicts.remove(&conflict_key(conflict));
+        }
+        for conflict in &changes.new {
+            let problem = Problem {
+                object: format!("service {}", conflict.younger.service_name),
+                message: short(&format!("{conflict}; choose another rule"), TOLD),
+            };
+            self.conflicts.insert(conflict_key(conflict), problem);
         }
     }
 
@@ -109,10 +110,10 @@ impl Declarations {
         self.by_service.get(service)
     }
 
-    /// The table of all routes that are served, and those that are not, as older services have their rules.
+    /// The table of all routes.
     #[must_use]
-    pub fn table(&self, snapshot: &Snapshot) -> (Table, Vec<Conflict>) {
-        Table::new(self.entries(snapshot))
+    pub fn table(&self) -> &Table {
+        self.registry.table()
     }
 
     /// What in the labels of routes is not served, and why: labels, and rules that others have.
@@ -129,25 +130,19 @@ impl Declarations {
 
     /// Rules that older services have.
     pub(super) fn conflicts(&self) -> impl Iterator<Item = &Problem> {
-        self.conflicts.iter()
+        self.conflicts.values()
     }
+}
 
-    fn conflicts_among(&self, snapshot: &Snapshot) -> Vec<Problem> {
-        let (_, conflicts) = self.table(snapshot);
-        let conflicts = conflicts.iter().map(|conflict| Problem {
-            object: format!("service {}", conflict.younger),
-            message: short(&format!("{conflict}; choose another rule"), TOLD),
-        });
-        conflicts.collect()
-    }
-
-    fn entries(&self, snapshot: &Snapshot) -> impl Iterator<Item = Arc<Entry>> {
-        let served = self.by_service.iter().filter(|(id, _)| {
-            let service = snapshot.services.get(id);
-            service.is_some_and(|service| !service.removed)
-        });
-        served.flat_map(|(_, declaration)| declaration.entries.iter().cloned())
-    }
+fn conflict_key(conflict: &Conflict) -> ConflictKey {
+    let entry = &conflict.younger;
+    let route = &entry.route;
+    (
+        entry.created_ns,
+        entry.service.clone(),
+        route.family,
+        route.name.clone(),
+    )
 }
 
 /// Ports of the router among those that `service` publishes, on whichever nodes.

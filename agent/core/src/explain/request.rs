@@ -26,7 +26,7 @@ use lb_routes::filters::{self, Chain, Step};
 use lb_routes::heads::{Checked, Downstream, Head, Origin, Policy, check, prepare_request};
 use lb_routes::route::{Filter, Target};
 use lb_routes::rule;
-use lb_routes::table::{Conflict, Entry, Outcome, Table};
+use lb_routes::table::{Entry, Outcome, Table};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -46,9 +46,9 @@ pub struct Routed<'a> {
 /// `GET /v1/explain-request`.
 #[must_use]
 pub fn explain_request(routed: &Routed<'_>, query: &RequestQuery) -> RequestExplanation {
-    let (table, conflicts) = routed.declarations.table(routed.snapshot);
+    let table = routed.declarations.table();
     let mut told = asked(query);
-    told.certificate = query.tls().then(|| certificate(&table, query));
+    told.certificate = query.tls().then(|| certificate(table, query));
     let by = told.certificate.as_ref().map(|it| it.by);
     let refusal = match by {
         // There is no connection on which a request could come.
@@ -61,7 +61,7 @@ pub fn explain_request(routed: &Routed<'_>, query: &RequestQuery) -> RequestExpl
             None
         }
         Some(CertificateBy::Label | CertificateBy::Name) | None => {
-            routed.request(&table, &conflicts, query, &mut told)
+            routed.request(table, query, &mut told)
         }
     };
     told.sentences = sentences::sentences(query, &told, refusal.as_deref());
@@ -126,7 +126,6 @@ impl Routed<'_> {
     fn request(
         &self,
         table: &Table,
-        conflicts: &[Conflict],
         query: &RequestQuery,
         told: &mut RequestExplanation,
     ) -> Option<String> {
@@ -185,14 +184,15 @@ impl Routed<'_> {
                 older: None,
             });
         }
-        let kept_out = conflicts.iter();
-        let kept_out = kept_out.filter(|it| it.entry.route.rule.may_match_host(&checked.host));
-        told.others.extend(kept_out.map(|conflict| OtherRoute {
-            route: self.route(&conflict.entry),
-            reason: OtherReason::Conflict,
-            unmatched: Vec::new(),
-            older: Some(conflict.older.clone()),
-        }));
+        let mut kept_out = table.conflicts();
+        kept_out.retain(|it| it.younger.route.rule.may_match_host(&checked.host));
+        told.others
+            .extend(kept_out.iter().map(|conflict| OtherRoute {
+                route: self.route(&conflict.younger),
+                reason: OtherReason::Conflict,
+                unmatched: Vec::new(),
+                older: Some(conflict.older.service_name.clone()),
+            }));
         let Some(entry) = found else {
             told.result = RequestResult::NoRoute;
             told.status = Some(404);

@@ -1,8 +1,8 @@
 //! What is counted, once a second to the agent that takes it.
 
 use crate::access_log::AccessLog;
-use crate::routing::Routing;
-use crate::stats::{Feed, Known, Sums};
+use crate::routing::Store;
+use crate::stats::{Feed, Sums, is_key};
 use lb_router_wire::stats::{Stats, Total};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +17,6 @@ pub(crate) struct Telling {
     instance: u64,
     sums: Arc<Mutex<Sums>>,
     log: Option<AccessLog>,
-    known: Known,
     feed: Feed,
     /// `None`: the agent does not take it.
     clock: Option<Interval>,
@@ -30,7 +29,6 @@ impl Telling {
             instance: fastrand::u64(..),
             sums,
             log,
-            known: Known::default(),
             feed: Feed::default(),
             clock: None,
             told: false,
@@ -66,15 +64,18 @@ impl Telling {
         }
     }
 
-    /// What the agent is told, where these are the routes.
-    pub(super) fn next(&mut self, routing: &Routing) -> Vec<Stats> {
+    /// What the agent is told, where the routes are those of the store.
+    pub(super) fn next(&mut self, store: &Store) -> Vec<Stats> {
         self.told = true;
-        self.known.follow(routing);
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(log) = &self.log {
             sums.set(Total::LogDropped, log.dropped());
         }
-        sums.fold(&self.known, Instant::now());
+        sums.fold(Instant::now(), |key| {
+            store
+                .served(&key.service)
+                .any(|entry| is_key(key, &entry.route))
+        });
         self.feed.next(&mut sums, self.instance)
     }
 }

@@ -1,12 +1,11 @@
 //! The workers, as the link tells them what changes.
 
 use super::listeners::Listeners;
-use crate::routing::Routing;
+use crate::routing::Step;
 use crate::serve::{self, Update};
 use crate::tls::Tls;
 use crate::worker::Serving;
 use std::io;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::runtime::{self, LocalOptions};
@@ -97,12 +96,12 @@ impl Workers {
         }
     }
 
-    /// Routes are these from now on: returns once each worker has them.
-    pub(super) async fn route(&self, routing: Arc<Routing>) {
-        self.tls.use_routing(routing.clone());
+    /// This is routed from now on: returns once each worker has it.
+    pub(super) async fn route(&self, step: &Step) {
+        self.tls.use_routing(step.routing.clone());
         let (in_force, mut all) = mpsc::channel(1);
         for updates in &self.updates {
-            let _ = updates.send(Update::Routing(routing.clone(), in_force.clone()));
+            let _ = updates.send(Update::Routing(step.clone(), in_force.clone()));
         }
         drop(in_force);
         // Nothing is ever sent: it ends when the last worker has dropped its sender.

@@ -2,9 +2,9 @@
 
 use super::{Routing, Service};
 use lb_router_wire as wire;
-use lb_routes::labels::{self, Middlewares};
-use lb_routes::table::{Entry, Table};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use lb_routes::registry::{Registry, Source};
+use lb_routes::table::Entry;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// A change that does not follow the view that is there.
@@ -17,56 +17,24 @@ pub struct Gap {
     pub have: u64,
 }
 
+/// From what was routed to what is routed next.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What is routed from now on.
+    pub routing: Arc<Routing>,
+    /// Keys of the tasks that took requests before, and take no new ones from now on.
+    pub left: Arc<[u64]>,
+    /// A service is gone.
+    pub removes_service: bool,
+}
+
 /// What the agent has said so far.
 #[derive(Debug, Default)]
 pub struct Store {
     routing: Arc<Routing>,
-    /// What was routed before. It is dropped here and not by a worker, whose clients would wait meanwhile.
-    before: Arc<Routing>,
-    /// What each service's labels declare, by its id.
-    declared: HashMap<Arc<str>, Declared>,
-    /// Those of all services.
-    middlewares: Middlewares,
-}
-
-/// The labels of a service, and what they declare.
-#[derive(Debug)]
-struct Declared {
-    name: String,
-    created_ns: u64,
-    labels: BTreeMap<String, String>,
-    middlewares: Middlewares,
-    /// `None`: to be made.
-    entries: Option<Vec<Arc<Entry>>>,
-}
-
-impl Declared {
-    fn of(service: &wire::Service) -> Self {
-        Self {
-            name: service.name.clone(),
-            created_ns: service.created_ns,
-            labels: service.labels.clone(),
-            middlewares: Middlewares::of(&service.name, &service.labels),
-            entries: None,
-        }
-    }
-
-    /// Its routes, where `all` are the middlewares of all services.
-    fn entries(&mut self, id: &str, all: &Middlewares) -> Vec<Arc<Entry>> {
-        let make = || {
-            let routes = labels::declared_among(&self.name, &self.labels, all).routes;
-            let entry = |route| Arc::new(Entry::new(id, &self.name, self.created_ns, route));
-            routes.into_iter().map(entry).collect()
-        };
-        self.entries.get_or_insert_with(make).clone()
-    }
-
-    /// Does it follow from this service, too?
-    fn is_of(&self, service: &wire::Service) -> bool {
-        self.name == service.name
-            && self.created_ns == service.created_ns
-            && self.labels == service.labels
-    }
+    /// What was routed before and may be in use. It is dropped here and not by a worker, whose clients would wait meanwhile.
+    before: Vec<Arc<Routing>>,
+    registry: Registry,
 }
 
 impl Store {
@@ -76,19 +44,28 @@ impl Store {
         self.routing.clone()
     }
 
+    /// The routes of a service that requests can belong to.
+    pub fn served(&self, service: &str) -> impl Iterator<Item = &Entry> {
+        let table = self.registry.table();
+        let registration = self.registry.get(service).into_iter();
+        let routes = registration.flat_map(|it| it.served());
+        let served = routes.filter(move |entry| table.serves(entry));
+        served.map(AsRef::as_ref)
+    }
+
     /// Takes a whole view.
-    pub fn view(&mut self, view: wire::View) -> Arc<Routing> {
+    pub fn view(&mut self, view: wire::View) -> Step {
         let ids: HashSet<&str> = view.services.iter().map(|it| it.id.as_str()).collect();
-        let known = self.declared.keys();
+        let known = self.routing.services.keys();
         let gone: Vec<Arc<str>> = known.filter(|id| !ids.contains(&***id)).cloned().collect();
-        self.next(view.version, view.services, gone.iter().map(AsRef::as_ref))
+        self.next(view.version, view.services, gone)
     }
 
     /// Takes a change of the last view.
     ///
     /// # Errors
     /// [`Gap`]: nothing has changed.
-    pub fn change(&mut self, change: wire::Change) -> Result<Arc<Routing>, Gap> {
+    pub fn change(&mut self, change: wire::Change) -> Result<Step, Gap> {
         let have = self.routing.version;
         if change.from != have {
             return Err(Gap {
@@ -96,84 +73,78 @@ impl Store {
                 have,
             });
         }
-        let removed = change.removed.iter().map(String::as_str);
+        let removed = change.removed.into_iter().map(Into::into).collect();
         Ok(self.next(change.to, change.services, removed))
     }
 
     /// Marks tasks as leaving, whatever the view says of them.
-    pub fn leaving(&mut self, tasks: &[u64]) -> Arc<Routing> {
-        let leaves = |task: &wire::Task| !task.leaving && tasks.contains(&task.key);
-        let mut services = self.routing.services.clone();
-        for service in services.values_mut() {
-            if service.tasks.iter().any(leaves) {
-                let mut changed = Service::clone(service);
-                for task in &mut changed.tasks {
-                    task.leaving |= tasks.contains(&task.key);
-                }
-                *service = Arc::new(changed);
+    pub fn leaving(&mut self, tasks: &[u64]) -> Step {
+        let mut routing = Routing::clone(&self.routing);
+        let services = tasks.iter().filter_map(|key| routing.tasks.service(*key));
+        let services: BTreeSet<Arc<str>> = services.cloned().collect();
+        let mut left = Vec::new();
+        for id in services {
+            let Some(service) = routing.services.get(&id) else {
+                continue;
+            };
+            let mut service = Service::clone(service);
+            for task in &mut service.tasks {
+                task.leaving |= tasks.contains(&task.key);
             }
+            routing.put(service, &mut left);
         }
-        self.routing = Arc::new(Routing {
-            services,
-            ..Routing::clone(&self.routing)
-        });
-        self.routing()
+        self.step(routing, left, false)
     }
 
-    fn next<'a>(
+    fn next(
         &mut self,
         version: u64,
-        services: Vec<wire::Service>,
-        removed: impl Iterator<Item = &'a str>,
-    ) -> Arc<Routing> {
+        mut services: Vec<wire::Service>,
+        removed: Vec<Arc<str>>,
+    ) -> Step {
+        let named = services.iter_mut().map(|service| {
+            let source = Source {
+                name: service.name.clone(),
+                created_ns: service.created_ns,
+                labels: Arc::new(std::mem::take(&mut service.labels)),
+                takes_part: true,
+            };
+            (Arc::from(service.id.as_str()), Some(source))
+        });
+        let removed_first = removed.iter().map(|id| (Arc::clone(id), None));
+        // Conflicts are the agent's to report: it reads the labels of all services, too.
+        self.registry.update(removed_first.chain(named));
         let mut routing = Routing {
             version,
+            table: Arc::clone(self.registry.table()),
             ..Routing::clone(&self.routing)
         };
-        let mut routes_changed = false;
+        let (mut left, mut removes_service) = (Vec::new(), false);
         for id in removed {
-            routing.services.remove(id);
-            routes_changed |= self.declared.remove(id).is_some();
+            removes_service |= routing.remove(&id, &mut left);
         }
         for mut service in services {
-            let id: Arc<str> = service.id.as_str().into();
-            let known = self.declared.get(&id);
-            if !known.is_some_and(|known| known.is_of(&service)) {
-                self.declared.insert(id.clone(), Declared::of(&service));
-                routes_changed = true;
-            }
             service.tasks.sort_by_key(|task| task.key);
             let service = Service {
-                id: id.clone(),
+                id: service.id.into(),
                 name: service.name,
                 tasks: service.tasks,
             };
-            routing.services.insert(id, Arc::new(service));
+            routing.put(service, &mut left);
         }
-        if routes_changed {
-            self.share_middlewares();
-            let middlewares = &self.middlewares;
-            let declared = self.declared.iter_mut();
-            let entries = declared.flat_map(|(id, it)| it.entries(id, middlewares));
-            // Conflicts are the agent's to report: it reads the labels of all services, too.
-            let table = Table::new(entries).0;
-            routing.passes_tls = table.entries().any(|it| it.route.tls.passthrough);
-            routing.table = Arc::new(table);
-        }
-        self.before = std::mem::replace(&mut self.routing, Arc::new(routing));
-        self.routing()
+        self.step(routing, left, removes_service)
     }
 
-    /// Brings the middlewares of all services up to date; all routes are made anew if any has changed.
-    fn share_middlewares(&mut self) {
-        let services = self.declared.iter();
-        let all =
-            Middlewares::of_all(services.map(|(id, it)| (it.created_ns, &**id, &it.middlewares)));
-        if all != self.middlewares {
-            self.middlewares = all;
-            for it in self.declared.values_mut() {
-                it.entries = None;
-            }
+    fn step(&mut self, next: Routing, mut left: Vec<u64>, removes_service: bool) -> Step {
+        left.retain(|key| !next.tasks.stays(*key));
+        // An exchange may hold what was routed when it began, and must not be the last to do so.
+        self.before.retain(|routing| Arc::strong_count(routing) > 1);
+        let before = std::mem::replace(&mut self.routing, Arc::new(next));
+        self.before.push(before);
+        Step {
+            routing: self.routing(),
+            left: left.into(),
+            removes_service,
         }
     }
 }

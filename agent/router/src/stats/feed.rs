@@ -67,8 +67,7 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::Feed;
-    use crate::routing::Routing;
-    use crate::stats::{Known, Stats, Sums};
+    use crate::stats::{Stats, Sums};
     use lb_router_wire::stats::{ROUTES, RouteKey, Total};
     use lb_routes::route::Route;
     use std::collections::BTreeMap;
@@ -146,13 +145,12 @@ mod tests {
         let mut sums = sums(3);
         let mut feed = Feed::default();
         feed.next(&mut sums, 1);
-        let mut known = Known::default();
-        known.follow(&Routing::default());
         let now = Instant::now();
-        sums.fold(&known, now);
-        sums.fold(&known, now + Duration::from_secs(599));
+        sums.fold(now, |_| true);
+        sums.fold(now + Duration::from_secs(600), |_| false);
+        sums.fold(now + Duration::from_secs(1199), |_| false);
         assert_eq!(sums.routes.len(), 3);
-        sums.fold(&known, now + Duration::from_secs(600));
+        sums.fold(now + Duration::from_secs(1200), |_| false);
         let messages = feed.next(&mut sums, 1);
         let [sum, ended] = &messages[..] else {
             panic!("{messages:?}");

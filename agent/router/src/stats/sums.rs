@@ -4,10 +4,9 @@
 //! than there are routes.
 
 use super::Totals;
-use crate::routing::Routing;
 use lb_router_wire::stats::{Counts, NAME, RouteKey, Total};
 use lb_routes::route::Route;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// So long a route that is gone has a number of its own.
@@ -34,33 +33,24 @@ pub(super) struct OfRoute {
     gone: Option<Instant>,
 }
 
-/// The routes that are served.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    version: Option<u64>,
-    keys: BTreeSet<RouteKey>,
-}
-
-impl Known {
-    /// Brings it up to date.
-    pub(crate) fn follow(&mut self, routing: &Routing) {
-        if self.version != Some(routing.version) {
-            self.version = Some(routing.version);
-            let entries = routing.entries();
-            self.keys = entries.map(|it| key(&it.service, &it.route)).collect();
-        }
-    }
-}
-
-/// A route by its names. Labels may be long: names are cut.
+/// A route by its names.
 pub(super) fn key(service: &str, route: &Route) -> RouteKey {
-    let name = route.name.as_str();
-    let name = name.get(..name.floor_char_boundary(NAME)).unwrap_or(name);
     RouteKey {
         service: service.to_owned(),
-        family: route.family.to_string(),
-        name: name.to_owned(),
+        family: route.family.as_str().to_owned(),
+        name: name(route).to_owned(),
     }
+}
+
+/// Is it the key of this route of its service?
+pub(crate) fn is_key(key: &RouteKey, route: &Route) -> bool {
+    key.family == route.family.as_str() && key.name == name(route)
+}
+
+/// The name of a route. Labels may be long: it is cut.
+fn name(route: &Route) -> &str {
+    let name = route.name.as_str();
+    name.get(..name.floor_char_boundary(NAME)).unwrap_or(name)
 }
 
 impl Sums {
@@ -90,12 +80,12 @@ impl Sums {
         }
     }
 
-    /// Counts the routes together that are not among the known ones for long.
-    pub(crate) fn fold(&mut self, known: &Known, now: Instant) {
+    /// Counts the routes together that are not served for long.
+    pub(crate) fn fold(&mut self, now: Instant, is_served: impl Fn(&RouteKey) -> bool) {
         let ended = RouteKey::default();
         let mut over = Vec::new();
         for (key, sum) in &mut self.routes {
-            if known.keys.contains(key) || *key == ended {
+            if *key == ended || is_served(key) {
                 sum.gone = None;
                 continue;
             }

@@ -1,22 +1,23 @@
 //! Connections that are kept for the next exchange.
 
 use super::Destination;
+use super::kept::Kept;
 use crate::body::RequestBody;
 use crate::clock::Seconds;
 use crate::limits::Limits;
+use crate::routing::Tasks;
 use hyper::client::conn::{http1, http2};
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-/// The kept connections of a worker, by what they lead to.
+/// The kept connections of a worker.
 pub(crate) struct Pool {
     limits: Limits,
-    idle: RefCell<HashMap<Destination, Vec<Idle>>>,
+    idle: RefCell<Kept<Idle>>,
     /// Connections that several exchanges share.
-    shared: RefCell<HashMap<Destination, Vec<Shared>>>,
-    /// Keys of the tasks that take new requests: to others nothing is kept.
-    staying: RefCell<HashSet<u64>>,
+    shared: RefCell<Kept<Shared>>,
+    /// To those that take no new requests nothing is kept.
+    tasks: RefCell<Tasks>,
 }
 
 /// A connection to a task, as requests are sent by it.
@@ -91,7 +92,7 @@ impl Pool {
             limits,
             idle: RefCell::default(),
             shared: RefCell::default(),
-            staying: RefCell::default(),
+            tasks: RefCell::default(),
         }
     }
 
@@ -123,14 +124,14 @@ impl Pool {
 
     /// Keeps a connection, if its task stays and has not enough of them.
     pub(super) fn put(&self, to: Destination, sender: http1::SendRequest<RequestBody>) {
-        if sender.is_closed() || !self.staying.borrow().contains(&to.task) {
+        if sender.is_closed() || !self.tasks.borrow().stays(to.task) {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let of_task = idle.entry(to).or_default();
-        if of_task.len() < self.limits.upstream_kept {
+        let of_task = idle.get_mut(&to).map_or(0, |of_task| of_task.len());
+        if of_task < self.limits.upstream_kept {
             let since = Seconds::now();
-            of_task.push(Idle { sender, since });
+            idle.push(to, Idle { sender, since });
         }
     }
 
@@ -141,38 +142,35 @@ impl Pool {
         sender: http2::SendRequest<RequestBody>,
         streams: Streams,
     ) {
-        if self.staying.borrow().contains(&to.task) {
-            let mut shared = self.shared.borrow_mut();
-            shared.entry(to).or_default().push(Shared {
+        if self.tasks.borrow().stays(to.task) {
+            let since = Seconds::now();
+            let connection = Shared {
                 sender,
                 streams,
-                since: Seconds::now(),
-            });
+                since,
+            };
+            self.shared.borrow_mut().push(to, connection);
         }
     }
 
-    /// Keeps connections to these tasks only, now and from now on.
-    pub(super) fn keep_only(&self, staying: &HashSet<u64>) {
-        let stays = |to: &Destination| staying.contains(&to.task);
-        self.idle.borrow_mut().retain(|to, _| stays(to));
-        self.shared.borrow_mut().retain(|to, _| stays(to));
-        self.staying.replace(staying.clone());
+    /// The tasks are these from now on: closes connections to those that have `left`.
+    pub(super) fn follow(&self, tasks: &Tasks, left: &[u64]) {
+        for task in left {
+            self.idle.borrow_mut().remove(*task);
+            self.shared.borrow_mut().remove(*task);
+        }
+        self.tasks.replace(tasks.clone());
     }
 
     /// Closes what was not used for long, and forgets what is closed.
     pub(super) fn sweep(&self, now: Seconds) {
         let limit = self.limits.upstream_idle;
-        self.idle.borrow_mut().retain(|_, of_task| {
-            of_task.retain(|idle| !idle.sender.is_closed() && !idle.since.is_over(limit, now));
-            !of_task.is_empty()
-        });
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|idle| !idle.sender.is_closed() && !idle.since.is_over(limit, now));
         let mut shared = self.shared.borrow_mut();
-        shared.retain(|_, of_task| {
-            of_task.retain(|it| {
-                let used = it.streams.any() || !it.since.is_over(limit, now);
-                used && !it.sender.is_closed()
-            });
-            !of_task.is_empty()
+        shared.retain(|it| {
+            let used = it.streams.any() || !it.since.is_over(limit, now);
+            used && !it.sender.is_closed()
         });
     }
 }

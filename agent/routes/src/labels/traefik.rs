@@ -8,7 +8,7 @@ mod router;
 mod shared;
 mod version1;
 
-pub use shared::Middlewares;
+pub use shared::{Middlewares, SharedMiddlewares};
 
 use super::values::boolean;
 use super::{Declared, LabelError};
@@ -35,11 +35,11 @@ struct Objects<'a> {
     middlewares: BTreeMap<&'a str, Settings<'a>>,
 }
 
-/// Adds the routes that the labels of the service `name` declare, where `others` are middlewares of other services.
+/// Adds the routes that the labels of the service `name` declare, where `others` are the middlewares of all services.
 pub(super) fn declare(
     name: &str,
     labels: &BTreeMap<String, String>,
-    others: &Middlewares,
+    others: &SharedMiddlewares,
     out: &mut Declared,
 ) {
     if let Some(objects) = Objects::of(name, labels, out) {

@@ -1,3 +1,6 @@
+mod changes;
+
+use super::rank::Rank;
 use super::*;
 use crate::labels::declared;
 use crate::path::NormalPath;

@@ -1,5 +1,6 @@
 //! Services with routes: what of them is served, what the router gets, and what is said.
 
+mod changes;
 mod shared;
 
 use super::*;
@@ -240,9 +241,7 @@ fn labels_are_parsed_when_they_change() {
         labels(&[WEB[1], ("com.docker.lb.hosts", "b.example")]);
     let after = after.update(&next, &node(), &ON);
     let rules: Vec<String> = declaration(&after)
-        .declared
-        .routes
-        .iter()
+        .routes()
         .map(|route| route.rule.to_string())
         .collect();
     assert_eq!(rules, ["Host(`b.example`)"]);

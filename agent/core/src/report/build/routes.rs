@@ -19,8 +19,7 @@ pub fn routes(snapshot: &Snapshot, declarations: &Declarations) -> Routes {
             count.ready += usize::from(snapshot.eligible(task));
         }
     }
-    let (table, _) = declarations.table(snapshot);
-    let routes = table.entries().map(|entry| {
+    let routes = declarations.table().entries().map(|entry| {
         let service = ServiceId(entry.service.clone());
         let count = counts.get(&service).copied().unwrap_or_default();
         route(entry, service, count.ready, count.tasks)

@@ -70,11 +70,13 @@ fn a_view_replaces_the_last_one() {
         Some(("name-a".into(), vec![1, 2]))
     );
     assert_eq!(answers(&routing, "b.test"), Some(("name-b".into(), vec![])));
-    let next = store.view(view(2, &[service("b", "c.test", &[3])]));
+    let step = store.view(view(2, &[service("b", "c.test", &[3])]));
+    let next = &step.routing;
     assert_eq!(next.version, 2);
-    assert_eq!(answers(&next, "a.test"), None);
-    assert_eq!(answers(&next, "b.test"), None);
-    assert_eq!(answers(&next, "c.test"), Some(("name-b".into(), vec![3])));
+    assert_eq!((&*step.left, step.removes_service), (&[1, 2][..], true));
+    assert_eq!(answers(next, "a.test"), None);
+    assert_eq!(answers(next, "b.test"), None);
+    assert_eq!(answers(next, "c.test"), Some(("name-b".into(), vec![3])));
     // Who holds the older one is served by it.
     assert!(answers(&routing, "a.test").is_some());
 }
@@ -86,13 +88,16 @@ fn a_change_of_tasks_leaves_the_table_as_it_is() {
         1,
         &[service("a", "a.test", &[1]), service("b", "b.test", &[2])],
     ));
+    let before = before.routing;
     let change = Change {
         from: 1,
         to: 5,
         services: vec![service("a", "a.test", &[1, 7])],
         removed: vec![],
     };
-    let after = store.change(change).unwrap();
+    let step = store.change(change).unwrap();
+    assert_eq!((step.left.len(), step.removes_service), (0, false));
+    let after = step.routing;
     assert_eq!(after.version, 5);
     assert!(std::sync::Arc::ptr_eq(&before.table, &after.table));
     assert_eq!(
@@ -105,7 +110,7 @@ fn a_change_of_tasks_leaves_the_table_as_it_is() {
         services: vec![],
         removed: vec!["a".into()],
     };
-    let after = store.change(change).unwrap();
+    let after = store.change(change).unwrap().routing;
     assert_eq!(answers(&after, "a.test"), None);
     assert_eq!(answers(&after, "b.test"), Some(("name-b".into(), vec![2])));
 }
@@ -130,11 +135,79 @@ fn a_change_of_another_view_changes_nothing() {
 fn a_task_that_leaves_takes_no_new_requests() {
     let mut store = Store::default();
     store.view(view(1, &[service("a", "a.test", &[1, 2])]));
-    let routing = store.leaving(&[2, 9]);
+    let step = store.leaving(&[2, 9]);
+    let routing = step.routing;
     assert_eq!(
         answers(&routing, "a.test"),
         Some(("name-a".into(), vec![1]))
     );
     assert_eq!(routing.version, 1);
-    assert_eq!(routing.tasks().count(), 2);
+    assert_eq!(*step.left, [2]);
+    assert!(routing.tasks().stays(1) && !routing.tasks().stays(2));
+    assert_eq!(store.leaving(&[2]).left.len(), 0, "it has left before");
+}
+
+#[test]
+fn a_change_of_a_label_leaves_the_other_services_as_they_are_and_no_task_leaves() {
+    let mut store = Store::default();
+    let names: Vec<(String, String)> = (0..500)
+        .map(|n| (format!("s{n}"), format!("h{n}.test")))
+        .collect();
+    let services = names.iter().zip(1..);
+    let services = services.map(|((id, host), task)| service(id, host, &[task]));
+    let services: Vec<Service> = services.collect();
+    let before = store.view(view(1, &services)).routing;
+    let change = Change {
+        from: 1,
+        to: 2,
+        services: vec![service("s7", "moved.test", &[8])],
+        removed: vec![],
+    };
+    let step = store.change(change).unwrap();
+    assert_eq!((step.left.len(), step.removes_service), (0, false));
+    let after = step.routing;
+    assert_eq!(answers(&after, "h7.test"), None);
+    assert_eq!(
+        answers(&after, "moved.test"),
+        Some(("name-s7".into(), vec![8]))
+    );
+    assert_eq!(answers(&after, "h8.test"), answers(&before, "h8.test"));
+    // Two shards hold what was in the shard of the service that has changed; all others are shared.
+    let of = |routing: &Routing| -> Vec<usize> {
+        let services = names
+            .iter()
+            .filter_map(|(id, _)| routing.services.get(id.as_str()));
+        services.map(std::sync::Arc::strong_count).collect()
+    };
+    assert!(of(&after).iter().filter(|held| **held > 1).count() < 100);
+}
+
+#[test]
+fn who_served_last_by_what_was_routed_before_does_not_drop_it() {
+    let mut store = Store::default();
+    let held = store.view(view(1, &[service("a", "a.test", &[1])])).routing;
+    let version = |number| view(number, &[service("a", "a.test", &[number])]);
+    for number in 2..6 {
+        store.view(version(number));
+        assert_eq!(std::sync::Arc::strong_count(&held), 2);
+    }
+    let weak = std::sync::Arc::downgrade(&held);
+    drop(held);
+    assert!(weak.upgrade().is_some(), "the store drops it");
+    store.view(version(6));
+    assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn routes_that_are_served_are_those_that_no_older_service_keeps_out() {
+    let mut store = Store::default();
+    let young = Service {
+        created_ns: 2,
+        ..service("b", "a.test", &[])
+    };
+    store.view(view(1, &[service("a", "a.test", &[]), young.clone()]));
+    let served = |store: &Store, id| store.served(id).count();
+    assert_eq!((served(&store, "a"), served(&store, "b")), (1, 0));
+    store.view(view(2, &[young]));
+    assert_eq!((served(&store, "a"), served(&store, "b")), (0, 1));
 }

@@ -1,6 +1,7 @@
 //! Middlewares that several services use.
 
 use super::*;
+use std::sync::Arc;
 
 fn labels(text: &str) -> BTreeMap<String, String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -50,11 +51,44 @@ fn redirects(declared: &Declared) -> Vec<Option<u16>> {
 #[test]
 fn a_name_is_that_of_the_service_itself_and_else_of_the_oldest_one() {
     let (older, younger, youngest) = (to(1), to(2), to(4));
-    let services = [(8, "b", &youngest), (7, "b", &younger), (7, "a", &older)];
-    let others = Middlewares::of_all(services);
+    let mut others = SharedMiddlewares::default();
+    for (created_ns, id, middlewares) in [(8, "b", &youngest), (7, "b", &younger), (7, "a", &older)]
+    {
+        others.replace(None, Some((&(created_ns, id.into()), middlewares)));
+    }
     let from = |labels| redirects(&declared_among("a", &labels, &others));
     assert_eq!(from(app("")), [Some(1)]);
     assert_eq!(from(app(&redirect(3))), [Some(3)]);
+}
+
+#[test]
+fn names_that_stand_for_other_filters_are_told_and_no_others() {
+    let (one, other) = (to(1), to(2));
+    let (older, younger) = ((7, Arc::from("a")), (8, Arc::from("b")));
+    let mut all = SharedMiddlewares::default();
+    let mut replace = |before, now| !all.replace(before, now).is_empty();
+    assert!(replace(None, Some((&younger, &one))));
+    assert!(
+        !replace(None, Some((&older, &one))),
+        "it stands for that already"
+    );
+    assert!(replace(Some((&older, &one)), Some((&older, &other))));
+    assert!(
+        !replace(Some((&younger, &one)), Some((&younger, &other))),
+        "an older service has it"
+    );
+    assert!(
+        !replace(Some((&older, &other)), None),
+        "the younger one has it, with the same filters"
+    );
+    assert!(replace(Some((&younger, &other)), None));
+}
+
+#[test]
+fn a_service_says_which_names_it_looks_for_among_those_of_others() {
+    let looked_up = |labels| declared("a", &labels).looked_up;
+    assert_eq!(looked_up(app("")), ["to".to_owned()].into());
+    assert!(looked_up(app(&redirect(1))).is_empty(), "it has its own");
 }
 
 #[test]

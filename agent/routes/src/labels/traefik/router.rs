@@ -1,6 +1,6 @@
 //! Routers of Traefik: which requests, with which middlewares, to which service.
 
-use super::{Middlewares, Objects, Settings, backend, middleware, parsed, unknown};
+use super::{Objects, Settings, SharedMiddlewares, backend, middleware, parsed, unknown};
 use crate::labels::values::{boolean, list, value};
 use crate::labels::{Declared, LabelError};
 use crate::route::{EntryPoints, Family, Filter, Route, Target, Tasks, Tls};
@@ -35,12 +35,17 @@ struct Known<'a> {
     service: &'a str,
     tasks: BTreeMap<&'a str, Option<Tasks>>,
     middlewares: BTreeMap<&'a str, Vec<Filter>>,
-    /// Those of other services.
-    others: &'a Middlewares,
+    /// Those of all services.
+    others: &'a SharedMiddlewares,
 }
 
 /// Adds a route for each router; and for each service, where there is no router.
-pub(super) fn declare(name: &str, objects: &Objects<'_>, others: &Middlewares, out: &mut Declared) {
+pub(super) fn declare(
+    name: &str,
+    objects: &Objects<'_>,
+    others: &SharedMiddlewares,
+    out: &mut Declared,
+) {
     let known = Known {
         service: name,
         tasks: each(&objects.services, |settings| backend::tasks(settings, out)),
@@ -137,8 +142,8 @@ impl Known<'_> {
         };
         let mut all = Vec::new();
         for name in list(setting.value, ',') {
-            let known = |name| self.middlewares.get(name).or_else(|| self.others.get(name));
-            if let Some(filters) = own(name).and_then(known) {
+            let known = own(name).and_then(|name| self.middleware(name, out));
+            if let Some(filters) = known {
                 all.extend(filters.iter().cloned());
                 continue;
             }
@@ -151,6 +156,15 @@ impl Known<'_> {
             out.problem(setting.label, LabelError::Closes(Box::new(error)));
         }
         all
+    }
+
+    /// The filters of a middleware: of this service, or else of whichever service declares it.
+    fn middleware(&self, name: &str, out: &mut Declared) -> Option<&[Filter]> {
+        if let Some(own) = self.middlewares.get(name) {
+            return Some(own);
+        }
+        out.looked_up.insert(name.to_owned());
+        self.others.get(name)
     }
 
     fn tasks(

@@ -26,7 +26,7 @@ fn shared() -> Snapshot {
 /// What the filters of the service `s` are made of.
 fn filters(of: &Incremental) -> String {
     let declaration = of.declarations().get(&"s".into()).unwrap();
-    format!("{:?}", declaration.declared.routes[0].filters)
+    format!("{:?}", declaration.routes().next().unwrap().filters)
 }
 
 fn change(snapshot: &mut Snapshot, id: &str, change: impl FnOnce(&mut Service)) {
