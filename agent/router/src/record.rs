@@ -12,7 +12,6 @@ use crate::worker::Worker;
 use http::header::{HOST, REFERER, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode, Version};
 use lb_router_wire::stats::{Counts, Outcome};
-use lb_routes::route::Route;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;

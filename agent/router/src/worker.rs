@@ -14,6 +14,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// A routing that all workers share. Each counts for itself which requests hold it: those of two threads would meet in one
+/// cache line.
+pub(crate) type Held = Rc<Arc<Routing>>;
+
 /// What all connections of a thread share.
 pub(crate) struct Worker {
     /// What does not change.
@@ -28,8 +32,7 @@ pub(crate) struct Worker {
     pub(crate) passwords: Passwords,
     /// What is counted.
     pub(crate) stats: Rc<Stats>,
-    /// All workers share it, but each counts for itself who holds it: requests of two threads touch no counter of both.
-    routing: RefCell<Rc<Arc<Routing>>>,
+    routing: RefCell<Held>,
     random: RefCell<fastrand::Rng>,
 }
 
@@ -69,7 +72,7 @@ impl Worker {
     }
 
     /// What is routed now.
-    pub(crate) fn routing(&self) -> Rc<Arc<Routing>> {
+    pub(crate) fn routing(&self) -> Held {
         self.routing.borrow().clone()
     }
 

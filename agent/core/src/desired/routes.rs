@@ -87,11 +87,11 @@ impl Declarations {
             let declaration = Declaration::new(Arc::clone(registration), why);
             self.by_service.insert(id.clone(), Arc::new(declaration));
         }
-        self.note_conflicts(changes.conflicts);
+        self.note_conflicts(&changes.conflicts);
         (self, changed)
     }
 
-    fn note_conflicts(&mut self, changes: ConflictChanges) {
+    fn note_conflicts(&mut self, changes: &ConflictChanges) {
         for conflict in &changes.gone {
             self.conflicts.remove(&conflict_key(conflict));
         }

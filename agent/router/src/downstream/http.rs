@@ -16,7 +16,7 @@ use lb_router_wire::stats::Total;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::{self, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -130,13 +130,13 @@ where
                 ended = poll_fn(|context| connection.poll_without_shutdown(context)) => {
                     return ended.map(|()| false);
                 }
-                () = client.open.told_to_close() => Pin::new(&mut connection).graceful_shutdown(),
+                () = client.open.told_to_close() => pin::Pin::new(&mut connection).graceful_shutdown(),
                 () = client.open.told_to_park() => {
                     if waits.get() || !client.open.is_idle() {
                         client.open.resume();
                         continue;
                     }
-                    Pin::new(&mut connection).graceful_shutdown();
+                    pin::Pin::new(&mut connection).graceful_shutdown();
                     // Without a request it ends at once. If it does not, it is not the same state any more, and is closed.
                     let ended = poll_fn(|context| Poll::Ready(connection.poll_without_shutdown(context)));
                     if let Poll::Ready(ended) = ended.await {

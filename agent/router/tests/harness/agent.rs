@@ -101,14 +101,6 @@ impl Router {
         router
     }
 
-    /// KiB of memory that it has.
-    pub(crate) fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let mut lines = status.lines();
-        let line = lines.find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
-
     /// The directory of its certificates.
     pub(crate) fn certificates(&self) -> PathBuf {
         self.directory.path().join("certificates")
