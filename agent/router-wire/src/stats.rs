@@ -30,7 +30,8 @@ pub enum Outcome {
     Reset,
     /// Connection or answer did not come in time.
     Timeout,
-    /// The request broke off, or has no form that the task reads.
+    /// The task has not read the request, or not all of it: it broke off, it has no form that the task reads, or the connection
+    /// ended before it was there.
     Undelivered,
 }
 

@@ -1,6 +1,7 @@
 //! Connections that are kept for the next exchange.
 
 use super::Destination;
+use super::delivery::Sent;
 use crate::body::RequestBody;
 use crate::clock::Seconds;
 use crate::limits::Limits;
@@ -8,6 +9,7 @@ use hyper::client::conn::{http1, http2};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// The kept connections of a worker, by what they lead to.
 pub(crate) struct Pool {
@@ -21,16 +23,23 @@ pub(crate) struct Pool {
 
 /// A connection to a task, as requests are sent by it.
 pub(super) enum Sender {
-    Http1(http1::SendRequest<RequestBody>),
+    Http1(Exclusive),
     Http2(
         http2::SendRequest<RequestBody>,
         #[expect(dead_code, reason = "counted until it is dropped")] Stream,
     ),
 }
 
+/// A connection of HTTP/1.1: it bears one exchange at a time.
+pub(super) struct Exclusive {
+    pub(super) sender: http1::SendRequest<RequestBody>,
+    /// What was sent by it.
+    pub(super) sent: Arc<Sent>,
+}
+
 /// A connection of HTTP/1.1 that nobody uses.
 struct Idle {
-    sender: http1::SendRequest<RequestBody>,
+    connection: Exclusive,
     since: Seconds,
 }
 
@@ -107,22 +116,24 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         let of_task = idle.get_mut(to)?;
-        of_task.retain(|idle| !idle.sender.is_closed());
+        of_task.retain(|idle| !idle.connection.sender.is_closed());
         // One that still sends a request whose answer has ended is left for later.
-        let ready = of_task.iter().rposition(|idle| idle.sender.is_ready())?;
-        Some(Sender::Http1(of_task.swap_remove(ready).sender))
+        let ready = of_task
+            .iter()
+            .rposition(|idle| idle.connection.sender.is_ready())?;
+        Some(Sender::Http1(of_task.swap_remove(ready).connection))
     }
 
     /// Keeps a connection, if its task stays and has not enough of them.
-    pub(super) fn put(&self, to: Destination, sender: http1::SendRequest<RequestBody>) {
-        if sender.is_closed() || !self.staying.borrow().contains(&to.task) {
+    pub(super) fn put(&self, to: Destination, connection: Exclusive) {
+        if connection.sender.is_closed() || !self.staying.borrow().contains(&to.task) {
             return;
         }
         let mut idle = self.idle.borrow_mut();
         let of_task = idle.entry(to).or_default();
         if of_task.len() < self.limits.upstream_kept {
             let since = Seconds::now();
-            of_task.push(Idle { sender, since });
+            of_task.push(Idle { connection, since });
         }
     }
 
@@ -155,7 +166,9 @@ impl Pool {
     pub(super) fn sweep(&self, now: Seconds) {
         let limit = self.limits.upstream_idle;
         self.idle.borrow_mut().retain(|_, of_task| {
-            of_task.retain(|idle| !idle.sender.is_closed() && !idle.since.is_over(limit, now));
+            of_task.retain(|idle| {
+                !idle.connection.sender.is_closed() && !idle.since.is_over(limit, now)
+            });
             !of_task.is_empty()
         });
         let mut shared = self.shared.borrow_mut();
