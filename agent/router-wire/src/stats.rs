@@ -189,4 +189,7 @@ totals! {
     RejectedNoHttp = "rejected_total" { "reason" = "no-http" };
     RejectedNoRequest = "rejected_total" { "reason" = "no-request" };
     RejectedTakesNothing = "rejected_total" { "reason" = "takes-nothing" };
+    RejectedRequests = "rejected_total" { "reason" = "requests" };
+    ShedMemory = "connections_shed_total" { "reason" = "memory" };
+    ShedConnections = "connections_shed_total" { "reason" = "connections" };
 }

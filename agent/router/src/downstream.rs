@@ -7,7 +7,9 @@ mod connection;
 mod connections;
 mod prefixed;
 mod proxy_header;
+mod relief;
 mod stall;
+mod state;
 
 pub(crate) use accept::{Accepting, Listener};
 pub(crate) use client::{Client, UnderWay};

@@ -49,6 +49,9 @@ pub struct Limits {
     pub replayed: usize,
     /// Bytes of an answer that are kept for a stream of HTTP/2 until the client's socket takes them.
     pub stream_buffer: usize,
+    /// Requests of all clients at a time of one worker: as many as connections, though one of HTTP/2 may have many. Each may
+    /// have a connection to a task, which is an open file.
+    pub requests: usize,
     /// Connections of clients at a time of one worker.
     pub connections: usize,
     /// Connections of one client address at a time of one worker.
@@ -77,6 +80,7 @@ impl Default for Limits {
             streams: 128,
             replayed: 16 << 10,
             stream_buffer: 32 << 10,
+            requests: 20_000,
             connections: 20_000,
             connections_of_address: 1_000,
         }

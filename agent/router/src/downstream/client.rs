@@ -72,6 +72,11 @@ impl Client {
         self.open.is_draining()
     }
 
+    /// Are more requests under way, of all clients, than there may be?
+    pub(crate) fn requests_are_too_many(&self) -> bool {
+        self.open.are_too_many()
+    }
+
     /// Counts a request as under way until what this returns is dropped.
     pub(crate) fn request(self: &Rc<Self>, version: Version) -> UnderWay {
         let http2 = version >= Version::HTTP_2;
