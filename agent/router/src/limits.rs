@@ -44,8 +44,8 @@ pub struct Limits {
     pub head_bytes: u32,
     /// Streams at a time of an HTTP/2 connection.
     pub streams: u32,
-    /// Bytes of a request's body that are kept until the task answers, so that the request can be sent to another one: most forms and
-    /// calls of an API. Of a longer body nothing is kept.
+    /// Bytes of a request's body that are kept until the task answers, so that the request can be sent to another one: most
+    /// forms and calls of an API are shorter. Of a longer body nothing is kept.
     pub replayed: usize,
     /// Bytes of an answer that are kept for a stream of HTTP/2 until the client's socket takes them.
     pub stream_buffer: usize,
