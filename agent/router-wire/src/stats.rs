@@ -30,7 +30,8 @@ pub enum Outcome {
     Reset,
     /// Connection or answer did not come in time.
     Timeout,
-    /// The request broke off, or has no form that the task reads.
+    /// The task has not read the request, or not all of it: it broke off, it has no form that the task reads, or the connection
+    /// ended before it was there.
     Undelivered,
 }
 
@@ -188,4 +189,7 @@ totals! {
     RejectedNoHttp = "rejected_total" { "reason" = "no-http" };
     RejectedNoRequest = "rejected_total" { "reason" = "no-request" };
     RejectedTakesNothing = "rejected_total" { "reason" = "takes-nothing" };
+    RejectedRequests = "rejected_total" { "reason" = "requests" };
+    ShedMemory = "connections_shed_total" { "reason" = "memory" };
+    ShedConnections = "connections_shed_total" { "reason" = "connections" };
 }

@@ -27,6 +27,9 @@ pub(crate) enum BodyError {
     /// Its sender broke it off.
     #[error("the body broke off: {0}")]
     Broken(#[from] hyper::Error),
+    /// It is sent to another task.
+    #[error("the body is sent once more")]
+    Replayed,
     /// Nothing came for too long.
     #[error("the body stood still for too long")]
     Idle,
@@ -36,7 +39,7 @@ impl BodyError {
     /// In a word, as the log of a task's answer has it.
     fn name(&self) -> &'static str {
         match self {
-            Self::Broken(_) => "answer-broken",
+            Self::Broken(_) | Self::Replayed => "answer-broken",
             Self::Idle => "answer-idle",
         }
     }

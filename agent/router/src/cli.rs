@@ -51,6 +51,12 @@ pub struct Cli {
     /// What clients and tasks may take their time for.
     #[command(flatten)]
     pub timeouts: Timeouts,
+    /// Requests at a time of a thread; more are refused (503).
+    #[arg(long, env = "SWARMLB_ROUTER_REQUESTS", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub requests: u32,
+    /// MiB of memory that the router may hold; by default as many as its container or unit, or the machine, has.
+    #[arg(long, env = "SWARMLB_ROUTER_MEMORY_MIB", value_name = "MIB", value_parser = clap::value_parser!(u32).range(16..))]
+    pub memory_mib: Option<u32>,
     /// Form of the access log, on standard output: a line for each request.
     #[arg(long, env = "SWARMLB_ROUTER_ACCESS_LOG", value_enum, default_value_t = Format::Off)]
     pub access_log: Format,
@@ -110,7 +116,11 @@ impl Cli {
             workers: self.workers.map_or(processors.min(64), usize::from),
             certificates: self.certificates.clone(),
             grace: Duration::from_secs(self.grace_seconds.into()),
-            limits: self.timeouts.limits(),
+            limits: Limits {
+                requests: usize::try_from(self.requests).unwrap_or(usize::MAX),
+                ..self.timeouts.limits()
+            },
+            memory: self.memory_mib.map(|mib| u64::from(mib) << 20),
             trusted: self.trusted_proxies.clone(),
             proxy_protocol: self.proxy_protocol.clone(),
             access_log: self.access_log,

@@ -8,9 +8,11 @@ mod connections;
 mod http;
 mod prefixed;
 mod proxy_header;
+mod relief;
 mod stall;
+mod state;
 
 pub(crate) use accept::{Accepting, Listener};
-pub(crate) use client::{Client, Duplex, UnderWay};
+pub(crate) use client::{BodyUnderWay, Client, Duplex, UnderWay};
 pub(crate) use connections::Connections;
 pub(crate) use stall::handed_over;

@@ -111,6 +111,11 @@ async fn checked(
             headers: &parts.headers,
         },
     );
+    if client.requests_are_too_many() {
+        worker.stats.up(Total::RejectedRequests);
+        record.fails("overloaded");
+        return page::problem(&Problem::Overloaded, &parts.headers, &origin);
+    }
     let routing = worker.routing();
     let seen = rule::Request {
         host: &checked.host,

@@ -16,6 +16,7 @@ mod downstream;
 mod exchange;
 pub mod limits;
 mod link;
+mod memory;
 mod open_files;
 mod passwords;
 mod record;

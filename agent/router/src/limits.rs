@@ -47,8 +47,14 @@ pub struct Limits {
     pub head_bytes: u32,
     /// Streams at a time of an HTTP/2 connection.
     pub streams: u32,
+    /// Bytes of a request's body that are kept until the task answers, so that the request can be sent to another one: most
+    /// forms and calls of an API are shorter. Of a longer body nothing is kept.
+    pub replayed: usize,
     /// Bytes of an answer that are kept for a stream of HTTP/2 until the client's socket takes them.
     pub stream_buffer: usize,
+    /// Requests of all clients at a time of one worker: as many as connections, though one of HTTP/2 may have many. Each may
+    /// have a connection to a task, which is an open file.
+    pub requests: usize,
     /// Connections of clients at a time of one worker.
     pub connections: usize,
     /// Connections of one client address at a time of one worker.
@@ -76,7 +82,9 @@ impl Default for Limits {
             upstream_window: 128 << 10,
             head_bytes: 32 << 10,
             streams: 128,
+            replayed: 16 << 10,
             stream_buffer: 32 << 10,
+            requests: 20_000,
             connections: 20_000,
             connections_of_address: 1_000,
         }

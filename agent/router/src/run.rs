@@ -3,6 +3,7 @@
 use crate::access_log::{AccessLog, Format};
 use crate::limits::Limits;
 use crate::link::{Link, Telling, Workers};
+use crate::memory;
 use crate::open_files;
 use crate::stats::Sums;
 use crate::tls::{Directories, Tls};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Limits and timeouts.
     pub limits: Limits,
+    /// Bytes of memory that the router may hold; `None`: as many as its control group or the machine has.
+    pub memory: Option<u64>,
     /// Networks of other proxies, whose `X-Forwarded-*` are kept.
     pub trusted: Vec<IpNet>,
     /// Networks of balancers whose connections begin with a header of the PROXY protocol.
@@ -62,7 +65,8 @@ pub enum RunError {
 /// [`RunError`].
 pub fn run(settings: &Settings) -> Result<(), RunError> {
     let workers = settings.workers.max(1);
-    open_files::raise(workers.saturating_mul(settings.limits.connections));
+    let most = settings.limits.connections.max(settings.limits.requests);
+    open_files::raise(workers.saturating_mul(most));
     let tls = Tls::new()?;
     let (log, writer) = match settings.access_log {
         Format::Off => (None, None),
@@ -73,9 +77,12 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
             })
             .map_err(RunError::Threads)?,
     };
+    let memory = settings.memory.unwrap_or_else(memory::limit);
+    tracing::info!(mib = memory >> 20, "memory that the router may hold");
     let sums = Arc::<Mutex<Sums>>::default();
     let serving = Serving {
         limits: settings.limits,
+        memory: Some(memory),
         forwarded: Policy {
             trusted: settings.trusted.clone(),
             forwarded: false,

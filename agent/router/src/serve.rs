@@ -9,6 +9,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+/// Time between two looks at the memory. In that time clients can send as much as the network bears.
+const LOOK_AT_MEMORY: Duration = Duration::from_millis(100);
 
 /// What a worker is told.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub(crate) fn run(
 async fn serve(worker: Rc<Worker>, mut updates: mpsc::UnboundedReceiver<Update>, grace: Duration) {
     let mut accepting = Accepting::default();
     let mut every_second = tokio::time::interval(Duration::from_secs(1));
+    let mut memory = tokio::time::interval(LOOK_AT_MEMORY);
+    memory.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // From when on the worker ends, whatever is open.
     let mut end = None;
     loop {
@@ -66,6 +72,7 @@ async fn serve(worker: Rc<Worker>, mut updates: mpsc::UnboundedReceiver<Update>,
                     return;
                 }
             }
+            _ = memory.tick() => worker.connections.relieve(Seconds::now()),
             () = worker.connections.ended(), if end.is_some() => return,
         }
     }

@@ -4,11 +4,13 @@
 //! HTTP/2 is shared. None is kept to a task that leaves: it is closed before the task gets its signal to stop.
 
 mod connect;
+mod delivery;
 mod kept;
 mod lease;
 mod pool;
 
 pub(crate) use connect::ConnectError;
+pub(crate) use delivery::Delivery;
 pub(crate) use lease::Lease;
 
 use crate::clock::Seconds;

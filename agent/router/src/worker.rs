@@ -3,6 +3,7 @@
 use crate::access_log::AccessLog;
 use crate::downstream::Connections;
 use crate::limits::Limits;
+use crate::memory::Memory;
 use crate::passwords::Passwords;
 use crate::routing::{Routing, Step};
 use crate::stats::{Stats, Sums};
@@ -41,6 +42,8 @@ pub(crate) struct Worker {
 pub(crate) struct Serving {
     /// Limits and timeouts.
     pub(crate) limits: Limits,
+    /// Bytes that the process may hold.
+    pub(crate) memory: Option<u64>,
     /// Which fields of other proxies are kept.
     pub(crate) forwarded: Policy,
     /// Networks of balancers whose connections begin with a header of the PROXY protocol.
@@ -53,13 +56,15 @@ pub(crate) struct Serving {
 
 impl Worker {
     pub(crate) fn new(settings: Serving, tls: Tls) -> Self {
+        let stats = Rc::<Stats>::default();
+        let memory = Memory::new(settings.memory);
         Self {
-            connections: Connections::new(settings.limits),
+            connections: Connections::new(settings.limits, memory, stats.clone()),
             upstream: Upstream::new(settings.limits),
             settings,
             tls,
             passwords: Passwords::default(),
-            stats: Rc::default(),
+            stats,
             routing: RefCell::default(),
             random: RefCell::default(),
         }

@@ -153,6 +153,7 @@ fn routers(http: &HttpStats) -> String {
     for (name, title) in [
         ("unrouted_total", "requests without a route"),
         ("rejected_total", "requests refused"),
+        ("connections_shed_total", "connections ended for others"),
         (
             "access_log_dropped_total",
             "lines of the access log dropped",

@@ -115,6 +115,11 @@ impl Client {
         }
     }
 
+    /// Are more requests under way, of all clients, than there may be?
+    pub(crate) fn requests_are_too_many(&self) -> bool {
+        self.open.are_too_many()
+    }
+
     /// Counts a request as under way until what this returns is dropped.
     pub(crate) fn request(self: &Rc<Self>, version: Version) -> UnderWay {
         let http2 = version >= Version::HTTP_2;
@@ -134,15 +139,25 @@ impl Client {
     }
 
     /// Counts the body of a request as under way, which may go on after the answer has ended.
-    pub(crate) fn body(self: &Rc<Self>) -> UnderWay {
-        self.open.continues();
-        UnderWay(self.clone())
+    pub(crate) fn body(self: &Rc<Self>) -> BodyUnderWay {
+        self.open.body_begins();
+        BodyUnderWay(self.clone())
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
         self.stats.down(self.counted.get());
+    }
+}
+
+/// The body of a request that is under way.
+#[derive(Debug)]
+pub(crate) struct BodyUnderWay(Rc<Client>);
+
+impl Drop for BodyUnderWay {
+    fn drop(&mut self) {
+        self.0.open.body_ends(Seconds::now());
     }
 }
 

@@ -1,50 +1,45 @@
 //! All connections of clients of one worker: how many there are, since when they idle, and how they end.
 //!
 //! A sweep once a second ends those that idle for too long. It takes the place of a timer for each connection and
-//! request.
+//! request. More often the memory is looked at: where it is short, connections end so that others are served.
 
+use super::relief::{Candidate, ending};
+use super::state::State;
 use crate::clock::Seconds;
 use crate::limits::Limits;
+use crate::memory::{Memory, Pressure};
+use crate::stats::Stats;
+use lb_router_wire::stats::Total;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
 use tokio::sync::Notify;
 
-/// The connections of a worker.
-pub(crate) struct Connections {
-    limits: Limits,
-    shared: Rc<Shared>,
-}
+/// After so many new connections and requests the memory is looked at, besides from time to time: each may cost some 200 KiB.
+const LOOK_AFTER: u32 = 64;
+/// Room is short where less than one in so many of the connections is left that there may be.
+const ROOM: usize = 16;
 
-#[derive(Debug, Default)]
+/// The connections of a worker.
+pub(crate) struct Connections(Rc<Shared>);
+
+#[derive(Debug)]
 struct Shared {
+    limits: Limits,
+    memory: Memory,
+    stats: Rc<Stats>,
     next: Cell<u64>,
     states: RefCell<HashMap<u64, Rc<State>>>,
     of_address: RefCell<HashMap<IpAddr, usize>>,
+    /// Requests under way on all of them.
+    under_way: Cell<usize>,
+    /// Connections and requests that have come since the memory was looked at.
+    unseen: Cell<u32>,
     /// Since when the router is about to end.
     draining: Cell<Option<Seconds>>,
     /// Told when the last connection is gone.
     empty: Notify,
-}
-
-/// What is known of a connection.
-#[derive(Debug)]
-struct State {
-    opened: Seconds,
-    /// Since when no request is under way.
-    idle: Cell<Seconds>,
-    under_way: Cell<u32>,
-    served: Cell<bool>,
-    /// Its requests come by HTTP/2.
-    http2: Cell<bool>,
-    /// When it was asked to end after the requests that are under way.
-    closing: Cell<Option<Seconds>>,
-    close: Notify,
-    end: Notify,
-    /// It was asked to give its buffers back, and has not got new ones since.
-    parks: Cell<bool>,
-    park: Notify,
 }
 
 /// A connection that is open until this is dropped.
@@ -57,39 +52,37 @@ pub(super) struct Open {
 }
 
 impl Connections {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self {
+    pub(crate) fn new(limits: Limits, memory: Memory, stats: Rc<Stats>) -> Self {
+        Self(Rc::new(Shared {
             limits,
-            shared: Rc::default(),
-        }
+            memory,
+            stats,
+            next: Cell::default(),
+            states: RefCell::default(),
+            of_address: RefCell::default(),
+            under_way: Cell::default(),
+            unseen: Cell::default(),
+            draining: Cell::default(),
+            empty: Notify::new(),
+        }))
     }
 
     /// Counts a connection in; `None` if there are too many, of all or of this address. `proxy`: it is a balancer's, which
     /// has those of all its clients.
     pub(super) fn open(&self, address: IpAddr, proxy: bool, now: Seconds) -> Option<Open> {
-        let shared = &self.shared;
-        if shared.states.borrow().len() >= self.limits.connections {
+        let Self(shared) = self;
+        shared.look_after(now);
+        if shared.states.borrow().len() >= shared.limits.connections {
             return None;
         }
         let address = network(address);
         let mut of_address = shared.of_address.borrow_mut();
         let of_this = of_address.entry(address).or_default();
-        if *of_this >= self.limits.connections_of_address && !proxy {
+        if *of_this >= shared.limits.connections_of_address && !proxy {
             return None;
         }
         *of_this += 1;
-        let state = Rc::new(State {
-            opened: now,
-            idle: Cell::new(now),
-            under_way: Cell::new(0),
-            served: Cell::new(false),
-            http2: Cell::new(false),
-            closing: Cell::new(None),
-            close: Notify::new(),
-            end: Notify::new(),
-            parks: Cell::new(false),
-            park: Notify::new(),
-        });
+        let state = Rc::new(State::new(now));
         let number = shared.next.get();
         shared.next.set(number.wrapping_add(1));
         shared.states.borrow_mut().insert(number, state.clone());
@@ -103,22 +96,29 @@ impl Connections {
 
     /// Ends the connections that idle for too long, or are too old.
     pub(crate) fn sweep(&self, now: Seconds) {
-        let draining = self.shared.draining.get();
-        let over = draining.is_some_and(|since| since.is_over(self.limits.drain_idle, now));
-        for state in self.shared.states.borrow().values() {
-            state.check(&self.limits, now);
-            if over && state.under_way.get() == 0 {
+        let Self(shared) = self;
+        let draining = shared.draining.get();
+        let over = draining.is_some_and(|since| since.is_over(shared.limits.drain_idle, now));
+        for state in shared.states.borrow().values() {
+            state.check(&shared.limits, now);
+            if over && state.under_way() == 0 {
                 state.close(now);
             }
         }
     }
 
+    /// Ends some connections if memory or room is short.
+    pub(crate) fn relieve(&self, now: Seconds) {
+        self.0.relieve(now);
+    }
+
     /// Ends all connections so that no request is lost: one of HTTP/2 is told so (GOAWAY); one of HTTP/1.1 is closed with
     /// its next answer, as a request may be on its way already, and if none comes, after a while.
     pub(crate) fn drain(&self, now: Seconds) {
-        self.shared.draining.set(Some(now));
-        for state in self.shared.states.borrow().values() {
-            if state.http2.get() {
+        let Self(shared) = self;
+        shared.draining.set(Some(now));
+        for state in shared.states.borrow().values() {
+            if state.is_http2() {
                 state.close(now);
             }
         }
@@ -126,48 +126,53 @@ impl Connections {
 
     /// Waits until there is none.
     pub(crate) async fn ended(&self) {
-        while !self.shared.states.borrow().is_empty() {
-            self.shared.empty.notified().await;
+        let Self(shared) = self;
+        while !shared.states.borrow().is_empty() {
+            shared.empty.notified().await;
         }
     }
 }
 
-impl State {
-    fn check(&self, limits: &Limits, now: Seconds) {
-        if self.under_way.get() > 0 {
-            if self.opened.is_over(limits.connection_age, now) {
-                self.close(now);
-            }
-            return;
-        }
-        if !self.served.get() {
-            // No request to lose.
-            if self.opened.is_over(limits.first_request, now) {
-                self.end.notify_one();
-            }
-            return;
-        }
-        if let Some(since) = self.closing.get() {
-            // It was asked to end and waits for the rest of a head, or for its client to close.
-            if since.is_over(limits.first_request, now) {
-                self.end.notify_one();
-            }
-        } else if self.idle.get().is_over(limits.keep_alive, now)
-            || self.opened.is_over(limits.connection_age, now)
-        {
-            self.close(now);
-        } else if self.idle.get().is_over(limits.park, now)
-            && !self.http2.get()
-            && !self.parks.replace(true)
-        {
-            self.park.notify_one();
+impl Shared {
+    /// Takes note of a new connection or request.
+    fn look_after(&self, now: Seconds) {
+        self.unseen.set(self.unseen.get() + 1);
+        if self.unseen.get() >= LOOK_AFTER {
+            self.relieve(now);
         }
     }
 
-    fn close(&self, now: Seconds) {
-        if self.closing.get().is_none() {
-            self.closing.set(Some(now));
-            self.close.notify_one();
+    fn relieve(&self, now: Seconds) {
+        self.unseen.set(0);
+        let states = self.states.borrow();
+        let most = self.limits.connections;
+        let (pressure, counted) = match self.memory.pressure(now) {
+            Pressure::None if states.len() >= most - most / ROOM => {
+                (Pressure::Short, Total::ShedConnections)
+            }
+            Pressure::None => return,
+            pressure => (pressure, Total::ShedMemory),
+        };
+        // Where memory is very short, nobody is waited for.
+        let at_once = pressure == Pressure::VeryShort;
+        let may_end =
+            |it: &(&u64, &Rc<State>)| !it.1.has_ended() && (at_once || !it.1.is_closing());
+        let all = states.iter().filter(may_end);
+        let all = all.map(|(number, state)| Candidate {
+            number: *number,
+            under_way: state.under_way(),
+            idle_since: state.idle_since(),
+        });
+        for number in ending(all.collect(), pressure, now) {
+            let Some(state) = states.get(&number) else {
+                continue;
+            };
+            self.stats.up(counted);
+            if at_once {
+                state.end();
+            } else {
+                state.close_idle(now);
+            }
         }
     }
 }
@@ -175,24 +180,33 @@ impl State {
 impl Open {
     /// Counts a request in.
     pub(super) fn begin(&self, http2: bool, now: Seconds) {
-        let state = &self.state;
-        state.served.set(true);
-        state.http2.set(http2);
-        state.under_way.set(state.under_way.get().saturating_add(1));
+        let shared = &self.shared;
+        shared.look_after(now);
+        shared.under_way.set(shared.under_way.get() + 1);
+        self.state.begin(http2);
         if http2 && self.is_draining() {
-            state.close(now);
+            self.state.close(now);
         }
     }
 
-    /// Counts in what goes on of a request beside the rest of it.
-    pub(super) fn continues(&self) {
-        let under_way = &self.state.under_way;
-        under_way.set(under_way.get().saturating_add(1));
+    /// Counts in the body of a request, which may go on after the answer has ended.
+    pub(super) fn body_begins(&self) {
+        self.state.continues();
     }
 
-    /// Is no request under way?
+    /// Counts the body of a request out.
+    pub(super) fn body_ends(&self, now: Seconds) {
+        self.state.over(now);
+    }
+
+    /// Is nothing under way?
     pub(super) fn is_idle(&self) -> bool {
-        self.state.under_way.get() == 0
+        self.state.under_way() == 0
+    }
+
+    /// Are more requests under way, on all connections, than there may be?
+    pub(super) fn are_too_many(&self) -> bool {
+        self.shared.under_way.get() > self.shared.limits.requests
     }
 
     /// Is the router about to end?
@@ -202,9 +216,9 @@ impl Open {
 
     /// Counts a request out.
     pub(super) fn end(&self, now: Seconds) {
-        let under_way = self.state.under_way.get();
-        self.state.under_way.set(under_way.saturating_sub(1));
-        self.state.idle.set(now);
+        let under_way = &self.shared.under_way;
+        under_way.set(under_way.get().saturating_sub(1));
+        self.state.over(now);
     }
 
     /// Asks it to end after the requests that are under way.
@@ -214,22 +228,22 @@ impl Open {
 
     /// Waits for the word to end after the requests that are under way.
     pub(super) async fn told_to_close(&self) {
-        self.state.close.notified().await;
+        self.state.told_to_close().await;
     }
 
     /// Waits for the word to give buffers back until the next request.
     pub(super) async fn told_to_park(&self) {
-        self.state.park.notified().await;
+        self.state.told_to_park().await;
     }
 
     /// It has buffers, and may be told again to give them back.
     pub(super) fn resume(&self) {
-        self.state.parks.set(false);
+        self.state.resume();
     }
 
     /// Waits for the word to end at once.
     pub(super) async fn told_to_end(&self) {
-        self.state.end.notified().await;
+        self.state.told_to_end().await;
     }
 }
 
@@ -263,63 +277,4 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Connections;
-    use crate::clock::Seconds;
-    use crate::limits::Limits;
-    use std::net::{IpAddr, Ipv4Addr};
-    use std::time::Duration;
-
-    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-    #[test]
-    fn an_address_has_so_many_connections_and_gets_room_when_one_ends() {
-        let connections = Connections::new(Limits {
-            connections: 3,
-            connections_of_address: 2,
-            ..Limits::default()
-        });
-        let open = |address| connections.open(address, false, Seconds::now());
-        let first = open(CLIENT).unwrap();
-        let _second = open(CLIENT).unwrap();
-        assert!(open(CLIENT).is_none());
-        let _other = open(Ipv4Addr::new(127, 0, 0, 2).into()).unwrap();
-        assert!(open(Ipv4Addr::new(127, 0, 0, 3).into()).is_none(), "of all");
-        drop(first);
-        assert!(open(CLIENT).is_some());
-    }
-
-    #[tokio::test]
-    async fn who_sends_no_request_is_ended_and_who_is_served_is_not() {
-        let connections = Connections::new(Limits {
-            first_request: Duration::ZERO,
-            ..Limits::default()
-        });
-        let silent = connections.open(CLIENT, false, Seconds::now()).unwrap();
-        let served = connections.open(CLIENT, false, Seconds::now()).unwrap();
-        served.begin(false, Seconds::now());
-        connections.sweep(Seconds::now());
-        silent.told_to_end().await;
-        let told = tokio::time::timeout(Duration::from_millis(10), served.told_to_end());
-        assert!(told.await.is_err());
-    }
-
-    #[tokio::test]
-    async fn who_idles_between_requests_is_asked_to_close_and_then_ended() {
-        let connections = Connections::new(Limits {
-            first_request: Duration::ZERO,
-            keep_alive: Duration::ZERO,
-            ..Limits::default()
-        });
-        let idle = connections.open(CLIENT, false, Seconds::now()).unwrap();
-        idle.begin(false, Seconds::now());
-        connections.sweep(Seconds::now());
-        idle.end(Seconds::now());
-        connections.sweep(Seconds::now());
-        idle.told_to_close().await;
-        connections.sweep(Seconds::now());
-        idle.told_to_end().await;
-        drop(idle);
-        connections.ended().await;
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use super::outgoing::Head;
 use super::tunnel::{self, Upgrade};
 use crate::body::{Progress, RequestBody, ResponseBody};
 use crate::record::Record;
-use crate::upstream::{ConnectError, Destination, Lease, Load};
+use crate::upstream::{ConnectError, Delivery, Destination, Lease, Load};
 use crate::worker::Worker;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
@@ -48,8 +48,8 @@ pub(super) enum AttemptError {
         source: hyper::Error,
         /// It had borne another exchange before.
         reused: bool,
-        /// Nothing of the request was sent.
-        unsent: bool,
+        /// Whether the task can have read the request.
+        delivery: Delivery,
     },
     /// The client's body broke off.
     #[error("the request broke off: {0}")]
@@ -75,8 +75,12 @@ impl AttemptError {
         match self {
             Self::Connect(_) => Some(Failure::ConnectFailed),
             Self::Closed { source, .. } if source.is_parse() => None,
-            Self::Closed { unsent, .. } => Some(Failure::ClosedBeforeAnswer {
-                sent_bytes_acknowledged: !unsent,
+            Self::Closed {
+                delivery: Delivery::Refused,
+                ..
+            } => Some(Failure::Refused),
+            Self::Closed { delivery, .. } => Some(Failure::ClosedBeforeAnswer {
+                undelivered: *delivery != Delivery::Unknown,
             }),
             Self::Timeout => Some(Failure::Timeout),
             Self::Request | Self::Body(_) => None,
@@ -88,8 +92,11 @@ impl AttemptError {
         match self {
             Self::Connect(ConnectError::Timeout(_)) | Self::Timeout => stats::Outcome::Timeout,
             Self::Connect(_) => stats::Outcome::Refused,
-            Self::Closed { .. } => stats::Outcome::Reset,
-            Self::Request | Self::Body(_) => stats::Outcome::Undelivered,
+            Self::Closed {
+                delivery: Delivery::Unknown,
+                ..
+            } => stats::Outcome::Reset,
+            Self::Closed { .. } | Self::Request | Self::Body(_) => stats::Outcome::Undelivered,
         }
     }
 
@@ -100,8 +107,16 @@ impl AttemptError {
             Self::Connect(ConnectError::Tls { .. } | ConnectError::Name(_)) => "no-tls",
             Self::Connect(_) => "not-connected",
             Self::Request => "unreadable",
+            Self::Closed { source, reused, .. } if !reused && source.is_parse() => "no-http",
+            Self::Closed {
+                delivery: Delivery::Undelivered,
+                ..
+            } => "undelivered",
+            Self::Closed {
+                delivery: Delivery::Refused,
+                ..
+            } => "refused",
             Self::Closed { reused: true, .. } => "kept-connection-closed",
-            Self::Closed { source, .. } if source.is_parse() => "no-http",
             Self::Closed { .. } => "closed-before-answer",
             Self::Body(Problem::RequestTimeout) => "request-idle",
             Self::Body(_) => "request-broken",
@@ -167,7 +182,7 @@ pub(super) async fn attempt(
             })
         }
         Some(Err(error)) => {
-            let unsent = error.unsent.is_some();
+            let delivery = error.delivery;
             let rest = error
                 .unsent
                 .map(|request| Head::from_unsent(request, pass_host));
@@ -175,7 +190,7 @@ pub(super) async fn attempt(
             let error = AttemptError::Closed {
                 source,
                 reused,
-                unsent,
+                delivery,
             };
             failed(error, rest)
         }

@@ -79,20 +79,21 @@ async fn attempts(
         head.ask_for_websocket(worker.random());
         RequestBody::Empty
     } else {
-        RequestBody::client(body, worker.settings.limits.body_idle, client, asked_by)
+        RequestBody::client(body, &worker.settings.limits, client, asked_by)
     };
     if let Some(progress) = body.progress() {
         record.sends(progress);
     }
     // Nobody keeps the header fields for a second time: they are made of the client's again.
     let line = head.with(HeaderMap::new());
-    let empty = matches!(body, RequestBody::Empty);
+    let replay = body.replay();
     let again = || {
+        let body = replay.again()?;
         let mut head = line.with(headers.clone());
         if websocket {
             head.ask_for_websocket(worker.random());
         }
-        (head, RequestBody::Empty)
+        Some((head, body))
     };
     let service = found.service;
     let count = worker.upstream.count_request(&service.id);
@@ -128,6 +129,7 @@ async fn attempts(
         record.tries(task.key);
         let failed = match attempt::attempt(worker, destination, kept, head, body).await {
             Ok(answered) => {
+                replay.forget();
                 record.tried(stats::Outcome::Ok, answered.reused(), None);
                 let answer = answered.answer(worker, record, upgrade);
                 let mut answer = answer.inspect_err(|_| record.fails("no-websocket"))?;
@@ -151,7 +153,7 @@ async fn attempts(
         }
         // Another one that was kept may have ended as well.
         kept &= !failed.error.reused();
-        let rest = failed.rest.or_else(|| empty.then(again));
+        let rest = failed.rest.or_else(again);
         let tries = u32::try_from(tried.len()).unwrap_or(u32::MAX);
         let may = failure.is_some_and(|it| may_retry(it, &line.method, rest.is_some(), tries));
         match rest {

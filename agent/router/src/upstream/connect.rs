@@ -1,6 +1,7 @@
 //! New connections to tasks.
 
-use super::pool::{Pool, Sender, Streams};
+use super::delivery::{Counted, Sent};
+use super::pool::{Exclusive, Pool, Sender, Streams};
 use super::{Destination, Transport};
 use crate::limits::Limits;
 use crate::tls::Tls;
@@ -13,6 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
@@ -81,9 +83,9 @@ pub(super) async fn connect(
     pool: &Pool,
 ) -> Result<Sender, ConnectError> {
     let address = to.address;
-    let stream = tcp(address, limits).await?;
+    let (stream, sent) = Counted::new(tcp(address, limits).await?);
     Ok(match &to.transport {
-        Transport::Http1 => http1(stream, address, limits).await?,
+        Transport::Http1 => http1(stream, sent, address, limits).await?,
         Transport::Http2 => shared(to, stream, limits, pool).await?,
         Transport::Tls {
             name,
@@ -101,7 +103,7 @@ pub(super) async fn connect(
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                 shared(to, stream, limits, pool).await?
             } else {
-                http1(stream, address, limits).await?
+                http1(stream, sent, address, limits).await?
             }
         }
     })
@@ -122,7 +124,12 @@ pub(super) async fn tcp(address: SocketAddr, limits: &Limits) -> Result<TcpStrea
     Ok(stream)
 }
 
-async fn http1<S>(stream: S, task: SocketAddr, limits: &Limits) -> Result<Sender, ConnectError>
+async fn http1<S>(
+    stream: S,
+    sent: Arc<Sent>,
+    task: SocketAddr,
+    limits: &Limits,
+) -> Result<Sender, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -139,7 +146,7 @@ where
             tracing::debug!(%task, %error, "connection to a task ended");
         }
     });
-    Ok(Sender::Http1(sender))
+    Ok(Sender::Http1(Exclusive { sender, sent }))
 }
 
 /// A connection of HTTP/2, from now on shared.

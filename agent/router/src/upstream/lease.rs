@@ -1,11 +1,13 @@
 //! A connection to a task that bears an exchange.
 
 use super::Destination;
+use super::delivery::Delivery;
 use super::pool::{Pool, Sender};
 use crate::body::RequestBody;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use std::error::Error as _;
 use std::rc::Rc;
 
 /// A connection to a task. Dropped before [`Lease::done`], it is closed if nobody shares it: an answer that was not read
@@ -20,16 +22,20 @@ pub(crate) struct Lease {
 /// A request without an answer.
 #[derive(Debug)]
 pub(crate) struct SendError {
-    /// The request, if nothing of it was sent.
+    /// The request, if hyper has not begun to send it.
     pub(crate) unsent: Option<Request<RequestBody>>,
+    /// Whether the task can have read it.
+    pub(crate) delivery: Delivery,
     /// What went wrong.
     pub(crate) source: hyper::Error,
 }
 
-impl From<TrySendError<Request<RequestBody>>> for SendError {
-    fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
+impl SendError {
+    fn new(mut error: TrySendError<Request<RequestBody>>, delivery: Delivery) -> Self {
+        let unsent = error.take_message();
         Self {
-            unsent: error.take_message(),
+            delivery: unsent.as_ref().map_or(delivery, |_| Delivery::Unsent),
+            unsent,
             source: error.into_error(),
         }
     }
@@ -67,16 +73,39 @@ impl Lease {
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, SendError> {
         match &mut self.sender {
-            Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(sender, _) => sender.try_send_request(request).await,
+            Sender::Http1(connection) => {
+                let before = connection.sent.taken();
+                let answer = connection.sender.try_send_request(request).await;
+                answer.map_err(|it| SendError::new(it, connection.sent.delivery_after(before)))
+            }
+            Sender::Http2(sender, _) => {
+                let answer = sender.try_send_request(request).await;
+                answer.map_err(|it| {
+                    let delivery = delivery_of_stream(it.error());
+                    SendError::new(it, delivery)
+                })
+            }
         }
-        .map_err(Into::into)
     }
 
     /// The answer was read to its end: the connection is kept for the next exchange.
     pub(crate) fn done(self) {
-        if let Sender::Http1(sender) = self.sender {
-            self.pool.put(self.to, sender);
+        if let Sender::Http1(connection) = self.sender {
+            self.pool.put(self.to, connection);
         }
+    }
+}
+
+/// What became of a request whose stream of HTTP/2 ended so. Where a task ends the connection (GOAWAY), h2 gives its word as
+/// the error of those streams only that the task has not processed: those above the last one that it names.
+fn delivery_of_stream(error: &hyper::Error) -> Delivery {
+    let cause = error.source().and_then(|it| it.downcast_ref::<h2::Error>());
+    let refused = |it: &h2::Error| {
+        it.is_remote() && (it.is_go_away() || it.reason() == Some(h2::Reason::REFUSED_STREAM))
+    };
+    if cause.is_some_and(refused) {
+        Delivery::Refused
+    } else {
+        Delivery::Unknown
     }
 }

@@ -1,6 +1,7 @@
 //! Connections that are kept for the next exchange.
 
 use super::Destination;
+use super::delivery::Sent;
 use super::kept::Kept;
 use crate::body::RequestBody;
 use crate::clock::Seconds;
@@ -9,6 +10,7 @@ use crate::routing::Tasks;
 use hyper::client::conn::{http1, http2};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// The kept connections of a worker.
 pub(crate) struct Pool {
@@ -22,16 +24,23 @@ pub(crate) struct Pool {
 
 /// A connection to a task, as requests are sent by it.
 pub(super) enum Sender {
-    Http1(http1::SendRequest<RequestBody>),
+    Http1(Exclusive),
     Http2(
         http2::SendRequest<RequestBody>,
         #[expect(dead_code, reason = "counted until it is dropped")] Stream,
     ),
 }
 
+/// A connection of HTTP/1.1: it bears one exchange at a time.
+pub(super) struct Exclusive {
+    pub(super) sender: http1::SendRequest<RequestBody>,
+    /// What was sent by it.
+    pub(super) sent: Arc<Sent>,
+}
+
 /// A connection of HTTP/1.1 that nobody uses.
 struct Idle {
-    sender: http1::SendRequest<RequestBody>,
+    connection: Exclusive,
     since: Seconds,
 }
 
@@ -110,9 +119,9 @@ impl Pool {
         let of_task = idle.get_mut(to)?;
         // As few as possible are looked at: each is somewhere else in memory.
         for place in (0..of_task.len()).rev() {
-            let sender = &of_task.get(place)?.sender;
+            let sender = &of_task.get(place)?.connection.sender;
             if sender.is_ready() {
-                return Some(Sender::Http1(of_task.swap_remove(place).sender));
+                return Some(Sender::Http1(of_task.swap_remove(place).connection));
             }
             // One that still sends a request whose answer has ended is left for later.
             if sender.is_closed() {
@@ -123,15 +132,15 @@ impl Pool {
     }
 
     /// Keeps a connection, if its task stays and has not enough of them.
-    pub(super) fn put(&self, to: Destination, sender: http1::SendRequest<RequestBody>) {
-        if sender.is_closed() || !self.tasks.borrow().stays(to.task) {
+    pub(super) fn put(&self, to: Destination, connection: Exclusive) {
+        if connection.sender.is_closed() || !self.tasks.borrow().stays(to.task) {
             return;
         }
         let mut idle = self.idle.borrow_mut();
         let of_task = idle.get_mut(&to).map_or(0, |of_task| of_task.len());
         if of_task < self.limits.upstream_kept {
             let since = Seconds::now();
-            idle.push(to, Idle { sender, since });
+            idle.push(to, Idle { connection, since });
         }
     }
 
@@ -166,7 +175,7 @@ impl Pool {
     pub(super) fn sweep(&self, now: Seconds) {
         let limit = self.limits.upstream_idle;
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| !idle.sender.is_closed() && !idle.since.is_over(limit, now));
+        idle.retain(|idle| !idle.connection.sender.is_closed() && !idle.since.is_over(limit, now));
         let mut shared = self.shared.borrow_mut();
         shared.retain(|it| {
             let used = it.streams.any() || !it.since.is_over(limit, now);

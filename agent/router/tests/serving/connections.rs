@@ -1,10 +1,11 @@
 //! Protocols of clients' connections.
 
 use crate::harness::{Client, Router, Task, get_over_http2, service};
+use lb_router_wire::stats::{Stats, Total};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Longer than it takes until a connection that waits is parked.
@@ -132,5 +133,35 @@ fn connections_that_wait_have_no_buffers() {
     assert!(each < 6.0, "{each} KiB a connection");
     for mut client in first.into_iter().chain(second) {
         assert_eq!(client.get("a.test", "/").status, 200);
+    }
+}
+
+#[test]
+fn more_requests_at_a_time_than_there_may_be_are_refused() {
+    let task = Task::start();
+    let services = [service("a", &LABELS, &[&task])];
+    let mut router = Router::start_with(&services, &["--requests", "2"]);
+    let mut sockets = [(); 2].map(|()| {
+        let mut socket = Client::connect(router.http);
+        let answer = socket.ask(
+            "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        );
+        assert_eq!(answer.status, 101);
+        Some(socket)
+    });
+    let mut client = Client::connect(router.http);
+    let refused = client.get("a.test", "/");
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(refused.field("retry-after"), ["1"]);
+    let counted = |stats: Stats| stats.totals.get(Total::RejectedRequests as usize).copied();
+    let begin = Instant::now();
+    while counted(router.stats()) != Some(1) {
+        assert!(begin.elapsed() < Duration::from_secs(10));
+    }
+    sockets[0] = None;
+    while client.get("a.test", "/").status != 200 {
+        assert!(begin.elapsed() < Duration::from_secs(10));
+        sleep(Duration::from_millis(10));
     }
 }

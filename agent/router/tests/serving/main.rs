@@ -23,4 +23,5 @@ mod statistics;
 mod sticky;
 mod task_tls;
 mod tls;
+mod undelivered;
 mod websockets;

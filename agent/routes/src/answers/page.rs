@@ -2,7 +2,9 @@
 
 use super::Problem;
 use super::format::Format;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,8 +30,15 @@ pub(super) fn headers(problem: &Problem<'_>, format: Format, request_id: &str) -
     if problem.status() == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, METHODS);
     }
-    if let Problem::Unauthorized { realm } = problem {
-        headers.insert(WWW_AUTHENTICATE, challenge(realm));
+    match problem {
+        Problem::Unauthorized { realm } => {
+            headers.insert(WWW_AUTHENTICATE, challenge(realm));
+        }
+        // In seconds: requests end all the time.
+        Problem::Overloaded => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
     }
     headers
 }

@@ -66,6 +66,9 @@ pub enum Problem<'a> {
         /// The number of tasks that the service has.
         tasks: usize,
     },
+    /// Too many requests are under way: 503.
+    #[error("The router has too many requests to answer: ask again later.")]
+    Overloaded,
     /// The head of the task's answer has not come in time: 504.
     #[error("The task has not answered in time.")]
     AnswerTimeout,
@@ -98,7 +101,7 @@ impl Problem<'_> {
             Self::NotReached | Self::ClosedBeforeAnswer | Self::BadAnswer => {
                 StatusCode::BAD_GATEWAY
             }
-            Self::NoneReady { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoneReady { .. } | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::AnswerTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }

@@ -174,6 +174,11 @@ fn every_problem_has_a_status_and_one_sentence() {
             "The service has 3 tasks, and none of them is ready.",
         ),
         (
+            Problem::Overloaded,
+            503,
+            "The router has too many requests to answer: ask again later.",
+        ),
+        (
             Problem::AnswerTimeout,
             504,
             "The task has not answered in time.",
@@ -184,6 +189,8 @@ fn every_problem_has_a_status_and_one_sentence() {
         let second = answer.body.lines().nth(1);
         assert_eq!(second, Some(sentence), "{problem:?}");
         assert_eq!(answer.headers.contains_key("allow"), status == 405);
+        let later = answer.headers.contains_key("retry-after");
+        assert_eq!(later, problem == Problem::Overloaded);
     }
 }
 

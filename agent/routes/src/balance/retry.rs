@@ -10,13 +10,14 @@ pub const TRIES: u32 = 3;
 pub enum Failure {
     /// No connection was made in time, or there is no way to the task.
     ConnectFailed,
-    /// The task's node refused the connection, or HTTP/2 says that the request was not processed (`REFUSED_STREAM`, or
-    /// a stream above that of GOAWAY: RFC 9113, section 8.7).
+    /// HTTP/2 says that the request was not processed (`REFUSED_STREAM`, or a stream above that of GOAWAY: RFC 9113,
+    /// section 8.7).
     Refused,
     /// The connection ended before the answer.
     ClosedBeforeAnswer {
-        /// TCP has acknowledgements for bytes of the request: the task may have read them.
-        sent_bytes_acknowledged: bool,
+        /// It is known that the task has read no byte of the request, and does not: none was sent, or the task had closed the
+        /// connection before its kernel had any.
+        undelivered: bool,
     },
     /// The answer has not come in time. The task may be at work on it, and more of it would be more load for the others.
     Timeout,
@@ -31,9 +32,7 @@ pub enum Failure {
 pub fn may_retry(failure: Failure, method: &Method, replayable: bool, tries: u32) -> bool {
     let undone = match failure {
         Failure::ConnectFailed | Failure::Refused => true,
-        Failure::ClosedBeforeAnswer {
-            sent_bytes_acknowledged,
-        } => !sent_bytes_acknowledged || method.is_idempotent(),
+        Failure::ClosedBeforeAnswer { undelivered } => undelivered || method.is_idempotent(),
         Failure::Timeout => false,
     };
     undone && replayable && tries < TRIES
@@ -45,14 +44,12 @@ mod tests {
 
     #[test]
     fn what_a_task_may_have_done_is_not_done_twice() {
-        let closed = |sent_bytes_acknowledged| Failure::ClosedBeforeAnswer {
-            sent_bytes_acknowledged,
-        };
+        let closed = |undelivered| Failure::ClosedBeforeAnswer { undelivered };
         for (failure, post, get) in [
             (Failure::ConnectFailed, true, true),
             (Failure::Refused, true, true),
-            (closed(false), true, true),
-            (closed(true), false, true),
+            (closed(true), true, true),
+            (closed(false), false, true),
             (Failure::Timeout, false, false),
         ] {
             let may = |method| may_retry(failure, &method, true, 1);
