@@ -230,7 +230,6 @@ fn swarm(services: u16, tasks: u16, nodes: u16) -> Snapshot {
                 slot: u64::from(slot) + 1,
                 state: TaskState::Running,
                 desired: DesiredState::Running,
-                container: Some(format!("{number:064x}")),
                 host_ports: Vec::new(),
                 health: LocalHealth::Ok,
             };

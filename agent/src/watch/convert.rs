@@ -59,14 +59,12 @@ fn task(json: model::Task) -> Task {
     // The same port is listed for IPv4 and for IPv6.
     host_ports.sort_unstable();
     host_ports.dedup();
-    let container = json.status.container.id;
     Task {
         service: ServiceId(json.service_id),
         node: NodeId(json.node_id),
         slot: json.slot,
         state: task_state(&json.status.state),
         desired: desired_state(&json.desired_state),
-        container: (!container.is_empty()).then_some(container),
         host_ports,
         health: LocalHealth::Ok,
     }

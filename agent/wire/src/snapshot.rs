@@ -127,7 +127,6 @@ fn task_out((id, task): (&TaskId, &Task)) -> proto::Task {
         slot: task.slot,
         state: state.into(),
         desired: desired.into(),
-        container: task.container.clone().unwrap_or_default(),
         host_ports: task.host_ports.iter().map(port_out).collect(),
         health: health_out(task.health).into(),
     }
@@ -154,7 +153,6 @@ fn task_in(task: proto::Task) -> (TaskId, Task) {
         slot: task.slot,
         state,
         desired,
-        container: (!task.container.is_empty()).then_some(task.container),
         host_ports: task.host_ports.iter().filter_map(port_in).collect(),
         health,
     };

@@ -66,17 +66,15 @@ fn tasks() -> impl Strategy<Value = Task> {
         state,
         desired,
         health,
-        prop::option::of("[a-f0-9]{1,8}"),
         prop::collection::vec(ports(), 0..2),
     )
         .prop_map(
-            |((service, node, slot), state, desired, health, container, host_ports)| Task {
+            |((service, node, slot), state, desired, health, host_ports)| Task {
                 service: ServiceId(service),
                 node: NodeId(node),
                 slot,
                 state,
                 desired,
-                container,
                 host_ports,
                 health,
             },

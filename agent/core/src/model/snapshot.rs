@@ -42,8 +42,6 @@ pub struct Task {
     pub state: TaskState,
     /// `DesiredState`.
     pub desired: DesiredState,
-    /// `Status.ContainerStatus.ContainerID`, once there is one.
-    pub container: Option<String>,
     /// `Status.PortStatus.Ports`: where `mode=host` ports ended up.
     pub host_ports: Vec<PublishedPort>,
     /// What the engine on its node told before the Swarm did.
