@@ -93,7 +93,7 @@ proptest! {
         }
         prop_assert_eq!(&made, &model);
         prop_assert_eq!(now == before, now.iter().eq(before.iter()));
-        let heir = now.clone().reusing(&before);
+        let heir = now.reusing(&before);
         prop_assert_eq!(&heir, &now);
         let mut same = before.clone();
         same.reuse_from(&now);
@@ -124,4 +124,18 @@ fn what_two_maps_share_is_not_read_to_compare_them() {
     assert_eq!(changed.filter(|(a, b)| !Arc::ptr_eq(a, b)).count(), 1);
     let changed = map.chunks.iter().zip(&other.chunks);
     assert_eq!(changed.filter(|(a, b)| !Arc::ptr_eq(a, b)).count(), 1);
+}
+
+#[test]
+fn entries_that_come_one_by_one_take_hardly_more_memory_than_those_that_come_at_once() {
+    let in_order = 0..10_000_u32;
+    let scattered = in_order.clone().map(|key| key.wrapping_mul(0x9e37_79b9));
+    for keys in [in_order.collect::<Vec<_>>(), scattered.collect()] {
+        let mut map = PersistentMap::default();
+        for key in keys {
+            map.insert(key, key);
+        }
+        let room: usize = map.chunks.iter().map(|chunk| chunk.capacity()).sum();
+        assert!(room <= map.len() * 6 / 5, "{room} for {}", map.len());
+    }
 }
