@@ -84,7 +84,7 @@ impl Declarations {
     fn middlewares_among(&self, snapshot: &Snapshot) -> Middlewares {
         let services = self.by_service.iter().filter_map(|(id, declaration)| {
             let service = snapshot.services.get(id).filter(|it| !it.removed)?;
-            Some((service.created, id.0.as_str(), &declaration.middlewares))
+            Some((service.created, id.as_str(), &declaration.middlewares))
         });
         Middlewares::of_all(services)
     }

@@ -83,10 +83,7 @@ fn history_is_left_out() {
     let running = r#"{"ID":"t","Status":{"State":"running"},"DesiredState":"shutdown"}"#;
     let view = tasks(&format!("[{},{running}]", ended.join(",")));
     assert_eq!(
-        view.tasks
-            .keys()
-            .map(|id| id.0.as_str())
-            .collect::<Vec<_>>(),
+        view.tasks.keys().map(TaskId::as_str).collect::<Vec<_>>(),
         ["t"]
     );
     assert_eq!(view.tasks[&"t".into()].desired, DesiredState::Ended);

@@ -22,6 +22,7 @@ const _: () = assert!(
 pub struct Lowered {
     /// The wanted state of the kernel.
     pub want: State,
+    /// A copy, which shares its services with the one that it was made of.
     desired: Desired,
 }
 

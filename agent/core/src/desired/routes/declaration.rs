@@ -83,7 +83,7 @@ impl Declaration {
                 "{more} more of its labels of HTTP routes can't be served"
             ));
         }
-        let entry = |route| Arc::new(Entry::new(&id.0, name, service.created, route));
+        let entry = |route| Arc::new(Entry::new(id.as_str(), name, service.created, route));
         Self {
             labels: Arc::clone(&self.labels),
             entries: declared.routes.iter().cloned().map(entry).collect(),
