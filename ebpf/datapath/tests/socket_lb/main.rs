@@ -8,4 +8,6 @@
 mod connect;
 mod egress;
 mod hairpin;
+mod hairpin_answers;
 mod node;
+mod own_address;
