@@ -1,3 +1,5 @@
+mod many;
+
 use super::*;
 use crate::desired::Incremental;
 use crate::model::config::Config;
