@@ -75,7 +75,7 @@ fn pieces_follow_the_first_one_soon_or_are_another_packets() {
         memory.now = later;
         assert_eq!(tc(&memory, fragment(1, 5, true)), expected, "{later}");
     }
-    // At once, if its first piece shows that it is another one: here one to a port that is not published.
+    // At once, if a first fragment with its number shows that it is another one: here to a port that is not published.
     let memory = serving(INGRESS, LOCAL, 1);
     let mut other = fragment(1, 0, true);
     other[37] = 81;
