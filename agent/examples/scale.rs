@@ -185,19 +185,18 @@ fn swarm(services: u16, tasks: u16, nodes: u16) -> Snapshot {
         complete: true,
         ..Snapshot::default()
     };
-    for n in 0..nodes {
+    let members: Vec<NodeId> = (0..nodes).map(|n| id25("node", n.into()).into()).collect();
+    for (n, id) in (0_u32..).zip(&members) {
         let node = SwarmNode {
             hostname: format!("node{n}.example"),
-            address: Some(Ipv4Addr::from(0x0a00_0001 + u32::from(n))),
+            address: Some(Ipv4Addr::from(0x0a00_0001 + n)),
             state: NodeState::Ready,
             manager: n < 3,
             draining: false,
             datapath: None,
             token_keys: None,
         };
-        snapshot
-            .nodes
-            .insert(id25("node", n.into()).as_str().into(), node);
+        snapshot.nodes.insert(id.clone(), node);
     }
     for n in 0..services {
         let port = PublishedPort {
@@ -226,11 +225,11 @@ fn swarm(services: u16, tasks: u16, nodes: u16) -> Snapshot {
             };
             let task = Task {
                 service: id.clone(),
-                node: id25("node", home).as_str().into(),
+                // Ids of services and nodes are shared, as in the view store.
+                node: members.get(home).cloned().unwrap_or_default(),
                 slot: u64::from(slot) + 1,
                 state: TaskState::Running,
                 desired: DesiredState::Running,
-                container: Some(format!("{number:064x}")),
                 host_ports: Vec::new(),
                 health: LocalHealth::Ok,
             };

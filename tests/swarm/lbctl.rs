@@ -39,7 +39,7 @@ fn lbctl_tells_people_and_scripts_alike_on_any_node() {
         assert_eq!(names, ["node1", "node2", "node3"]);
         let services: Services = json(node, &["services"]);
         let told = services.services.iter().find(|s| s.name == "told").unwrap();
-        assert_eq!((told.id.0.as_str(), told.ready), (service.id.as_str(), 3));
+        assert_eq!((told.id.as_str(), told.ready), (service.id.as_str(), 3));
 
         assert!(table(node, &["status"]).contains("eth0 xdp (native)"));
         assert!(table(node, &["services"]).contains("told"));

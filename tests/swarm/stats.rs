@@ -75,7 +75,7 @@ fn every_agent_tells_the_sum_of_what_clients_did() {
     let by_task: BTreeMap<_, _> = first
         .tasks
         .iter()
-        .map(|task| (task.id.0.clone(), task.counters.new))
+        .map(|task| (task.id.to_string(), task.counters.new))
         .collect();
     assert_eq!(by_task, opened, "{:#?}", by_node(swarm));
     assert_eq!(first.tasks.len(), tasks.len());
@@ -139,7 +139,7 @@ fn by_node(swarm: &Swarm) -> Vec<String> {
         let tasks = own
             .tasks
             .iter()
-            .map(|task| format!("{}@{} {:?}", task.id.0, task.node, task.counters));
+            .map(|task| format!("{}@{} {:?}", task.id, task.node, task.counters));
         format!("{}: {:#?}", node.name, tasks.collect::<Vec<_>>())
     };
     swarm.nodes.iter().map(of).collect()

@@ -114,5 +114,12 @@ pub fn port_name(port: &Port) -> String {
     format!("{}/{proto}", port.number.get())
 }
 
+#[test]
+fn a_port_is_written_with_its_protocol() {
+    let name = |number, proto| port_name(&port(number, proto));
+    assert_eq!(name(8080, Proto::Tcp), "8080/tcp");
+    assert_eq!(name(53, Proto::Udp), "53/udp");
+}
+
 #[cfg(test)]
 pub(crate) mod strategies;

@@ -18,8 +18,10 @@ use std::sync::Arc;
 
 /// Entries of a chunk at the most: copied with each change of one.
 const MOST: usize = 64;
-/// Entries of a chunk of a map made in one go, so that there is room for more.
+/// Entries of a chunk of a map made in one go, so that few chunks are split soon.
 const FILL: usize = 48;
+/// Entries by which the memory of a chunk grows: doubled each time, a third of it would be used.
+const ROOM: usize = 8;
 
 /// Sorted, never empty.
 type Chunk<K, V> = Arc<Vec<(K, V)>>;
@@ -73,6 +75,14 @@ impl<K: Ord, V> PersistentMap<K, V> {
         let (number, place) = self.find(key)?;
         let (_, value) = self.chunks.get(number)?.get(place)?;
         Some(value)
+    }
+
+    /// The key that equals `key`, as the map has it.
+    #[must_use]
+    pub fn key(&self, key: &K) -> Option<&K> {
+        let (number, place) = self.find(key)?;
+        let (own, _) = self.chunks.get(number)?.get(place)?;
+        Some(own)
     }
 
     /// Is there a value at `key`?
@@ -130,6 +140,7 @@ impl<K: Ord + Clone, V: Clone> PersistentMap<K, V> {
     /// Puts `value` at `key`; returns what was there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let number = self.chunk(&key);
+        let last = number + 1 == self.chunks.len();
         let Some(chunk) = self.chunks.get_mut(number) else {
             self.chunks.push(Arc::new(vec![(key, value)]));
             self.len = 1;
@@ -141,20 +152,19 @@ impl<K: Ord + Clone, V: Clone> PersistentMap<K, V> {
                 let (_, old) = chunk.get_mut(place)?;
                 return Some(std::mem::replace(old, value));
             }
-            Err(place) => chunk.insert(place, (key, value)),
+            Err(place) => {
+                if chunk.len() == chunk.capacity() {
+                    chunk.reserve_exact(ROOM);
+                }
+                chunk.insert(place, (key, value));
+            }
         }
         self.len += 1;
         if chunk.len() > MOST {
             // At the end, entries mostly come in order: a full chunk stays behind.
-            let half = if number + 1 == self.chunks.len() {
-                FILL
-            } else {
-                MOST / 2
-            };
-            if let Some(chunk) = self.chunks.get_mut(number) {
-                let rest = Arc::make_mut(chunk).split_off(half);
-                self.chunks.insert(number + 1, Arc::new(rest));
-            }
+            let rest = chunk.split_off(if last { FILL } else { MOST / 2 });
+            chunk.shrink_to_fit();
+            self.chunks.insert(number + 1, Arc::new(rest));
         }
         None
     }

@@ -84,6 +84,7 @@ mod tests {
         let later = through(&mut bucket, START + SECOND / 2, START + SECOND * 20, every);
         assert!((19..=20).contains(&later), "{later}");
         let calm = START + SECOND * 60;
+        assert!(!bucket.is_full(START + SECOND * 20), "five are still ahead");
         assert!(bucket.is_full(calm));
         assert_eq!(through(&mut bucket, calm, calm + SECOND / 2, every), 5);
     }

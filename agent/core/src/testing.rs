@@ -82,7 +82,6 @@ pub fn task(service: &str, node: &str) -> Task {
         slot: 1,
         state: TaskState::Running,
         desired: DesiredState::Running,
-        container: None,
         host_ports: Vec::new(),
         health: LocalHealth::Ok,
     }

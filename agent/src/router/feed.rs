@@ -106,7 +106,7 @@ impl Feed {
         for change in view.services.changes(&before) {
             match change.now() {
                 Some(service) => drop(now.insert(change.key(), service)),
-                None => removed.push(change.key().0.clone()),
+                None => removed.push(change.key().to_string()),
             }
         }
         // Tasks that stay after all, and tasks that are reached elsewhere.
@@ -151,7 +151,7 @@ fn message(id: &ServiceId, service: &RoutedService, view: &RoutedView) -> Servic
     let task = |task: &RoutedTask| {
         Some(Task {
             key: task.key.0,
-            id: task.id.0.clone(),
+            id: task.id.to_string(),
             address: view.addresses.get(task.key)?,
             node: task.node.clone(),
             local: task.local,
@@ -159,7 +159,7 @@ fn message(id: &ServiceId, service: &RoutedService, view: &RoutedView) -> Servic
         })
     };
     Service {
-        id: id.0.clone(),
+        id: id.to_string(),
         name: service.name.clone(),
         created_ns: service.created_ns,
         labels: service.labels.as_ref().clone(),

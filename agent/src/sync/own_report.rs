@@ -41,7 +41,7 @@ impl OwnReport {
         let datapath = *self.datapath.borrow();
         let portions = lb_wire::task_health_out(&self.health.borrow());
         let hello = |task_health| Hello {
-            node_id: info.id.0.clone(),
+            node_id: info.id.to_string(),
             address: info.address.map(|a| a.to_string()).unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             datapath: datapath.datapath.unwrap_or_default().to_owned(),

@@ -61,7 +61,7 @@ pub(super) async fn run(
             let news = *chosen != choice;
             if news {
                 tracing::info!(
-                    manager = choice.as_ref().map(|id| id.0.as_str()),
+                    manager = choice.as_ref().map(NodeId::as_str),
                     "source of the view chosen"
                 );
                 *chosen = choice;

@@ -53,7 +53,7 @@ mod tests {
                 datapath: None,
                 token_keys: None,
             };
-            (NodeId(number.to_string()), node)
+            (NodeId::from(number.to_string()), node)
         };
         Arc::new(Snapshot {
             nodes: managers.iter().enumerate().map(node).collect(),

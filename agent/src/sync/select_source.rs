@@ -81,7 +81,7 @@ mod tests {
         let managers = candidates(&[("a", true, true), ("b", true, true), ("c", true, true)]);
         let mut load: BTreeMap<NodeId, u32> = BTreeMap::new();
         for worker in 0..300 {
-            let chosen = select_source(&NodeId(format!("w{worker}")), &managers, None).unwrap();
+            let chosen = select_source(&format!("w{worker}").into(), &managers, None).unwrap();
             *load.entry(chosen).or_default() += 1;
         }
         assert!(
@@ -95,7 +95,7 @@ mod tests {
         fn the_choice_is_stable(states in prop::collection::btree_map("[a-e]", (any::<bool>(), any::<bool>()), 0..5)) {
             let candidates: BTreeMap<NodeId, Candidate> = states
                 .into_iter()
-                .map(|(id, (up, fresh))| (NodeId(id), Candidate { up, fresh }))
+                .map(|(id, (up, fresh))| (NodeId::from(id), Candidate { up, fresh }))
                 .collect();
             let me = "me".into();
             let first = select_source(&me, &candidates, None);

@@ -110,7 +110,7 @@ impl ClusterStats {
         }
         for (node, answer) in asked {
             if let Ok(Ok(stats)) = timeout_at(deadline, answer).await {
-                let hostname = silent.remove(&node).unwrap_or_else(|| node.0.clone());
+                let hostname = silent.remove(&node).unwrap_or_else(|| node.to_string());
                 answers.push(Answer { hostname, stats });
             }
         }

@@ -34,7 +34,7 @@ async fn a_worker_gets_the_view_and_every_change() {
             .agents
             .borrow()
             .iter()
-            .map(|id| id.0.as_str())
+            .map(|id| id.as_str())
             .collect::<Vec<_>>(),
         ["w1"]
     );

@@ -18,7 +18,7 @@ pub(super) fn task<'a>(
         let before = name.strip_suffix(id.as_str());
         before.is_some_and(|before| before.ends_with('.'))
     };
-    names.into_iter().any(bears_it).then(|| TaskId(id.clone()))
+    names.into_iter().any(bears_it).then(|| id.as_str().into())
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn a_label_alone_makes_no_container_a_tasks() {
     let told = |label: Option<&str>, names: &[&str]| {
         let label = label.map(str::to_owned);
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        task(|_| label.as_ref(), &names).map(|task| task.0)
+        task(|_| label.as_ref(), &names).map(|task| task.to_string())
     };
     let own = Some("t1".to_owned());
     assert_eq!(told(Some("t1"), &["/vote.1.t1"]), own);

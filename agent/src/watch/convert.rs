@@ -21,16 +21,16 @@ pub fn snapshot(
         complete: true,
         services: services
             .into_iter()
-            .map(|json| (ServiceId(json.id.clone()), service(json)))
+            .map(|json| (ServiceId::from(json.id.as_str()), service(json)))
             .collect(),
         tasks: tasks
             .into_iter()
-            .map(|json| (TaskId(json.id.clone()), task(json)))
+            .map(|json| (TaskId::from(json.id.as_str()), task(json)))
             .filter(|(_, task)| task.state != TaskState::Ended)
             .collect(),
         nodes: nodes
             .into_iter()
-            .map(|json| (NodeId(json.id.clone()), node(json)))
+            .map(|json| (NodeId::from(json.id.as_str()), node(json)))
             .collect(),
     }
 }
@@ -59,14 +59,12 @@ fn task(json: model::Task) -> Task {
     // The same port is listed for IPv4 and for IPv6.
     host_ports.sort_unstable();
     host_ports.dedup();
-    let container = json.status.container.id;
     Task {
-        service: ServiceId(json.service_id),
-        node: NodeId(json.node_id),
+        service: json.service_id.into(),
+        node: json.node_id.into(),
         slot: json.slot,
         state: task_state(&json.status.state),
         desired: desired_state(&json.desired_state),
-        container: (!container.is_empty()).then_some(container),
         host_ports,
         health: LocalHealth::Ok,
     }

@@ -46,7 +46,7 @@ pub struct Info {
 impl From<model::Info> for Info {
     fn from(json: model::Info) -> Self {
         let swarm = json.swarm;
-        let id = NodeId(swarm.node_id);
+        let id = NodeId::from(swarm.node_id);
         let message = match swarm.state.as_str() {
             "active" => None,
             "inactive" => Some(
@@ -69,17 +69,18 @@ impl From<model::Info> for Info {
             )),
         };
         // Pending and error are states of members that lost touch: what they serve stays.
-        let member = !id.0.is_empty() && !matches!(swarm.state.as_str(), "inactive" | "locked");
+        let member =
+            !id.as_str().is_empty() && !matches!(swarm.state.as_str(), "inactive" | "locked");
         Self {
             member,
             manager: member && swarm.control_available,
             managers: swarm
                 .remote_managers
                 .into_iter()
-                .filter(|manager| manager.node_id != id.0)
+                .filter(|manager| manager.node_id != id.as_str())
                 .map(|manager| {
                     let host = convert::host(&manager.addr).to_owned();
-                    (NodeId(manager.node_id), host)
+                    (NodeId::from(manager.node_id), host)
                 })
                 .collect(),
             address: convert::usable(&swarm.node_addr),

@@ -106,15 +106,8 @@ json! {
     TaskStatus {
         /// `running` and so on.
         "State" state: String,
-        /// Its container.
-        "ContainerStatus" container: ContainerStatus,
         /// Its own ports.
         "PortStatus" ports: PortStatus,
-    }
-    /// `ContainerStatus` of a task.
-    ContainerStatus {
-        /// Full id; empty where there is none.
-        "ContainerID" id: String,
     }
     /// `PortStatus` of a task.
     PortStatus {

@@ -92,7 +92,7 @@ async fn read(docker: &Docker) -> Result<Snapshot, DockerError> {
 /// Is some task starting?
 fn unsettled(view: &Snapshot) -> bool {
     view.tasks.values().any(|task| {
-        !task.node.0.is_empty()
+        !task.node.as_str().is_empty()
             && task.desired == DesiredState::Running
             && matches!(task.state, TaskState::Pending | TaskState::Starting)
     })

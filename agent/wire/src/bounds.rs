@@ -3,7 +3,7 @@
 use crate::proto;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
-/// Limit on a whole view, in bytes. 10,000 services of 10 tasks each make some 20 MB.
+/// Limit on a whole view, in bytes. 10,000 services of 10 tasks each make some 10 MB.
 pub const VIEW_BYTES: usize = 64 << 20;
 /// Limit on the counters of one node, in bytes.
 pub const STATS_BYTES: usize = 4 << 20;

@@ -53,7 +53,7 @@ pub fn report_in(hello: proto::Hello) -> PeerReport {
 #[must_use]
 pub fn task_health_out(task_health: &[(TaskId, LocalHealth)]) -> Vec<Vec<proto::TaskHealth>> {
     let out = |(task, health): &(TaskId, LocalHealth)| proto::TaskHealth {
-        task_id: task.0.clone(),
+        task_id: task.to_string(),
         health: health_out(*health).into(),
     };
     let portions = task_health.chunks(TASKS_PER_HELLO);
@@ -72,7 +72,7 @@ pub(crate) fn datapath_in(word: &str) -> Option<String> {
 }
 
 fn task_in(id: String) -> Option<TaskId> {
-    (!id.is_empty() && id.len() <= ID_BYTES).then_some(TaskId(id))
+    (!id.is_empty() && id.len() <= ID_BYTES).then(|| id.into())
 }
 
 /// A task's local health as a protobuf value.
@@ -111,7 +111,7 @@ pub fn event_out(event: &LocalEvent) -> proto::Event {
         EventKind::Unhealthy => proto::EventKind::Unhealthy,
     };
     proto::Event {
-        task_id: event.task.0.clone(),
+        task_id: event.task.to_string(),
         kind: kind.into(),
     }
 }

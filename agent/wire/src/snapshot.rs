@@ -52,7 +52,7 @@ pub fn decode(bytes: Bytes) -> Result<Snapshot, DecodeError> {
 
 fn service_out((id, service): (&ServiceId, &Service)) -> proto::Service {
     proto::Service {
-        id: id.0.clone(),
+        id: id.to_string(),
         name: service.name.clone(),
         labels: service.labels.as_map().clone(),
         ports: service.ports.iter().map(port_out).collect(),
@@ -70,7 +70,7 @@ fn service_in(service: proto::Service) -> (ServiceId, Service) {
         removed: service.removed,
         created: service.created,
     };
-    (ServiceId(service.id), ours)
+    (service.id.into(), ours)
 }
 
 fn port_out(port: &PublishedPort) -> proto::Port {
@@ -121,13 +121,12 @@ fn task_out((id, task): (&TaskId, &Task)) -> proto::Task {
         DesiredState::Unknown => proto::DesiredState::Unspecified,
     };
     proto::Task {
-        id: id.0.clone(),
-        service_id: task.service.0.clone(),
-        node_id: task.node.0.clone(),
+        id: id.to_string(),
+        service_id: task.service.to_string(),
+        node_id: task.node.to_string(),
         slot: task.slot,
         state: state.into(),
         desired: desired.into(),
-        container: task.container.clone().unwrap_or_default(),
         host_ports: task.host_ports.iter().map(port_out).collect(),
         health: health_out(task.health).into(),
     }
@@ -149,16 +148,15 @@ fn task_in(task: proto::Task) -> (TaskId, Task) {
     };
     let health = health_in(task.health());
     let ours = Task {
-        service: ServiceId(task.service_id),
-        node: NodeId(task.node_id),
+        service: task.service_id.into(),
+        node: task.node_id.into(),
         slot: task.slot,
         state,
         desired,
-        container: (!task.container.is_empty()).then_some(task.container),
         host_ports: task.host_ports.iter().filter_map(port_in).collect(),
         health,
     };
-    (TaskId(task.id), ours)
+    (task.id.into(), ours)
 }
 
 fn node_out((id, node): (&NodeId, &SwarmNode)) -> proto::Node {
@@ -169,7 +167,7 @@ fn node_out((id, node): (&NodeId, &SwarmNode)) -> proto::Node {
         NodeState::Disconnected => proto::NodeState::Disconnected,
     };
     proto::Node {
-        id: id.0.clone(),
+        id: id.to_string(),
         hostname: node.hostname.clone(),
         address: node.address.map(|a| a.to_string()).unwrap_or_default(),
         state: state.into(),
@@ -196,5 +194,5 @@ fn node_in(node: proto::Node) -> (NodeId, SwarmNode) {
         datapath: datapath_in(&node.datapath),
         token_keys: node.token_keys.as_ref().and_then(keys_in),
     };
-    (NodeId(node.id), ours)
+    (node.id.into(), ours)
 }

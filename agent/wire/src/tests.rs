@@ -1,7 +1,7 @@
 //! What arrives is what was sent, and no more than fits.
 
 use super::*;
-use lb_core::model::ids::{NodeId, ServiceId, TaskId};
+use lb_core::model::ids::{ServiceId, TaskId};
 use lb_core::model::snapshot::{
     DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot,
     SwarmNode, Task, TaskState,
@@ -66,17 +66,15 @@ fn tasks() -> impl Strategy<Value = Task> {
         state,
         desired,
         health,
-        prop::option::of("[a-f0-9]{1,8}"),
         prop::collection::vec(ports(), 0..2),
     )
         .prop_map(
-            |((service, node, slot), state, desired, health, container, host_ports)| Task {
-                service: ServiceId(service),
-                node: NodeId(node),
+            |((service, node, slot), state, desired, health, host_ports)| Task {
+                service: service.into(),
+                node: node.into(),
                 slot,
                 state,
                 desired,
-                container,
                 host_ports,
                 health,
             },
@@ -126,9 +124,9 @@ proptest! {
     ) {
         let sent = Snapshot {
             complete,
-            services: services.into_iter().map(|(id, s)| (ServiceId(id), s)).collect(),
-            tasks: tasks.into_iter().map(|(id, t)| (TaskId(id), t)).collect(),
-            nodes: nodes.into_iter().map(|(id, n)| (NodeId(id), n)).collect(),
+            services: services.into_iter().map(|(id, s)| (id.into(), s)).collect(),
+            tasks: tasks.into_iter().map(|(id, t)| (id.into(), t)).collect(),
+            nodes: nodes.into_iter().map(|(id, n)| (id.into(), n)).collect(),
         };
         prop_assert_eq!(decode(encode(&sent)).unwrap(), sent);
     }
@@ -255,7 +253,8 @@ fn what_a_node_says_of_itself_has_its_size() {
     };
     let told = report_in(hello);
     assert_eq!(told, PeerReport::default());
-    let task_health = (0..5_000).map(|number| (TaskId(format!("t{number}")), LocalHealth::Dead));
+    let task_health =
+        (0..5_000).map(|number| (TaskId::from(format!("t{number}")), LocalHealth::Dead));
     let task_health: Vec<_> = task_health.collect();
     let portions = task_health_out(&task_health)
         .into_iter()

@@ -139,3 +139,45 @@ impl core::fmt::Debug for Verdict {
         self.outcome().fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_read_as_it_was_decided_also_from_its_bits() {
+        for (verdict, parts, outcome) in [
+            (Verdict::Pass, (code::PASS, 0), Outcome::Pass),
+            (Verdict::Uplink, (code::UPLINK, 0), Outcome::Uplink),
+            (Verdict::Bridge, (code::BRIDGE, 0), Outcome::Bridge),
+            (
+                Verdict::Container(44),
+                (code::CONTAINER, 44),
+                Outcome::Container(44),
+            ),
+            (
+                Verdict::TooBig(0xc0a8_0001),
+                (code::TOO_BIG, 0xc0a8_0001),
+                Outcome::TooBig(0xc0a8_0001),
+            ),
+            (
+                Verdict::Drop(Reason::NoRoom),
+                (code::DROP, Reason::NoRoom as u32),
+                Outcome::Drop(Reason::NoRoom),
+            ),
+        ] {
+            assert_eq!((verdict.code(), verdict.operand()), parts);
+            assert_eq!(verdict.outcome(), outcome);
+            assert_eq!(Verdict::from_bits(verdict.bits()), verdict);
+            assert_eq!(format!("{verdict:?}"), format!("{outcome:?}"));
+        }
+        for reason in Reason::ALL {
+            let drop = Verdict::Drop(*reason);
+            assert_eq!(drop.outcome(), Outcome::Drop(*reason));
+        }
+        // What no decision says is left to the kernel.
+        for bits in [6 << 32, u64::from(code::DROP) << 32 | 0xffff] {
+            assert_eq!(Verdict::from_bits(bits).outcome(), Outcome::Pass);
+        }
+    }
+}

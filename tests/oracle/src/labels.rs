@@ -48,7 +48,7 @@ pub(crate) fn ask(story: &mut Unstructured<'_>) -> Result<()> {
     for number in 0..story.int_in_range(1..=4)? {
         let service = service(story, number)?;
         alone(&service);
-        services.insert(ServiceId(format!("service{number}")), service);
+        services.insert(ServiceId::from(format!("service{number}")), service);
     }
     together(&services);
     Ok(())

@@ -81,7 +81,10 @@ fn upward(kind: up::Kind) {
                 told.task_health.len() <= TASKS_PER_HELLO,
                 "more task_health than fit"
             );
-            let short = told.task_health.iter().all(|(task, _)| task.0.len() <= 64);
+            let short = told
+                .task_health
+                .iter()
+                .all(|(task, _)| task.as_str().len() <= 64);
             assert!(short, "an id that is none");
             let word = told.datapath.as_deref().unwrap_or("ebpf");
             assert!(matches!(word, "ebpf" | "ipvs"), "a datapath that is none");

@@ -69,13 +69,13 @@ impl Declarations {
                 changed.insert(id.clone());
             }
             withheld.insert(id.clone(), why);
-            sources.push((Arc::from(id.0.as_str()), source));
+            sources.push((Arc::from(id.as_str()), source));
         }
         let changes = self.registry.update(sources);
         let ids = changes.services.iter();
         changed.extend(ids.map(|id| ServiceId::from(&**id)));
         for id in &changed {
-            let Some(registration) = self.registry.get(&id.0) else {
+            let Some(registration) = self.registry.get(id.as_str()) else {
                 self.by_service.remove(id);
                 continue;
             };

@@ -219,7 +219,7 @@ fn place(snapshot: &Snapshot, node: &Node, id: &TaskId, task: &Task) -> Result<B
             object,
             message: format!(
                 "its node {} has no address that other nodes could use; join it again with --advertise-addr",
-                peer.map_or(task.node.0.as_str(), |peer| peer.hostname.as_str())
+                peer.map_or(task.node.as_str(), |peer| peer.hostname.as_str())
             ),
         })?;
         (Locality::Remote, address)

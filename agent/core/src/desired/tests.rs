@@ -1,5 +1,7 @@
 //! What is desired, in its own words. What follows for the kernel is tested with each back end.
 
+mod limits;
+
 use super::*;
 use crate::model::ids::{Key, TaskId};
 use crate::model::labels::Policy;

@@ -241,7 +241,7 @@ impl Routed<'_> {
     }
 
     fn route(&self, entry: &Entry) -> RouteReport {
-        let id = ServiceId(entry.service.clone());
+        let id = ServiceId::from(entry.service.as_str());
         let service = self.services.get(&id);
         let tasks = service.map_or(&[][..], |service| &service.tasks);
         let ready = tasks.iter().filter(|task| task.active).count();

@@ -1,11 +1,12 @@
 mod fixtures;
+mod policies;
 
 use crate::model::snapshot::Proto;
 use crate::report::{Explanation, FlowState, Rule, Verdict};
 use fixtures::{ask, be, flow, memory};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{ANSWERED, FIN_IN, FIN_OUT};
-use lb_abi::service::Port;
+use lb_abi::service::{Port, Slot};
 use lb_abi::{Be16, Be32, TCP};
 use lb_datapath::model::Memory;
 
@@ -247,4 +248,20 @@ fn a_call_of_the_node_itself_is_another_matter() {
         let told = ask(&memory(), client, "alpha:8080");
         assert!(told.sentences[1].ends_with("does not arrive on an uplink."));
     }
+}
+
+#[test]
+fn tasks_that_take_connections_are_those_of_the_ports_own_table() {
+    let mut memory = memory();
+    // Of each table the other one is wrong: another port's, or one that is to go.
+    for (number, table, task) in [(8080, 3, 77), (9100, 4, 78)] {
+        let slot = Slot {
+            port: Port::new(Be16::new(number), TCP),
+            table,
+            index: 0,
+        };
+        memory.slots.insert(slot, task);
+    }
+    let told = ask(&memory, "203.0.113.7", "alpha:8080");
+    assert_eq!(told.ready, Some(2));
 }

@@ -12,7 +12,6 @@ use crate::model::ids::{Key, NodeId, ServiceId, TaskId};
 use crate::model::token::TokenKeys;
 use crate::persistent::PersistentMap;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// One whole view of the Swarm.
@@ -26,7 +25,7 @@ pub struct Snapshot {
     /// Tasks that have not ended yet.
     pub tasks: PersistentMap<TaskId, Task>,
     /// Members of the Swarm.
-    pub nodes: BTreeMap<NodeId, SwarmNode>,
+    pub nodes: PersistentMap<NodeId, SwarmNode>,
 }
 
 /// One task that has not ended.
@@ -42,8 +41,6 @@ pub struct Task {
     pub state: TaskState,
     /// `DesiredState`.
     pub desired: DesiredState,
-    /// `Status.ContainerStatus.ContainerID`, once there is one.
-    pub container: Option<String>,
     /// `Status.PortStatus.Ports`: where `mode=host` ports ended up.
     pub host_ports: Vec<PublishedPort>,
     /// What the engine on its node told before the Swarm did.
@@ -185,13 +182,25 @@ impl Snapshot {
         }
     }
 
-    /// This view, sharing with the one before it what has not changed since.
+    /// This view, sharing with the one before it what has not changed since. Its tasks share the ids of its services and
+    /// nodes, of which every source tells each task anew.
     #[must_use]
-    pub fn reusing(self, before: &Self) -> Self {
+    pub fn reusing(&self, before: &Self) -> Self {
+        let services = self.services.reusing(&before.services);
+        let nodes = self.nodes.reusing(&before.nodes);
+        let tasks = self.tasks.reusing_with(&before.tasks, |task| {
+            let (service, node) = (services.key(&task.service), nodes.key(&task.node));
+            Task {
+                service: service.unwrap_or(&task.service).clone(),
+                node: node.unwrap_or(&task.node).clone(),
+                ..task.clone()
+            }
+        });
         Self {
-            services: self.services.reusing(&before.services),
-            tasks: self.tasks.reusing(&before.tasks),
-            ..self
+            complete: self.complete,
+            services,
+            tasks,
+            nodes,
         }
     }
 

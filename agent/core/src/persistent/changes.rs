@@ -150,11 +150,17 @@ impl<K: Ord, V: PartialEq> PersistentMap<K, V> {
 impl<K: Ord + Clone, V: Clone + PartialEq> PersistentMap<K, V> {
     /// This map's entries in a map that shares with `before` what has not changed since.
     #[must_use]
-    pub fn reusing(self, before: &Self) -> Self {
+    pub fn reusing(&self, before: &Self) -> Self {
+        self.reusing_with(before, V::clone)
+    }
+
+    /// What [`Self::reusing`] returns, where `copy` makes the copies of values that have changed; each equals its original.
+    #[must_use]
+    pub fn reusing_with(&self, before: &Self, copy: impl Fn(&V) -> V) -> Self {
         let mut map = before.clone();
         for change in self.changes(before) {
             match change.now() {
-                Some(value) => map.insert(change.key().clone(), value.clone()),
+                Some(value) => map.insert(change.key().clone(), copy(value)),
                 None => map.remove(change.key()),
             };
         }

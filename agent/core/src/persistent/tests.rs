@@ -1,5 +1,5 @@
 use super::*;
-use proptest::collection::vec;
+use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -93,7 +93,7 @@ proptest! {
         }
         prop_assert_eq!(&made, &model);
         prop_assert_eq!(now == before, now.iter().eq(before.iter()));
-        let heir = now.clone().reusing(&before);
+        let heir = now.reusing(&before);
         prop_assert_eq!(&heir, &now);
         let mut same = before.clone();
         same.reuse_from(&now);
@@ -124,4 +124,83 @@ fn what_two_maps_share_is_not_read_to_compare_them() {
     assert_eq!(changed.filter(|(a, b)| !Arc::ptr_eq(a, b)).count(), 1);
     let changed = map.chunks.iter().zip(&other.chunks);
     assert_eq!(changed.filter(|(a, b)| !Arc::ptr_eq(a, b)).count(), 1);
+}
+
+#[test]
+fn entries_that_come_one_by_one_take_hardly_more_memory_than_those_that_come_at_once() {
+    let in_order = 0..10_000_u32;
+    let scattered = in_order.clone().map(|key| key.wrapping_mul(0x9e37_79b9));
+    for keys in [in_order.collect::<Vec<_>>(), scattered.collect()] {
+        let mut map = PersistentMap::default();
+        for key in keys {
+            map.insert(key, key);
+        }
+        let room: usize = map.chunks.iter().map(|chunk| chunk.capacity()).sum();
+        assert!(room <= map.len() * 6 / 5, "{room} for {}", map.len());
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_set_does_what_a_btreeset_does(
+        begin in btree_set(0u16..200, 0..100), steps in vec((0u16..200, any::<bool>()), 0..60),
+    ) {
+        let mut set: PersistentSet<u16> = begin.iter().copied().collect();
+        let before = set.clone();
+        let mut model = begin.clone();
+        for (key, insert) in steps {
+            if insert {
+                prop_assert_eq!(set.insert(key), model.insert(key));
+            } else {
+                prop_assert_eq!(set.remove(&key), model.remove(&key));
+            }
+            prop_assert_eq!(set.contains(&key), insert);
+            prop_assert_eq!((set.len(), set.is_empty()), (model.len(), model.is_empty()));
+        }
+        prop_assert!(set.iter().eq(&model));
+        prop_assert!(set.difference(&before).eq(model.difference(&begin)));
+        prop_assert!(before.difference(&set).eq(begin.difference(&model)));
+        prop_assert_eq!(format!("{set:?}"), format!("{model:?}"));
+    }
+}
+
+#[test]
+fn a_map_is_looked_at_as_a_btreemap_is() {
+    let mut map: PersistentMap<u16, char> = [(2, 'b'), (1, 'a'), (2, 'c')].into();
+    assert!(!map.is_empty() && PersistentMap::<u16, char>::default().is_empty());
+    assert!(map.contains_key(&1) && !map.contains_key(&3));
+    assert_eq!(
+        (map.get(&2), map.key(&2), map.key(&3)),
+        (Some(&'c'), Some(&2), None)
+    );
+    assert!(map.keys().eq(&[1, 2]) && map.values().eq(&['a', 'c']));
+    assert_eq!(format!("{map:?}"), "{1: 'a', 2: 'c'}");
+    map.extend([(3, 'd'), (1, 'e')]);
+    for value in map.values_mut() {
+        value.make_ascii_uppercase();
+    }
+    assert_eq!(map.clone().into_values().collect::<String>(), "ECD");
+    let json = serde_json::to_string(&map).unwrap();
+    assert_eq!(json, r#"{"1":"E","2":"C","3":"D"}"#);
+    let read: PersistentMap<u16, char> = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, map);
+    map.clear();
+    assert_eq!(map, PersistentMap::default());
+}
+
+#[test]
+fn a_map_that_equals_another_may_share_its_parts_and_one_that_does_not_stays_as_it_is() {
+    let shares = |a: &PersistentMap<u32, u32>, b: &PersistentMap<u32, u32>| {
+        let both = a.chunks.iter().zip(&b.chunks);
+        both.filter(|(a, b)| Arc::ptr_eq(a, b)).count()
+    };
+    let made = || -> PersistentMap<u32, u32> { (0..1_000).map(|key| (key, key)).collect() };
+    let (mut one, mut other) = (made(), made());
+    assert_eq!(shares(&one, &other), 0);
+    one.reuse_from(&other);
+    assert_eq!(shares(&one, &other), one.chunks.len());
+    let before = one.clone();
+    other.insert(500, 0);
+    one.reuse_from(&other);
+    assert_eq!((&one, shares(&one, &before)), (&before, one.chunks.len()));
 }

@@ -172,7 +172,7 @@ pub fn task_name(snapshot: &Snapshot, task: &Task) -> String {
     let service = snapshot
         .services
         .get(&task.service)
-        .map_or(task.service.0.as_str(), |service| service.name.as_str());
+        .map_or(task.service.as_str(), |service| service.name.as_str());
     if task.slot == 0 {
         format!("{service}.{}", hostname(snapshot, &task.node))
     } else {
@@ -255,7 +255,7 @@ pub(crate) fn hostname(snapshot: &Snapshot, id: &NodeId) -> String {
         .nodes
         .get(id)
         .filter(|node| !node.hostname.is_empty())
-        .map_or_else(|| id.0.clone(), |node| node.hostname.clone())
+        .map_or_else(|| id.to_string(), |node| node.hostname.clone())
 }
 
 #[cfg(test)]

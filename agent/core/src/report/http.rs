@@ -187,4 +187,45 @@ mod tests {
         assert_eq!(sum.routes[1].counts.requests["2xx"], 9);
         assert_eq!(sum.routes[1].counts.latency, [4, 0]);
     }
+
+    #[test]
+    fn routes_are_in_the_order_of_names_and_those_that_are_gone_come_last() {
+        let route = |service: &str, name: &str| HttpRouteStats {
+            service: service.into(),
+            service_name: name.to_owned(),
+            ..HttpRouteStats::default()
+        };
+        let mut sum = HttpStats::default();
+        sum.add(HttpStats {
+            routes: vec![route("", ""), route("1", "shop"), route("2", "blog")],
+            ..HttpStats::default()
+        });
+        let names: Vec<_> = sum.routes.iter().map(|it| &it.service_name).collect();
+        assert_eq!(names, ["blog", "shop", ""]);
+    }
+
+    #[test]
+    fn numbers_of_routers_are_added_by_name_and_labels() {
+        let number = |name: &str, reason: &str, value| RouterNumber {
+            name: name.to_owned(),
+            labels: [("reason".to_owned(), reason.to_owned())].into(),
+            value,
+        };
+        let told = |values: [u64; 3]| HttpStats {
+            routers: vec![
+                number("refused_total", "late", values[0]),
+                number("refused_total", "full", values[1]),
+                number("closed_total", "late", values[2]),
+            ],
+            ..HttpStats::default()
+        };
+        let mut sum = told([1, 2, 3]);
+        sum.add(told([10, 20, 30]));
+        let expected = [
+            number("closed_total", "late", 33),
+            number("refused_total", "full", 22),
+            number("refused_total", "late", 11),
+        ];
+        assert_eq!(sum.routers, expected);
+    }
 }

@@ -167,3 +167,49 @@ pub enum CertificateBy {
     /// Nothing: clients say no name where the URL has an address.
     Nothing,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_served_by_a_task_or_sent_elsewhere_and_not_by_a_refusal() {
+        use RequestResult::{
+            Filtered, NoReadyTask, NoRoute, PassedThrough, Redirected, Refused, Task,
+        };
+        for (result, status, served) in [
+            (Task, None, true),
+            (PassedThrough, None, true),
+            (Redirected, Some(302), true),
+            (Filtered, Some(308), true),
+            (Filtered, Some(399), true),
+            (Filtered, Some(400), false),
+            (Filtered, Some(403), false),
+            (NoRoute, Some(404), false),
+            (NoReadyTask, Some(503), false),
+            (NoReadyTask, None, false),
+            (Refused, None, false),
+        ] {
+            let told = RequestExplanation {
+                method: "GET".to_owned(),
+                url: "http://a.example/".to_owned(),
+                entry_point: "http".to_owned(),
+                client: [192, 0, 2, 1].into(),
+                client_assumed: true,
+                result,
+                status,
+                location: None,
+                route: None,
+                others: Vec::new(),
+                filters: Vec::new(),
+                balance: None,
+                path: None,
+                tasks: Vec::new(),
+                task: None,
+                certificate: None,
+                sentences: Vec::new(),
+            };
+            assert_eq!(told.is_served(), served, "{result:?} {status:?}");
+        }
+    }
+}

@@ -72,7 +72,7 @@ enum Whose {
 fn whose(snapshot: &Snapshot, task: &TaskId, node: &NodeId) -> Whose {
     match snapshot.tasks.get(task) {
         Some(task) if task.node == *node => Whose::Own,
-        Some(task) if !task.node.0.is_empty() => Whose::Others,
+        Some(task) if !task.node.as_str().is_empty() => Whose::Others,
         _ => Whose::Early,
     }
 }

@@ -137,6 +137,7 @@ mod tests {
         assert!(!filter.take(&"b".into(), version(2, 1), false));
         // The refused one must not stand in the way of what it grows into.
         assert!(filter.take(&"b".into(), version(2, 2), true));
+        assert!(!filter.take(&"b".into(), version(2, 3), false));
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn columns(watched: bool) -> Vec<Column> {
 type Key<'a> = (&'a str, &'a str, &'a str);
 
 fn key(route: &HttpRouteStats) -> Key<'_> {
-    (&route.service.0, &route.family, &route.name)
+    (route.service.as_str(), &route.family, &route.name)
 }
 
 fn rows(

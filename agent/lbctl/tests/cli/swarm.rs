@@ -39,7 +39,7 @@ impl Swarm {
     pub(crate) fn stats(&mut self, scope: Scope) -> Stats {
         let tasks = self.snapshot.tasks.keys();
         let tasks = tasks
-            .map(|id| (Key::from(id), (self.counters)(&id.0)))
+            .map(|id| (Key::from(id), (self.counters)(id.as_str())))
             .collect();
         let retired = BTreeMap::from([(Key::of("s1"), traffic(100))]);
         let mut stats = build::stats(

@@ -236,9 +236,9 @@ impl Open {
         self.state.told_to_park().await;
     }
 
-    /// It has buffers, and may be told again to give them back.
-    pub(super) fn resume(&self) {
-        self.state.resume();
+    /// May it be told to give its buffers back? Once a request has come it may.
+    pub(super) fn set_parkable(&self, parkable: bool) {
+        self.state.set_parkable(parkable);
     }
 
     /// Waits for the word to end at once.

@@ -117,7 +117,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + fmt::Debug + 'static,
 {
     let limits = &worker.settings.limits;
-    client.open.resume();
+    // Before its first request, hyper takes an end for one in the middle of a head.
+    client.open.set_parkable(false);
     let waits = stream.write_waits();
     // On the heap: hyper has room for this future in each connection.
     let service =
@@ -133,7 +134,7 @@ where
                 () = client.open.told_to_close() => pin::Pin::new(&mut connection).graceful_shutdown(),
                 () = client.open.told_to_park() => {
                     if waits.get() || !client.open.is_idle() {
-                        client.open.resume();
+                        client.open.set_parkable(true);
                         continue;
                     }
                     pin::Pin::new(&mut connection).graceful_shutdown();

@@ -19,8 +19,8 @@ pub(super) struct State {
     closing: Cell<Option<Seconds>>,
     /// It was told to end at once.
     ended: Cell<bool>,
-    /// It was asked to give its buffers back, and has not got new ones since.
-    parks: Cell<bool>,
+    /// It has served a request since it got its buffers, and was not asked to give them back.
+    parkable: Cell<bool>,
     close: Notify,
     park: Notify,
     end: Notify,
@@ -36,7 +36,7 @@ impl State {
             http2: Cell::new(false),
             closing: Cell::new(None),
             ended: Cell::new(false),
-            parks: Cell::new(false),
+            parkable: Cell::new(false),
             close: Notify::new(),
             park: Notify::new(),
             end: Notify::new(),
@@ -72,6 +72,7 @@ impl State {
     pub(super) fn begin(&self, http2: bool) {
         self.served.set(true);
         self.http2.set(http2);
+        self.parkable.set(true);
         self.under_way.set(self.under_way.get().saturating_add(1));
     }
 
@@ -112,15 +113,15 @@ impl State {
             self.close(now);
         } else if self.idle.get().is_over(limits.park, now)
             && !self.http2.get()
-            && !self.parks.replace(true)
+            && self.parkable.replace(false)
         {
             self.park.notify_one();
         }
     }
 
-    /// It has buffers, and may be asked again to give them back.
-    pub(super) fn resume(&self) {
-        self.parks.set(false);
+    /// May it be asked to give its buffers back? Once a request has come it may.
+    pub(super) fn set_parkable(&self, parkable: bool) {
+        self.parkable.set(parkable);
     }
 
     /// Ends it while no request is under way. A client that was served may have sent the next one.

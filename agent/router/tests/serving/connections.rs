@@ -115,7 +115,7 @@ fn read(stream: &mut TcpStream) -> String {
 fn connections_that_wait_have_no_buffers() {
     const CONNECTIONS: usize = 400;
     let task = Task::start();
-    let router = Router::start_with(&[service("a", &LABELS, &[&task])], &["--workers", "1"]);
+    let router = Router::start(&[service("a", &LABELS, &[&task])]);
     let open = || -> Vec<Client> {
         let clients = (0..CONNECTIONS).map(|_| {
             let mut client = Client::connect(router.http);

@@ -123,7 +123,7 @@ fn resets(reads: bool) -> Task {
         if reads {
             read_to(&mut stream, b"hello").await;
         } else {
-            stream.readable().await.unwrap();
+            stream.peek(&mut [0]).await.unwrap();
         }
         stream.set_zero_linger().unwrap();
     })

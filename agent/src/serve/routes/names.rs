@@ -4,7 +4,7 @@ use lb_core::model::ids::ServiceId;
 
 /// Docker takes names and ids alike.
 pub(super) fn is(wanted: &str, name: &str, id: &ServiceId) -> bool {
-    name == wanted || id.0 == wanted
+    name == wanted || id.as_str() == wanted
 }
 
 /// Says which names were probably meant, or which there are.

@@ -88,7 +88,7 @@ impl Connections {
         let mut open = lock(&self.0);
         let name = (
             caller.subject.cluster.clone(),
-            caller.subject.node.0.clone(),
+            caller.subject.node.to_string(),
         );
         let others = open.values().filter(|open| !open.member).count();
         if !member && others >= OTHERS && !open.contains_key(&name) {

@@ -91,7 +91,7 @@ impl State {
             carry_over_datapaths(&self.published.snapshot, &mut self.base);
             self.peer_datapaths.clear();
         }
-        if info.id != self.info.id && self.info.id.0.is_empty() {
+        if info.id != self.info.id && self.info.id.as_str().is_empty() {
             for overlay in [&mut self.overlay, &mut self.own] {
                 overlay.rename(&self.info.id, &info.id);
             }
@@ -217,7 +217,7 @@ impl State {
     /// A node may report its own tasks, and tasks that are not listed yet.
     fn may_speak(&self, node: &NodeId, task: &TaskId) -> bool {
         let listed = self.base.tasks.get(task);
-        listed.is_none_or(|task| task.node == *node || task.node.0.is_empty())
+        listed.is_none_or(|task| task.node == *node || task.node.as_str().is_empty())
     }
 }
 

@@ -50,7 +50,6 @@ fn a_running_task() {
     assert_eq!(task.slot, 10);
     assert_eq!(task.state, TaskState::Running);
     assert_eq!(task.desired, DesiredState::Running);
-    assert_eq!(task.container.as_deref(), Some("c0ffee"));
     assert!(task.host_ports.is_empty());
 }
 
@@ -62,17 +61,13 @@ fn a_pending_task_has_no_node_yet() {
     );
     assert_eq!(task.node, "".into());
     assert_eq!(task.state, TaskState::Pending);
-    assert_eq!(task.container, None);
 }
 
 #[test]
-fn a_global_services_task_has_no_slot_and_a_rejected_one_no_container() {
+fn a_global_services_task_has_no_slot() {
     let global = r#"{"ID":"g","ServiceID":"s","NodeID":"n","Status":{"State":"starting","ContainerStatus":{"ContainerID":"","PID":0}},"DesiredState":"running"}"#;
     let task = one_task(global);
-    assert_eq!(
-        (task.slot, task.container, task.state),
-        (0, None, TaskState::Starting)
-    );
+    assert_eq!((task.slot, task.state), (0, TaskState::Starting));
 }
 
 #[test]
@@ -88,10 +83,7 @@ fn history_is_left_out() {
     let running = r#"{"ID":"t","Status":{"State":"running"},"DesiredState":"shutdown"}"#;
     let view = tasks(&format!("[{},{running}]", ended.join(",")));
     assert_eq!(
-        view.tasks
-            .keys()
-            .map(|id| id.0.as_str())
-            .collect::<Vec<_>>(),
+        view.tasks.keys().map(TaskId::as_str).collect::<Vec<_>>(),
         ["t"]
     );
     assert_eq!(view.tasks[&"t".into()].desired, DesiredState::Ended);

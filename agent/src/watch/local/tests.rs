@@ -75,7 +75,9 @@ fn who_started_is_up_once_it_is_ready_and_the_kernel_brings_connections_to_it() 
     let up = |own: &mut Own, tasks: &[&str]| -> Vec<String> {
         let updates = own.newly_ready(&held(tasks)).into_iter();
         let named = updates.filter_map(|update| match update {
-            LocalUpdate::Event(event) if event.kind == EventKind::Ready => Some(event.task.0),
+            LocalUpdate::Event(event) if event.kind == EventKind::Ready => {
+                Some(event.task.to_string())
+            }
             _ => None,
         });
         named.collect()
@@ -135,7 +137,7 @@ fn what_the_stream_missed_is_made_up_for() {
     later[0].status = "Up 9 seconds (healthy)".into();
     let after = running(&later, &gateway(), &default());
     let events: Vec<_> = missed(&before, &after)
-        .map(|e| (e.task.0, e.kind))
+        .map(|e| (e.task.to_string(), e.kind))
         .collect();
     assert_eq!(
         events,

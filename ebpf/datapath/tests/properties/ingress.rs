@@ -16,7 +16,7 @@ use lb_datapath::tunnel::{Direction, enter};
 use lb_datapath::uplink::uplink;
 
 use crate::nodes::{HOME, INGRESS, key, serving, task};
-use crate::packets::segment;
+use crate::packets::{Body, Transport, segment};
 
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), 40_000);
 /// Another node where clients come in.
@@ -182,6 +182,26 @@ fn a_reply_goes_past_the_ingress_node_to_a_client_and_not_to_a_node_that_calls()
     assert_eq!(direct(SECOND), 0, "another node");
     assert_eq!(direct(INGRESS), 0, "the ingress node itself");
     assert_eq!(direct(OWN), 0, "the task's own node");
+}
+
+#[test]
+fn a_direct_reply_goes_to_the_wire_is_counted_there_and_announces_what_the_tunnel_can_carry() {
+    let (ingress, mut home) = (ingress(INGRESS, 1), home(1));
+    for frontend in home.frontends.values_mut() {
+        frontend.flags = DIRECT;
+    }
+    let (_, tunnelled) = tc(&ingress, segment(SYN).frame(CLIENT, SHARED));
+    tc(&home, tunnelled);
+    // What the client sends comes by the tunnel: 1500 less 56 and 40.
+    let with = |largest: [u8; 2]| {
+        let [high, low] = largest;
+        Body::bare(Transport::Tcp(SYN | ACK, vec![2, 4, high, low], 7))
+    };
+    let mut answer = Frame::<true>::new(with([5, 0xb4]).frame(task(0), CLIENT));
+    assert_eq!(bridge(&mut answer, &home), Verdict::Uplink);
+    assert_eq!(answer.bytes, with([5, 0x7c]).frame(SHARED, CLIENT));
+    let counters = home.counters.borrow()[&key(0)];
+    assert_eq!((counters.packets_out, counters.bytes_out), (1, 44));
 }
 
 #[test]

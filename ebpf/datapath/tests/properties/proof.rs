@@ -14,6 +14,7 @@ use crate::nodes::{FRONTEND, INGRESS, serving, task};
 use crate::packets::segment;
 
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), 40_000);
+const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
@@ -91,4 +92,19 @@ fn where_answers_go_past_this_node_one_packet_after_the_syn_is_no_proof() {
     assert!(opening_after(&memory, SYN));
     assert!(opening_after(&memory, ACK));
     assert!(!opening_after(&memory, ACK));
+}
+
+#[test]
+fn where_answers_go_past_this_node_the_client_ends_a_connection_for_both() {
+    // Nobody sees the task's end of it here.
+    for (flags, ended) in [(DIRECT, FIN_IN | FIN_OUT), (0, FIN_IN)] {
+        let mut memory = serving(INGRESS, REMOTE, 1);
+        for frontend in memory.frontends.values_mut() {
+            frontend.flags = flags;
+        }
+        opening_after(&memory, SYN);
+        opening_after(&memory, FIN | ACK);
+        let state = memory.flows.borrow().values().next().unwrap().state;
+        assert_eq!(state & (FIN_IN | FIN_OUT), ended);
+    }
 }

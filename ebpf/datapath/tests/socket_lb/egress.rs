@@ -2,7 +2,9 @@
 
 use crate::node::{HERE, KEYS, THERE, be, memory, socket};
 use etherparse::{PacketBuilder, SlicedPacket, TransportSlice};
+use lb_abi::counters::Reason;
 use lb_abi::flow::{ANSWERED, AWAY, EMBRYONIC, FIN_IN, FIN_OUT, Flow};
+use lb_abi::service::LOCAL;
 use lb_abi::{Be16, TCP, UDP};
 use lb_datapath::Verdict;
 use lb_datapath::egress::egress;
@@ -229,4 +231,38 @@ fn a_task_that_is_gone_is_left_to_its_node() {
     );
     memory.backends.remove(&2);
     untouched(&memory, &frame, SOCKET);
+}
+
+#[test]
+fn into_the_tunnel_goes_what_this_node_made_and_nothing_of_others() {
+    let memory = pointed(TCP);
+    let syn = tcp((HERE, 40_000), (THERE, 8080), true, false, 0);
+    let (_, made) = sent(&memory, &syn, SOCKET);
+    untouched(&memory, &made, 0);
+    // Somebody has changed it, or written one: it is not for a node then, or it is dropped and counted.
+    let to = |address: Ipv4Addr| {
+        let mut frame = made.clone();
+        frame[INNER + 12] ^= 1;
+        frame[30..34].copy_from_slice(&address.octets());
+        frame
+    };
+    let (verdict, _) = sent(&memory, &to(THERE), 0);
+    assert_eq!(verdict, Verdict::Drop(Reason::NotOurs));
+    untouched(&memory, &to(Ipv4Addr::new(10, 0, 0, 3)), 0);
+}
+
+#[test]
+fn a_call_is_left_to_the_other_node_unless_its_task_is_known_to_be_there() {
+    let memory = pointed(TCP);
+    let syn = tcp((HERE, 40_000), (THERE, 8080), true, false, 0);
+    for change in [
+        |memory: &mut Memory| memory.settings = None,
+        |memory: &mut Memory| memory.addresses.clear(),
+        |memory: &mut Memory| memory.backends.get_mut(&2).unwrap().address = be(HERE),
+        |memory: &mut Memory| memory.backends.get_mut(&2).unwrap().locality = LOCAL,
+    ] {
+        let mut memory = memory.clone();
+        change(&mut memory);
+        untouched(&memory, &syn, SOCKET);
+    }
 }

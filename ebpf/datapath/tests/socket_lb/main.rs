@@ -8,5 +8,7 @@
 mod connect;
 mod egress;
 mod hairpin;
+mod hairpin_answers;
 mod node;
+mod own_address;
 mod task_addresses;

@@ -1,11 +1,15 @@
 //! One test for every back end: registered by a line below.
 
 use super::*;
-use crate::backend::ebpf::Ebpf;
+use crate::backend::ebpf::{self, Ebpf};
 use crate::backend::ipvs::Ipvs;
 use crate::backend::{TaskAddressFamily, strategies};
+use crate::desired::{self, Frontend, Locality, Service};
 use crate::kernel::fake::FakeKernel;
-use crate::testing::plain::Plain;
+use crate::model::ids::Key;
+use crate::model::port::Proto;
+use crate::testing;
+use crate::testing::plain::{self, Plain};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use std::fmt::Debug;
@@ -78,4 +82,84 @@ fn pass<B: Backend<State: Clone>>(
 ) -> Result<Applied<B::Op>, TestCaseError> {
     let ops = applier.plan(kernel, desired, Prune::Allowed).unwrap();
     Ok(applier.execute(kernel, &ops).unwrap())
+}
+
+/// A published port with a task.
+fn served() -> Desired {
+    let backend = desired::Backend {
+        address: [172, 18, 0, 3].into(),
+        locality: Locality::Local { bridge: None },
+        active: true,
+    };
+    let service = Service {
+        frontends: vec![Frontend {
+            published: 8080,
+            proto: Proto::Tcp,
+            target: 80,
+            barred: false,
+        }],
+        backends: [(Key(1), backend)].into(),
+        ..Service::default()
+    };
+    Desired {
+        host: Some(testing::host([10, 0, 0, 1].into()).into()),
+        services: [(Key(9), service.into())].into(),
+        ..Desired::default()
+    }
+}
+
+#[test]
+fn each_refused_operation_is_told_unless_its_back_end_says_that_they_fail_for_one_reason() {
+    let mut kernel = FakeKernel::<plain::Op>::of(plain::State::default());
+    let mut applier = Applier::new(Plain::default());
+    let mut desired = served();
+    let mut second = desired.services[&Key(9)].as_ref().clone();
+    second.backends = [(Key(2), second.backends[&Key(1)])].into();
+    second.frontends.clear();
+    desired.services.insert(Key(10), second.into());
+    kernel.faults = [0, 1].into();
+    let applied = pass(&mut applier, &mut kernel, &desired).unwrap();
+    assert_eq!((applied.errors.len(), applied.in_sync), (2, false));
+
+    // All on the root cgroup, which one missing right refuses: the services are served.
+    let mut kernel = FakeKernel::<ebpf::Op>::of(ebpf::State::default());
+    let mut applier = Applier::new(Ebpf::default());
+    let ops = applier
+        .plan(&mut kernel, &served(), Prune::Allowed)
+        .unwrap();
+    let hooks = ops
+        .iter()
+        .enumerate()
+        .filter(|(_, op)| op.cause().is_some());
+    kernel.faults = hooks.map(|(at, _)| at).collect();
+    assert_eq!(kernel.faults.len(), 8);
+    let applied = applier.execute(&mut kernel, &ops).unwrap();
+    assert_eq!((applied.errors.len(), applied.in_sync), (1, true));
+}
+
+#[test]
+fn a_table_that_another_program_changed_is_replaced_and_not_written_to_while_it_is_in_use() {
+    let mut kernel = FakeKernel::<ebpf::Op>::of(ebpf::State::default());
+    let mut applier = Applier::new(Ebpf::default());
+    pass(&mut applier, &mut kernel, &served()).unwrap();
+    let known: Vec<(Number, Serving)> = applier.serving().into_iter().collect();
+    let serving = Serving {
+        service: Key(9),
+        has_tasks: true,
+    };
+    assert_eq!(known, [((8080, Proto::Tcp), serving)]);
+    let (in_use, _) = kernel.state.tables.iter().next().unwrap();
+    let in_use = *in_use;
+    kernel.state.tables.insert(in_use, vec![Key(77)]);
+    applier.observe(&mut kernel).unwrap();
+    let ops = applier
+        .plan(&mut kernel, &served(), Prune::Allowed)
+        .unwrap();
+    let put = ops.iter().filter_map(|op| match op {
+        ebpf::Op::PutTable(port, table, tasks) => Some(((*port, *table), tasks.clone())),
+        _ => None,
+    });
+    let put: Vec<_> = put.collect();
+    let next = (in_use.0, in_use.1 + 1);
+    assert_eq!(put, [(next, vec![Key(1)])]);
 }

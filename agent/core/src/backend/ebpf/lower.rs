@@ -25,6 +25,7 @@ const _: () = assert!(
 pub struct Lowered {
     /// The wanted state of the kernel.
     pub want: State,
+    /// A copy, which shares its services with the one that it was made of.
     desired: Desired,
     /// IPv4 addresses of tasks; `None` where the host has IPv6.
     ipv4_addresses: Option<Ipv4Addresses>,

@@ -133,3 +133,31 @@ impl fmt::Display for Op {
         }
     }
 }
+
+#[test]
+fn the_dry_run_says_what_is_done_to_which_object() {
+    use lb_abi::service::REMOTE;
+    use lb_abi::{Be16, Be32, TCP};
+    let port = Port::new(Be16::new(8080), TCP);
+    let at = |locality| Backend::new(Be32::new(0xac12_0003), locality, 9);
+    for (op, words) in [
+        (
+            Op::PutBackend(Key(7), at(LOCAL)),
+            "task 0000000000000007 at 172.18.0.3, here",
+        ),
+        (
+            Op::PutBackend(Key(7), at(REMOTE)),
+            "task 0000000000000007 at 172.18.0.3, on its node",
+        ),
+        (
+            Op::PutTable(port, 4, vec![Key(7), Key(8)]),
+            "table 4 of 8080/tcp: 2 places",
+        ),
+        (
+            Op::PutFrontend(port, Frontend::new(Be16::new(80), 2, 4, 9)),
+            "publish 8080/tcp to port 80 of tasks, 2 places, table 4",
+        ),
+    ] {
+        assert_eq!(op.to_string(), words);
+    }
+}

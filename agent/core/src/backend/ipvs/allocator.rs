@@ -123,6 +123,26 @@ mod tests {
     }
 
     #[test]
+    fn a_number_follows_from_both_halves_of_a_hash_and_behind_the_last_comes_the_first() {
+        let base = u32::from(TASK_ROUTE_ADDRESSES.network());
+        let mut allocator = tasks();
+        let halves = 0x0000_0003_0000_0001;
+        assert_eq!(allocator.allocate(halves, Key(1)), base | 2);
+        let last = u32::from(TASK_ROUTE_ADDRESSES.broadcast());
+        assert_eq!(allocator.allocate(0xffff_ffff, Key(2)), last);
+        assert_eq!(allocator.allocate(0xffff_ffff, Key(3)), base);
+    }
+
+    /// Nodes of two versions know a task by it.
+    #[test]
+    fn a_tag_is_the_same_on_every_node_and_in_every_version() {
+        let key = Key(0xf234_5678_9abc_def0);
+        assert_eq!(tag(key), 0x72_3456);
+        assert_eq!(own_port_id(key), 0xf2_3456);
+        assert_eq!(own_network(key), Ipv4Addr::new(246, 0xf3, 0x7b, 0xc0));
+    }
+
+    #[test]
     fn tasks_that_share_24_bits_have_addresses_of_their_own_in_one_network() {
         let mut addresses = OwnAddresses::default();
         let tasks = [0x0100_0007, 0x0200_0007, 0x0300_0007, 0x0400_0007].map(Key);

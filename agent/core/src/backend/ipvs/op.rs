@@ -95,3 +95,37 @@ impl Scheduler {
         }
     }
 }
+
+#[test]
+fn the_dry_run_says_what_is_done_to_which_object() {
+    use lb_abi::service::Port;
+    use lb_abi::{Be16, TCP, UDP};
+    let address = Ipv4Addr::new(10, 0, 0, 1);
+    let key = |proto| ServiceKey::Address(address, Port::new(Be16::new(8080), proto));
+    let destination = Destination {
+        method: Method::Nat,
+        weight: 1,
+    };
+    for (op, words) in [
+        (
+            Op::PutService(key(TCP), Scheduler::RoundRobin, 0),
+            "make virtual service 10.0.0.1:8080/tcp rr",
+        ),
+        (
+            Op::PutService(key(UDP), Scheduler::Maglev, 60),
+            "make virtual service 10.0.0.1:8080/udp mh, clients kept for 60 s",
+        ),
+        (
+            Op::RemoveService(ServiceKey::Mark(0x5100_0007)),
+            "remove virtual service mark 0x51000007",
+        ),
+        (
+            Op::PutDestination(key(TCP), (address, 80), destination),
+            "make destination 10.0.0.1:80 of 10.0.0.1:8080/tcp, here, weight 1",
+        ),
+    ] {
+        assert_eq!(op.to_string(), words);
+    }
+    let element = Element::OwnPortMark(0x80_0007, address, 80, 1);
+    assert_eq!(element.to_string(), "tag 0x800007 of own port 80/tcp");
+}

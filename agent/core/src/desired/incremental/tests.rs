@@ -1,3 +1,5 @@
+mod update;
+
 use super::*;
 use crate::backend::Operation as _;
 use crate::backend::ebpf::{InUse, Lowered, State, plan};

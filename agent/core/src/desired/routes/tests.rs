@@ -1,5 +1,6 @@
 //! Services with routes: what of them is served, what the router gets, and what is said.
 
+mod bounds;
 mod changes;
 mod shared;
 

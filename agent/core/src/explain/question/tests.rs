@@ -40,3 +40,51 @@ fn a_question_is_said_again_as_it_was_understood() {
         assert_eq!(text.parse::<FrontendQuery>().unwrap().to_string(), text);
     }
 }
+
+#[test]
+fn a_node_is_found_by_its_name_at_the_address_that_it_has_and_this_one_before_its_namesakes() {
+    let named = |text: &str, this: &Node| {
+        let asked: FrontendQuery = text.parse().unwrap();
+        let client: ClientQuery = "203.0.113.7".parse().unwrap();
+        asked.resolve(client, &namesakes(), this).unwrap().frontend
+    };
+    let at = |last| SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, last), 80);
+    // Its own address it knows better than the Swarm.
+    let known = Node {
+        address: Some(Ipv4Addr::new(192, 0, 2, 77)),
+        ..this()
+    };
+    assert_eq!(named("alpha:80", &known), at(77));
+    assert_eq!(named("alpha:80", &this()), at(1));
+    assert_eq!(named("beta:80", &known), at(2));
+}
+
+/// Another node is called alpha as well, and comes before this one by its id.
+fn namesakes() -> Snapshot {
+    let mut swarm = swarm();
+    let other = crate::testing::member("alpha", Some(Ipv4Addr::new(192, 0, 2, 3)));
+    swarm.nodes.insert("a".into(), other);
+    swarm
+}
+
+#[test]
+fn eight_nodes_are_named_and_of_more_the_number() {
+    let said = |count: u8| {
+        let mut swarm = Snapshot::default();
+        for n in 0..count {
+            let node = crate::testing::member(&format!("n{n}"), Some([192, 0, 2, n].into()));
+            swarm.nodes.insert(format!("n{n}").into(), node);
+        }
+        let asked: FrontendQuery = "gamma:80".parse().unwrap();
+        let client: ClientQuery = "203.0.113.7".parse().unwrap();
+        let error = asked.resolve(client, &swarm, &this()).unwrap_err();
+        let said = error.to_string();
+        let (_, nodes) = said.split_once("is called gamma: ").unwrap();
+        nodes.to_owned()
+    };
+    assert_eq!(said(0), "give an address");
+    assert_eq!(said(1), "there are n0");
+    let eight = "there are n0, n1, n2, n3, n4, n5, n6, n7";
+    assert_eq!(said(8), eight);
+    assert_eq!(said(9), format!("{eight} and 1 more"));
+}

@@ -2,7 +2,6 @@
 
 use super::Routed;
 use crate::desired::RoutedTask;
-use crate::model::ids::ServiceId;
 use crate::report::build::{state, task_name};
 use crate::report::{RequestExplanation, RequestResult, RequestTask};
 use http::HeaderMap;
@@ -24,7 +23,7 @@ impl Routed<'_> {
         let Target::Tasks(target) = &entry.route.target else {
             return;
         };
-        let service = self.services.get(&ServiceId(entry.service.clone()));
+        let service = self.services.get(&entry.service.as_str().into());
         let tasks = service.map_or(&[][..], |service| &service.tasks);
         told.balance = Some(word(&target.balance).to_owned());
         told.tasks = tasks

@@ -1,3 +1,5 @@
+mod many;
+
 use super::*;
 use crate::desired::Incremental;
 use crate::model::config::Config;
@@ -91,7 +93,11 @@ fn the_route_that_answers_is_told_with_the_filters_and_the_tasks_and_why_no_othe
     assert_eq!((told.status, told.task.as_deref()), (None, None));
     let beta = "beta, [fdb4:2e91:7ac3:0:";
     let address = |id: &str| {
-        let task = told.tasks.iter().find(|task| task.id.0 == id).unwrap();
+        let task = told
+            .tasks
+            .iter()
+            .find(|task| task.id.as_str() == id)
+            .unwrap();
         task.address.unwrap()
     };
     let expected = [

@@ -1,3 +1,5 @@
+mod told;
+
 use super::*;
 use crate::model::port::{Proto, PublishMode, PublishedPort};
 use crate::model::snapshot::Service;

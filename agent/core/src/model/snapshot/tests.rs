@@ -122,6 +122,40 @@ fn a_task_of_a_service_never_seen_brings_nothing_along() {
     assert!(next.services.is_empty());
 }
 
+#[test]
+fn tasks_bear_the_ids_of_their_services_and_nodes_and_no_copies_of_them() {
+    let told = || {
+        let mut view = view(&["s"], &[("t1", "s"), ("t2", "s"), ("t3", "unseen")]);
+        view.nodes.insert("n1".into(), member("h", None));
+        view
+    };
+    let first = told().reusing(&Snapshot::default());
+    let mut second = told();
+    second.tasks.get_mut(&"t2".into()).unwrap().state = TaskState::Ended;
+    second.nodes.get_mut(&"n1".into()).unwrap().draining = true;
+    let next = second.reusing(&first);
+    assert_eq!((&first, &next), (&told(), &second));
+    let [service, node] = [
+        first.services.key(&"s".into()).unwrap().as_str(),
+        first.nodes.key(&"n1".into()).unwrap().as_str(),
+    ];
+    let same = |a: &str, b: &str| std::ptr::eq(a, b);
+    for id in ["t1", "t2"] {
+        for view in [&first, &next] {
+            let task = &view.tasks[&id.into()];
+            assert!(same(task.service.as_str(), service), "{id}");
+            assert!(same(task.node.as_str(), node), "{id}");
+        }
+    }
+}
+
+/// A Swarm may have a hundred thousand of them.
+#[test]
+fn a_task_takes_little_memory() {
+    let bytes = size_of::<(TaskId, Task)>();
+    assert!(bytes <= 88, "{bytes}");
+}
+
 proptest! {
     #[test]
     fn what_the_swarm_says_is_never_overwritten(
@@ -142,13 +176,13 @@ proptest! {
                 Some(same) => prop_assert_eq!(same, service),
                 None => {
                     prop_assert!(service.removed);
-                    prop_assert!(before.contains(&id.0) && running.contains(&id.0));
+                    prop_assert!(before.contains(id.as_str()) && running.contains(id.as_str()));
                 }
             }
         }
         // Every service that still has tasks and was known is there.
         for id in running.iter().filter(|id| before.contains(*id)) {
-            prop_assert!(next.services.contains_key(&ServiceId(id.clone())));
+            prop_assert!(next.services.contains_key(&id.as_str().into()));
         }
     }
 }

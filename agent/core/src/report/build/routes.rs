@@ -20,7 +20,7 @@ pub fn routes(snapshot: &Snapshot, declarations: &Declarations) -> Routes {
         }
     }
     let routes = declarations.table().entries().map(|entry| {
-        let service = ServiceId(entry.service.clone());
+        let service = ServiceId::from(entry.service.as_str());
         let count = counts.get(&service).copied().unwrap_or_default();
         route(entry, service, count.ready, count.tasks)
     });

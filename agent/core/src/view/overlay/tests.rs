@@ -1,3 +1,5 @@
+mod kept;
+
 use super::*;
 use crate::model::snapshot::TaskState;
 use crate::testing::SnapshotBuilder;

@@ -44,7 +44,7 @@ impl Bench {
         manager: &Agent,
     ) -> Result<Client, DialError> {
         let identity = certs::load(home.path()).unwrap();
-        let id = NodeId(manager.id.clone());
+        let id = NodeId::from(manager.id.as_str());
         let expected = ExpectedPeer {
             cluster: "cluster1",
             node: &id,

@@ -1,6 +1,7 @@
 //! What a view of the Swarm becomes in the kernel.
 
 mod endpoints;
+mod host;
 mod labels;
 mod listening;
 mod ports;

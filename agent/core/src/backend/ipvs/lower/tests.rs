@@ -1,3 +1,4 @@
+mod kept;
 mod own_ports;
 
 use super::*;

@@ -129,3 +129,50 @@ fn a_refused_server_is_not_claimed() {
     assert_eq!(errors.len(), 1);
     assert_eq!(kernel.observe().unwrap(), State::default());
 }
+
+/// Also with a view in which nothing else goes: maps of the ruleset have each key once, and who is behind which port of a bridge
+/// is what this node knows by itself.
+#[test]
+fn a_new_element_takes_the_place_of_the_one_with_its_key_and_of_no_other() {
+    let [a, b] = [2, 3].map(|last| Ipv4Addr::new(10, 0, 0, last));
+    let [at, other] = [8080, 8081].map(|number| Port::new(Be16::new(number), TCP));
+    let mark = Element::TunnelMark(7, at, 2);
+    let own = Element::OwnPortMark(7, a, 80, 2);
+    for (old, new, replaced) in [
+        (Element::Peer(a, a), Element::Peer(a, b), true),
+        (Element::Peer(b, b), Element::Peer(a, b), false),
+        (
+            Element::CookieTo(a, [1; 3]),
+            Element::CookieTo(a, [2; 3]),
+            true,
+        ),
+        (
+            Element::CookieTo(b, [1; 3]),
+            Element::CookieTo(a, [2; 3]),
+            false,
+        ),
+        (
+            Element::CookieFrom(a, [1; 3]),
+            Element::CookieTo(a, [2; 3]),
+            false,
+        ),
+        (Element::TunnelMark(7, at, 1), mark, true),
+        (Element::TunnelMark(8, at, 1), mark, false),
+        (Element::TunnelMark(7, other, 1), mark, false),
+        (Element::OwnPortMark(7, a, 80, 1), own, true),
+        (Element::OwnPortMark(8, a, 80, 1), own, false),
+        (Element::OwnPortMark(7, b, 80, 1), own, false),
+        (Element::OwnPortMark(7, a, 81, 1), own, false),
+        (Element::Endpoint(a, 1), Element::Endpoint(b, 2), true),
+        (Element::Vip(a, at), Element::Vip(b, at), false),
+    ] {
+        let of = |element| State {
+            elements: [element].into(),
+            ..State::default()
+        };
+        let remove = if replaced { vec![old] } else { vec![] };
+        let add = vec![new];
+        let ops = plan(&of(new), &of(old), Prune::Withheld);
+        assert_eq!(ops, [Op::Swap { remove, add }], "{old}, {new}");
+    }
+}

@@ -37,7 +37,7 @@ fn a_change_of_labels_is_computed_for_its_service_and_no_other() {
         .desired
         .routed
         .keys()
-        .map(|id| id.0.as_str())
+        .map(|id| id.as_str())
         .collect();
     assert_eq!(ids, ["new", "s"]);
     assert!(!third.desired.services.contains_key(&Key::of("other")));

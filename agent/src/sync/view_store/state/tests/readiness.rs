@@ -8,7 +8,7 @@ fn takes(state: &State) -> Vec<String> {
     let tasks = snapshot.tasks.iter();
     tasks
         .filter(|(_, task)| snapshot.eligible(task))
-        .map(|(id, _)| id.0.clone())
+        .map(|(id, _)| id.to_string())
         .collect()
 }
 

@@ -1,6 +1,8 @@
 //! What labels of services make of the state.
 
 use super::*;
+use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) fn labelled(labels: &[(&str, &str)]) -> Snapshot {
     let mut snapshot = snapshot();
@@ -119,4 +121,25 @@ fn the_tasks_of_a_service_with_routes_are_reached_by_their_own_addresses_and_und
     // And no other service's tasks.
     let (state, _) = want(&snapshot);
     assert_eq!(state.backends.len(), 0);
+}
+
+#[test]
+fn a_client_is_kept_for_no_less_than_was_asked_for() {
+    // Ticks are of 2^30 ns.
+    let tick = Duration::from_nanos(1 << 30);
+    let little = Duration::from_nanos(1);
+    for (time, ticks) in [
+        (little, 1),
+        (tick, 1),
+        (tick + little, 2),
+        (tick * 3 - little, 3),
+        (tick * 3, 3),
+    ] {
+        let (mut wanted, _) = desired(&snapshot(), &node(), &Config::default());
+        let service = wanted.services.get_mut(&Key::of("vote")).unwrap();
+        Arc::make_mut(service).affinity = Some(time);
+        let state = Lowered::default().update(&wanted, &State::default()).want;
+        let frontend = state.frontends.values().next().unwrap();
+        assert_eq!(frontend.affinity_ticks, ticks, "{time:?}");
+    }
 }
