@@ -6,6 +6,7 @@
 mod connect;
 mod lease;
 mod pool;
+mod streams;
 
 pub(crate) use connect::ConnectError;
 pub(crate) use lease::Lease;

@@ -1,6 +1,7 @@
 //! New connections to tasks.
 
-use super::pool::{Pool, Sender, Streams};
+use super::pool::{Pool, Sender};
+use super::streams::Streams;
 use super::{Destination, Transport};
 use crate::limits::Limits;
 use crate::tls::Tls;

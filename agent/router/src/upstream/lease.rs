@@ -2,6 +2,7 @@
 
 use super::Destination;
 use super::pool::{Pool, Sender};
+use super::streams::OfStream;
 use crate::body::RequestBody;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
@@ -26,10 +27,11 @@ pub(crate) struct SendError {
     pub(crate) source: hyper::Error,
 }
 
-impl From<TrySendError<Request<RequestBody>>> for SendError {
-    fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
+impl SendError {
+    /// What hyper says, to which the request was given with this around its body.
+    fn of<B>(mut error: TrySendError<Request<B>>, body: impl FnOnce(B) -> RequestBody) -> Self {
         Self {
-            unsent: error.take_message(),
+            unsent: error.take_message().map(|request| request.map(body)),
             source: error.into_error(),
         }
     }
@@ -67,10 +69,23 @@ impl Lease {
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, SendError> {
         match &mut self.sender {
-            Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(sender, _) => sender.try_send_request(request).await,
+            Sender::Http1(sender) => {
+                let answer = sender.try_send_request(request).await;
+                answer.map_err(|error| SendError::of(error, |body| body))
+            }
+            Sender::Http2(sender, stream) => {
+                let request = request.map(|body| OfStream::new(body, stream.clone()));
+                let answer = sender.try_send_request(request).await;
+                answer.map_err(|error| SendError::of(error, OfStream::into_body))
+            }
         }
-        .map_err(Into::into)
+    }
+
+    /// No answer has come in time: if the connection is shared, that may be its fault, and it gets no more exchanges.
+    pub(crate) fn retire(self) {
+        if let Sender::Http2(_, stream) = self.sender {
+            stream.retire_connection();
+        }
     }
 
     /// The answer was read to its end: the connection is kept for the next exchange.

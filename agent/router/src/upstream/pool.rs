@@ -1,13 +1,13 @@
 //! Connections that are kept for the next exchange.
 
 use super::Destination;
+use super::streams::{OfStream, Stream, Streams};
 use crate::body::RequestBody;
 use crate::clock::Seconds;
 use crate::limits::Limits;
 use hyper::client::conn::{http1, http2};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
 
 /// The kept connections of a worker, by what they lead to.
 pub(crate) struct Pool {
@@ -22,10 +22,7 @@ pub(crate) struct Pool {
 /// A connection to a task, as requests are sent by it.
 pub(super) enum Sender {
     Http1(http1::SendRequest<RequestBody>),
-    Http2(
-        http2::SendRequest<RequestBody>,
-        #[expect(dead_code, reason = "counted until it is dropped")] Stream,
-    ),
+    Http2(http2::SendRequest<OfStream>, Stream),
 }
 
 /// A connection of HTTP/1.1 that nobody uses.
@@ -36,53 +33,10 @@ struct Idle {
 
 /// A connection of HTTP/2.
 struct Shared {
-    sender: http2::SendRequest<RequestBody>,
+    sender: http2::SendRequest<OfStream>,
     streams: Streams,
     /// When it was taken last.
     since: Seconds,
-}
-
-/// The exchanges of a connection of HTTP/2.
-#[derive(Clone)]
-pub(super) struct Streams(Rc<Counts>);
-
-struct Counts {
-    open: Cell<usize>,
-    /// How many may be open at a time, as the task says now.
-    most: Box<dyn Fn() -> usize>,
-}
-
-/// One of them, until this is dropped.
-pub(super) struct Stream(Streams);
-
-impl Streams {
-    /// None yet, and as many at a time as `most` says.
-    pub(super) fn new(most: impl Fn() -> usize + 'static) -> Self {
-        let (open, most) = (Cell::default(), Box::new(most));
-        Self(Rc::new(Counts { open, most }))
-    }
-
-    /// One more.
-    pub(super) fn begin(&self) -> Stream {
-        let open = &self.0.open;
-        open.set(open.get().saturating_add(1));
-        Stream(self.clone())
-    }
-
-    fn any(&self) -> bool {
-        self.0.open.get() > 0
-    }
-
-    fn have_room(&self) -> bool {
-        self.0.open.get() < (self.0.most)()
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let Self(Streams(counts)) = self;
-        counts.open.set(counts.open.get().saturating_sub(1));
-    }
 }
 
 impl Pool {
@@ -138,7 +92,7 @@ impl Pool {
     pub(super) fn share(
         &self,
         to: Destination,
-        sender: http2::SendRequest<RequestBody>,
+        sender: http2::SendRequest<OfStream>,
         streams: Streams,
     ) {
         if self.staying.borrow().contains(&to.task) {
@@ -170,7 +124,7 @@ impl Pool {
         shared.retain(|_, of_task| {
             of_task.retain(|it| {
                 let used = it.streams.any() || !it.since.is_over(limit, now);
-                used && !it.sender.is_closed()
+                used && !it.streams.are_retired() && !it.sender.is_closed()
             });
             !of_task.is_empty()
         });
