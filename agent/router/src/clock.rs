@@ -15,6 +15,12 @@ impl Seconds {
         Self(u32::try_from(passed).unwrap_or(u32::MAX))
     }
 
+    /// So many seconds after the start.
+    #[cfg(test)]
+    pub(crate) fn at(seconds: u32) -> Self {
+        Self(seconds)
+    }
+
     /// Have so many seconds passed from it until `now`?
     pub(crate) fn is_over(self, limit: Duration, now: Self) -> bool {
         u64::from(now.0.saturating_sub(self.0)) >= limit.as_secs()

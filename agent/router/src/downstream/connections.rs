@@ -148,7 +148,8 @@ impl State {
             return;
         }
         if let Some(since) = self.closing.get() {
-            // It was asked to end and waits for the rest of a head, or for its client to close.
+            // It was asked to end and waits for the rest of a head, or for its client to take the last answer and close.
+            let since = since.max(self.idle.get());
             if since.is_over(limits.first_request, now) {
                 self.end.notify_one();
             }
@@ -302,6 +303,20 @@ mod tests {
         silent.told_to_end().await;
         let told = tokio::time::timeout(Duration::from_millis(10), served.told_to_end());
         assert!(told.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_was_asked_to_close_has_time_from_the_last_answer_on() {
+        let connections = Connections::new(Limits::default());
+        let open = connections.open(CLIENT, false, Seconds::at(0)).unwrap();
+        open.begin(true, Seconds::at(0));
+        connections.drain(Seconds::at(0));
+        open.end(Seconds::at(20));
+        connections.sweep(Seconds::at(34));
+        let told = tokio::time::timeout(Duration::from_millis(10), open.told_to_end());
+        assert!(told.await.is_err());
+        connections.sweep(Seconds::at(35));
+        open.told_to_end().await;
     }
 
     #[tokio::test]
