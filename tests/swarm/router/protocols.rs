@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use harness::client::PATIENCE;
-use harness::slow;
+use harness::netns::Netns;
 use harness::swarm::Swarm;
 use harness::traffic::grpc;
 use harness::traffic::http2::{self, Kept};
 use harness::who::Who;
+use harness::{shell, slow};
 use http_body_util::BodyExt as _;
 use tokio::time::MissedTickBehavior;
 
@@ -96,22 +97,29 @@ pub(super) fn tls(
 
 /// Asks a node by TLS which task answers for a host; an error unless the node's certificate is a trusted one.
 pub(super) fn who_by_tls(swarm: &Swarm, node: IpAddr, host: &str, trusted: &Path) -> Result<Who> {
-    let trusted = trusted.to_str().context("a path that is no UTF-8")?;
-    let patience = slow::longer(PATIENCE).as_secs().to_string();
-    let arguments = [
-        "--silent",
-        "--show-error",
-        "--fail",
-        "--max-time",
-        &patience,
-        "--cacert",
-        trusted,
-        "--resolve",
-        &format!("{host}:443:{node}"),
-        &format!("https://{host}/"),
-    ];
-    let answer = swarm.client_exec("curl", &arguments)?;
+    let client = swarm.client.netns();
+    let answer = curl(client, &node.to_string(), ("https", host, "/"), trusted)?;
     serde_json::from_str(&answer).with_context(|| format!("`{answer}` is no answer"))
+}
+
+/// Asks a node by curl for a URL of whatever host; an error unless it succeeds, by TLS with a trusted certificate.
+pub(super) fn curl(
+    from: &Netns,
+    node: &str,
+    (scheme, host, path): (&str, &str, &str),
+    trusted: &Path,
+) -> Result<String> {
+    let port = if scheme == "http" { 80 } else { 443 };
+    let patience = slow::longer(PATIENCE).as_secs().to_string();
+    shell::stdout(
+        from.command("curl")
+            .args(["--silent", "--show-error", "--fail"])
+            .args(["--max-time", &patience])
+            .args(["--resolve", &format!("{host}:{port}:{node}")])
+            .arg("--cacert")
+            .arg(trusted)
+            .arg(format!("{scheme}://{host}{path}")),
+    )
 }
 
 /// Kinds of requests by HTTP/2.
