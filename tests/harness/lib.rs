@@ -9,6 +9,7 @@ pub mod acceptance;
 pub mod agents;
 pub mod beside;
 pub mod cable_losses;
+pub mod certificate;
 pub mod cgroups;
 pub mod client;
 pub mod containers;

@@ -3,7 +3,9 @@
 //! Each call has an end in time. Nothing is retried: a refused connection or a
 //! lost datagram is an error that a test wants to see.
 
+pub mod grpc;
 pub mod http;
+pub mod http2;
 pub mod load;
 pub mod pace;
 mod report;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use harness::client::{Client, PATIENCE};
 use harness::netns::{Netns, NetnsGuard};
+use harness::traffic::grpc;
 use harness::traffic::http::{self, Connection};
+use harness::traffic::http2::{self, Kept};
 use harness::{pattern, shared, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -173,6 +175,36 @@ fn sigterm_lets_open_requests_end_and_takes_no_new_ones() {
         busy.await?
     });
     assert_eq!(slow.unwrap().body, "......");
+    assert!(service.exit_status().success());
+}
+
+#[test]
+fn speaks_http2_and_grpc_and_lets_a_stream_end_after_sigterm() {
+    if !shared::is_root() {
+        return;
+    }
+    let mut service = Service::start("h2c", &[]);
+    let host = "h2c.test";
+    let asked = service.client.block_on(async {
+        let mut kept = Kept::default();
+        let by_get = kept.ask(at(80), || http2::get(host, "/")).await?;
+        let by_get = http2::who(by_get).await?;
+        let by_call = kept.ask(at(80), || grpc::ask_who(host)).await?;
+        let by_call = grpc::who(by_call).await?;
+        let mut connection = http2::connect(at(80)).await?;
+        let mut echo = grpc::Echo::open(&mut connection, host).await?;
+        for text in ["one", "", "three"] {
+            echo.exchange(text.as_bytes()).await?;
+        }
+        service.terminate();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        echo.exchange(b"four").await?;
+        echo.end().await?;
+        Ok([by_get, by_call])
+    });
+    let [by_get, by_call] = asked.unwrap();
+    assert_eq!(by_get.peer, by_call.peer, "by one connection");
+    assert_eq!(by_call.task.as_deref(), Some("task-1"));
     assert!(service.exit_status().success());
 }
 

@@ -20,6 +20,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
 
+use crate::grpc;
 use crate::whoami::{Whoami, json_line};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -31,6 +32,10 @@ pub(crate) async fn answer(
     local: SocketAddr,
 ) -> Result<Response<Body>, hyper::Error> {
     let path = request.uri().path().to_owned();
+    if let Some(call) = path.strip_prefix(grpc::SERVICE) {
+        let who = whoami.line(peer, local);
+        return Ok(grpc::answer(call, request.into_body(), &who).await);
+    }
     let mut parts = path.split('/').skip(1);
     let (verb, argument) = (parts.next().unwrap_or_default(), parts.next());
     let method = request.method().clone();

@@ -1,10 +1,11 @@
 //! `whoami`: the service whose tasks the tests balance.
 //!
-//! HTTP/1.1 and UDP on the same ports. Every answer names the task and both ends
+//! HTTP/1.1, HTTP/2 without TLS, and UDP on the same ports. Every answer names the task and both ends
 //! of the flow, so that a client can tell who answered and whom the task saw.
 //! SIGTERM ends it as a well-behaved service ends: it goes on for `--term-delay`,
 //! then accepts no more, finishes what is open within `--grace`, and exits with 0.
 
+mod grpc;
 mod health;
 mod http;
 mod quick;

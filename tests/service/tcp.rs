@@ -1,14 +1,15 @@
-//! TCP: accepts connections and serves HTTP/1.1 on each until asked to stop.
+//! TCP: accepts connections and serves HTTP/1.1 on each, or HTTP/2 by prior knowledge, until asked to stop.
 
-use std::io;
+use std::io::{self, Cursor};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,6 +19,8 @@ use crate::whoami::Whoami;
 
 /// Enough for a burst of thousands of connections.
 const BACKLOG: u32 = 4096;
+/// With what a client begins to speak HTTP/2 (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv6() {
@@ -56,7 +59,7 @@ pub(crate) async fn serve(
 }
 
 async fn connection(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     whoami: Arc<Whoami>,
     mut stopping: watch::Receiver<bool>,
@@ -65,19 +68,39 @@ async fn connection(
         return;
     };
     let _ = stream.set_nodelay(true);
-    let answer = service_fn(move |request| http::answer(request, whoami.clone(), peer, local));
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            // Clients keep idle connections open as long as they like.
-            .header_read_timeout(None)
-            .serve_connection(TokioIo::new(stream), answer)
-            .with_upgrades()
-    );
-    // A connection that breaks is the client's to report.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stopping.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    // Who is asked to stop still waits for the first request of a connection that it has accepted.
+    let mut begun = Vec::new();
+    while begun.len() < PREFACE.len() && PREFACE.starts_with(&begun) {
+        let Ok(1..) = stream.read_buf(&mut begun).await else {
+            return;
+        };
     }
-    let _ = connection.await;
+    let is_http2 = begun.starts_with(PREFACE);
+    let (read, write) = stream.into_split();
+    let stream = TokioIo::new(tokio::io::join(Cursor::new(begun).chain(read), write));
+    let answer = service_fn(move |request| http::answer(request, whoami.clone(), peer, local));
+    // A connection that breaks is the client's to report.
+    if is_http2 {
+        let server = http2::Builder::new(TokioExecutor::new());
+        let mut connection = pin!(server.serve_connection(stream, answer));
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = stopping.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    } else {
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                // Clients keep idle connections open as long as they like.
+                .header_read_timeout(None)
+                .serve_connection(stream, answer)
+                .with_upgrades()
+        );
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = stopping.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
 }

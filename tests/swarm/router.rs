@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use harness::containers::inside;
 use harness::netns::Netns;
-use harness::shell;
 use harness::wait;
+use protocols::curl;
 use swarm::Routed;
 
 use crate::TASKS;
@@ -89,22 +89,7 @@ fn services_without_ports_answer_by_host_through_every_node_from_everywhere() {
         for (host, path, service) in URLS {
             let address = node.addr.to_string();
             let from = |netns: &Netns, scheme: &str, address: &str| {
-                let url = format!("{scheme}://{host}{path}");
-                let port = if scheme == "http" { 80 } else { 443 };
-                let resolve = format!("{host}:{port}:{address}");
-                let arguments = [
-                    "--silent",
-                    "--show-error",
-                    "--fail",
-                    "--max-time",
-                    "10",
-                    "--cacert",
-                    authority.to_str().unwrap(),
-                    "--resolve",
-                    &resolve,
-                    &url,
-                ];
-                shell::stdout(netns.command("curl").args(arguments))
+                curl(netns, address, (scheme, host, path), &authority)
             };
             // The last task that runs is routed a moment later.
             let what = format!("{host}{path} on {}", node.name);

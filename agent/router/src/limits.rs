@@ -19,6 +19,8 @@ pub struct Limits {
     pub connection_age: Duration,
     /// While the router ends, a client that sends no request for so long is disconnected.
     pub drain_idle: Duration,
+    /// Once a client knows that its connection of HTTP/2 ends, streams that it had begun may come for so long.
+    pub late_streams: Duration,
     /// Without a byte of a body in either direction for so long, an exchange is ended.
     pub body_idle: Duration,
     /// A client that takes nothing of an answer for so long, or up to twice as long, is disconnected; by HTTP/2, the
@@ -70,6 +72,7 @@ impl Default for Limits {
             park: Duration::from_secs(2),
             connection_age: Duration::from_secs(3600),
             drain_idle: Duration::from_secs(20),
+            late_streams: Duration::from_secs(1),
             body_idle: Duration::from_secs(60),
             taking: Duration::from_secs(30),
             tunnel_idle: Duration::from_secs(3600),

@@ -8,6 +8,7 @@ mod delivery;
 mod kept;
 mod lease;
 mod pool;
+mod streams;
 
 pub(crate) use connect::ConnectError;
 pub(crate) use delivery::Delivery;

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use harness::certificate::self_signed;
 use harness::netns::Netns;
 use tempfile::TempDir;
 
@@ -24,24 +25,7 @@ impl Site {
         let site = Self {
             dir: tempfile::tempdir()?,
         };
-        let [certificate, key] = ["site.crt", "site.key"].map(|file| site.dir().join(file));
-        let made = Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-            ])
-            .args(["-nodes", "-days", "2", "-subj", "/CN=bench.test"])
-            .args(["-addext", "subjectAltName=DNS:bench.test,IP:127.0.0.1"])
-            .arg("-keyout")
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate)
-            .output()?;
-        ensure!(made.status.success(), "openssl: {made:?}");
+        let [certificate, key] = self_signed(site.dir(), "site", &[HOST, "127.0.0.1"])?;
         // HAProxy wants both in one file.
         let both = [fs::read(certificate)?, fs::read(key)?].concat();
         fs::write(site.dir().join("both.pem"), both)?;

@@ -7,7 +7,7 @@ use harness::beside::beside;
 use harness::service::ServiceSpec;
 use harness::{procs, slow, wait};
 
-use super::protocols::{stream, websocket, who_by_tls};
+use super::protocols::{grpc_stream, stream, websocket, who_by_tls};
 use super::site::{AFTER, LIVE, REPLICAS, Site, wait_until_live};
 use super::swarm::{Routed, kill};
 use crate::TASKS;
@@ -113,7 +113,13 @@ fn no_request_fails_and_no_stream_is_cut_while_labels_nodes_agents_and_certifica
         site.certificate_replaced();
         Ok(())
     };
-    let with_stream = || beside(|stop| stream(swarm, first, "stays.test", stop), acts);
+    let with_calls = || {
+        beside(
+            |stop| grpc_stream(swarm, first, "calls.stays.test", stop),
+            acts,
+        )
+    };
+    let with_stream = || beside(|stop| stream(swarm, first, "stays.test", stop), with_calls);
     let with_third = || {
         beside(
             |stop| websocket(swarm, third, "stays.test", stop),
@@ -124,8 +130,10 @@ fn no_request_fails_and_no_stream_is_cut_while_labels_nodes_agents_and_certifica
         |stop| websocket(swarm, first, "stays.test", stop),
         with_third,
     );
-    let ((((), bytes), by_third), by_first) = talked.unwrap();
-    println!("streams: {by_first} and {by_third} messages, an answer of {bytes} bytes");
+    let (((((), calls), bytes), by_third), by_first) = talked.unwrap();
+    println!(
+        "streams: {by_first} and {by_third} messages, {calls} by gRPC, an answer of {bytes} bytes"
+    );
 
     let spec = ServiceSpec::named("published")
         .replicas(REPLICAS)

@@ -1,8 +1,8 @@
-//! Clients beside the load of new and kept connections: by HTTP/2, by TLS, of a WebSocket, of a long answer.
+//! Clients beside the load of new and kept connections: by HTTP/2, of gRPC, by TLS, of a WebSocket, of a long answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpStream as BlockingStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use harness::client::PATIENCE;
-use harness::slow;
+use harness::netns::Netns;
 use harness::swarm::Swarm;
+use harness::traffic::grpc;
+use harness::traffic::http2::{self, Kept};
 use harness::who::Who;
-use http_body_util::{BodyExt as _, Empty};
-use hyper::Request;
-use hyper::client::conn::http2::{SendRequest, handshake};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use harness::{shell, slow};
+use http_body_util::BodyExt as _;
 use tokio::time::MissedTickBehavior;
 
 use crate::tools::task;
@@ -98,35 +97,47 @@ pub(super) fn tls(
 
 /// Asks a node by TLS which task answers for a host; an error unless the node's certificate is a trusted one.
 pub(super) fn who_by_tls(swarm: &Swarm, node: IpAddr, host: &str, trusted: &Path) -> Result<Who> {
-    let trusted = trusted.to_str().context("a path that is no UTF-8")?;
-    let patience = slow::longer(PATIENCE).as_secs().to_string();
-    let arguments = [
-        "--silent",
-        "--show-error",
-        "--fail",
-        "--max-time",
-        &patience,
-        "--cacert",
-        trusted,
-        "--resolve",
-        &format!("{host}:443:{node}"),
-        &format!("https://{host}/"),
-    ];
-    let answer = swarm.client_exec("curl", &arguments)?;
+    let client = swarm.client.netns();
+    let answer = curl(client, &node.to_string(), ("https", host, "/"), trusted)?;
     serde_json::from_str(&answer).with_context(|| format!("`{answer}` is no answer"))
 }
 
-type Sender = SendRequest<Empty<Bytes>>;
+/// Asks a node by curl for a URL of whatever host; an error unless it succeeds, by TLS with a trusted certificate.
+pub(super) fn curl(
+    from: &Netns,
+    node: &str,
+    (scheme, host, path): (&str, &str, &str),
+    trusted: &Path,
+) -> Result<String> {
+    let port = if scheme == "http" { 80 } else { 443 };
+    let patience = slow::longer(PATIENCE).as_secs().to_string();
+    shell::stdout(
+        from.command("curl")
+            .args(["--silent", "--show-error", "--fail"])
+            .args(["--max-time", &patience])
+            .args(["--resolve", &format!("{host}:{port}:{node}")])
+            .arg("--cacert")
+            .arg(trusted)
+            .arg(format!("{scheme}://{host}{path}")),
+    )
+}
+
+/// Kinds of requests by HTTP/2.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Get,
+    Grpc,
+}
 
 /// Asks for a host by HTTP/2, on a connection to each peer that is kept, until it is stopped.
 pub(super) fn http2(
     swarm: &Swarm,
     peers: &[SocketAddr],
-    host: &str,
+    (host, kind): (&str, Kind),
     stop: &AtomicBool,
 ) -> Result<Asked> {
     swarm.client.block_on(async {
-        let (mut asked, mut kept) = (Asked::default(), BTreeMap::new());
+        let (mut asked, mut kept) = (Asked::default(), Kept::default());
         let mut ticks = tokio::time::interval(Duration::from_secs(1) / slow::fewer(HTTP2_RATE));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for peer in peers.iter().cycle().copied() {
@@ -135,7 +146,12 @@ pub(super) fn http2(
                 break;
             }
             let begin = Instant::now();
-            let asking = who_by_http2(peer, host, &mut kept);
+            let asking = async {
+                match kind {
+                    Kind::Get => http2::who(kept.ask(peer, || http2::get(host, "/")).await?).await,
+                    Kind::Grpc => grpc::who(kept.ask(peer, || grpc::ask_who(host)).await?).await,
+                }
+            };
             let result = match tokio::time::timeout(slow::longer(PATIENCE), asking).await {
                 Ok(result) => result,
                 Err(late) => Err(late.into()),
@@ -146,47 +162,6 @@ pub(super) fn http2(
     })
 }
 
-async fn who_by_http2(
-    peer: SocketAddr,
-    host: &str,
-    kept: &mut BTreeMap<SocketAddr, Sender>,
-) -> Result<Who> {
-    let open = kept.remove(&peer).filter(|sender| !sender.is_closed());
-    let mut sender = match open {
-        Some(sender) => sender,
-        None => connect(peer).await?,
-    };
-    let url = format!("http://{host}/");
-    let first = sender.send_request(get(&url)?).await;
-    let answer = match first {
-        // The router had said that the connection takes no more requests (GOAWAY): this one was not sent.
-        Err(error) if error.is_canceled() => {
-            sender = connect(peer).await?;
-            sender.send_request(get(&url)?).await?
-        }
-        answer => answer?,
-    };
-    let status = answer.status();
-    let body = answer.into_body().collect().await?.to_bytes();
-    let said = String::from_utf8_lossy(&body);
-    ensure!(status == 200, "answered {status}: {said}");
-    kept.insert(peer, sender);
-    serde_json::from_str(&said).with_context(|| format!("`{said}` is no answer"))
-}
-
-async fn connect(peer: SocketAddr) -> Result<Sender> {
-    let stream = TcpStream::connect(peer).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-    // The request that suffers from its end reports the error.
-    tokio::spawn(connection);
-    Ok(sender)
-}
-
-fn get(url: &str) -> Result<Request<Empty<Bytes>>> {
-    Ok(Request::get(url).body(Empty::new())?)
-}
-
 /// Reads a long answer by HTTP/2, a byte each 50 ms, until it is stopped; how many bytes came.
 pub(super) fn stream(
     swarm: &Swarm,
@@ -195,9 +170,9 @@ pub(super) fn stream(
     stop: &AtomicBool,
 ) -> Result<usize> {
     swarm.client.block_on(async {
-        let mut sender = connect(peer).await?;
-        let url = format!("http://{host}/slow/1000000?ms=50");
-        let answer = sender.send_request(get(&url)?).await?;
+        let mut sender = http2::connect(peer).await?;
+        let long = http2::get(host, "/slow/1000000?ms=50")?;
+        let answer = sender.send_request(long).await?;
         ensure!(answer.status() == 200, "answered {}", answer.status());
         let (mut body, mut bytes) = (answer.into_body(), 0);
         while !stop.load(Ordering::Relaxed) {
@@ -207,6 +182,30 @@ pub(super) fn stream(
             bytes += frame.data_ref().map_or(0, Bytes::len);
         }
         Ok(bytes)
+    })
+}
+
+/// Sends messages on a stream of gRPC and reads them back until it is stopped; how many.
+pub(super) fn grpc_stream(
+    swarm: &Swarm,
+    peer: SocketAddr,
+    host: &str,
+    stop: &AtomicBool,
+) -> Result<u64> {
+    swarm.client.block_on(async {
+        let mut connection = http2::connect(peer).await?;
+        let mut echo = grpc::Echo::open(&mut connection, host).await?;
+        let mut messages = 0_u64;
+        while !stop.load(Ordering::Relaxed) {
+            let message = messages.to_be_bytes();
+            let back = tokio::time::timeout(slow::longer(PATIENCE), echo.exchange(&message)).await;
+            back.with_context(|| format!("gRPC by {peer}: nothing after {messages} messages"))?
+                .with_context(|| format!("gRPC by {peer}, after {messages} messages"))?;
+            messages += 1;
+            tokio::time::sleep(slow::longer(MESSAGE_PAUSE)).await;
+        }
+        echo.end().await?;
+        Ok(messages)
     })
 }
 
@@ -222,7 +221,7 @@ pub(super) fn websocket(
 }
 
 fn talk(peer: SocketAddr, host: &str, stop: &AtomicBool) -> Result<u64> {
-    let mut stream = BlockingStream::connect_timeout(&peer, PATIENCE)?;
+    let mut stream = TcpStream::connect_timeout(&peer, PATIENCE)?;
     stream.set_read_timeout(Some(slow::longer(PATIENCE)))?;
     stream.write_all(
         format!(

@@ -15,7 +15,7 @@ use harness::traffic::http::Connection;
 use harness::traffic::load::Load;
 use harness::{slow, wait};
 
-use super::protocols::{http2, tls};
+use super::protocols::{Kind, http2, tls};
 use super::swarm::Routed;
 use crate::TASKS;
 use crate::tools::{answered, assert_unharmed, during, ids, task};
@@ -45,9 +45,16 @@ impl<'a> Site<'a> {
     pub(super) fn of(routed: &'a Routed) -> Self {
         let swarm = &routed.test.swarm;
         let create = |name: &str, hosts: &str, replicas: usize| {
+            let label =
+                |what: &str| format!("traefik.http.services.calls.loadbalancer.server.{what}");
+            // The host of its calls of gRPC, which its tasks get by HTTP/2.
+            let calls = format!("Host(`calls.{name}.test`)");
             let spec = ServiceSpec::named(name)
                 .label("com.docker.lb.hosts", hosts)
                 .label("com.docker.lb.port", "80")
+                .label("traefik.http.routers.calls.rule", &calls)
+                .label(&label("port"), "80")
+                .label(&label("scheme"), "h2c")
                 .replicas(replicas);
             let spec = match name {
                 "stays" => spec.on_node("node3"),
@@ -70,6 +77,8 @@ impl<'a> Site<'a> {
             ("two.test", &two),
             ("moving.test", &two),
             ("stays.test", &stays),
+            ("calls.one.test", &one),
+            ("calls.stays.test", &stays),
         ] {
             wait_until_live(swarm, &routed.everywhere(), host, service).unwrap();
         }
@@ -83,7 +92,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Does something under 300 requests a second through these nodes, and new connections by TLS beside them: nothing
+    /// Does something under 360 requests a second through these nodes, and new connections by TLS beside them: nothing
     /// fails, and each host is answered by its own service; `moving.test` by one of the services that `moving` has.
     pub(super) fn unharmed(
         &self,
@@ -114,16 +123,20 @@ impl<'a> Site<'a> {
                 acts,
             )
         };
-        let with_http2 = || beside(|stop| http2(swarm, peers, "one.test", stop), with_tls);
+        let calls = ("calls.one.test", Kind::Grpc);
+        let with_calls = || beside(|stop| http2(swarm, peers, calls, stop), with_tls);
+        let gets = ("one.test", Kind::Get);
+        let with_http2 = || beside(|stop| http2(swarm, peers, gets, stop), with_calls);
         let with_kept = || Ok(during(swarm, &swarm.client, &kept, with_http2));
         let with_moved = || Ok(during(swarm, &swarm.client, &moved, with_kept));
         let (beside_new, by_new, lost) = during(swarm, &swarm.client, &new, with_moved);
         let (beside_moved, by_moved, _) = beside_new;
-        let ((((), by_tls), by_http2), by_kept, _) = beside_moved;
+        let (((((), by_tls), by_calls), by_http2), by_kept, _) = beside_moved;
         assert_unharmed(&format!("{what}, new connections"), &by_new, lost);
         assert_unharmed(&format!("{what}, the moving host"), &by_moved, lost);
         assert_unharmed(&format!("{what}, kept connections"), &by_kept, u64::MAX);
         by_http2.assert_unharmed(&format!("{what}, HTTP/2"));
+        by_calls.assert_unharmed(&format!("{what}, gRPC"));
         by_tls.assert_unharmed(&format!("{what}, new connections by TLS"));
         let (one, two) = ([&self.one], [&self.two]);
         for (host, tasks, services) in [
@@ -131,6 +144,7 @@ impl<'a> Site<'a> {
             ("moving.test", answered(&by_moved), moving),
             ("one.test", answered(&by_kept), &one[..]),
             ("one.test", by_http2.tasks, &one[..]),
+            ("calls.one.test", by_calls.tasks, &one[..]),
             ("two.test", by_tls.tasks, &two[..]),
         ] {
             let ever: BTreeSet<String> = services

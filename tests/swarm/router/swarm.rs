@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use harness::agents::{STACK, by_mesh};
+use harness::certificate::self_signed;
 use harness::node::Node;
 use harness::shared::{self, MachineLock, TestSwarm};
 use harness::{shell, wait};
@@ -99,35 +100,7 @@ impl Routed {
     /// Makes a certificate for these names, and the secrets `NAME.crt` and `NAME.key`; the file of the certificate.
     pub(super) fn secrets(&self, name: &str, names: &[&str]) -> PathBuf {
         let dir = self.test.swarm.dir();
-        let [certificate, key] = ["crt", "key"].map(|end| dir.join(format!("{name}.{end}")));
-        let subject = format!("/CN={name}");
-        let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
-        let alternatives = format!("subjectAltName={}", names.join(","));
-        let made = Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-            ])
-            .args([
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                &subject,
-                "-addext",
-                &alternatives,
-            ])
-            .arg("-keyout")
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
+        let [certificate, key] = self_signed(dir, name, names).unwrap();
         let manager = self.test.swarm.manager().unwrap();
         for (end, file) in [("crt", &certificate), ("key", &key)] {
             let (secret, file) = (format!("{name}.{end}"), file.to_str().unwrap());

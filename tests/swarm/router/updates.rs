@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use anyhow::Result;
 use harness::agents::{SERVICE as AGENTS, by_ipvs};
+use harness::beside::beside;
 use harness::guards::Service;
 use harness::image::WHOAMI_NEXT;
 use harness::service::ServiceSpec;
 use harness::traffic::load::Load;
 
+use super::protocols::{Kind, http2};
 use super::swarm::{Routed, kill};
 use crate::TASKS;
 use crate::rolling::complete;
 use crate::tools::{answered, assert_unharmed, during};
+
+/// The host of calls.
+const CALLS: &str = "calls.test";
 
 /// Requests of kept connections and of new ones, through all nodes.
 fn loads(routed: &Routed) -> [Load; 2] {
@@ -28,28 +33,36 @@ fn loads(routed: &Routed) -> [Load; 2] {
     [new, kept]
 }
 
-/// Does something under both loads; nothing fails. How many tasks answered.
+/// Does something under both loads, and under calls of gRPC; nothing fails. How many tasks answered.
 fn unharmed(routed: &Routed, what: &str, acts: impl FnOnce() -> Result<()>) -> usize {
-    let swarm = &routed.test.swarm;
+    let (swarm, peers) = (&routed.test.swarm, routed.everywhere());
     let [new, kept] = loads(routed);
-    let (report, by_new, lost) = during(swarm, &swarm.client, &new, || {
-        let ((), by_kept, _) = during(swarm, &swarm.client, &kept, acts);
-        Ok(by_kept)
-    });
-    assert_unharmed(&format!("{what}, kept connections"), &report, u64::MAX);
+    let calls = (CALLS, Kind::Grpc);
+    let with_calls = || beside(|stop| http2(swarm, &peers, calls, stop), acts);
+    let with_kept = || Ok(during(swarm, &swarm.client, &kept, with_calls));
+    let (beside_new, by_new, lost) = during(swarm, &swarm.client, &new, with_kept);
+    let (((), by_calls), by_kept, _) = beside_new;
+    assert_unharmed(&format!("{what}, kept connections"), &by_kept, u64::MAX);
     assert_unharmed(&format!("{what}, new connections"), &by_new, lost);
-    answered(&report).union(&answered(&by_new)).count()
+    by_calls.assert_unharmed(&format!("{what}, gRPC"));
+    answered(&by_kept).union(&answered(&by_new)).count()
 }
 
-/// A service with four tasks, which answers on every node. Clients ask for the address of the node, as they know no name here.
+/// A service with four tasks, which answers on every node. Clients ask for the address of the node, as they know no name here;
+/// their calls of gRPC, which tasks get by HTTP/2, are for a host of their own.
 fn web(routed: &Routed) -> Service<'_> {
     let swarm = &routed.test.swarm;
     let nodes = swarm.nodes.iter();
     let hosts: Vec<String> = nodes.map(|node| node.addr.to_string()).collect();
+    let label = |what: &str| format!("traefik.http.services.calls.loadbalancer.server.{what}");
+    let rule = format!("Host(`{CALLS}`)");
     let spec = ServiceSpec::named("web")
         .replicas(4)
         .label("com.docker.lb.hosts", &hosts.join(","))
         .label("com.docker.lb.port", "80")
+        .label("traefik.http.routers.calls.rule", &rule)
+        .label(&label("port"), "80")
+        .label(&label("scheme"), "h2c")
         .option("--update-delay", "1s")
         .option("--update-monitor", "1s");
     let service = swarm.service_create(&spec).unwrap();

@@ -4,6 +4,7 @@
 //! state and buffers, some 20 KiB, are given back, and made anew when the client says something.
 
 use super::client::Client;
+use super::graceful::Graceful;
 use super::prefixed::Prefixed;
 use super::stall::unless_stalled;
 use crate::exchange;
@@ -175,6 +176,7 @@ where
     // On the heap: hyper moves this future into the task of each stream.
     let service =
         service_fn(|request| Box::pin(exchange::answer(worker.clone(), client.clone(), request)));
+    let stream = Graceful::new(stream, limits.late_streams);
     let connection = http2(limits).serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let served = async {

@@ -103,7 +103,8 @@ impl State {
             return;
         }
         if let Some(since) = self.closing.get() {
-            // It was asked to end and waits for the rest of a head, or for its client to close.
+            // It was asked to end and waits for the rest of a head, or for its client to take the last answer and close.
+            let since = since.max(self.idle.get());
             if since.is_over(limits.first_request, now) {
                 self.end();
             }

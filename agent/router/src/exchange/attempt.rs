@@ -194,7 +194,10 @@ pub(super) async fn attempt(
             };
             failed(error, rest)
         }
-        None => failed(AttemptError::Timeout, None),
+        None => {
+            lease.retire();
+            failed(AttemptError::Timeout, None)
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! New connections to tasks.
 
 use super::delivery::{Counted, Sent};
-use super::pool::{Exclusive, Pool, Sender, Streams};
+use super::pool::{Exclusive, Pool, Sender};
+use super::streams::Streams;
 use super::{Destination, Transport};
 use crate::limits::Limits;
 use crate::tls::Tls;

@@ -3,6 +3,7 @@
 use super::Destination;
 use super::delivery::Delivery;
 use super::pool::{Pool, Sender};
+use super::streams::OfStream;
 use crate::body::RequestBody;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
@@ -31,8 +32,13 @@ pub(crate) struct SendError {
 }
 
 impl SendError {
-    fn new(mut error: TrySendError<Request<RequestBody>>, delivery: Delivery) -> Self {
-        let unsent = error.take_message();
+    /// What hyper says, to which the request was given with this around its body.
+    fn new<B>(
+        mut error: TrySendError<Request<B>>,
+        delivery: Delivery,
+        body: impl FnOnce(B) -> RequestBody,
+    ) -> Self {
+        let unsent = error.take_message().map(|request| request.map(body));
         Self {
             delivery: unsent.as_ref().map_or(delivery, |_| Delivery::Unsent),
             unsent,
@@ -76,15 +82,26 @@ impl Lease {
             Sender::Http1(connection) => {
                 let before = connection.sent.taken();
                 let answer = connection.sender.try_send_request(request).await;
-                answer.map_err(|it| SendError::new(it, connection.sent.delivery_after(before)))
-            }
-            Sender::Http2(sender, _) => {
-                let answer = sender.try_send_request(request).await;
-                answer.map_err(|it| {
-                    let delivery = delivery_of_stream(it.error());
-                    SendError::new(it, delivery)
+                answer.map_err(|error| {
+                    let delivery = connection.sent.delivery_after(before);
+                    SendError::new(error, delivery, |body| body)
                 })
             }
+            Sender::Http2(sender, stream) => {
+                let request = request.map(|body| OfStream::new(body, stream.clone()));
+                let answer = sender.try_send_request(request).await;
+                answer.map_err(|error| {
+                    let delivery = delivery_of_stream(error.error());
+                    SendError::new(error, delivery, OfStream::into_body)
+                })
+            }
+        }
+    }
+
+    /// No answer has come in time: if the connection is shared, that may be its fault, and it gets no more exchanges.
+    pub(crate) fn retire(self) {
+        if let Sender::Http2(_, stream) = self.sender {
+            stream.retire_connection();
         }
     }
 

@@ -3,13 +3,13 @@
 use super::Destination;
 use super::delivery::Sent;
 use super::kept::Kept;
+use super::streams::{OfStream, Stream, Streams};
 use crate::body::RequestBody;
 use crate::clock::Seconds;
 use crate::limits::Limits;
 use crate::routing::Tasks;
 use hyper::client::conn::{http1, http2};
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// The kept connections of a worker.
@@ -25,10 +25,7 @@ pub(crate) struct Pool {
 /// A connection to a task, as requests are sent by it.
 pub(super) enum Sender {
     Http1(Exclusive),
-    Http2(
-        http2::SendRequest<RequestBody>,
-        #[expect(dead_code, reason = "counted until it is dropped")] Stream,
-    ),
+    Http2(http2::SendRequest<OfStream>, Stream),
 }
 
 /// A connection of HTTP/1.1: it bears one exchange at a time.
@@ -46,53 +43,10 @@ struct Idle {
 
 /// A connection of HTTP/2.
 struct Shared {
-    sender: http2::SendRequest<RequestBody>,
+    sender: http2::SendRequest<OfStream>,
     streams: Streams,
     /// When it was taken last.
     since: Seconds,
-}
-
-/// The exchanges of a connection of HTTP/2.
-#[derive(Clone)]
-pub(super) struct Streams(Rc<Counts>);
-
-struct Counts {
-    open: Cell<usize>,
-    /// How many may be open at a time, as the task says now.
-    most: Box<dyn Fn() -> usize>,
-}
-
-/// One of them, until this is dropped.
-pub(super) struct Stream(Streams);
-
-impl Streams {
-    /// None yet, and as many at a time as `most` says.
-    pub(super) fn new(most: impl Fn() -> usize + 'static) -> Self {
-        let (open, most) = (Cell::default(), Box::new(most));
-        Self(Rc::new(Counts { open, most }))
-    }
-
-    /// One more.
-    pub(super) fn begin(&self) -> Stream {
-        let open = &self.0.open;
-        open.set(open.get().saturating_add(1));
-        Stream(self.clone())
-    }
-
-    fn any(&self) -> bool {
-        self.0.open.get() > 0
-    }
-
-    fn have_room(&self) -> bool {
-        self.0.open.get() < (self.0.most)()
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let Self(Streams(counts)) = self;
-        counts.open.set(counts.open.get().saturating_sub(1));
-    }
 }
 
 impl Pool {
@@ -148,7 +102,7 @@ impl Pool {
     pub(super) fn share(
         &self,
         to: Destination,
-        sender: http2::SendRequest<RequestBody>,
+        sender: http2::SendRequest<OfStream>,
         streams: Streams,
     ) {
         if self.tasks.borrow().stays(to.task) {
@@ -179,7 +133,7 @@ impl Pool {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|it| {
             let used = it.streams.any() || !it.since.is_over(limit, now);
-            used && !it.sender.is_closed()
+            used && !it.streams.are_retired() && !it.sender.is_closed()
         });
     }
 }

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A router that serves on a port of this test's own.
@@ -204,6 +204,17 @@ impl Router {
             .try_wait()
             .unwrap()
             .map(|status| status.success())
+    }
+
+    /// Waits until it has ended by itself, with success.
+    #[track_caller]
+    pub(crate) fn ends(&mut self) {
+        let begin = Instant::now();
+        while self.ended().is_none() {
+            assert!(begin.elapsed() < Duration::from_secs(10), "it goes on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(self.ended(), Some(true));
     }
 }
 

@@ -3,6 +3,7 @@
 mod attacks;
 mod cases;
 mod frames;
+mod going_away;
 mod memory;
 mod mutations;
 mod passwords;

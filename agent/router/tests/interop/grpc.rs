@@ -129,6 +129,25 @@ fn a_task_that_is_gone_is_unavailable_and_served_again_when_it_is_back() {
 }
 
 #[test]
+fn a_router_that_ends_fails_no_call_and_ends_no_stream() {
+    let Some(python) = GRPC.find() else { return };
+    for way in 0..2 {
+        let task = task(python);
+        let services = calls(&[&task]);
+        let mut site = Site::start(&services);
+        let (port, certificate) = site.ways()[way].clone();
+        let mut client = python.start("grpc_client.py", &[&port, &certificate, "goes_on"]);
+        client.says("under way");
+        let _next = site.router.successor(&services);
+        site.router.terminate();
+        client.says("over");
+        site.router.ends();
+        client.tell("ended");
+        assert!(client.ended_well());
+    }
+}
+
+#[test]
 fn a_task_that_ends_fails_no_call_and_ends_no_stream() {
     ends_under_way(true);
 }

@@ -66,6 +66,19 @@ async fn who_sends_no_request_is_ended_and_who_is_served_is_not() {
 }
 
 #[tokio::test]
+async fn who_was_asked_to_close_has_time_from_the_last_answer_on() {
+    let connections = connections(Limits::default());
+    let open = open(&connections, 0);
+    open.begin(true, Seconds::at(0));
+    connections.drain(Seconds::at(0));
+    open.end(Seconds::at(20));
+    connections.sweep(Seconds::at(34));
+    assert!(!is_told(&open, false).await);
+    connections.sweep(Seconds::at(35));
+    assert!(is_told(&open, false).await);
+}
+
+#[tokio::test]
 async fn who_idles_between_requests_is_asked_to_close_and_then_ended() {
     let connections = connections(Limits {
         first_request: Duration::ZERO,

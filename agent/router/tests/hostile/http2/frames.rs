@@ -143,6 +143,16 @@ impl Connection {
         }
     }
 
+    /// The payload of the next PING that asks for an acknowledgement.
+    pub(crate) fn ping(&mut self) -> Vec<u8> {
+        loop {
+            let (kind, flags, _, payload) = self.read_frame().unwrap();
+            if kind == PING && flags == 0 {
+                return payload;
+            }
+        }
+    }
+
     fn read_frame(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
         let head = self.read(9)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);

@@ -7,9 +7,10 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
 /// Labels of its service.
@@ -25,28 +26,42 @@ pub(super) type Trailers = Arc<Mutex<Vec<Option<HeaderMap>>>>;
 
 /// Starts it here; it ends with the runtime.
 pub(super) fn serve(address: SocketAddr) -> (Runtime, Trailers) {
+    let trailers = Trailers::default();
+    let noted = trailers.clone();
+    let runtime = serve_with(address, move |_, stream| {
+        let noted = noted.clone();
+        let service = service_fn(move |request| answer(request, noted.clone()));
+        let serving = http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service);
+        async move { drop(serving.await) }
+    });
+    (runtime, trailers)
+}
+
+/// Starts one that does this with the number of each connection, and the connection; it ends with the runtime.
+pub(super) fn serve_with<F>(
+    address: SocketAddr,
+    serve: impl Fn(usize, TcpStream) -> F + Send + 'static,
+) -> Runtime
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
     let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
-    let trailers = Trailers::default();
-    let noted = trailers.clone();
     runtime.spawn(async move {
-        loop {
+        for number in 0.. {
             let (stream, _) = listener.accept().await.unwrap();
-            let noted = noted.clone();
-            let service = service_fn(move |request| answer(request, noted.clone()));
-            let serving = http2::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::spawn(serving);
+            tokio::spawn(serve(number, stream));
         }
     });
-    (runtime, trailers)
+    runtime
 }
 
-async fn answer(
+pub(super) async fn answer(
     request: Request<Incoming>,
     noted: Trailers,
 ) -> Result<Response<Full<Bytes>>, Infallible> {

@@ -234,13 +234,14 @@ def go_on(cancelled):
     def calls():
         may_be_cancelled = cancelled
         while not over.is_set():
+            begin = time.monotonic()
             try:
                 assert unary(b"hello", timeout=10) == b"hello"
             except grpc.RpcError as error:
                 if error.code() == StatusCode.CANCELLED and may_be_cancelled:
                     may_be_cancelled -= 1
                     continue
-                failed.append(error)
+                failed.append((time.monotonic() - begin, error))
                 return
 
     callers = [threading.Thread(target=calls) for _ in range(4)]

@@ -33,12 +33,7 @@ fn a_change_of_labels_is_computed_for_its_service_and_no_other() {
         &served(&second, "published"),
         &served(&third, "published")
     ));
-    let ids: Vec<&str> = third
-        .desired
-        .routed
-        .keys()
-        .map(|id| id.as_str())
-        .collect();
+    let ids: Vec<&str> = third.desired.routed.keys().map(|id| id.as_str()).collect();
     assert_eq!(ids, ["new", "s"]);
     assert!(!third.desired.services.contains_key(&Key::of("other")));
     assert_eq!(third.problems(), [], "nobody has its rule any more");

@@ -52,7 +52,7 @@ fn the_programs_know_their_node_and_its_devices() {
         node: Be32::new(NODE.into()),
         tunnel_port: Be16::new(7788),
         mac: [2; 6],
-        zero: [0; 4],
+        flags: 0,
         epoch: 3,
         uplink: 2,
         mtu: 1500,
