@@ -3,9 +3,9 @@
 
 use crate::harness::{Client, Router, Task, service};
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -89,6 +89,9 @@ fn closes_when_told() -> (Task, Read, Arc<Semaphore>) {
     (task, read, told)
 }
 
+/// Clients that ask at once: a router with enough to do sends requests by connections that have ended since it looked.
+const CLIENTS: usize = 16;
+
 /// At whatever moment a task closes a kept connection: a POST is answered or lost, and read once. Some are sent as the task
 /// closes; the router knows that it has not read them.
 #[test]
@@ -96,25 +99,36 @@ fn a_post_that_comes_as_its_task_closes_a_kept_connection_is_read_once() {
     let (task, read, close) = closes_when_told();
     let services = [service("a", &LABELS, &[&task])];
     let router = Router::start_with(&services, &["--access-log", "json"]);
-    let mut undelivered = 0;
-    for number in 0..5_000 {
-        let body = format!("{number:05}");
-        let answer = Client::connect(router.http).ask(&request("POST", &body));
-        let times = read.lock().unwrap().get(&body).copied().unwrap_or_default();
-        let log = router.log_line();
-        match answer.status {
-            200 => assert_eq!(times, 1, "{log}"),
-            502 => assert!(times <= 1, "{log}"),
-            status => panic!("{status}: {log}"),
+    let times = |body: &str| read.lock().unwrap().get(body).copied().unwrap_or_default();
+    let (next, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let client = || {
+        while !enough.load(Ordering::Relaxed) {
+            let body = format!("{:05}", next.fetch_add(1, Ordering::Relaxed));
+            let answer = Client::connect(router.http).ask(&request("POST", &body));
+            match answer.status {
+                200 => assert_eq!(times(&body), 1, "{body}"),
+                502 => assert!(times(&body) <= 1, "{body}"),
+                status => panic!("{status}"),
+            }
         }
-        undelivered += usize::from(log.contains(r#""retried_because":"undelivered""#));
-        if undelivered >= 3 {
-            return;
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(client);
         }
-        close.add_permits(1);
-        std::thread::sleep(Duration::from_micros(number % 200));
-    }
-    panic!("{undelivered} were sent as the task closed");
+        let (mut undelivered, begin) = (0, Instant::now());
+        while undelivered < 3 && begin.elapsed() < Duration::from_secs(20) {
+            // One line a request.
+            let line = router.log_line();
+            undelivered += usize::from(line.contains(r#""retried_because":"undelivered""#));
+            close.add_permits(1);
+        }
+        enough.store(true, Ordering::Relaxed);
+        assert!(
+            undelivered >= 3,
+            "{undelivered} were sent as the task closed"
+        );
+    });
 }
 
 /// One that ends a connection by a reset once a request is there, or once it has read it.
