@@ -9,10 +9,10 @@ mod sums;
 pub(crate) use feed::Feed;
 pub(crate) use sums::{Sums, is_key};
 
+use hashbrown::HashMap;
 use lb_router_wire::stats::{Counts, Total};
 use lb_routes::route::Route;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 

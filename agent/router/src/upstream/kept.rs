@@ -1,7 +1,7 @@
 //! Connections by what they lead to, and by task: those to a task that leaves are found without a look at all others.
 
 use super::Destination;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// Connections of one kind.
 pub(super) struct Kept<T> {
