@@ -2,6 +2,7 @@
 
 use crate::clock::Seconds;
 use crate::downstream::{Accepting, Listener};
+use crate::memory;
 use crate::routing::Step;
 use crate::tls::Tls;
 use crate::worker::{Serving, Worker};
@@ -68,6 +69,7 @@ async fn serve(worker: Rc<Worker>, mut updates: mpsc::UnboundedReceiver<Update>,
                 worker.connections.sweep(now);
                 worker.upstream.sweep(now, &worker.routing());
                 worker.sum_up();
+                memory::give_back();
                 if end.is_some_and(|end| end <= Instant::now()) {
                     return;
                 }
