@@ -24,7 +24,7 @@ const FULL: u64 = 95;
 const GROWN: u64 = 64;
 const SETTLED: Duration = Duration::from_secs(3);
 
-/// How short memory is.
+/// Whether the process holds so much memory that connections have to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pressure {
     /// There is enough.
@@ -66,7 +66,7 @@ impl Memory {
         }
     }
 
-    /// How short memory is, and so what has to end now.
+    /// Reads what the process holds, and says by it what has to end now.
     pub(crate) fn pressure(&self, now: Seconds) -> Pressure {
         let held = self.held();
         held.map_or(Pressure::None, |held| self.pressure_by(held, now))

@@ -38,7 +38,7 @@ pub(crate) struct Reader {
 #[derive(Debug)]
 struct Source {
     incoming: Incoming,
-    /// How long the exchange may stand still.
+    /// The timer that ends an exchange which stands still.
     idle: Idle,
     /// Whether fields after the body go along.
     trailers: bool,

@@ -28,7 +28,7 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(super) struct Graceful<S> {
     stream: S,
     acks: PingAcks,
-    /// How long an acknowledgement waits.
+    /// Time from when an acknowledgement comes until hyper gets it.
     delay: Duration,
     /// Bytes that are read before the stream's.
     ahead: Vec<u8>,

@@ -1,4 +1,4 @@
-//! How much of labels of routes is read.
+//! Bounds of what is read of the labels of routes.
 
 use super::*;
 

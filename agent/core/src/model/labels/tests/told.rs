@@ -1,4 +1,4 @@
-//! How much is told of labels that can't be served.
+//! Bounds of what `check` says of labels that can't be served.
 
 use super::*;
 
