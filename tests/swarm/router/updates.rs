@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use harness::agents::{SERVICE as AGENTS, by_ipvs};
+use harness::agents::SERVICE as AGENTS;
 use harness::beside::beside;
 use harness::guards::Service;
 use harness::image::WHOAMI_NEXT;
@@ -133,9 +133,6 @@ fn no_request_fails_while_tasks_routers_and_agents_change() {
 /// By eBPF tasks have IPv4 addresses then; by IPVS they always have.
 #[test]
 fn no_request_fails_while_tasks_and_agents_change_on_nodes_without_ipv6() {
-    if by_ipvs() {
-        return;
-    }
     let Some(routed) = Routed::up("lbrno6") else {
         return;
     };

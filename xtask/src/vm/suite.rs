@@ -19,12 +19,13 @@ use crate::process::{cargo, say};
 
 /// Tests that look at programs, links and maps, or ask for what IPVS does not do. What they are
 /// about is in the suite `ipvs` for the other datapath.
-const EBPF_ONLY: [&str; 5] = [
+const EBPF_ONLY: [&str; 6] = [
     "stack_removal::",
     "lease::",
     "untouched::",
     "explain::",
     "a_process_on_any_node_reaches_each_task_itself_at_its_own_port",
+    "no_request_fails_while_tasks_and_agents_change_on_nodes_without_ipv6",
 ];
 
 /// The suite of IPVS as lb-netlink speaks to it: that crate's test `ipvs`, which needs a kernel that has it.
