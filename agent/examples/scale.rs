@@ -17,10 +17,12 @@ use lb_core::kernel::Kernel as _;
 use lb_core::model::config::Config;
 use lb_core::model::ids::{NodeId, ServiceId, TaskId};
 use lb_core::model::node::{Link, Node, TaskAddress};
+use lb_core::model::port_list::PortList;
 use lb_core::model::snapshot::{
     DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot,
     SwarmNode, Task, TaskState,
 };
+use lb_core::table_sizes::SizedBy;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use std::net::Ipv4Addr;
@@ -53,7 +55,7 @@ fn main() -> Result<()> {
 }
 
 fn measure(bpffs: &Path, services: u16, tasks: u16, nodes: u16) -> Result<()> {
-    let mut kernel = BpfKernel::load(bpffs, None)?;
+    let mut kernel = BpfKernel::load(bpffs, None, SizedBy::default())?;
     say("rss_programs_loaded", resident()?, "KiB");
     say("maps_empty", maps()?, "KiB");
     let mut snapshot = swarm(services, tasks, nodes);
@@ -230,7 +232,8 @@ fn swarm(services: u16, tasks: u16, nodes: u16) -> Snapshot {
                 slot: u64::from(slot) + 1,
                 state: TaskState::Running,
                 desired: DesiredState::Running,
-                host_ports: Vec::new(),
+                host_ports: PortList::default(),
+                targets: PortList::default(),
                 health: LocalHealth::Ok,
             };
             snapshot

@@ -6,6 +6,7 @@ pub use values::{LabelPorts, Lease};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lb_core::model::config::{Config, DEFAULT_LABEL_PORTS, DEFAULT_PORT};
+use lb_core::table_sizes::TableSizes;
 use std::path::PathBuf;
 
 /// Ingress load balancer for Docker Swarm: answers every published port on this node from the kernel.
@@ -128,6 +129,15 @@ pub struct Run {
         default_value = "auto"
     )]
     pub lease: Lease,
+    /// TCP connections that this node remembers, by eBPF: the sizes of its tables, which all keep their proportion. 100000 take 72 MB of
+    /// the kernel's memory, 1048576 take 581 MB. [default: from the memory of the machine, 16384 to 176128, 24 to 117 MB]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "SWARMLB_FLOWS",
+        value_parser = clap::value_parser!(u32).range(i64::from(TableSizes::LEAST_FLOWS)..=i64::from(TableSizes::MOST_FLOWS))
+    )]
+    pub flows: Option<u32>,
     /// Ports that services may publish by label: FIRST-LAST, or off (none); the same on all nodes.
     /// What Swarm publishes is not concerned
     #[arg(
@@ -268,6 +278,20 @@ mod tests {
     }
 
     #[test]
+    fn the_sizes_of_the_tables_are_a_number_of_flows_or_nothing() {
+        for (line, flows) in [
+            (["swarmlb", "run"].as_slice(), None),
+            (&["swarmlb", "run", "--flows", "16384"], Some(16_384)),
+            (&["swarmlb", "run", "--flows", "4194304"], Some(4_194_304)),
+        ] {
+            let Verb::Run(run) = Cli::try_parse_from(line).unwrap().verb else {
+                panic!("not run")
+            };
+            assert_eq!(run.flows, flows);
+        }
+    }
+
+    #[test]
     fn the_router_is_off_unless_it_is_switched_on() {
         for (line, on) in [
             (["swarmlb", "run"].as_slice(), false),
@@ -305,6 +329,9 @@ mod tests {
             ["swarmlb", "run", "--lease", "4"],
             ["swarmlb", "run", "--lease", "5m"],
             ["swarmlb", "run", "--router", "yes"],
+            ["swarmlb", "run", "--flows", "16383"],
+            ["swarmlb", "run", "--flows", "4194305"],
+            ["swarmlb", "run", "--flows", "256k"],
             ["swarmlb", "run", "--task-address-family", "ipv6"],
             ["swarmlb", "run", "--labels-publish", ""],
             ["swarmlb", "run", "--labels-publish", "0-9"],

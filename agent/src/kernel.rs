@@ -5,16 +5,19 @@
 pub mod bpf;
 mod clock;
 pub mod ipvs;
+pub mod machine;
 
 use lb_abi::counters::Reason;
 use lb_abi::service::Port;
 use lb_core::backend::Backend;
 use lb_core::backend::ebpf::Hook;
+use lb_core::desired::Number;
 use lb_core::kernel::{Kernel, ObserveError};
 use lb_core::model::ids::Key;
 use lb_core::model::token::TokenKeys;
-use lb_core::report::build::FlowTable;
+use lb_core::report::build::{FlowTable, Occupancy};
 use lb_core::report::{self, Problem};
+use lb_core::table_sizes::TableSizes;
 use lb_datapath::model::Memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -62,6 +65,28 @@ pub trait NodeKernel: Kernel<State: Send> + Send {
         lease: Option<Duration>,
         have: Option<&Self::State>,
     ) -> Result<bool, ObserveError>;
+
+    /// Those of the ports in `withdrawn` that have no connection any more, as far as that is known by now. `have` is the last
+    /// known state.
+    ///
+    /// # Errors
+    /// When the kernel could not be read.
+    fn drained(
+        &mut self,
+        _withdrawn: &BTreeSet<Number>,
+        _have: &Self::State,
+    ) -> Result<BTreeSet<Number>, ObserveError> {
+        Ok(BTreeSet::new())
+    }
+
+    /// MTUs of the paths to other nodes, by their addresses and in bytes, that routers have told this node lately about tunnel
+    /// packets. None where the kernel itself follows them.
+    ///
+    /// # Errors
+    /// When the kernel could not be read.
+    fn learned_path_mtus(&mut self) -> Result<BTreeMap<Ipv4Addr, u32>, ObserveError> {
+        Ok(BTreeMap::new())
+    }
 
     /// A reader of counters and flows with handles of its own.
     ///
@@ -111,4 +136,10 @@ pub trait StatsReader: Send + Sync {
     /// # Errors
     /// When the kernel could not be read.
     fn drops(&self) -> Result<BTreeMap<Reason, u64>, ObserveError>;
+
+    /// How full the tables were that programs fill, when they were counted last, with the sizes of those tables; `None` if they
+    /// were not counted, or if the kernel has no such tables (IPVS).
+    fn occupancy(&self) -> Option<(Occupancy, TableSizes)> {
+        None
+    }
 }

@@ -8,15 +8,18 @@ mod dump;
 mod ipv6;
 mod listening;
 mod netns_cookie;
+mod path_mtus;
 mod uplink;
 
 pub use changes::{Changes, changes};
-pub use container_addresses::ContainerAddresses;
+pub use container_addresses::{Container, ContainerAddresses};
 pub use dump::FarEnd;
 pub use ipv6::has_ipv6;
 pub use listening::{Listening, Ports};
 pub use netns_cookie::{netns_cookie, netns_cookie_of};
+pub use path_mtus::PathMtus;
 
+use ipnet::Ipv4Net;
 use lb_core::model::node::Link;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -33,10 +36,18 @@ pub struct Facts {
     pub extra_uplinks: BTreeSet<Link>,
     /// The bridge of the tasks, once Docker has made it.
     pub bridge: Option<Link>,
+    /// The host's own address on that bridge; the lowest one, if there are several.
+    pub gateway: Option<Ipv4Addr>,
+    /// Networks of the addresses of the uplink and of the further devices.
+    pub uplink_networks: BTreeSet<Ipv4Net>,
     /// Other bridges of this host, whose containers may be clients.
     pub bridges: BTreeSet<Link>,
     /// Indexes of all devices that are ports of these bridges, with their other ends.
     pub bridge_ports: BTreeMap<u32, Option<FarEnd>>,
+    /// The bridge of each of these ports, and of all ports of uplinks that are bridges, by their indexes.
+    pub port_bridges: BTreeMap<u32, u32>,
+    /// MTUs of all devices, by index and in bytes.
+    pub mtus: BTreeMap<u32, u32>,
     /// Addresses on which published ports are answered: all of this host's, apart from loopback
     /// addresses.
     pub addresses: BTreeSet<Ipv4Addr>,

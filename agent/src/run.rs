@@ -17,7 +17,7 @@ mod tokens;
 
 use crate::cli;
 use crate::error_chain::error_chain;
-use crate::links::{self, Changes, ContainerAddresses, Listening};
+use crate::links::{self, Changes, ContainerAddresses, Listening, PathMtus};
 use crate::serve;
 use crate::sync::{self, Announcer, ClusterView};
 use admin_state::AdminState;
@@ -68,7 +68,15 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let mut listening = Listening::default();
     listening.refresh();
     let mut container_addresses = ContainerAddresses::default();
-    let node = read_node(&cluster, &settings, &listening, &mut container_addresses).await?;
+    let path_mtus = PathMtus::default();
+    let node = read_node(
+        &cluster,
+        &settings,
+        &listening,
+        &mut container_addresses,
+        &path_mtus,
+    )
+    .await?;
     let listener = serve::bind(&settings.socket).await?;
     let datapath = datapath::choose(&settings)?;
     let hostname = cluster.local.borrow().hostname.clone();
@@ -108,6 +116,7 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
         tick_at: Instant::now(),
         listening,
         container_addresses,
+        path_mtus,
     };
     let mut changes = links::changes()?;
     loop {
@@ -153,6 +162,8 @@ struct Agent {
     listening: Listening,
     /// Addresses of the node's containers.
     container_addresses: ContainerAddresses,
+    /// MTUs of the paths to other nodes, as the kernel knows them.
+    path_mtus: PathMtus,
 }
 
 /// Reason for which the loop woke up.
@@ -180,6 +191,9 @@ impl Agent {
             return;
         };
         if reconciler.publishes_any(&self.listening.refresh()) {
+            self.reconcile_at = Instant::now();
+        }
+        if self.path_mtus.refresh() {
             self.reconcile_at = Instant::now();
         }
         match reconciler.tick(self.settings.lease) {
@@ -244,6 +258,7 @@ impl Agent {
             &self.settings,
             &self.listening,
             &mut self.container_addresses,
+            &self.path_mtus,
         );
         let node = match read.await {
             Ok(mut node) => {
@@ -259,6 +274,9 @@ impl Agent {
             }
         };
         let snapshot = Arc::clone(&cluster.snapshot.borrow_and_update());
+        let peers = snapshot.nodes.iter().filter(|(id, _)| **id != node.id);
+        let peers = peers.filter_map(|(_, peer)| peer.address).collect();
+        self.path_mtus.follow(node.address, &peers);
         if self.tokens.unknown(&snapshot, &node.id, now) {
             self.reconcile_at = now + KNOWN;
             return;

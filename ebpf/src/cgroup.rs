@@ -3,7 +3,7 @@
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::bpf_sock_addr;
-use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie};
+use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_set_retval};
 use aya_ebpf::programs::SockAddrContext;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::socket_lb::{Address, Socket, ipv4, mapped};
@@ -96,6 +96,16 @@ impl Named {
             be32(read!(self.raw(), user_ip6[2])),
             be32(read!(self.raw(), user_ip6[3])),
         ]
+    }
+
+    /// Return value of a hook by which the call fails: `ECONNREFUSED`.
+    #[inline(always)]
+    pub(crate) fn refuse(&self) -> i32 {
+        /// Of include/uapi/asm-generic/errno.h.
+        const ECONNREFUSED: i32 = 111;
+        // SAFETY: a plain number. Kernels before 5.18 don't have the helper in these hooks.
+        unsafe { bpf_set_retval(-ECONNREFUSED) };
+        0
     }
 
     /// Another IPv4 address and port. What is not IPv4 can't be said to an IPv4 socket.

@@ -23,12 +23,14 @@ use cgroup::Named;
 use lb_abi::Be32;
 use lb_abi::counters::Reason;
 use lb_abi::sock_rev_nat::task_at;
-use lb_datapath::bridge::bridge;
+use lb_datapath::bridge;
+use lb_datapath::deliver::{Delivery, deliver};
 use lb_datapath::egress::egress;
+use lb_datapath::path_mtu::learn;
 use lb_datapath::pmtu::answer;
-use lb_datapath::port::port;
-use lb_datapath::socket_lb::{asked, connect, mapped, names_task, ours, send};
-use lb_datapath::uplink::uplink;
+use lb_datapath::port::admit;
+use lb_datapath::socket_lb::{asked, connect, mapped, names_task, ours, send, unserved};
+use lb_datapath::uplink;
 use lb_datapath::verdict::code;
 use lb_datapath::{Packet as _, Verdict};
 use maps::Maps;
@@ -39,7 +41,10 @@ use xdp::XdpFrame;
 #[xdp]
 pub fn lb_uplink_xdp(context: XdpContext) -> u32 {
     let mut frame = XdpFrame::new(context);
-    let verdict = uplink(&mut frame, &Maps);
+    let Some(delivery) = maps::delivery() else {
+        return xdp_action::XDP_PASS;
+    };
+    let verdict = uplink::decide(&mut frame, &Maps, delivery);
     match verdict.code() {
         code::UPLINK => frame.transmit(),
         code::DROP => {
@@ -52,11 +57,17 @@ pub fn lb_uplink_xdp(context: XdpContext) -> u32 {
 }
 
 /// Second look at what arrives on an uplink, after packets were merged: delivers
-/// to tasks of this node, and does XDP's work where XDP could not.
+/// to tasks of this node, and does XDP's work where XDP could not. Where the uplink is a bridge, it is at the bridge's
+/// ports, too.
 #[classifier]
 pub fn lb_uplink_tc(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
     let verdict = uplink_apart(&mut frame);
+    if Verdict::from_bits(verdict).code() == code::TUNNEL_ERROR {
+        learn_apart(&frame);
+        return TC_ACT_UNSPEC;
+    }
+    let verdict = deliver_apart(&mut frame, verdict);
     act(&mut frame, verdict, Side::Clients)
 }
 
@@ -64,17 +75,16 @@ pub fn lb_uplink_tc(context: TcContext) -> i32 {
 #[classifier]
 pub fn lb_bridge_tc(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
-    let verdict = bridge_apart(&mut frame);
-    act(&mut frame, verdict, Side::Containers)
+    on_bridge(&mut frame)
 }
 
 /// Packets that a container sends, at its port of a bridge.
 #[classifier]
 pub fn lb_port_tc(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
-    let verdict = port(&frame, &Maps);
+    let verdict = Verdict::from_bits(admit_apart(&mut frame));
     match verdict.code() {
-        code::BRIDGE => frame.past(),
+        code::BRIDGE => on_bridge(&mut frame),
         code::DROP => {
             maps::count_drop(verdict.operand());
             TC_ACT_SHOT
@@ -87,7 +97,7 @@ pub fn lb_port_tc(context: TcContext) -> i32 {
 #[classifier]
 pub fn lb_uplink_egress(context: TcContext) -> i32 {
     let mut frame = TcFrame::new(context);
-    let verdict = egress(&mut frame, &Maps).bits();
+    let verdict = egress_apart(&mut frame);
     act(&mut frame, verdict, Side::Clients)
 }
 
@@ -156,11 +166,18 @@ pub fn lb_sendmsg4(context: SockAddrContext) -> i32 {
 pub fn lb_sendmsg6(context: SockAddrContext) -> i32 {
     let named = Named::new(context);
     let address = named.address6();
-    match named.calling(Be32::ZERO) {
-        // It is not for the network, where there is no such task, and where its key is nobody's business.
-        Some(socket) if task_at(address).is_some() && ours(&Maps, &socket) => REFUSED,
-        _ => GO_ON,
+    let Some(socket) = named.calling(Be32::ZERO) else {
+        return GO_ON;
+    };
+    // It is not for the network, where there is no such task, and where its key is nobody's business.
+    if task_at(address).is_some() && ours(&Maps, &socket) {
+        return REFUSED;
     }
+    // Nobody would answer, and nothing would say so: callers try 127.0.0.1 then.
+    if unserved(&Maps, &socket, address, named.port()) {
+        return named.refuse();
+    }
+    GO_ON
 }
 
 /// A process learns where a datagram came from.
@@ -203,16 +220,66 @@ fn tell6(mut named: Named) -> i32 {
     GO_ON
 }
 
-/// Deciding and acting don't share a program's 512 bytes of stack.
+/// Deciding, delivering and acting don't share a program's 512 bytes of stack.
 #[inline(never)]
 fn uplink_apart(frame: &mut TcFrame) -> u64 {
-    uplink(frame, &Maps).bits()
+    with_delivery(|delivery| uplink::decide(frame, &Maps, delivery))
+}
+
+/// What `decides` makes of the packet that this CPU is at.
+#[inline(always)]
+fn with_delivery(decides: impl FnOnce(&mut Delivery) -> Verdict) -> u64 {
+    match maps::delivery() {
+        Some(delivery) => decides(delivery).bits(),
+        None => Verdict::Pass.bits(),
+    }
+}
+
+/// A packet of a container that has come to its bridge: decides, delivers and acts.
+#[inline(always)]
+fn on_bridge(frame: &mut TcFrame) -> i32 {
+    let verdict = bridge_apart(frame);
+    let verdict = deliver_apart(frame, verdict);
+    act(frame, verdict, Side::Containers)
+}
+
+/// Delivers what was decided to be for a task of this node; else the verdict stays what it is.
+#[inline(always)]
+fn deliver_apart(frame: &mut TcFrame, verdict: u64) -> u64 {
+    if Verdict::from_bits(verdict).code() == code::DELIVER {
+        delivered(frame)
+    } else {
+        verdict
+    }
+}
+
+#[inline(never)]
+fn delivered(frame: &mut TcFrame) -> u64 {
+    with_delivery(|delivery| deliver(frame, &Maps, delivery))
+}
+
+/// Learns from an ICMP error about a tunnel packet, with a stack of its own, too.
+#[inline(never)]
+fn learn_apart(frame: &TcFrame) {
+    learn(frame, &Maps);
+}
+
+/// Decides about what the host sends, with a stack of its own, too.
+#[inline(never)]
+fn egress_apart(frame: &mut TcFrame) -> u64 {
+    egress(frame, &Maps).bits()
+}
+
+/// Decides whether a container's packet is the bridge's, with a stack of its own, too.
+#[inline(never)]
+fn admit_apart(frame: &mut TcFrame) -> u64 {
+    admit(frame, &Maps).bits()
 }
 
 /// Decides about a packet of a container, with a stack of its own, too.
 #[inline(never)]
 fn bridge_apart(frame: &mut TcFrame) -> u64 {
-    bridge(frame, &Maps).bits()
+    with_delivery(|delivery| bridge::decide(frame, &Maps, delivery))
 }
 
 /// Kind of sender whose packets a hook sees.

@@ -2,26 +2,41 @@
 #![expect(unsafe_code, reason = "some fields and helpers have no safe wrapper")]
 
 use crate::fib::{AF_INET, Fib, FibResult};
-use crate::maps::Maps;
+use crate::maps::is_to_be_shown;
 use crate::xdp::bytes;
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{
     __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
-    BPF_F_INGRESS, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_UNSPEC, bpf_adj_room_mode,
-    bpf_redir_neigh,
+    BPF_F_INGRESS, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, bpf_adj_room_mode, bpf_redir_neigh,
 };
 use aya_ebpf::helpers::generated::{
-    bpf_get_socket_cookie, bpf_redirect, bpf_redirect_neigh, bpf_skb_change_tail,
+    bpf_get_socket_cookie, bpf_redirect_neigh, bpf_skb_change_tail,
 };
 use aya_ebpf::programs::TcContext;
-use lb_abi::Be32;
+use core::mem::offset_of;
+use lb_abi::{Be16, Be32};
+use lb_datapath::Packet;
+use lb_datapath::headers::{Ethernet, IPV4};
 use lb_datapath::packet::{Change, ETHERNET};
 use lb_datapath::pmtu::ROOM;
 use lb_datapath::tunnel::OVERHEAD;
-use lb_datapath::{Packet, Tables as _};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+/// `EtherType` for local experiments (IEEE 802, clause 9.2.4), of which no standard protocol is.
+const EXPERIMENTAL: Be16 = Be16::new(0x88b5);
+/// What `tc_index` of a packet says that a program of swarmlb sends out of an uplink, to the program that sees it leave:
+/// it saves that one looking for the packet's flow. Nothing else hangs on it, as others can set that field.
+const REDIRECTED: u32 = 0x5357;
+
+/// Headers begin far below this offset; with it, what the verifier lets a packet's pointer be is not exceeded
+/// (`MAX_PACKET_OFF` of the kernel's kernel/bpf/verifier.c).
+const MOST_OFFSET: usize = 0x3fff;
+
 /// A packet under tc.
+///
+/// The first word of its control block, which is the program's while that runs, has the index of the device that it
+/// came in on, or of the bridge that it has entered there. Beside the context it would take a place on the stack, of
+/// which decisions leave nothing; the context alone is passed in a register.
 pub(crate) struct TcFrame {
     context: TcContext,
 }
@@ -29,7 +44,18 @@ pub(crate) struct TcFrame {
 impl TcFrame {
     #[inline(always)]
     pub(crate) fn new(context: TcContext) -> Self {
-        Self { context }
+        // SAFETY: reading the context's fields is what it is for.
+        let link = unsafe { (*context.skb.skb).ifindex };
+        let mut frame = Self { context };
+        frame.set_link(link);
+        frame
+    }
+
+    #[inline(always)]
+    fn set_link(&mut self, link: u32) {
+        if let Some(word) = self.context.cb_mut().first_mut() {
+            *word = link;
+        }
     }
 
     /// Out of device `index`, to the packet's destination; the kernel finds the neighbour.
@@ -39,10 +65,26 @@ impl TcFrame {
         (unsafe { bpf_redirect_neigh(index, core::ptr::null_mut(), 0, 0) }) as i32
     }
 
+    /// Shows the bridge who is behind port `port`, by a copy of this IPv4 packet, which has another type: no
+    /// protocol's, so that no rule is about it and nobody takes it. A bridge that gets none of a station's frames
+    /// forgets where that is, and sends what is for it to all ports.
+    #[inline(always)]
+    fn show(&mut self, port: u32) {
+        let at = offset_of!(Ethernet, kind);
+        let (shown, own) = (EXPERIMENTAL, IPV4);
+        if self.store(at, &shown) {
+            // Without memory for it the next period's is shown.
+            let _ = self.context.clone_redirect(port, u64::from(BPF_F_INGRESS));
+            let _ = self.store(at, &own);
+        }
+    }
+
     /// To the packet's destination, out of the device that the host's routes name; out of
     /// device `otherwise` where they don't name one.
     #[inline(always)]
     pub(crate) fn leave(&mut self, otherwise: u32) -> i32 {
+        // SAFETY: the kernel's own context, which takes writes of this field.
+        unsafe { (&raw mut (*self.context.skb.skb).tc_index).write_volatile(REDIRECTED) };
         let Some(ends) = self.load::<[Be32; 2]>(ETHERNET + 12) else {
             return self.redirect(otherwise);
         };
@@ -51,27 +93,6 @@ impl TcFrame {
             action => action,
         }
     }
-
-    /// To the bridge at whose port it came in; on its usual way where that is not known.
-    #[inline(always)]
-    pub(crate) fn past(&mut self) -> i32 {
-        match self.load::<[Be32; 2]>(ETHERNET + 12) {
-            Some(ends) => past(self.context.skb.skb, self.link(), &ends),
-            None => TC_ACT_UNSPEC,
-        }
-    }
-}
-
-/// Redirects a packet between `ends` to the bridge by which its source is reached, as if it had come
-/// out of it. That may be no uplink, whatever source a container gives itself.
-#[inline(never)]
-fn past(context: *mut __sk_buff, link: u32, [source, destination]: &[Be32; 2]) -> i32 {
-    let mut back = Fib::new(link, *destination, *source);
-    if back.ask(context.cast()) == FibResult::NoRoute || Maps.uplink(back.link()).is_some() {
-        return TC_ACT_UNSPEC;
-    }
-    // SAFETY: plain numbers.
-    (unsafe { bpf_redirect(back.link(), u64::from(BPF_F_INGRESS)) }) as i32
 }
 
 /// Redirects a packet between `ends`, source and destination, which came in on `link`; 0 where
@@ -102,6 +123,8 @@ impl Packet for TcFrame {
 
     #[inline(always)]
     fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
+        // Of an offset that lay in a map the kernel's verifier knows no bound.
+        let offset = offset & MOST_OFFSET;
         // Headers lie in the packet's first part, nearly always: a look costs less than a call.
         // The verifier learns nothing from the comparison that is left of this for one byte.
         let start = self.context.data() + offset;
@@ -221,6 +244,12 @@ impl Packet for TcFrame {
     }
 
     #[inline(always)]
+    fn redirected(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.context.skb.skb).tc_index == REDIRECTED }
+    }
+
+    #[inline(always)]
     fn tagged(&self) -> bool {
         // SAFETY: as above. The kernel takes tags out of the bytes before tc sees them.
         unsafe { (*self.context.skb.skb).vlan_present != 0 }
@@ -228,7 +257,17 @@ impl Packet for TcFrame {
 
     #[inline(always)]
     fn link(&self) -> u32 {
-        // SAFETY: as above.
-        unsafe { (*self.context.skb.skb).ifindex }
+        self.context.cb().first().copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, bridge: u32) {
+        let port = self.link();
+        self.set_link(bridge);
+        if let Some(station) = self.load::<[u8; 6]>(offset_of!(Ethernet, source))
+            && is_to_be_shown(port, station)
+        {
+            self.show(port);
+        }
     }
 }

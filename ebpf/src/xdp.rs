@@ -159,6 +159,11 @@ impl Packet for XdpFrame {
     }
 
     #[inline(always)]
+    fn redirected(&self) -> bool {
+        false // it comes in
+    }
+
+    #[inline(always)]
     fn tagged(&self) -> bool {
         // Unseen where the card takes tags out. No harm is done: what XDP sends it sends by the
         // host's routes, and the rest it leaves to tc.
@@ -170,6 +175,9 @@ impl Packet for XdpFrame {
         // SAFETY: reading the context's fields is what it is for.
         unsafe { (*self.context.ctx).ingress_ifindex }
     }
+
+    #[inline(always)]
+    fn enter(&mut self, _bridge: u32) {} // `DELIVERS` is false: never asked
 }
 
 const _: () = assert!(ETHERNET == size_of::<Ethernet>());

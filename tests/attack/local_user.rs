@@ -29,7 +29,7 @@ fn what_a_user_of_a_node_forges_for_the_tunnel_reaches_no_task() {
     });
 }
 
-/// Ports of one service, and sources of one user: together more than a node remembers (262,144).
+/// Ports of one service, and sources of one user: together more than a node remembers (176,128 by default, or fewer).
 const PORTS: std::ops::Range<u16> = 8451..8457;
 const SOURCES: u16 = 50_000;
 

@@ -21,6 +21,7 @@ mod packet;
 mod restricted_service;
 mod scale;
 mod session;
+mod stranger_clients;
 mod stranger_connections;
 mod stranger_flood;
 mod stranger_fragments;

@@ -30,6 +30,16 @@ pub(crate) fn syn(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     packet
 }
 
+/// A segment that acknowledges `number`, of who has sent [`syn`] before.
+pub(crate) fn ack(from: SocketAddrV4, to: SocketAddrV4, number: u32) -> Vec<u8> {
+    let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), TTL)
+        .tcp(from.port(), to.port(), 2, 64_240)
+        .ack(number);
+    let mut packet = Vec::with_capacity(builder.size(0));
+    builder.write(&mut packet, &[]).unwrap();
+    packet
+}
+
 /// A datagram in two fragments of this identification, the first with 8 bytes of header and 24 of payload.
 pub(crate) fn fragments(
     from: SocketAddrV4,

@@ -19,6 +19,12 @@ pub(crate) struct Effort {
     pub(crate) load: Duration,
     /// Connections that do nothing.
     pub(crate) idle_connections: u32,
+    /// Rolling updates behind each proxy, by each order.
+    pub(crate) updates: usize,
+    /// They are by both orders, and not only start-first.
+    pub(crate) both_orders: bool,
+    /// Pause between two pairs of tasks of an update, and before its first and after its last one.
+    pub(crate) update_pause: Duration,
     /// Bytes of one download.
     pub(crate) bytes: u64,
     /// Pause before agents are watched: after changes they ask engines more often
@@ -40,6 +46,10 @@ impl Effort {
         load: Duration::from_secs(2),
         // The router takes 1,000 from one address, and a tenth of these come on top.
         idle_connections: 800,
+        updates: 3,
+        both_orders: true,
+        // As `--update-delay 1s`.
+        update_pause: Duration::from_secs(1),
         bytes: 256 << 20,
         settle: Duration::from_secs(40),
         idle: Duration::from_secs(30),
@@ -50,10 +60,13 @@ impl Effort {
         packets: 1 << 12,
         floor_bits: &[0, 16, 18],
         traffic_rounds: 1,
-        // Each load of each proxy once: the part takes half a minute.
+        // Each load of each proxy once, and one update: the part takes less than a minute.
         warm_ups: 0,
         load: Duration::from_secs(1),
         idle_connections: 100,
+        updates: 1,
+        both_orders: false,
+        update_pause: Duration::from_millis(500),
         bytes: 16 << 20,
         settle: Duration::ZERO,
         idle: Duration::from_secs(1),

@@ -2,7 +2,8 @@
 //!
 //! All serve one host from one task on the loopback network of a namespace of their own, with one processor's worth of
 //! threads each, connections to the task kept, and no log. The measure is processor time per request: requests per second
-//! would be those of the machine, on which client, proxy and task share two processors.
+//! would be those of the machine, on which client, proxy and task share two processors. At last the tasks are replaced, and what
+//! counts is the requests that fail meanwhile (`rolling`).
 
 mod configurations;
 mod idle;
@@ -13,6 +14,7 @@ mod many_routes;
 mod ours;
 mod process;
 mod proxies;
+mod rolling;
 mod site;
 mod tables;
 
@@ -71,12 +73,17 @@ pub(crate) fn measure(go: &GoProxies, effort: Effort) -> Result<Vec<Table>> {
     let latencies = latencies(&netns, &running, rate, effort)?;
     let proxies: Vec<Proxy> = running.iter().map(|running| running.proxy).collect();
     let rounds = effort.traffic_rounds;
-    Ok(vec![
+    let mut found = vec![
         tables::costs(&proxies, &costs, rounds)?,
         tables::latencies(&proxies, &latencies, rate, rounds)?,
         tables::memory(&proxies, &memory, effort.idle_connections),
         many_routes::measure(&netns, &site, rate, effort)?,
-    ])
+    ];
+    // In updates each proxy runs alone, with tasks of its own.
+    drop((running, task));
+    let updates = rolling::measure(go, effort)?;
+    found.push(tables::updates(&updates, effort.updates));
+    Ok(found)
 }
 
 /// KiB that an idle connection needs in each proxy.

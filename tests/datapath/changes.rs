@@ -178,7 +178,6 @@ fn a_port_no_longer_published_is_the_kernels() {
                 .find(|port| port.proto == TCP)
                 .unwrap();
             state.frontends.remove(&port);
-            state.tables.retain(|(of, _), _| *of != port);
         });
         world.untouched("the old connection", &ack(1));
         world.untouched("a new one", &syn(2));

@@ -4,7 +4,7 @@ use agent::kernel::bpf::{Action, Arrival};
 use lb_abi::flow::EMBRYONIC;
 use lb_abi::{TCP, UDP, limits};
 
-use crate::frames::{CLIENT, at, client, tcp, udp};
+use crate::frames::{CLIENT, SEQUENCE, at, client, tcp, udp};
 use crate::lab::{Lab, lab, node};
 use crate::pair::pairs;
 use crate::states::{address_of, here, publish};
@@ -46,12 +46,27 @@ fn a_client_proves_to_be_there_when_it_goes_on_after_the_tasks_answer() {
         assert_eq!(opening(&world, 1), (true, true), "anybody gets an answer");
         world.receive(&tcp(client(1), us, "S").frame());
         assert_eq!(opening(&world, 1), (true, true), "a SYN needs none");
+        for number in [0, SEQUENCE, SEQUENCE + 1 + (1 << 16)] {
+            let blind = tcp(client(1), us, "A").acknowledging(number);
+            world.receive(&blind.frame());
+            assert_eq!(opening(&world, 1), (true, true), "{number} is a guess");
+        }
         world.receive(&tcp(client(1), us, "A").frame());
         assert_eq!(opening(&world, 1), (false, false));
-        // In the place of a finished one, a new one takes no room of others.
+        // What is closed, and what is new on its ports, takes room from its own kind alone.
         world.receive(&tcp(client(1), us, "RA").frame());
+        assert_eq!(opening(&world, 1), (true, true));
         world.receive(&tcp(client(1), us, "S").frame());
+        assert_eq!(opening(&world, 1), (true, true));
+        world.send(BridgeTc, &tcp(task, client(1), "SA").frame());
+        world.receive(&tcp(client(1), us, "A").frame());
         assert_eq!(opening(&world, 1), (false, false));
+        world.receive(&tcp(client(1), us, "FA").frame());
+        assert_eq!(opening(&world, 1), (false, false), "half of it is open");
+        world.send(BridgeTc, &tcp(task, client(1), "FA").frame());
+        assert_eq!(opening(&world, 1), (true, true));
+        world.receive(&tcp(client(1), us, "A").frame());
+        assert_eq!(opening(&world, 1), (true, true), "its last word");
 
         // Who gets an answer that he never asked for resets it.
         world.receive(&tcp(client(2), us, "S").frame());
@@ -65,7 +80,10 @@ fn a_client_proves_to_be_there_when_it_goes_on_after_the_tasks_answer() {
         assert_eq!(opening(&world, 3), (true, true));
         world.send(BridgeTc, &udp(task, client(3)).frame());
         world.receive(&udp(client(3), us).frame());
-        assert_eq!(opening(&world, 3), (false, false));
+        assert_eq!(opening(&world, 3), (true, true), "a question");
+        world.pass(3);
+        world.receive(&udp(client(3), us).frame());
+        assert_eq!(opening(&world, 3), (false, false), "it goes on");
     });
 }
 
@@ -77,8 +95,17 @@ fn the_tasks_node_sees_it_too() {
             pair.deliver(&tcp(client(1), us, "S").frame());
             pair.reply(&tcp(task, client(1), "SA").frame());
             assert_eq!(opening(&pair.home, 1), (true, true));
+            let blind = tcp(client(1), us, "A").acknowledging(7);
+            pair.deliver(&blind.frame());
+            assert_eq!(opening(&pair.home, 1), (true, true));
             pair.deliver(&tcp(client(1), us, "A").frame());
             assert_eq!(opening(&pair.home, 1), (false, false));
+            // And its end: the client's part first, or the task's.
+            pair.deliver(&tcp(client(1), us, "FA").frame());
+            pair.reply(&tcp(task, client(1), "FA").frame());
+            assert_eq!(opening(&pair.home, 1), (true, true));
+            let flows = pair.ingress.tables().flows.borrow();
+            assert!(flows.values().all(|flow| flow.state & EMBRYONIC != 0));
         });
     });
 }

@@ -142,7 +142,8 @@ fn what_reaches_no_task_is_explained_as_it_happens() {
         let from = client(40_000);
         for (to, rule) in [
             (at(node(1), 8082), Rule::NotPublished),
-            (at(node(1), 8081), Rule::NoReadyTask),
+            // Who is asked knows of no service that publishes it.
+            (at(node(1), 8081), Rule::Withdrawn),
             (at(node(2), 8080), Rule::NotOurAddress),
         ] {
             let told = right(&mut world, from, to, Proto::Tcp);

@@ -1,13 +1,15 @@
 //! Packets that belong to one flow.
 
+use lb_abi::counters::Reason;
 use lb_abi::flow::Tuple;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::Verdict;
 
 use crate::frames::{CLIENT, Flags, at, client, tcp, udp};
 use crate::lab::{lab, node};
+use crate::pair::Pair;
 use crate::round_robin::{distinct, open, six, with};
-use crate::states::{SECOND, address_of, here, key, publish};
+use crate::states::{SECOND, Task, address_of, here, key, publish, there};
 use crate::world::BridgeTc;
 
 #[test]
@@ -24,6 +26,54 @@ fn a_syn_sent_again_is_not_a_new_connection() {
             [key(2)],
             "and it took no turn"
         );
+    });
+}
+
+#[test]
+fn a_syn_that_nobody_answers_gets_another_task_whose_answer_alone_reaches_the_client() {
+    lab(|lab| {
+        let mut world = with(lab, |state| {
+            publish(state, TCP, 8080, 80, &[here(1), here(2)]);
+        });
+        let us = at(node(1), 8080);
+        let syn = tcp(client(3000), us, "S").frame();
+        world.receive(&syn);
+        assert_eq!(world.task_of(3000, TCP), 1);
+        world.pass(1);
+        world.receive(&syn);
+        assert_eq!(world.task_of(3000, TCP), 2);
+        let answer = |n| tcp(at(address_of(n), 80), client(3000), "SA").frame();
+        let late = Verdict::Drop(Reason::LateAnswer);
+        assert_eq!(world.send(BridgeTc, &answer(1)).0, late);
+        assert_eq!(world.send(BridgeTc, &answer(2)).0, Verdict::Uplink);
+        assert_eq!(world.dropped(Reason::LateAnswer), 1);
+        world.pass(1);
+        world.receive(&syn);
+        assert_eq!(world.task_of(3000, TCP), 2, "it has answered");
+    });
+}
+
+#[test]
+fn a_task_of_another_node_that_answers_too_late_is_not_heard() {
+    lab(|lab| {
+        let mut pair = Pair::new(lab, true);
+        let state = |task: fn(u8) -> Task| [task(1), task(2)];
+        pair.home
+            .change(|home| publish(home, TCP, 8080, 80, &state(here)));
+        pair.ingress
+            .change(|ingress| publish(ingress, TCP, 8080, 80, &state(|n| there(n, node(2)))));
+        let us = at(node(1), 8080);
+        let syn = tcp(client(3000), us, "S").frame();
+        pair.deliver(&syn);
+        let first = pair.ingress.task_of(3000, TCP);
+        // It leaves its node before the SYN that is sent again comes there.
+        let answer = tcp(at(address_of(first), 80), client(3000), "SA").frame();
+        let answer = pair.leave(&answer);
+        pair.ingress.pass(1);
+        pair.deliver(&syn);
+        assert_ne!(pair.ingress.task_of(3000, TCP), first);
+        let late = Verdict::Drop(Reason::LateAnswer);
+        assert_eq!(pair.ingress.receive(&answer).0, late);
     });
 }
 

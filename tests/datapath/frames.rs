@@ -38,8 +38,13 @@ pub(crate) struct Draft {
     tos: u8,
     ip_options: Vec<u8>,
     tcp_options: Vec<u8>,
+    /// What it acknowledges, with the flag for it.
+    acknowledged: u32,
     payload: Vec<u8>,
 }
+
+/// Every segment's sequence number.
+pub(crate) const SEQUENCE: u32 = 0x0102_0304;
 
 /// A socket address.
 pub(crate) fn at(address: Ipv4Addr, port: u16) -> SocketAddrV4 {
@@ -70,6 +75,7 @@ fn draft(from: SocketAddrV4, to: SocketAddrV4, flags: Option<Flags>) -> Draft {
         tos: 0,
         ip_options: Vec::new(),
         tcp_options: Vec::new(),
+        acknowledged: SEQUENCE + 1,
         payload: Vec::new(),
     }
 }
@@ -90,6 +96,12 @@ impl Draft {
     /// With TCP options, whole words.
     pub(crate) fn tcp_options(mut self, options: &[u8]) -> Self {
         self.tcp_options = options.to_vec();
+        self
+    }
+
+    /// With another acknowledgement number than the one that follows a SYN of the other side.
+    pub(crate) fn acknowledging(mut self, number: u32) -> Self {
+        self.acknowledged = number;
         self
     }
 
@@ -147,7 +159,10 @@ impl Draft {
     }
 
     fn tcp_header(&self, flags: Flags, ip: &Ipv4Header) -> TcpHeader {
-        let mut tcp = TcpHeader::new(self.from.port(), self.to.port(), 0x0102_0304, 64_240);
+        let mut tcp = TcpHeader::new(self.from.port(), self.to.port(), SEQUENCE, 64_240);
+        if flags.contains('A') {
+            tcp.acknowledgment_number = self.acknowledged;
+        }
         for flag in flags.chars() {
             match flag {
                 'S' => tcp.syn = true,

@@ -7,7 +7,7 @@ use lb_abi::counters::Reason;
 use lb_abi::{TCP, UDP};
 use lb_datapath::Verdict;
 
-use crate::frames::{at, client, tcp, udp};
+use crate::frames::{at, client, patched, tcp, udp};
 use crate::hooks::wired;
 use crate::lab::{Lab, lab, node};
 use crate::pair::{Pair, pairs};
@@ -66,25 +66,52 @@ fn a_container_reaches_a_task_here_also_when_that_is_itself() {
 }
 
 #[test]
-fn at_its_port_a_containers_call_is_sent_past_the_filter_of_bridged_packets_and_all_else_passes() {
+fn at_its_port_a_containers_frame_is_decided_as_on_the_bridge_and_others_pass() {
     lab(|lab| {
         let mut world = serving(lab, 1);
         let us = at(CALLER, 40_000);
-        for call in [
-            tcp(us, at(node(1), 8080), "S").frame(),
-            udp(us, at(SECOND, 5353)).frame(),
-        ] {
-            assert_eq!(world.send(PortTc, &call), (Verdict::Bridge, call.clone()));
-        }
+        let task = at(address_of(1), 80);
+        let reply = tcp(task, client(1), "SA").frame();
         for other in [
             tcp(us, at(node(1), 8081), "S").frame(),
             tcp(us, at(node(2), 8080), "S").frame(),
-            tcp(at(address_of(1), 80), client(1), "SA").frame(),
-            // By a source that is no container's it would come out of an uplink.
             tcp(client(1), at(node(1), 8081), "S").frame(),
+            reply.clone(),
         ] {
             assert_eq!(world.send(PortTc, &other), (Verdict::Pass, other.clone()));
         }
+        for (asked, task) in [
+            (tcp(us, at(node(1), 8080), "S").frame(), task),
+            (udp(us, at(SECOND, 5353)).frame(), at(address_of(1), 53)),
+        ] {
+            let (verdict, frame) = world.send(PortTc, &asked);
+            assert_eq!((verdict, read(&frame).to), (Verdict::Bridge, task));
+            let seen = read(&frame).from;
+            if task.port() == 80 {
+                let answer = tcp(task, seen, "SA").frame();
+                let (verdict, frame) = world.send(PortTc, &answer);
+                assert_eq!(verdict, Verdict::Container(world.link(BridgeTc)));
+                assert_eq!(frame, tcp(at(node(1), 8080), us, "SA").frame());
+            }
+        }
+
+        world.send(UplinkTc, &tcp(client(1), at(node(1), 8080), "S").frame());
+        // To another container on the bridge, as which somebody outside may have called.
+        let aside = patched(&reply, &[(0, &[2, 0, 0, 0, 9, 9])]);
+        assert_eq!(world.send(PortTc, &aside), (Verdict::Pass, aside.clone()));
+        let expected = tcp(at(node(1), 8080), client(1), "SA").frame();
+        assert_eq!(world.send(PortTc, &reply), (Verdict::Uplink, expected));
+        // Merged segments stay whole.
+        let data = tcp(task, client(1), "A").payload(&[7; 2000]).frame();
+        let expected = tcp(at(node(1), 8080), client(1), "A").payload(&[7; 2000]);
+        assert_eq!(
+            world.send_merged(PortTc, &data, 2, 1000),
+            (Verdict::Uplink, expected.frame())
+        );
+
+        // Of a port whose bridge is not known, all is left to the bridge's own program.
+        world.change(|state| state.bridge_ports.clear());
+        assert_eq!(world.send(PortTc, &reply), (Verdict::Pass, reply.clone()));
     });
 }
 

@@ -9,11 +9,12 @@ use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
 use lb_datapath::egress::egress;
 use lb_datapath::model::{Frame, Memory};
+use lb_datapath::path_mtu::learn;
 use lb_datapath::pmtu::answer;
 use lb_datapath::port::port;
 use lb_datapath::tunnel::seal;
 use lb_datapath::uplink::uplink;
-use lb_datapath::verdict::Outcome;
+use lb_datapath::verdict::{Outcome, code};
 
 use crate::frames::patched;
 use crate::lab::{mac, node};
@@ -47,13 +48,14 @@ pub(crate) fn model<const DELIVERS: bool>(
         segments: sent.segments,
         // A frame in a test run has a socket of its own, which nobody knows.
         socket: 0,
+        redirected: false,
         link: sent.link,
         tagged: false,
     };
     let verdict = match kind {
         UplinkXdp | UplinkTc => uplink(&mut frame, memory),
         BridgeTc => bridge(&mut frame, memory),
-        PortTc => port(&frame, memory),
+        PortTc => port(&mut frame, memory),
         UplinkEgress => egress(&mut frame, memory),
         other => panic!("{} sees no frames", other.as_str()),
     };
@@ -62,6 +64,9 @@ pub(crate) fn model<const DELIVERS: bool>(
         && !answer(&mut frame, memory, Be32::new(own))
     {
         return (Verdict::Drop(Reason::TooBig), frame.bytes);
+    }
+    if DELIVERS && verdict.code() == code::TUNNEL_ERROR {
+        learn(&frame, memory);
     }
     (verdict, frame.bytes)
 }

@@ -41,6 +41,8 @@ pub(crate) struct Net {
     pub(crate) second: u32,
     /// Index of the device that stands for `docker_gwbridge`.
     pub(crate) bridge: u32,
+    /// Index of a port of that: one end of a veth, as of a container's.
+    pub(crate) port: u32,
     /// Its cookie.
     pub(crate) cookie: u64,
 }
@@ -106,10 +108,12 @@ impl Lab {
                 text(mac(node(n)))
             ),
             "link add docker_gwbridge type bridge".to_owned(),
+            "link add port0 type veth peer name far0".to_owned(),
+            "link set port0 master docker_gwbridge".to_owned(),
             format!("addr add {}/24 dev up0", node(n)),
             "addr add 172.18.0.1/16 dev docker_gwbridge".to_owned(),
         ];
-        for device in ["up0", "wire0", "docker_gwbridge"] {
+        for device in ["up0", "wire0", "docker_gwbridge", "port0", "far0"] {
             lines.push(format!("link set {device} addrgenmode none mtu {MTU} up"));
         }
         for host in [node(1), node(2), GATEWAY] {
@@ -135,6 +139,7 @@ impl Lab {
             uplink: if_nametoindex("up0").unwrap(),
             second: if_nametoindex("wire0").unwrap(),
             bridge: if_nametoindex("docker_gwbridge").unwrap(),
+            port: if_nametoindex("port0").unwrap(),
             cookie: agent::links::netns_cookie(),
         }
     }

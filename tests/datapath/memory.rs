@@ -1,9 +1,10 @@
 //! Steps of a plan, done to the tables in memory: what `BpfKernel` does to the maps.
 
 use ipnet::Ipv4Net;
-use lb_abi::Be32;
-use lb_abi::service::{Port, Slot, Source};
+use lb_abi::service::{OnLink, Port, Slot, Source, TargetKey};
+use lb_abi::{Be16, Be32};
 use lb_core::backend::ebpf::Op;
+use lb_core::model::ids::Key;
 use lb_datapath::model::Memory;
 
 /// Does one step.
@@ -16,6 +17,12 @@ pub(crate) fn step(memory: &mut Memory, op: &Op) {
         Op::RemoveUplink(link) => {
             memory.uplinks.remove(link);
         }
+        Op::PutBridgePort(link, port) => {
+            memory.bridge_ports.insert(*link, *port);
+        }
+        Op::RemoveBridgePort(link) => {
+            memory.bridge_ports.remove(link);
+        }
         Op::AddAddress(address) => {
             memory.addresses.insert((*address).into());
         }
@@ -27,6 +34,12 @@ pub(crate) fn step(memory: &mut Memory, op: &Op) {
         }
         Op::RemoveEndpoint(address) => {
             memory.endpoints.remove(&(*address).into());
+        }
+        Op::PutOnLink(task, network, under) => {
+            memory.on_link.insert(on_link(*task, network), *under);
+        }
+        Op::RemoveOnLink(task, network) => {
+            memory.on_link.remove(&on_link(*task, network));
         }
         Op::PutTokenKeys(keys) => memory.token_keys = *keys,
         Op::PutPeer(address, keys) => {
@@ -51,20 +64,22 @@ pub(crate) fn step(memory: &mut Memory, op: &Op) {
         Op::RemoveTaskAddress(address) => {
             memory.task_addresses.remove(&(*address).into());
         }
-        Op::PutTable(port, table, tasks) => {
+        Op::PutTable(table, tasks) => {
             for (index, task) in (0..).zip(tasks) {
                 let slot = Slot {
-                    port: *port,
                     table: *table,
                     index,
                 };
                 memory.slots.insert(slot, task.0);
             }
         }
-        Op::RemoveTable(port, table, _) => {
-            memory
-                .slots
-                .retain(|slot, _| (slot.port, slot.table) != (*port, *table));
+        Op::RemoveTable(table, ..) => memory.slots.retain(|slot, _| slot.table != *table),
+        Op::PutTarget(port, task, target) => {
+            let key = TargetKey::new(*port, task.0);
+            memory.targets.insert(key, Be16::new(*target));
+        }
+        Op::RemoveTarget(port, task) => {
+            memory.targets.remove(&TargetKey::new(*port, task.0));
         }
         Op::Allow(port, network) => {
             memory.allowed.insert(allowed(*port, network));
@@ -93,6 +108,12 @@ pub(crate) fn step(memory: &mut Memory, op: &Op) {
         // Programs and the agent's own sums: nothing that a decision depends on.
         Op::Attach(_) | Op::Detach(_) | Op::AddService(_) | Op::RemoveService(_) => {}
     }
+}
+
+fn on_link(task: Key, network: &Ipv4Net) -> (OnLink, u32) {
+    let address = Be32::new(network.network().into());
+    let bits = u32::from(network.prefix_len());
+    (OnLink::new(task.0, address), bits)
 }
 
 fn allowed(port: Port, network: &Ipv4Net) -> (Source, u32) {

@@ -8,6 +8,7 @@ use std::os::unix::fs::{
 use std::path::{Path, PathBuf};
 
 use agent::kernel::bpf::BpfKernel;
+use lb_core::table_sizes::SizedBy;
 use nix::mount::{MsFlags, mount};
 
 use crate::lab::{Lab, lab};
@@ -26,7 +27,7 @@ fn bpffs(lab: &Lab) -> PathBuf {
 
 /// The sentence with which a directory is refused, by both who use it.
 fn refused(root: &Path) -> String {
-    let Err(load) = BpfKernel::load(root, None) else {
+    let Err(load) = BpfKernel::load(root, None, SizedBy::default()) else {
         panic!("loaded")
     };
     let clean = BpfKernel::clean(root).unwrap_err();
@@ -48,7 +49,7 @@ fn pins_are_for_their_owner_alone() {
         let ours = root.join("swarmlb");
         // As an earlier version left it.
         fs::DirBuilder::new().mode(0o755).create(&ours).unwrap();
-        drop(BpfKernel::load(&root, None).unwrap());
+        drop(BpfKernel::load(&root, None, SizedBy::default()).unwrap());
         let version = ours.join(&names(&ours)[0]);
         for directory in [&ours, &version] {
             let mode = fs::metadata(directory).unwrap().mode();
@@ -83,7 +84,7 @@ fn a_directory_that_others_made_or_may_write_to_is_refused_in_one_sentence() {
         chown(&ours, Some(0), None).unwrap();
 
         // The one in it, where an earlier agent's directory was open.
-        drop(BpfKernel::load(&root, None).unwrap());
+        drop(BpfKernel::load(&root, None, SizedBy::default()).unwrap());
         let version = ours.join(&names(&ours)[0]);
         chown(&version, Some(NOBODY), None).unwrap();
         let said = refused(&root);
@@ -120,7 +121,7 @@ fn a_link_in_the_place_of_the_directory_is_not_followed() {
 }
 
 fn refused_load(root: &Path) -> String {
-    match BpfKernel::load(root, None) {
+    match BpfKernel::load(root, None, SizedBy::default()) {
         Ok(_) => panic!("loaded"),
         Err(error) => error.to_string(),
     }

@@ -89,7 +89,7 @@ fn a_table_is_replaced_under_traffic_step_by_step() {
         let task = |world: &mut World, port| open(world, port..port + 1)[0];
         assert_eq!(task(&mut world, 2000), key(1));
         world.step(&Op::PutBackend(key3, backend3));
-        world.step(&Op::PutTable(port, old.table + 1, vec![key3]));
+        world.step(&Op::PutTable(old.table + 1, vec![key3]));
         assert_eq!(
             task(&mut world, 2001),
             key(2),
@@ -105,9 +105,9 @@ fn a_table_is_replaced_under_traffic_step_by_step() {
         ));
         assert_eq!(task(&mut world, 2002), key(3), "now it is");
         world.step(&Op::RemoveTable(
-            port,
             old.table,
             vec![here(1).0, here(2).0],
+            vec![port],
         ));
         assert_eq!(task(&mut world, 2003), key(3));
         world.settle();
@@ -115,6 +115,49 @@ fn a_table_is_replaced_under_traffic_step_by_step() {
         let (verdict, frame) = world.receive(&tcp(client(2000), at(node(1), 8080), "A").frame());
         assert_eq!(verdict, Verdict::Bridge);
         assert_eq!(crate::read::read(&frame).to, at(address_of(1), 80));
+    });
+}
+
+#[test]
+fn a_table_that_two_ports_share_is_replaced_for_each_of_them_in_one_write() {
+    lab(|lab| {
+        let [first, second] = [8080, 8081].map(|number| Port::new(Be16::new(number), TCP));
+        let mut world = with(lab, |state| {
+            publish(state, TCP, 8080, 80, &[here(1), here(2)]);
+            publish(state, TCP, 8081, 80, &[here(1), here(2)]);
+        });
+        let old = world.tables().frontends[&first];
+        assert_eq!(world.tables().frontends[&second].table, old.table);
+        assert_eq!(world.tables().slots.len(), 2, "one table for both");
+        let mut next = 3000;
+        let mut two = |world: &mut World, number| {
+            let ports = next..next + 2;
+            next += 2;
+            for port in ports.clone() {
+                world.receive(&tcp(client(port), at(node(1), number), "S").frame());
+            }
+            let tasks = world.tasks();
+            ports.map(|port| tasks[&port]).collect::<Vec<_>>()
+        };
+        let (key3, backend3) = here(3);
+        world.step(&Op::PutBackend(key3, backend3));
+        world.step(&Op::PutTable(old.table + 1, vec![key3]));
+        let new = lb_abi::service::Frontend {
+            count: 1,
+            table: old.table + 1,
+            ..old
+        };
+        world.step(&Op::PutFrontend(first, new));
+        assert_eq!(two(&mut world, 8080), [key(3); 2]);
+        assert_eq!(two(&mut world, 8081), [key(1), key(2)], "its own turns");
+        world.step(&Op::PutFrontend(second, new));
+        let members = vec![here(1).0, here(2).0];
+        world.step(&Op::RemoveTable(old.table, members, vec![first, second]));
+        for number in [8080, 8081] {
+            assert_eq!(two(&mut world, number), [key(3); 2]);
+        }
+        assert_eq!(world.tables().slots.len(), 1);
+        world.settle();
     });
 }
 

@@ -1,9 +1,10 @@
 //! States of a node, in the few words that fixtures need.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use lb_abi::service::{ADDRESSED, Backend, Frontend, LOCAL, Port, REMOTE};
-use lb_abi::settings::{Settings, TASKS_BY_IPV4, Uplink};
+use lb_abi::settings::{BridgePort, Settings, TASKS_BY_IPV4, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
 use lb_core::backend::ebpf::{Hook, HookKind, State};
@@ -13,6 +14,8 @@ use crate::lab::{MTU, Net, mac, node};
 
 /// UDP port of the tunnel.
 pub(crate) const TUNNEL: u16 = 6790;
+/// Every node's address on its `docker_gwbridge`.
+pub(crate) const DOCKER_GWBRIDGE: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 1);
 /// A second address of every node.
 pub(crate) const SECOND: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 100);
 /// The service of all tasks but those of [`another`].
@@ -95,8 +98,12 @@ pub(crate) fn bare(net: &Net, n: u8) -> State {
             mtu: MTU,
             bridge: net.bridge,
             network: net.cookie,
+            gateway: Be32::new(DOCKER_GWBRIDGE.into()),
+            zero: 0,
         }),
         uplinks: [(net.uplink, Uplink::new(mac(node(n))))].into(),
+        // Whatever frames of fixtures stand for, they bear the MAC address of their node.
+        bridge_ports: [(net.port, BridgePort::new(net.bridge, mac(node(n))))].into(),
         hooks: [
             hook(HookKind::UplinkXdp, net.uplink),
             hook(HookKind::UplinkTc, net.uplink),
@@ -116,17 +123,19 @@ pub(crate) fn bare(net: &Net, n: u8) -> State {
     }
 }
 
-/// Publishes `published` of `proto` to `target` of these tasks, as `desired` would: a
-/// changed table gets a new number.
+/// Publishes `published` of `proto` to `target` of these tasks, as the agent would: ports with the
+/// same tasks share a table, and a changed table gets a new number.
 pub(crate) fn publish(state: &mut State, proto: u8, published: u16, target: u16, tasks: &[Task]) {
     let port = Port::new(Be16::new(published), proto);
-    let before = state
-        .frontends
-        .get(&port)
-        .map_or(0, |frontend| frontend.table);
-    state.tables.remove(&(port, before));
+    let keys: Vec<Key> = tasks.iter().map(|(key, _)| *key).collect();
     state.backends.extend(tasks.iter().copied());
-    let table = if tasks.is_empty() { 0 } else { before + 1 };
+    let same = state.tables.iter().find(|(_, known)| **known == keys);
+    let next = state.tables.keys().max().map_or(1, |last| last + 1);
+    let table = match same {
+        _ if tasks.is_empty() => 0,
+        Some((number, _)) => *number,
+        None => next,
+    };
     let frontend = Frontend::new(
         Be16::new(target),
         u32::try_from(tasks.len()).unwrap(),
@@ -137,9 +146,11 @@ pub(crate) fn publish(state: &mut State, proto: u8, published: u16, target: u16,
     );
     state.frontends.insert(port, frontend);
     if !tasks.is_empty() {
-        let keys = tasks.iter().map(|(key, _)| *key).collect();
-        state.tables.insert((port, table), keys);
+        state.tables.insert(table, keys);
     }
+    let frontends = state.frontends.values();
+    let named: BTreeSet<u32> = frontends.map(|frontend| frontend.table).collect();
+    state.tables.retain(|number, _| named.contains(number));
 }
 
 /// Takes a task away for good.

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use harness::packet_socket;
 use lb_abi::TCP;
-use lb_abi::settings::Uplink;
+use lb_abi::settings::{BridgePort, Uplink};
 use lb_datapath::Verdict;
 
 use crate::frames::{at, client, tcp};
-use crate::lab::{lab, node};
-use crate::states::{here, publish};
+use crate::lab::{lab, mac, node};
+use crate::states::{here, publish, there};
 use crate::world::World;
 
 /// The MAC address of another card.
@@ -46,6 +46,47 @@ fn each_device_answers_to_its_own_mac_address_and_no_other_device_answers() {
             state.uplinks.remove(&second);
         });
         assert_eq!(world.send_on(second, &to_other).0, Verdict::Pass);
+    });
+}
+
+#[test]
+fn where_the_uplink_is_a_bridge_frames_for_it_are_taken_at_its_ports() {
+    lab(|lab| {
+        let mut world = World::new(lab, 1);
+        let (port, uplink) = (world.net().second, world.net().uplink);
+        world.change(|state| {
+            publish(state, TCP, 8080, 80, &[here(1)]);
+            let of_uplink = BridgePort::new(uplink, mac(node(1)));
+            state.bridge_ports.insert(port, of_uplink);
+        });
+        let syn = |port| tcp(client(port), at(node(1), 8080), "S");
+        assert_eq!(world.send_on(port, &syn(1).frame()).0, Verdict::Bridge);
+        // The bridge's own program finds the flow that a port's has made.
+        assert_eq!(world.send_on(uplink, &syn(1).frame()).0, Verdict::Bridge);
+        assert_eq!(world.counted(1).new, 1);
+        let guests = syn(2).with_mac(OTHER).frame();
+        assert_eq!(world.send_on(port, &guests), (Verdict::Pass, guests));
+    });
+}
+
+#[test]
+fn a_tunnel_packet_comes_in_at_a_port_of_the_bridge_that_is_the_tunnels_device() {
+    lab(|lab| {
+        let mut ingress = World::new(lab, 2);
+        let mut home = World::new(lab, 1);
+        ingress.change(|state| publish(state, TCP, 8080, 80, &[there(1, node(1))]));
+        home.change(|state| publish(state, TCP, 8080, 80, &[here(1)]));
+        let syn = tcp(client(1), at(node(2), 8080), "S");
+        let syn = syn.with_mac(mac(node(2))).frame();
+        let (verdict, tunnelled) = ingress.receive(&syn);
+        assert_eq!(verdict, Verdict::Uplink);
+        let (port, uplink) = (home.net().second, home.net().uplink);
+        assert_eq!(home.send_on(port, &tunnelled).0, Verdict::Pass, "no port");
+        home.change(|state| {
+            let of_uplink = BridgePort::new(uplink, mac(node(1)));
+            state.bridge_ports.insert(port, of_uplink);
+        });
+        assert_eq!(home.send_on(port, &tunnelled).0, Verdict::Bridge);
     });
 }
 

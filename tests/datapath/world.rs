@@ -15,6 +15,7 @@ use lb_core::backend::ebpf::plan;
 use lb_core::backend::ebpf::{HookKind, State};
 use lb_core::kernel::Kernel as _;
 use lb_core::model::ids::Key;
+use lb_core::table_sizes::SizedBy;
 use lb_datapath::Verdict;
 use lb_datapath::model::Memory;
 use lb_datapath::verdict::Outcome;
@@ -51,7 +52,7 @@ impl World {
     /// Node `n` with programs loaded, and nothing else: no settings, nothing attached.
     pub(crate) fn blank(lab: &Lab, n: u8) -> Self {
         let net = lab.net(n);
-        let kernel = BpfKernel::load(&net.bpffs, None).unwrap();
+        let kernel = BpfKernel::load(&net.bpffs, None, SizedBy::default()).unwrap();
         Self {
             kernel,
             net,
@@ -291,8 +292,8 @@ impl World {
     /// The device that a hook is on.
     pub(crate) fn link(&self, kind: HookKind) -> u32 {
         match kind {
-            // A port's program learns the bridge from the routes.
-            BridgeTc | PortTc => self.net.bridge,
+            BridgeTc => self.net.bridge,
+            PortTc => self.net.port,
             _ => self.net.uplink,
         }
     }

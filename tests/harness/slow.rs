@@ -30,6 +30,23 @@ pub fn longer(time: Duration) -> Duration {
     time * factor()
 }
 
+/// By what a slow machine has less beside a test that starts much at once.
+const LIGHTER: u32 = 5;
+
+/// A number of things done, or done in a second, before [`fewer`] makes it less, for a test that has much else to do on the
+/// same machine meanwhile: the whole number on a machine that is not slow, a fifth of it on a slow one. There the rest of the
+/// test does not get less, only later.
+#[must_use]
+pub fn lighter<N>(number: N) -> N
+where
+    N: std::ops::Div<Output = N> + From<u32> + Ord,
+{
+    match factor() {
+        1 => number,
+        _ => (number / N::from(LIGHTER)).max(N::from(1)),
+    }
+}
+
 /// A number of things done, or done in a second, as small as it is here; never 0.
 #[must_use]
 pub fn fewer<N>(number: N) -> N

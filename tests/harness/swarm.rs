@@ -22,6 +22,11 @@ pub struct Swarm {
     description: Description,
 }
 
+/// After so many changes the managers' log becomes a snapshot, in place of 10,000. A manager that joins gets the whole log in
+/// one message, and engines refuse messages of more than 4 MB: with a longer log, as that of a whole suite, the new manager
+/// never gets it, and without its vote nothing is changed any more (tried with 6 MB on Docker 20.10, without swarmlb).
+const LOG_ENTRIES: &str = "500";
+
 impl Swarm {
     /// Builds the network, starts the engines, joins them, and loads the test image on
     /// every node. On failure everything is removed again.
@@ -140,6 +145,7 @@ impl Swarm {
         let first = self.manager()?;
         let advertise = first.addr.to_string();
         first.docker(&["swarm", "init", "--advertise-addr", &advertise])?;
+        first.docker(&["swarm", "update", "--snapshot-interval", LOG_ENTRIES])?;
         let token = |role| first.docker(&["swarm", "join-token", "--quiet", role]);
         let (manager, worker) = (token("manager")?, token("worker")?);
         let (promoted, workers) = self.nodes.split_at(managers);

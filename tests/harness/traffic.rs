@@ -6,6 +6,7 @@
 pub mod grpc;
 pub mod http;
 pub mod http2;
+pub mod kept;
 pub mod load;
 pub mod pace;
 mod report;

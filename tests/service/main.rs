@@ -14,7 +14,7 @@ mod tcp;
 mod udp;
 mod whoami;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -39,6 +39,9 @@ struct Serve {
     /// Port to serve by TCP and by UDP; may be given several times.
     #[arg(long = "port", default_values_t = [80])]
     ports: Vec<u16>,
+    /// Address of these ports; without it all addresses of the host.
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
     /// Milliseconds after SIGTERM during which new connections are still taken.
     #[arg(long, default_value_t = 0, value_name = "MS")]
     term_delay: u64,
@@ -86,9 +89,9 @@ async fn serve(options: Serve) -> Result<()> {
     let mut term = signal(SignalKind::terminate()).context("catching SIGTERM")?;
     let mut servers = JoinSet::new();
     for port in options.ports {
-        let listener = listen(port, tcp::listen)?;
+        let listener = listen(options.address, port, tcp::listen)?;
         servers.spawn(tcp::serve(listener, whoami.clone(), stopping.clone()));
-        let socket = listen(port, udp::bind)?;
+        let socket = listen(options.address, port, udp::bind)?;
         servers.spawn(udp::serve(socket, whoami.clone(), stopping.clone()));
     }
     drop(stopping);
@@ -102,9 +105,17 @@ async fn serve(options: Serve) -> Result<()> {
     Ok(())
 }
 
-/// Both families on one socket; a kernel without IPv6 gets an IPv4 socket.
-fn listen<S>(port: u16, open: fn(SocketAddr) -> std::io::Result<S>) -> Result<S> {
+/// A socket on this address. Without one, both families are on one socket; a kernel without IPv6 gets an IPv4 socket.
+fn listen<S>(
+    address: Option<IpAddr>,
+    port: u16,
+    open: fn(SocketAddr) -> std::io::Result<S>,
+) -> Result<S> {
     use std::net::{Ipv4Addr, Ipv6Addr};
+    if let Some(address) = address {
+        return open((address, port).into())
+            .with_context(|| format!("listening on port {port} of {address}"));
+    }
     open((Ipv6Addr::UNSPECIFIED, port).into())
         .or_else(|_| open((Ipv4Addr::UNSPECIFIED, port).into()))
         .with_context(|| format!("listening on port {port}"))

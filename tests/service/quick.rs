@@ -22,7 +22,7 @@ pub(crate) fn run(port: u16) -> Result<()> {
         .build()
         .context("starting the runtime")?;
     runtime.block_on(async {
-        let listener = crate::listen(port, crate::tcp::listen)?;
+        let listener = crate::listen(None, port, crate::tcp::listen)?;
         let mut term = signal(SignalKind::terminate()).context("catching SIGTERM")?;
         tokio::select! {
             () = serve(listener) => {}

@@ -1,7 +1,8 @@
 //! Traffic of clients while a test changes the Swarm: new connections by the clock
 //! through all nodes, and a download of 1 GB on one connection.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -29,6 +30,8 @@ pub(crate) struct Clients<'a> {
     pub(crate) load: Load,
     /// The port of the download. Its task is on node1, and its way there leads through node2.
     bulk: u16,
+    /// Bytes of the download, and of it in a second at most, on a machine that is not slow.
+    download: (u64, u64),
     _stays: Service<'a>,
 }
 
@@ -44,8 +47,17 @@ impl<'a> Clients<'a> {
             swarm,
             load: load(swarm, port),
             bulk,
+            download: (GIGABYTE, BYTES_PER_SECOND),
             _stays: stays,
         }
+    }
+
+    /// As many clients, with less load on a slow machine ([`slow::lighter`]): for tests beside which many containers start.
+    pub(crate) fn lighter(mut self) -> Self {
+        let (bytes, per_second) = self.download;
+        self.download = (slow::lighter(bytes), slow::lighter(per_second));
+        self.load.rate = slow::lighter(self.load.rate);
+        self
     }
 
     /// Does something meanwhile: what came of it, and of the load, and the packets that the cables lost. The
@@ -56,7 +68,8 @@ impl<'a> Clients<'a> {
         acts: impl FnOnce() -> Result<T>,
     ) -> (T, Report, u64) {
         let through = self.swarm.node("node2").unwrap().addr;
-        let length = slow::fewer(GIGABYTE);
+        let (bytes, per_second) = self.download;
+        let length = slow::fewer(bytes);
         let (mut lasted, begin) = (Duration::ZERO, Instant::now());
         let acts = || {
             // Both are under way.
@@ -66,7 +79,7 @@ impl<'a> Clients<'a> {
             done
         };
         let beside = || {
-            let pace = (length, BYTES_PER_SECOND);
+            let pace = (length, per_second);
             self.swarm
                 .client
                 .download_during((through, self.bulk), pace, acts)
@@ -83,9 +96,8 @@ impl<'a> Clients<'a> {
             drops(&self.swarm.nodes),
             cable_losses::by_cables(self.swarm).unwrap()
         );
-        static EXPECTED: OnceLock<String> = OnceLock::new();
-        let expected = EXPECTED.get_or_init(|| pattern::sha256(length));
-        assert_eq!((bulk.bytes, &bulk.sha256), (length, expected), "{what}");
+        let expected = (length, digest(length));
+        assert_eq!((bulk.bytes, bulk.sha256), expected, "{what}");
         (done, report, lost)
     }
 
@@ -95,4 +107,12 @@ impl<'a> Clients<'a> {
         assert_unharmed(what, &report, lost);
         (done, report)
     }
+}
+
+/// The digest of a download of this length, computed once: of a gigabyte that takes seconds.
+fn digest(length: u64) -> String {
+    static DIGESTS: Mutex<BTreeMap<u64, String>> = Mutex::new(BTreeMap::new());
+    let mut digests = DIGESTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let digest = digests.entry(length);
+    digest.or_insert_with(|| pattern::sha256(length)).clone()
 }

@@ -151,6 +151,26 @@ fn datagrams_of_processes_are_answered_each_socket_by_the_next_task() {
     }
 }
 
+/// Datagrams of a socket that is not connected can't be pointed from IPv6 to IPv4: who sends them is told so, and tries
+/// 127.0.0.1.
+#[test]
+fn an_unconnected_datagram_to_a_published_port_by_ipv6_is_refused_at_once() {
+    let Some(swarm) = shared_swarm() else { return };
+    let spec = ServiceSpec::named("refuse").publish("8186:80/udp");
+    let (_service, _) = served(&swarm, &spec, 1);
+    for node in &swarm.nodes {
+        let sent = |port| {
+            let send = || {
+                let socket = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
+                socket.send_to(b"who", (Ipv6Addr::LOCALHOST, port))
+            };
+            node.netns.run(send).unwrap().map_err(|error| error.kind())
+        };
+        assert_eq!(sent(8186), Err(std::io::ErrorKind::ConnectionRefused));
+        assert_eq!(sent(8187), Ok(3), "nobody publishes it");
+    }
+}
+
 /// Three datagrams from one socket that is never connected; the task that answered all.
 fn sent_and_answered(node: &Node) -> String {
     let to: SocketAddr = (LOCALHOST, 8182).into();

@@ -10,8 +10,13 @@ use harness::node::Node;
 use harness::shell;
 use lb_abi::counters::{Counters, Reason};
 use lb_abi::flow::{Flow, RevNat, SnatEntry, Tuple};
-use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
+use lb_abi::path_mtu::PathMtu;
+use lb_abi::service::{
+    AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source, TargetKey,
+};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
+use lb_abi::{Be16, Be32};
+use std::collections::BTreeMap;
 use zerocopy::FromBytes as _;
 
 /// The entries of a hash map, read as bytes: that needs nobody's promise about types.
@@ -119,7 +124,10 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
     }
     let own = |port: u16| ports.contains(&port);
     let mut found = Vec::new();
+    // Tables that frontends name, and whether it is one of these ports; whose the others are, nobody can tell.
+    let mut tables = BTreeMap::new();
     for (port, frontend) in entries!(node, Port, Frontend, "LB_FRONTENDS") {
+        *tables.entry(frontend.table).or_default() |= own(port.number.get());
         if own(port.number.get()) {
             found.push(format!("{port:?}: {frontend:?}"));
         }
@@ -130,8 +138,13 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
         }
     }
     for (slot, task) in entries!(node, Slot, u64, "LB_SLOTS") {
-        if own(slot.port.number.get()) {
+        if tables.get(&slot.table).is_none_or(|own| *own) {
             found.push(format!("{slot:?}: {task:x}"));
+        }
+    }
+    for (key, target) in entries!(node, TargetKey, Be16, "LB_TARGETS") {
+        if own(key.port.number.get()) {
+            found.push(format!("{key:?}: {target}"));
         }
     }
     for (task, backend) in entries!(node, u64, Backend, "LB_BACKENDS") {
@@ -146,6 +159,7 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
     }
     for flows in [
         entries!(node, Tuple, Flow, "LB_FLOWS"),
+        entries!(node, Tuple, Flow, "LB_FLOWS_ANY"),
         entries!(node, Tuple, Flow, "LB_EMBRYONIC"),
     ] {
         for (tuple, flow) in flows {
@@ -156,6 +170,7 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
     }
     for replies in [
         entries!(node, Tuple, RevNat, "LB_REV_NAT"),
+        entries!(node, Tuple, RevNat, "LB_REV_NAT_ANY"),
         entries!(node, Tuple, RevNat, "LB_REV_NAT_EMB"),
     ] {
         for (tuple, reply) in replies {
@@ -169,7 +184,7 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
         entries!(node, AffinityKey, AffinityValue, "LB_AFFINITY_EMB"),
     ] {
         for (client, kept) in kept {
-            if own(client.port.number.get()) {
+            if client.service == service {
                 found.push(format!("{client:?}: {kept:?}"));
             }
         }
@@ -190,6 +205,15 @@ pub(crate) fn traces(node: &Node, service: u64, ports: &[u16]) -> Vec<String> {
         }
     }
     found
+}
+
+/// Numbers of the ports that have a frontend, by eBPF.
+pub(crate) fn frontends(node: &Node) -> Vec<u16> {
+    if by_ipvs() || by_mesh() {
+        return Vec::new();
+    }
+    let frontends = entries!(node, Port, Frontend, "LB_FRONTENDS").into_iter();
+    frontends.map(|(port, _)| port.number.get()).collect()
 }
 
 /// Networks that may call restricted ports.
@@ -232,6 +256,21 @@ pub(crate) fn counted(node: &Node) -> Vec<u64> {
     map.keys().map(Result::unwrap).collect()
 }
 
+/// Lets the node forget what routers have told it of paths to other nodes, by eBPF; the MTUs that it knew, in bytes.
+pub(crate) fn forget_path_mtus(node: &Node) -> Vec<u32> {
+    if by_ipvs() || by_mesh() {
+        return Vec::new(); // The kernel itself keeps them, with its routes.
+    }
+    let known = entries!(node, Be32, PathMtu, "LB_PATH_MTU");
+    let map = Map::HashMap(open(node, "LB_PATH_MTU"));
+    type Value = [u8; size_of::<PathMtu>()];
+    let mut map = HashMap::<_, [u8; 4], Value>::try_from(map).unwrap();
+    for (peer, _) in &known {
+        map.remove(&peer.to_bytes()).unwrap();
+    }
+    known.into_iter().map(|(_, path)| path.mtu).collect()
+}
+
 /// Packets that the programs dropped so far, with the reason, on each node that has any.
 pub(crate) fn drops(nodes: &[Node]) -> Vec<(String, Reason, u64)> {
     let mut drops = Vec::new();
@@ -249,6 +288,11 @@ pub(crate) fn drops(nodes: &[Node]) -> Vec<(String, Reason, u64)> {
         }
     }
     drops
+}
+
+/// Entries that the map `name` has room for, by eBPF.
+pub(crate) fn room(node: &Node, name: &str) -> u64 {
+    open(node, name).info().unwrap().max_entries().into()
 }
 
 fn open(node: &Node, name: &str) -> MapData {

@@ -1,8 +1,10 @@
 //! Labels of a service that say who may come, who stays, and who gets the next one.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use harness::agents::by_ipvs;
 use harness::client::PATIENCE;
 use harness::node::Node;
 use harness::outcome::{assert_failed, is_silence};
@@ -13,12 +15,12 @@ use harness::topology::CLIENT;
 use harness::traffic::http::Connection;
 use harness::wait;
 use harness::who::Who;
-use lb_core::report::{Drops, Explanation, Rule, Verdict};
+use lb_core::report::{Check, Drops, Explanation, Rule, Verdict};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 use crate::lbctl::json;
-use crate::tools::{served, tally, task};
+use crate::tools::{ids, served, tally, task};
 use crate::{TASKS, shared_swarm};
 
 /// Time after which a request counts as dropped: longer than any answer takes.
@@ -193,6 +195,59 @@ fn a_client_stays_with_a_task_for_the_seconds_of_its_label_and_no_longer_than_th
     assert_ne!(third, *gone);
     let rest = tally(&swarm.client.sequential(peer, 10).unwrap());
     assert!(rest.keys().eq([&third]), "{rest:?}");
+}
+
+#[test]
+fn each_of_six_clients_has_one_task_for_all_ports_of_a_service() {
+    let Some(swarm) = shared_swarm() else { return };
+    let swarm: &Swarm = &swarm;
+    let spec = ServiceSpec::named("attached-whole")
+        .replicas(3)
+        .publish("8214:80")
+        .publish("8214:80/udp")
+        .publish("8215:80")
+        .label("swarmlb.affinity", "600");
+    let (_service, tasks) = served(swarm, &spec, 3);
+    if by_ipvs() {
+        // There it holds for each port by itself, and the operator is told so.
+        for node in &swarm.nodes {
+            let check: Check = json(node, &["check"]);
+            let mut told = check.problems.iter();
+            let told = told.any(|it| {
+                it.object == "service attached-whole" && it.message.contains("each of its 3 ports")
+            });
+            assert!(told, "{check:?}");
+        }
+        return;
+    }
+    let clients = (201..=206).map(|last| Ipv4Addr::new(10, 77, 0, last));
+    let clients: Vec<Ipv4Addr> = clients.collect();
+    let addresses = clients.iter();
+    let _addresses: Vec<_> = addresses
+        .map(|client| swarm.client.netns().address("eth0", *client).unwrap())
+        .collect();
+    for node in &swarm.nodes {
+        let mut had = Vec::new();
+        for (n, client) in clients.iter().enumerate() {
+            let by_tcp = |port| asks(swarm, *client, node, port).unwrap();
+            let by_udp = |port| datagram(swarm, *client, node, port).unwrap();
+            // Half of them begin by TCP, and half by UDP.
+            let answers = if n < 3 {
+                [by_tcp(8214), by_tcp(8215), by_udp(8214), by_tcp(8214)]
+            } else {
+                [by_udp(8214), by_tcp(8215), by_tcp(8214), by_udp(8214)]
+            };
+            let own = tally(&answers);
+            assert_eq!(own.len(), 1, "{client} through {}: {own:?}", node.name);
+            assert!(answers.iter().all(|who| who.peer.ip() == *client));
+            had.extend(own.into_keys());
+        }
+        // Three clients took three turns at one port, and so did three at another.
+        for three in had.chunks(3) {
+            let three: BTreeSet<String> = three.iter().cloned().collect();
+            assert_eq!(three, ids(&tasks), "through {}", node.name);
+        }
+    }
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! `lbctl` on any node, on the host and in the agent's container.
 
+use agent::kernel::machine;
 use harness::node::Node;
 use harness::service::ServiceSpec;
 use harness::wait;
 use lb_core::report::{Check, Nodes, Services, Status};
+use lb_core::table_sizes::{LruTable, TableSizes};
 use serde::de::DeserializeOwned;
 
 use crate::tools::served;
-use crate::{TASKS, shared_swarm};
+use crate::{TASKS, kernel, shared_swarm};
 
 #[test]
 fn lbctl_tells_people_and_scripts_alike_on_any_node() {
@@ -99,6 +101,44 @@ fn lbctls_exit_codes_say_whether_all_is_well() {
         Ok((code(manager, &["check"]) == Some(0)).then_some(()))
     })
     .unwrap();
+}
+
+#[test]
+fn lbctl_tells_the_sizes_of_the_tables_which_follow_the_machines_memory_and_what_they_take() {
+    let Some(swarm) = shared_swarm() else { return };
+    let expected = TableSizes::for_memory(machine::memory());
+    for node in &swarm.nodes {
+        let status = wait::until("a count of the tables", TASKS, || {
+            let status: Status = json(node, &["status"]);
+            Ok(status.map_memory.is_some().then_some(status))
+        });
+        let status = status.unwrap();
+        let memory = status.map_memory.unwrap();
+        assert!(memory <= 120_000_000, "{} has {memory} bytes", node.name);
+        assert!(memory >= expected.memory() / 10 * 9, "{memory} bytes");
+        for table in &LruTable::ALL {
+            let told = status.tables.iter();
+            let told = told.filter(|told| told.maps.iter().any(|name| name == table.name));
+            let places: Vec<u64> = told.map(|told| told.places).collect();
+            assert_eq!(
+                places,
+                [u64::from(expected.entries(table))],
+                "{}",
+                table.name
+            );
+            assert_eq!(kernel::room(node, table.name), places[0], "{}", table.name);
+        }
+        assert!(
+            status
+                .tables
+                .iter()
+                .all(|table| table.taken <= table.places)
+        );
+        let shown = table(node, &["status"]);
+        for words in ["TCP connections (full: ", " of the kernel's for maps"] {
+            assert!(shown.contains(words), "no {words} in\n{shown}");
+        }
+    }
 }
 
 /// The JSON that `lbctl --json` prints on the host.

@@ -1,11 +1,17 @@
-//! Ports that are served: assigned ones, and TCP and UDP apart.
+//! Ports that are served: assigned ones, TCP and UDP apart, and many.
 
 use harness::client::PATIENCE;
 use harness::service::ServiceSpec;
 use harness::wait;
+use lb_core::report::Check;
 
-use crate::tools::{ids, served, tally};
+use crate::lbctl::json;
+use crate::tools::{ids, served, settled, tally};
 use crate::{TASKS, shared_swarm};
+
+/// Ports of a service by label, and services that have so many.
+const PORTS: u16 = 220;
+const SERVICES: u16 = 5;
 
 #[test]
 fn a_port_that_swarm_assigns_is_served_on_every_node() {
@@ -71,5 +77,47 @@ fn a_service_can_publish_tcp_and_udp_on_one_number() {
         }
         assert_eq!(tally(&tcp), once, "TCP through {}", node.name);
         assert_eq!(tally(&udp), once, "UDP through {}", node.name);
+    }
+}
+
+/// 1,100 ports, whose tables had 251 places each when each port had its own: more than there are slots.
+#[test]
+fn ports_by_the_hundred_take_nothing_from_a_service_that_scales() {
+    let Some(swarm) = shared_swarm() else { return };
+    let other = ServiceSpec::named("beside").replicas(6).publish("8217:80");
+    let (other, _) = served(&swarm, &other, 6);
+    let firsts = (0..SERVICES).map(|n| 20_000 + n * PORTS);
+    let many: Vec<_> = firsts
+        .map(|first| {
+            let published: Vec<String> = (first..first + PORTS)
+                .map(|port| format!("{port}:80"))
+                .collect();
+            let spec = ServiceSpec::named(&format!("hundreds{first}"))
+                .label("swarmlb.policy", "source-hash")
+                .label("swarmlb.publish", &published.join(","));
+            (first, swarm.service_create(&spec).unwrap())
+        })
+        .collect();
+    for (first, service) in &many {
+        let tasks = settled(&swarm, service, 1);
+        let once = ids(&tasks).into_iter().map(|task| (task, 1)).collect();
+        for node in &swarm.nodes {
+            for port in [*first, first + PORTS - 1] {
+                let answers = swarm.client.sequential((node.addr, port), 1).unwrap();
+                assert_eq!(tally(&answers), once, "{port} through {}", node.name);
+            }
+        }
+    }
+    other.update(&["--replicas", "9"]).unwrap();
+    let nine = settled(&swarm, &other, 9);
+    for node in &swarm.nodes {
+        let answers = swarm.client.sequential((node.addr, 8217), 18).unwrap();
+        let twos = ids(&nine).into_iter().map(|task| (task, 2)).collect();
+        assert_eq!(tally(&answers), twos, "through {}", node.name);
+        let check: Check = json(node, &["check"]);
+        let refused = check.problems.iter().filter(|it| {
+            it.object.starts_with("table ") || it.object.starts_with("service hundreds")
+        });
+        assert_eq!(refused.count(), 0, "{:?}", check.problems);
     }
 }

@@ -6,8 +6,10 @@ mod site;
 mod swarm;
 mod updates;
 
+use std::path::Path;
 use std::time::Duration;
 
+use harness::agents::by_ipvs;
 use harness::containers::inside;
 use harness::netns::Netns;
 use harness::wait;
@@ -120,5 +122,38 @@ fn services_without_ports_answer_by_host_through_every_node_from_everywhere() {
     let routes = String::from_utf8(routes.stdout).unwrap();
     for (host, ..) in URLS.iter().filter(|(host, ..)| !host.starts_with("wiki")) {
         assert!(routes.contains(host), "{routes}");
+    }
+    // By IPVS tasks always have IPv4 addresses.
+    if !by_ipvs() {
+        answer_without_ipv6(&routed, &authority);
+    }
+}
+
+/// The agents take their hosts for ones without IPv6: each URL answers through every node, by tasks that have IPv4 addresses
+/// there. What such nodes do in updates is asserted in `updates`, which takes longer.
+fn answer_without_ipv6(routed: &Routed, authority: &Path) {
+    let swarm = &routed.test.swarm;
+    let family = "SWARMLB_TASK_ADDRESS_FAMILY=ipv4";
+    updates::update_agents(routed, &["--env-add", family]).unwrap();
+    swarm.wait_for_agents().unwrap();
+    for node in &swarm.nodes {
+        wait::until("IPv4 addresses of both tasks", TASKS, || {
+            let told = node.lbctl(&["explain", "http://docs.test/"])?;
+            let told = String::from_utf8_lossy(&told.stdout).into_owned();
+            let by_ipv4 = [", 252.", ", 253."].map(|begin| told.matches(begin).count());
+            Ok((by_ipv4.iter().sum::<usize>() == 2).then_some(()))
+        })
+        .unwrap();
+        for (host, path, service) in URLS {
+            let address = node.addr.to_string();
+            let what = format!("{host}{path} on {}, without IPv6", node.name);
+            // The agent knows the addresses a moment before its router does.
+            wait::until(&what, Duration::from_secs(10), || {
+                let client = swarm.client.netns();
+                let answer = curl(client, &address, ("http", host, path), authority).ok();
+                Ok(answer.filter(|answer| answer.contains(service)))
+            })
+            .unwrap();
+        }
     }
 }

@@ -13,20 +13,24 @@ use crate::clients::Clients;
 use crate::tools::{answered, everywhere, ids, served, settled};
 
 const STARTS: u32 = 20;
+/// Between two changes of the number of tasks. On a slow machine 40 requests come meanwhile ([`Clients::lighter`]), 13
+/// through each node: each of twelve tasks is due one of them.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 #[test]
 fn scaling_up_and_down_under_load_fails_no_request_and_uses_new_tasks() {
     let Some(swarm) = alone() else { return };
     let spec = ServiceSpec::named("scale").replicas(6).publish("8130:80");
     let (service, six) = served(&swarm, &spec, 6);
-    let clients = Clients::of(&swarm, 8130);
+    // Six containers start at once beside it.
+    let clients = Clients::of(&swarm, 8130).lighter();
     let steps = || {
         service.update(&["--replicas", "12"])?;
         let twelve = settled(&swarm, &service, 12);
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(slow::longer(BETWEEN));
         service.update(&["--replicas", "3"])?;
         let three = settled(&swarm, &service, 3);
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(slow::longer(BETWEEN));
         Ok((twelve, three))
     };
     let ((twelve, three), report) = clients.unharmed("6 to 12 to 3", steps);

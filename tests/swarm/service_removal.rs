@@ -33,9 +33,9 @@ fn the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel() 
         (true, _) => 0,
         // A virtual service for each port and one destination each; connections are not looked at.
         (_, true) => 4,
-        // Two ports and their turns, six places each, six tasks, 31 flows, two clients that are kept, a call of a
-        // process, and two networks.
-        _ => 56,
+        // Two ports and their turns, six places that they share, six tasks, 31 flows, two clients that are kept, a call
+        // of a process, and two networks.
+        _ => 50,
     };
     for node in &swarm.nodes {
         swarm.client.sequential((node.addr, 8120), 30).unwrap();

@@ -182,12 +182,19 @@ mod tests {
         assert!(!patterns.is_empty());
         for pattern in patterns {
             let (file, change) = pattern.split_once("\\.rs").unwrap();
-            let (_, function) = change.rsplit_once(" in ").unwrap();
-            let function = function.trim_end_matches('$').rsplit("::").next().unwrap();
+            let path = match change.rsplit_once(" in ") {
+                Some((_, path)) => Some(path.trim_end_matches('$')),
+                // What a function returns is replaced, or a constant's value, which is in no function.
+                None => change
+                    .split_once(" -> ")
+                    .and_then(|(begin, _)| begin.rsplit_once(" replace "))
+                    .map(|(_, path)| path),
+            };
+            let named = path.map(|path| format!("fn {}", path.rsplit("::").next().unwrap()));
             let found = folders
                 .iter()
                 .filter_map(|folder| fs::read_to_string(folder.join(format!("{file}.rs"))).ok())
-                .any(|text| text.contains(&format!("fn {function}")));
+                .any(|text| named.as_ref().is_none_or(|named| text.contains(named)));
             assert!(found, "{pattern}");
         }
     }

@@ -103,6 +103,17 @@ fn port(number: u16, proto: Proto) -> Port {
     Port::new(Be16::new(number), proto)
 }
 
+/// The number of a published port that a back end names.
+#[must_use]
+pub fn number(port: &Port) -> Number {
+    let proto = if port.proto == UDP {
+        Proto::Udp
+    } else {
+        Proto::Tcp
+    };
+    (port.number.get(), proto)
+}
+
 /// A port as people write it: `8080/tcp`.
 #[must_use]
 pub fn port_name(port: &Port) -> String {

@@ -9,11 +9,14 @@ mod host;
 mod incremental;
 mod listening;
 mod model;
+mod on_link;
 mod ports;
 mod refusal;
+mod room;
 mod routes;
 mod service;
 pub mod share;
+mod targets;
 
 pub use incremental::Incremental;
 pub use model::{
@@ -23,12 +26,9 @@ pub use routes::{Declaration, Declarations};
 
 use crate::model::config::Config;
 use crate::model::node::Node;
-use crate::model::port::Proto;
+pub use crate::model::port::Number;
 use crate::model::snapshot::Snapshot;
 use crate::report::Problem;
-
-/// A published port's number on the nodes.
-pub type Number = (u16, Proto);
 
 /// What serves `snapshot` on `node`, and what in it can't be served.
 #[must_use]

@@ -19,6 +19,7 @@ pub mod persistent;
 pub mod rate;
 pub mod report;
 pub mod retry;
+pub mod table_sizes;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod view;

@@ -5,5 +5,6 @@ pub mod ids;
 pub mod labels;
 pub mod node;
 pub mod port;
+pub mod port_list;
 pub mod snapshot;
 pub mod token;

@@ -2,6 +2,7 @@
 //!
 //! Fields are only ever added: scripts depend on them.
 
+pub mod affinity_by_port;
 pub mod aggregate;
 pub mod build;
 pub mod datapath_mismatch;
@@ -9,8 +10,11 @@ mod drops;
 mod explanation;
 mod flows;
 mod http;
+pub mod network_overlap;
+pub mod path_mtu;
 mod request;
 mod routes;
+mod tables;
 
 pub use drops::{DropReport, Drops};
 pub use explanation::{Explanation, Published, Rule, Verdict};
@@ -21,6 +25,7 @@ pub use request::{
     RequestExplanation, RequestResult, RequestTask,
 };
 pub use routes::{RouteReport, RouterReport, RouterStatus, Routes};
+pub use tables::TableReport;
 
 use crate::model::ids::{NodeId, ServiceId, TaskId};
 use crate::model::snapshot::{NodeState, Proto};
@@ -60,6 +65,12 @@ pub struct Status {
     /// The HTTP routers of this node; `None` where the router is off.
     #[serde(default)]
     pub router: Option<RouterStatus>,
+    /// The tables that the datapath fills, and how full they are; none where they have not been counted yet, and by IPVS.
+    #[serde(default)]
+    pub tables: Vec<TableReport>,
+    /// The kernel's memory that the datapath's maps take, in bytes; `None` where `tables` has none.
+    #[serde(default)]
+    pub map_memory: Option<u64>,
     /// Seconds since the agent started.
     pub uptime_s: u64,
 }
@@ -91,6 +102,9 @@ pub struct ServiceReport {
     pub name: String,
     /// Ports that every node answers.
     pub ports: Vec<PortReport>,
+    /// Ports that it does not publish any more, with connections through this node that go on.
+    #[serde(default)]
+    pub withdrawn: Vec<PortReport>,
     /// Tasks that take new connections.
     pub ready: usize,
     /// Tasks that only keep the connections they have.

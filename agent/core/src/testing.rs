@@ -8,6 +8,7 @@ use crate::model::ids::{NodeId, ServiceId, TaskId};
 use crate::model::labels::Labels;
 use crate::model::node::Link;
 use crate::model::port::{Proto, PublishMode, PublishedPort};
+use crate::model::port_list::PortList;
 use crate::model::snapshot::{
     DesiredState, LocalHealth, NodeState, Service, Snapshot, SwarmNode, Task, TaskState,
 };
@@ -82,7 +83,8 @@ pub fn task(service: &str, node: &str) -> Task {
         slot: 1,
         state: TaskState::Running,
         desired: DesiredState::Running,
-        host_ports: Vec::new(),
+        host_ports: PortList::default(),
+        targets: PortList::default(),
         health: LocalHealth::Ok,
     }
 }
@@ -150,10 +152,13 @@ pub fn host(address: Ipv4Addr) -> Host {
         address,
         tunnel_port: 7788,
         uplink: link("eth0", 2),
+        mtu: 1500,
         extra_uplinks: BTreeSet::new(),
         bridge: Some(link("docker_gwbridge", 3)),
+        gateway: Some(Ipv4Addr::new(172, 18, 0, 1)),
         bridges: BTreeSet::new(),
         bridge_ports: BTreeSet::new(),
+        port_bridges: BTreeMap::new(),
         netns_cookie: 1,
         addresses: [address].into(),
         token_keys: None,

@@ -3,4 +3,5 @@
 
 pub mod overlay;
 pub mod readiness;
+pub mod targets;
 pub mod version_filter;

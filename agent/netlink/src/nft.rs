@@ -25,7 +25,7 @@ pub use batch::{Error, apply, encode};
 pub use change::Change;
 pub use element::{Element, Key, Userdata};
 pub use expression::{
-    Address, Comparison, Expression, Found, Layer, Meta, Payload, Register, Verdict, Word,
+    Address, Comparison, Expression, Found, Layer, Meta, Payload, Register, Tracked, Verdict, Word,
 };
 pub use message::{Message, ReadError};
 pub use names::{Family, SetName, TableName};

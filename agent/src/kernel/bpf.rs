@@ -11,8 +11,10 @@ mod drops;
 mod dump;
 mod failure;
 mod hooks;
+mod last_occupancy;
 mod load;
 mod load_error;
+mod map_memory;
 mod maps;
 mod node_kernel;
 mod pins;
@@ -22,6 +24,7 @@ mod stack;
 #[cfg(feature = "test-helpers")]
 mod test_helpers;
 mod traffic;
+mod unpinned;
 
 pub use hooks::Tc;
 pub use load_error::LoadError;
@@ -33,11 +36,14 @@ use chores::Chores;
 use failure::Failure;
 use hooks::Hooks;
 use lb_abi::counters::Counters;
+use lb_abi::service::TargetKey;
 use lb_core::backend::ebpf::{Op, State};
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::model::ids::Key;
 use lb_core::model::token::TokenKeys;
+use lb_core::table_sizes::{SizedBy, TableSizes};
 use maps::{Maps, observe_error};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,28 +53,46 @@ pub struct BpfKernel {
     hooks: Hooks,
     maps: Maps,
     chores: Chores,
+    sizes: TableSizes,
 }
 
 impl BpfKernel {
-    /// Loads the programs, and adopts maps and links that an earlier agent left in `directory`.
-    /// `cgroup` is the host's root cgroup; without it, the usual places are tried.
+    /// Loads the programs, and adopts maps and links that an earlier agent left in `directory`; LRU tables only if they have the
+    /// sizes that `sized_by` says. `cgroup` is the host's root cgroup; without it, the usual places are tried.
     ///
     /// # Errors
     /// When the kernel or the file system can't do what is needed; nothing is attached then.
-    pub fn load(directory: &Path, cgroup: Option<PathBuf>) -> Result<Self, LoadError> {
-        Self::open(directory, cgroup, Tc::of_kernel())
+    pub fn load(
+        directory: &Path,
+        cgroup: Option<PathBuf>,
+        sized_by: SizedBy,
+    ) -> Result<Self, LoadError> {
+        Self::open(directory, cgroup, Tc::of_kernel(), sized_by)
     }
 
-    fn open(directory: &Path, cgroup: Option<PathBuf>, tc: Tc) -> Result<Self, LoadError> {
-        let (ebpf, directory) = load::load(directory)?;
-        let chores =
-            Chores::start(&directory).map_err(|error| LoadError::refused("the maps", error))?;
-        let (hooks, maps) = load::split(ebpf, directory, cgroup, tc)?;
+    fn open(
+        directory: &Path,
+        cgroup: Option<PathBuf>,
+        tc: Tc,
+        sized_by: SizedBy,
+    ) -> Result<Self, LoadError> {
+        let loaded = load::load(directory, sized_by)?;
+        let sizes = loaded.sizes;
+        let chores = Chores::start(&loaded.directory, sizes)
+            .map_err(|error| LoadError::refused("the maps", error))?;
+        let (hooks, maps) = load::split(loaded.ebpf, loaded.directory, cgroup, tc)?;
         Ok(Self {
             hooks,
             maps,
             chores,
+            sizes,
         })
+    }
+
+    /// The sizes of the LRU tables.
+    #[must_use]
+    pub fn sizes(&self) -> TableSizes {
+        self.sizes
     }
 
     /// How programs under tc are attached.
@@ -97,9 +121,30 @@ impl BpfKernel {
         self.maps.own_keys().map_err(observe_error)
     }
 
+    /// MTUs of the paths to other nodes, by their addresses and in bytes, that routers have told this node in the last ten
+    /// minutes. What is older is forgotten.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn learned_path_mtus(&mut self) -> Result<BTreeMap<Ipv4Addr, u32>, ObserveError> {
+        let now = crate::kernel::clock::now();
+        let path_mtus = &mut self.maps.path_mtus;
+        let kept = path_mtus.retain(|path| path.is_valid(now));
+        let paths = kept.and_then(|_| path_mtus.entries());
+        let paths = paths.map_err(observe_error)?.into_iter();
+        Ok(paths
+            .map(|(peer, path)| (peer.get().into(), path.mtu))
+            .collect())
+    }
+
     /// Starts a recount of the flows of every task, for services with the scheduler `least-conn`.
     pub fn recount_loads(&self) {
         self.chores.recount_loads();
+    }
+
+    /// Starts that count if the last one is long ago: it says how full the tables are, too.
+    pub fn recount_now_and_then(&self) {
+        self.chores.recount_now_and_then();
     }
 
     /// A reader of counters and flows with handles of its own.
@@ -107,7 +152,8 @@ impl BpfKernel {
     /// # Errors
     /// When the pins could not be opened.
     pub fn stats_reader(&self) -> Result<BpfStats, ObserveError> {
-        BpfStats::open(&self.hooks.directory).map_err(observe_error)
+        let occupancy = self.chores.occupancy();
+        BpfStats::open(&self.hooks.directory, occupancy, self.sizes).map_err(observe_error)
     }
 
     /// Detaches the programs and removes every kernel object of swarmlb. Handles are useless afterwards.
@@ -124,11 +170,15 @@ impl BpfKernel {
             Op::PutSettings(settings) => maps.settings.set(0, *settings),
             Op::PutUplink(link, uplink) => maps.uplinks.insert(*link, *uplink),
             Op::RemoveUplink(link) => maps.uplinks.remove(link),
+            Op::PutBridgePort(link, port) => maps.bridge_ports.insert(*link, *port),
+            Op::RemoveBridgePort(link) => maps.bridge_ports.remove(link),
             Op::AddAddress(address) => maps.addresses.insert(be(*address), 0),
             Op::RemoveAddress(address) => maps.addresses.remove(&be(*address)),
             Op::PutTokenKeys(keys) => maps.token_keys.set(0, *keys),
             Op::PutEndpoint(address, port) => maps.endpoints.insert(be(*address), *port),
             Op::RemoveEndpoint(address) => maps.endpoints.remove(&be(*address)),
+            Op::PutOnLink(task, network, under) => maps.on_link.insert(*task, *network, *under),
+            Op::RemoveOnLink(task, network) => maps.on_link.remove(*task, *network),
             Op::PutPeer(address, keys) => maps.peers.insert(be(*address), *keys),
             Op::RemovePeer(address) => maps.peers.remove(&be(*address)),
             Op::AddService(key) => maps.retired.insert_new(key.0, Counters::default()),
@@ -145,9 +195,14 @@ impl BpfKernel {
             }
             Op::PutTaskAddress(address, key) => maps.task_addresses.insert(be(*address), key.0),
             Op::RemoveTaskAddress(address) => maps.task_addresses.remove(&be(*address)),
-            Op::PutTable(port, table, tasks) => maps.put_table(*port, *table, tasks),
-            Op::RemoveTable(port, table, tasks) => maps.remove_table(*port, *table, tasks.len()),
-            Op::Allow(port, network) => maps.allowed.insert(*port, *network),
+            Op::PutTable(table, tasks) => maps.put_table(*table, tasks),
+            Op::RemoveTable(table, tasks, _) => maps.remove_table(*table, tasks.len()),
+            Op::PutTarget(port, task, target) => {
+                let key = TargetKey::new(*port, task.0);
+                maps.targets.insert(key, lb_abi::Be16::new(*target))
+            }
+            Op::RemoveTarget(port, task) => maps.targets.remove(&TargetKey::new(*port, task.0)),
+            Op::Allow(port, network) => maps.allowed.insert(*port, *network, 0),
             Op::Disallow(port, network) => maps.allowed.remove(*port, *network),
             Op::PutFrontend(port, frontend) => {
                 maps.turns.insert_new(*port, 0)?;

@@ -2,6 +2,7 @@
 
 use super::LinksError;
 use futures_util::TryStreamExt;
+use ipnet::Ipv4Net;
 use lb_core::model::node::Link;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
@@ -37,6 +38,8 @@ pub(super) struct Device {
     pub(super) far: Option<FarEnd>,
     pub(super) bridge: bool,
     pub(super) addresses: BTreeSet<Ipv4Addr>,
+    /// The networks of these addresses.
+    pub(super) networks: BTreeSet<Ipv4Net>,
 }
 
 /// All devices, by index.
@@ -81,6 +84,7 @@ async fn dump(handle: rtnetlink::Handle) -> Result<Vec<Device>, LinksError> {
         // A device that came between the two dumps: its news is on the way.
         if let (Some(device), Some(address)) = (device, own(message)) {
             device.addresses.insert(address);
+            device.networks.extend(network(message));
         }
     }
     Ok(devices)
@@ -125,6 +129,7 @@ fn device(message: &LinkMessage) -> Option<Device> {
             .map(|(namespace, index)| FarEnd { namespace, index }),
         bridge,
         addresses: BTreeSet::new(),
+        networks: BTreeSet::new(),
     })
 }
 
@@ -148,4 +153,16 @@ pub(super) fn own(message: &AddressMessage) -> Option<Ipv4Addr> {
         }
     }
     found
+}
+
+/// The network that is reached by the device: on point-to-point links that of the other end.
+pub(super) fn network(message: &AddressMessage) -> Option<Ipv4Net> {
+    let mut found = own(message)?;
+    for attribute in &message.attributes {
+        if let AddressAttribute::Address(IpAddr::V4(address)) = attribute {
+            found = *address;
+        }
+    }
+    let network = Ipv4Net::new(found, message.header.prefix_len).ok()?;
+    Some(network.trunc())
 }

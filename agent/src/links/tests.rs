@@ -131,7 +131,7 @@ fn the_uplink_the_bridge_and_the_addresses_are_read() {
 /// A container: a namespace of its own, and a device there, which is told its address later.
 struct Container {
     namespace: File,
-    address: mpsc::Sender<[u8; 4]>,
+    address: mpsc::Sender<(&'static str, [u8; 4])>,
     done: mpsc::Receiver<()>,
 }
 
@@ -146,13 +146,13 @@ impl Container {
                 .send(File::open("/proc/thread-self/ns/net").unwrap())
                 .unwrap();
             // The namespace goes with the sender, as the test ends.
-            while let Ok(address) = told.recv() {
+            while let Ok((device, address)) = told.recv() {
                 let runtime = tokio::runtime::Builder::new_current_thread();
                 let runtime = { runtime }.enable_all().build().unwrap();
                 runtime.block_on(async {
                     let (connection, handle, _messages) = rtnetlink::new_connection().unwrap();
                     tokio::spawn(connection);
-                    Net { handle }.address("eth0", address).await;
+                    Net { handle }.address(device, address).await;
                 });
                 done_with.send(()).unwrap();
             }
@@ -165,35 +165,45 @@ impl Container {
     }
 
     fn address(&self, address: [u8; 4]) {
-        self.address.send(address).unwrap();
+        self.address_on("eth0", address);
+    }
+
+    fn address_on(&self, device: &'static str, address: [u8; 4]) {
+        self.address.send((device, address)).unwrap();
         self.done.recv().unwrap();
     }
+}
+
+/// Connects these containers to `docker_gwbridge`; returns the bridge's ports, in their order.
+async fn connect(net: &Net, containers: &[Container; 2]) -> Vec<u32> {
+    net.bridge("docker_gwbridge").await;
+    let bridge = net.index("docker_gwbridge").await;
+    let mut ports = Vec::new();
+    for (name, container) in ["veth0", "veth1"].into_iter().zip(containers) {
+        let add = net.handle.link().add(LinkVeth::new(name, "eth0").build());
+        add.execute().await.unwrap();
+        ports.push(net.index(name).await);
+        for (name, change) in [
+            (name, LinkUnspec::new_with_index(0).controller(bridge)),
+            (
+                "eth0",
+                LinkUnspec::new_with_index(0).setns_by_fd(container.namespace.as_raw_fd()),
+            ),
+        ] {
+            let mut change = change.build();
+            change.header.index = net.index(name).await;
+            net.handle.link().set(change).execute().await.unwrap();
+        }
+    }
+    ports
 }
 
 #[test]
 fn a_containers_addresses_are_read_behind_its_port_and_stay_what_they_were() {
     in_namespace("containers' addresses", async |net| {
         net.address("up0", [192, 0, 2, 5]).await;
-        net.bridge("docker_gwbridge").await;
-        let bridge = net.index("docker_gwbridge").await;
         let containers = [Container::new(), Container::new()];
-        let mut ports = Vec::new();
-        for (name, container) in ["veth0", "veth1"].into_iter().zip(&containers) {
-            let add = net.handle.link().add(LinkVeth::new(name, "eth0").build());
-            add.execute().await.unwrap();
-            ports.push(net.index(name).await);
-            for (name, change) in [
-                (name, LinkUnspec::new_with_index(0).controller(bridge)),
-                (
-                    "eth0",
-                    LinkUnspec::new_with_index(0).setns_by_fd(container.namespace.as_raw_fd()),
-                ),
-            ] {
-                let mut change = change.build();
-                change.header.index = net.index(name).await;
-                net.handle.link().set(change).execute().await.unwrap();
-            }
-        }
+        let ports = connect(&net, &containers).await;
         let node = Some(Ipv4Addr::new(192, 0, 2, 5));
         let facts = read(node, &[], "docker_gwbridge").await.unwrap();
         assert_eq!(
@@ -203,10 +213,12 @@ fn a_containers_addresses_are_read_behind_its_port_and_stay_what_they_were() {
         );
         let mut container_addresses = ContainerAddresses::default();
         let mut read = async || {
-            let found = container_addresses.read(&facts.bridge_ports).await.unwrap();
+            let running = BTreeSet::new();
+            let read = container_addresses.read(&facts.bridge_ports, &running);
+            let found = read.await.unwrap();
             found
                 .into_values()
-                .map(Vec::from_iter)
+                .map(|container| Vec::from_iter(container.addresses))
                 .collect::<Vec<Vec<Ipv4Addr>>>()
         };
         let none: [Vec<Ipv4Addr>; 2] = [vec![], vec![]];
@@ -219,6 +231,44 @@ fn a_containers_addresses_are_read_behind_its_port_and_stay_what_they_were() {
         containers[1].address([172, 18, 0, 4]);
         let second = Ipv4Addr::new(172, 18, 0, 4);
         assert_eq!(read().await, [vec![first], vec![second]]);
+    });
+}
+
+#[test]
+fn a_containers_networks_are_those_of_all_its_devices_once_its_task_runs() {
+    in_namespace("containers' networks", async |net| {
+        net.address("up0", [192, 0, 2, 5]).await;
+        let containers = [Container::new(), Container::new()];
+        let ports = connect(&net, &containers).await;
+        let node = Some(Ipv4Addr::new(192, 0, 2, 5));
+        let facts = read(node, &[], "docker_gwbridge").await.unwrap();
+        let mut container_addresses = ContainerAddresses::default();
+        let mut read = async |runs: &[Ipv4Addr]| {
+            let runs = runs.iter().copied().collect();
+            let read = container_addresses.read(&facts.bridge_ports, &runs);
+            let mut found = read.await.unwrap();
+            [ports[0], ports[1]].map(|port| {
+                let networks = found.remove(&port).unwrap().networks;
+                let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+                networks
+            })
+        };
+        let task = Ipv4Addr::new(172, 18, 0, 3);
+        containers[0].address(task.octets());
+        containers[1].address([172, 18, 0, 4]);
+        let bridge = ["172.18.0.0/24"];
+        assert_eq!(read(&[]).await, [bridge, bridge]);
+        // Docker connects it to the next one; whatever device that is, the kernel routes to it.
+        for container in &containers {
+            container.address_on("lo", [10, 99, 7, 2]);
+            container.address_on("lo", [127, 0, 0, 9]);
+        }
+        assert_eq!(read(&[]).await, [bridge, bridge], "not running");
+        let both = vec!["10.99.7.0/24", "172.18.0.0/24"];
+        assert_eq!(read(&[task]).await, [both.clone(), bridge.to_vec()]);
+        // What the container does later has no effect.
+        containers[0].address_on("lo", [10, 99, 8, 2]);
+        assert_eq!(read(&[task]).await, [both, bridge.to_vec()]);
     });
 }
 

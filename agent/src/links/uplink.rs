@@ -48,6 +48,11 @@ pub(super) fn facts(
         let mut of = bridge.iter().chain(&bridges);
         d.is_virtual_port && of.any(|bridge| bridge.link.index == d.controller)
     };
+    // A guest on the uplink's bridge is a client as any other.
+    let is_uplinks_port = |d: &&Device| {
+        let mut of = std::iter::once(uplink).chain(others.iter().copied());
+        of.any(|uplink| uplink.bridge && uplink.link.index == d.controller)
+    };
     // Named devices limit what is answered; else any address of the host will do.
     let answering: Vec<&Device> = if named.is_empty() {
         devices.iter().collect()
@@ -62,11 +67,22 @@ pub(super) fn facts(
             .filter(is_port)
             .map(|d| (d.link.index, d.far))
             .collect(),
+        port_bridges: devices
+            .iter()
+            .filter(|d| is_port(d) || is_uplinks_port(d))
+            .map(|d| (d.link.index, d.controller))
+            .collect(),
         bridges: bridges.iter().map(|d| d.link.clone()).collect(),
         uplink: uplink.link.clone(),
         own: uplink.addresses.clone(),
         extra_uplinks: others.iter().map(|d| d.link.clone()).collect(),
         bridge: bridge.map(|device| device.link.clone()),
+        gateway: bridge.and_then(|device| device.addresses.first().copied()),
+        uplink_networks: std::iter::once(&uplink)
+            .chain(&others)
+            .flat_map(|device| device.networks.iter().copied())
+            .collect(),
+        mtus: devices.iter().map(|d| (d.link.index, d.link.mtu)).collect(),
         addresses: answering
             .iter()
             .flat_map(|device| device.addresses.iter().copied())
@@ -150,6 +166,7 @@ impl<'a> Hosts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipnet::Ipv4Net;
     use lb_core::model::node::Link;
     use std::collections::BTreeSet;
 
@@ -169,6 +186,10 @@ mod tests {
             far: None,
             bridge: name.starts_with("docker"),
             addresses: addresses.iter().map(|a| Ipv4Addr::from(*a)).collect(),
+            networks: addresses
+                .iter()
+                .map(|a| Ipv4Net::new((*a).into(), 24).unwrap().trunc())
+                .collect(),
         }
     }
 
@@ -224,6 +245,7 @@ mod tests {
             [(6, None)].into(),
             "a container's cable"
         );
+        assert_eq!(facts.port_bridges, [(6, 5)].into());
         let answered = [
             [192, 0, 2, 5],
             [192, 0, 2, 6],
@@ -250,11 +272,42 @@ mod tests {
     }
 
     #[test]
+    fn the_uplinks_networks_and_the_own_address_on_the_bridge_are_known() {
+        let facts = choice(Some([192, 0, 2, 5]), &[]).unwrap();
+        let networks = ["192.0.2.0/24", "198.51.100.0/24"].map(|network| network.parse().unwrap());
+        assert_eq!(facts.uplink_networks, networks.into());
+        assert_eq!(facts.gateway, Some(Ipv4Addr::new(172, 18, 0, 1)));
+    }
+
+    #[test]
     fn a_named_device_wins_even_without_an_address() {
         let facts = choice(Some([192, 0, 2, 5]), &["wlan0"]).unwrap();
         assert_eq!(facts.uplink.name, "wlan0");
         assert!(facts.addresses.is_empty());
         assert_eq!(choice(None, &["eth0"]).unwrap().uplink.index, 2);
+    }
+
+    #[test]
+    fn of_an_uplink_that_is_a_bridge_all_ports_are_known_and_none_is_a_containers() {
+        let mut devices = host();
+        devices[1] = Device {
+            controller: 9,
+            ..device(2, "eth0", &[])
+        };
+        devices.push(Device {
+            bridge: true,
+            ..device(9, "br0", &[[192, 0, 2, 5]])
+        });
+        devices.push(Device {
+            is_virtual_port: true,
+            controller: 9,
+            ..device(10, "tap0", &[])
+        });
+        let address = Some(Ipv4Addr::new(192, 0, 2, 5));
+        let facts = facts(&devices, address, &[], "docker_gwbridge").unwrap();
+        assert_eq!(facts.uplink.name, "br0");
+        assert_eq!(facts.port_bridges, [(2, 9), (6, 5), (10, 9)].into());
+        assert_eq!(facts.bridge_ports, [(6, None)].into());
     }
 
     #[test]

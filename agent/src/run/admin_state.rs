@@ -21,7 +21,7 @@ use lb_core::model::snapshot::Snapshot;
 use lb_core::report::build::{self, FlowFilter};
 use lb_core::report::{
     Check, Drops, Explanation, Flows, HookReport, Nodes, Problem, RequestExplanation, Routes,
-    Scope, Services, Stats, Status,
+    Scope, Services, Stats, Status, TableReport,
 };
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -126,6 +126,7 @@ impl AdminState {
         let mut problems = self.last().report.problems.clone();
         problems.extend(self.router.iter().flat_map(|router| router.problems()));
         problems.extend(self.between_agents.borrow().iter().cloned());
+        problems.extend(build::crowded(&self.tables()));
         if let Some(message) = self.source.borrow().message.clone() {
             problems.push(Problem {
                 object: "source".to_owned(),
@@ -135,6 +136,20 @@ impl AdminState {
         problems.sort();
         problems.dedup();
         problems
+    }
+
+    /// The tables that the datapath fills, as they were counted last.
+    fn tables(&self) -> Vec<TableReport> {
+        let counted = self.stats_reader.occupancy();
+        counted.map_or_else(Vec::new, |(occupancy, sizes)| {
+            build::tables(&occupancy, sizes)
+        })
+    }
+
+    /// The kernel's memory that the maps took when the tables were counted last, in bytes.
+    fn map_memory(&self) -> Option<u64> {
+        let (occupancy, _) = self.stats_reader.occupancy()?;
+        Some(occupancy.others.map_memory)
     }
 
     fn hooks(&self) -> Vec<HookReport> {
@@ -153,11 +168,12 @@ impl AdminState {
         for hook in &last.report.hooks {
             let (link, place, mode) = match hook.kind {
                 HookKind::UplinkXdp => (named(hook.link), "xdp", "native"),
+                // One for each container, or port of an uplink: not listed.
+                HookKind::PortTc => continue,
+                HookKind::UplinkTc if last.node.port_bridges.contains_key(&hook.link) => continue,
                 HookKind::UplinkTc | HookKind::BridgeTc => {
                     (named(hook.link), "tc-ingress", self.tc)
                 }
-                // One for each container: not listed.
-                HookKind::PortTc => continue,
                 HookKind::UplinkEgress => (named(hook.link), "tc-egress", self.tc),
                 // Seven programs for one purpose: connections of processes on the node.
                 _ => ("root cgroup".to_owned(), "sockets", "cgroup"),
@@ -197,13 +213,16 @@ impl Source for AdminState {
             tasks: tally.tasks,
             problems,
             router: self.router.as_ref().map(|router| router.status()),
+            tables: self.tables(),
+            map_memory: self.map_memory(),
             uptime_s: self.started.elapsed().as_secs(),
         }
     }
 
     fn services(&self) -> Result<Services, ApiError> {
         let snapshot = self.complete_snapshot()?;
-        Ok(build::services(&snapshot))
+        let withdrawn = self.last().report.withdrawn.clone();
+        Ok(build::services(&snapshot, &withdrawn))
     }
 
     fn routes(&self) -> Result<Routes, ApiError> {

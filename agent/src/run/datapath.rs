@@ -15,7 +15,8 @@ use lb_core::model::node::Serving;
 use lb_core::model::token::TokenKeys;
 use lb_core::persistent::PersistentMap;
 use lb_core::report::Problem;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// Brings the kernel to a desired state. What it has lowered that to, and what it knows of the kernel, is its own.
@@ -60,6 +61,19 @@ pub(super) trait Datapath: Send {
     /// # Errors
     /// When the kernel refused.
     fn tick(&mut self, lease: Option<Duration>) -> Result<bool, ObserveError>;
+
+    /// Those of the ports in `withdrawn` that have no connection any more, as far as that is known by now.
+    ///
+    /// # Errors
+    /// When the kernel could not be read.
+    fn drained(&mut self, withdrawn: &BTreeSet<Number>) -> Result<BTreeSet<Number>, ObserveError>;
+
+    /// MTUs of the paths to other nodes, by their addresses and in bytes, that routers have told this node lately about tunnel
+    /// packets.
+    ///
+    /// # Errors
+    /// When the kernel could not be read.
+    fn learned_path_mtus(&mut self) -> Result<BTreeMap<Ipv4Addr, u32>, ObserveError>;
 
     /// A reader of counters and flows with handles of its own.
     ///
@@ -158,6 +172,17 @@ impl<K: NodeKernel> Datapath for BackendDatapath<K> {
 
     fn tick(&mut self, lease: Option<Duration>) -> Result<bool, ObserveError> {
         self.kernel.tick(lease, self.applier.have())
+    }
+
+    fn drained(&mut self, withdrawn: &BTreeSet<Number>) -> Result<BTreeSet<Number>, ObserveError> {
+        match self.applier.have() {
+            Some(have) => self.kernel.drained(withdrawn, have),
+            None => Ok(BTreeSet::new()),
+        }
+    }
+
+    fn learned_path_mtus(&mut self) -> Result<BTreeMap<Ipv4Addr, u32>, ObserveError> {
+        self.kernel.learned_path_mtus()
     }
 
     fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError> {

@@ -2,11 +2,13 @@
 
 use super::RunError;
 use crate::cli;
-use crate::links::{self, ContainerAddresses, LinksError, Listening};
+use crate::links::{self, ContainerAddresses, LinksError, Listening, PathMtus};
 use crate::sync::ClusterView;
 use lb_core::model::node::Node;
 use lb_core::persistent::PersistentMap;
 use lb_core::report::Problem;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,26 +57,42 @@ pub(super) async fn read_node(
     settings: &cli::Run,
     listening: &Listening,
     container_addresses: &mut ContainerAddresses,
+    path_mtus: &PathMtus,
 ) -> Result<Node, LinksError> {
     let facts = Arc::clone(&cluster.local.borrow());
     let links = links::read(facts.address, &settings.uplink, BRIDGE).await?;
-    let bridge_ports = container_addresses.read(&links.bridge_ports).await?;
+    let runs: BTreeSet<Ipv4Addr> = facts.tasks.values().map(|task| task.address).collect();
+    let containers = container_addresses.read(&links.bridge_ports, &runs).await?;
+    let (mut bridge_ports, mut container_networks) = (BTreeMap::new(), BTreeMap::new());
+    for (port, container) in containers {
+        bridge_ports.insert(port, container.addresses);
+        if !container.networks.is_empty() {
+            container_networks.insert(port, container.networks);
+        }
+    }
     // With a named uplink, the tunnel speaks from an address of that device.
     let address = facts.address.filter(|address| links.own.contains(address));
+    let path_mtus = path_mtus.less_than(links.uplink.mtu, &links.mtus);
     Ok(Node {
         id: facts.id.clone(),
         address: address.or_else(|| links.own.first().copied()),
         uplink: Some(links.uplink),
         extra_uplinks: links.extra_uplinks,
         bridge: links.bridge,
+        gateway: links.gateway,
+        uplink_networks: links.uplink_networks,
         netns_cookie: links::netns_cookie(),
         bridges: links.bridges,
         bridge_ports,
+        port_bridges: links.port_bridges,
+        container_networks,
         addresses: links.addresses,
         token_keys: None,
+        path_mtus,
         tasks: facts.tasks.clone(),
         listening: listening.ports().clone(),
         // The datapath knows.
         serving: PersistentMap::default(),
+        drained: BTreeSet::new(),
     })
 }

@@ -4,18 +4,23 @@ use super::datapath::{Applied, Datapath};
 use super::http_router::HttpRouter;
 use super::lease::duration;
 use crate::cli::Lease;
+use crate::error_chain::error_chain;
 use lb_core::backend::ebpf::Hook;
 use lb_core::backend::{Prune, TaskAddresses};
 use lb_core::desired::{Declarations, Incremental, Number, RoutedService};
 use lb_core::kernel::ObserveError;
 use lb_core::model::config::Config;
-use lb_core::model::ids::{ServiceId, TaskId};
+use lb_core::model::ids::{Key, ServiceId, TaskId};
 use lb_core::model::node::Node;
 use lb_core::model::snapshot::Snapshot;
 use lb_core::persistent::PersistentMap;
 use lb_core::report::Problem;
+use lb_core::report::affinity_by_port::affinity_by_port;
 use lb_core::report::datapath_mismatch::datapath_mismatch;
-use std::collections::BTreeSet;
+use lb_core::report::network_overlap::network_overlap;
+use lb_core::report::path_mtu::path_mtu;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// The datapath, and the state that it is known to hold.
@@ -25,6 +30,10 @@ pub(super) struct Reconciler {
     router: Option<Arc<HttpRouter>>,
     /// What was desired last; `None`: the next pass observes the kernel.
     last: Option<Incremental>,
+    /// Withdrawn ports without a connection, of which the next pass is to hear.
+    drained: BTreeSet<Number>,
+    /// MTUs of the paths to other nodes that the datapath has learned.
+    learned: BTreeMap<Ipv4Addr, u32>,
     /// Problems that have been logged.
     known: BTreeSet<Problem>,
 }
@@ -40,6 +49,8 @@ pub(super) struct ReconcileReport {
     pub in_sync: bool,
     /// This node's tasks that are backends in the desired state.
     pub held: BTreeSet<TaskId>,
+    /// Ports that are withdrawn from services and still have connections, with the port in the containers.
+    pub withdrawn: BTreeMap<Key, BTreeMap<Number, u16>>,
     /// What the labels of services declare, where an HTTP router is switched on.
     pub declarations: Declarations,
     /// What a router is told of services.
@@ -54,6 +65,8 @@ impl Reconciler {
             datapath,
             router,
             last: None,
+            drained: BTreeSet::new(),
+            learned: BTreeMap::new(),
             known: BTreeSet::new(),
         }
     }
@@ -83,7 +96,8 @@ impl Reconciler {
         ports.any(|port| last.is_none_or(|last| last.publishes(port)))
     }
 
-    /// Renews the lease and looks for drift. Returns whether a reconcile pass is needed.
+    /// Renews the lease, looks for drift, and for withdrawn ports that have no connection any more. Returns whether a
+    /// reconcile pass is needed.
     pub(super) fn tick(&mut self, lease: Lease) -> Result<bool, ObserveError> {
         let changed = self.datapath.tick(duration(lease))?;
         if changed {
@@ -92,7 +106,49 @@ impl Reconciler {
             );
             self.observe_again();
         }
-        Ok(changed)
+        let withdrawn = self.last.as_ref().map(Incremental::withdrawn);
+        let withdrawn = withdrawn.unwrap_or_default();
+        let ports: BTreeSet<Number> = withdrawn
+            .values()
+            .flat_map(|ports| ports.keys().copied())
+            .collect();
+        self.drained = if ports.is_empty() {
+            BTreeSet::new()
+        } else {
+            self.datapath.drained(&ports).unwrap_or_else(|error| {
+                let error = error_chain(&error);
+                tracing::warn!(error, "connections of withdrawn ports can't be looked for");
+                BTreeSet::new()
+            })
+        };
+        Ok(changed | self.learns() || !self.drained.is_empty())
+    }
+
+    /// Reads what the datapath has learned of the paths to other nodes. Returns whether that has changed.
+    fn learns(&mut self) -> bool {
+        match self.datapath.learned_path_mtus() {
+            Ok(learned) if learned != self.learned => {
+                tracing::info!(?learned, "MTUs of paths to other nodes, as routers say");
+                self.learned = learned;
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                let error = error_chain(&error);
+                tracing::warn!(error, "MTUs of paths to other nodes can't be read");
+                false
+            }
+        }
+    }
+
+    /// The MTUs of paths as the kernel's routes have them, and as the datapath has learned them: the smaller ones.
+    fn path_mtus(&self, node: &Node) -> BTreeMap<Ipv4Addr, u32> {
+        let mut paths = node.path_mtus.clone();
+        for (peer, learned) in &self.learned {
+            let mtu = paths.entry(*peer).or_insert(*learned);
+            *mtu = (*mtu).min(*learned);
+        }
+        paths
     }
 
     /// Logs problems that are new and problems that are over, once each.
@@ -119,7 +175,10 @@ impl Reconciler {
             self.datapath.observe()?;
         }
         let node = &Node {
+            path_mtus: self.path_mtus(node),
             serving: self.datapath.serving(),
+            // For this pass alone: a port may be published and withdrawn again before the next look.
+            drained: std::mem::take(&mut self.drained),
             ..node.clone()
         };
         let wanted = match last {
@@ -147,10 +206,15 @@ impl Reconciler {
         }
         let mut problems = wanted.problems();
         problems.extend(refused);
-        problems.extend(datapath_mismatch(snapshot, &node.id, self.datapath.name()));
+        let datapath = self.datapath.name();
+        problems.extend(datapath_mismatch(snapshot, &node.id, datapath));
+        problems.extend(affinity_by_port(snapshot, datapath));
+        problems.extend(path_mtu(snapshot, node));
+        problems.extend(network_overlap(snapshot, node, &wanted.desired, datapath));
         self.report(&problems);
         let held = node.tasks.keys().filter(|task| wanted.holds(task));
         let held = held.cloned().collect();
+        let withdrawn = wanted.withdrawn();
         let declarations = wanted.declarations().clone();
         let routed = wanted.desired.routed.clone();
         self.last = Some(wanted);
@@ -159,6 +223,7 @@ impl Reconciler {
             hooks,
             in_sync,
             held,
+            withdrawn,
             declarations,
             routed,
             task_addresses,

@@ -2,10 +2,13 @@
 
 use super::model;
 use lb_core::model::ids::{NodeId, ServiceId, TaskId};
+use lb_core::model::port_list::PortList;
 use lb_core::model::snapshot::{
     DesiredState, LocalHealth, NodeState, Proto, PublishMode, PublishedPort, Service, Snapshot,
     SwarmNode, Task, TaskState,
 };
+use lb_core::view::targets::{Update, Updates};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -33,6 +36,42 @@ pub fn snapshot(
             .map(|json| (NodeId::from(json.id.as_str()), node(json)))
             .collect(),
     }
+}
+
+/// What the lists tell of updates that replace the tasks of services. When tasks were made is read where it matters only.
+#[must_use]
+pub fn updates(services: &[model::Service], tasks: &[model::Task]) -> Updates {
+    let mut updates = Updates::default();
+    let mut changing = BTreeSet::new();
+    for json in services.iter().filter(|json| !json.update.state.is_empty()) {
+        let before = json.previous.endpoint.ports.iter().filter_map(port);
+        let update = Update {
+            complete: matches!(
+                json.update.state.as_str(),
+                "completed" | "rollback_completed"
+            ),
+            began: nanoseconds(&json.update.started),
+            before: before.collect(),
+        };
+        if !update.complete {
+            changing.insert(json.id.as_str());
+        }
+        updates
+            .services
+            .insert(ServiceId::from(json.id.as_str()), update);
+    }
+    let tasks = tasks
+        .iter()
+        .filter(|json| changing.contains(json.service_id.as_str()));
+    for json in tasks {
+        // Where it is not known, it is a new one.
+        let created = nanoseconds(&json.created);
+        if created != 0 {
+            let task = TaskId::from(json.id.as_str());
+            updates.created.insert(task, created);
+        }
+    }
+    updates
 }
 
 fn service(json: model::Service) -> Service {
@@ -65,7 +104,8 @@ fn task(json: model::Task) -> Task {
         slot: json.slot,
         state: task_state(&json.status.state),
         desired: desired_state(&json.desired_state),
-        host_ports,
+        host_ports: host_ports.into(),
+        targets: PortList::default(),
         health: LocalHealth::Ok,
     }
 }

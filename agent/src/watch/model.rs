@@ -63,6 +63,22 @@ json! {
         "Spec" spec: ServiceSpec,
         /// Ports as Swarm assigned them.
         "Endpoint" endpoint: Endpoint,
+        /// What the user asked for before that.
+        "PreviousSpec" previous: PreviousSpec,
+        /// The last update of its tasks.
+        "UpdateStatus" update: UpdateStatus,
+    }
+    /// `PreviousSpec` of a service.
+    PreviousSpec {
+        /// Ports with the numbers that the user asked for.
+        "EndpointSpec" endpoint: Endpoint,
+    }
+    /// `UpdateStatus` of a service.
+    UpdateStatus {
+        /// `updating`, `completed` and so on; none if no task had to be replaced yet.
+        "State" state: String,
+        /// Time of its beginning, as in RFC 3339.
+        "StartedAt" started: String,
     }
     /// `Spec` of a service.
     ServiceSpec {
@@ -91,6 +107,8 @@ json! {
     Task {
         /// Its id.
         "ID" id: String,
+        /// Time of creation, as in RFC 3339.
+        "CreatedAt" created: String,
         /// Its service.
         "ServiceID" service_id: String,
         /// Number of the task within its service; none for global services.

@@ -1,11 +1,13 @@
 //! The Swarm as a manager's engine reports it.
 //!
-//! The view follows from three lists alone. Events only cause them to be read, because events can be lost and there
+//! The view follows from three lists alone, and the ports of tasks that an update is about to replace from those read before
+//! ([`lb_core::view::targets`]). Events only cause them to be read, because events can be lost and there
 //! are none for tasks; [`poll_interval`] gives the time between two readings without events.
 
 use super::docker::{Docker, DockerError};
 use super::{EngineUpdate, convert, poll_interval};
 use lb_core::model::snapshot::{DesiredState, Snapshot, TaskState};
+use lb_core::view::targets::TaskTargets;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
@@ -22,11 +24,12 @@ pub async fn follow(
     resync: Arc<Notify>,
     out: mpsc::Sender<EngineUpdate>,
 ) {
+    let mut targets = TaskTargets::default();
     loop {
         if manager.wait_for(|manager| *manager).await.is_err() {
             return;
         }
-        if !read_while_manager(&docker, &mut manager, &resync, &out).await {
+        if !read_while_manager(&docker, &mut manager, &resync, &mut targets, &out).await {
             return;
         }
     }
@@ -37,6 +40,7 @@ async fn read_while_manager(
     docker: &Docker,
     manager: &mut watch::Receiver<bool>,
     resync: &Notify,
+    targets: &mut TaskTargets,
     out: &mpsc::Sender<EngineUpdate>,
 ) -> bool {
     let mut last: Option<EngineUpdate> = None;
@@ -44,7 +48,7 @@ async fn read_while_manager(
     let mut before = Duration::MAX;
     loop {
         let started = Instant::now();
-        let update = match read(docker).await {
+        let update = match read(docker, targets).await {
             Ok(snapshot) => EngineUpdate::View(snapshot),
             Err(error) => EngineUpdate::Trouble(message(&error)),
         };
@@ -59,6 +63,9 @@ async fn read_while_manager(
         let unsettled = matches!(&update, EngineUpdate::View(view) if unsettled(view));
         if last.as_ref() != Some(&update) {
             last_activity = Instant::now();
+            if let EngineUpdate::View(view) = &update {
+                targets.keep(view);
+            }
             last = Some(update.clone());
             if out.send(update).await.is_err() {
                 return false;
@@ -83,10 +90,13 @@ async fn read_while_manager(
     }
 }
 
-async fn read(docker: &Docker) -> Result<Snapshot, DockerError> {
+async fn read(docker: &Docker, targets: &mut TaskTargets) -> Result<Snapshot, DockerError> {
     let (services, tasks, nodes) =
         tokio::try_join!(docker.services(), docker.tasks(), docker.nodes())?;
-    Ok(convert::snapshot(services, tasks, nodes))
+    let updates = convert::updates(&services, &tasks);
+    let mut view = convert::snapshot(services, tasks, nodes);
+    targets.note(&mut view, &updates);
+    Ok(view)
 }
 
 /// Is some task starting?

@@ -25,6 +25,8 @@ mod order;
 #[cfg(test)]
 mod outer;
 #[cfg(test)]
+mod own_datagrams;
+#[cfg(test)]
 mod own_ports;
 #[cfg(test)]
 mod port_remap;

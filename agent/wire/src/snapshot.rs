@@ -128,6 +128,7 @@ fn task_out((id, task): (&TaskId, &Task)) -> proto::Task {
         state: state.into(),
         desired: desired.into(),
         host_ports: task.host_ports.iter().map(port_out).collect(),
+        targets: task.targets.iter().map(port_out).collect(),
         health: health_out(task.health).into(),
     }
 }
@@ -154,6 +155,7 @@ fn task_in(task: proto::Task) -> (TaskId, Task) {
         state,
         desired,
         host_ports: task.host_ports.iter().filter_map(port_in).collect(),
+        targets: task.targets.iter().filter_map(port_in).collect(),
         health,
     };
     (task.id.into(), ours)

@@ -66,16 +66,20 @@ fn tasks() -> impl Strategy<Value = Task> {
         state,
         desired,
         health,
-        prop::collection::vec(ports(), 0..2),
+        (
+            prop::collection::vec(ports(), 0..2),
+            prop::collection::vec(ports(), 0..2),
+        ),
     )
         .prop_map(
-            |((service, node, slot), state, desired, health, host_ports)| Task {
+            |((service, node, slot), state, desired, health, (host_ports, targets))| Task {
                 service: service.into(),
                 node: node.into(),
                 slot,
                 state,
                 desired,
-                host_ports,
+                host_ports: host_ports.into(),
+                targets: targets.into(),
                 health,
             },
         )

@@ -80,4 +80,6 @@ reasons! {
     OwnFlow = 10, "another node sent a packet of a connection that this node has from the client itself";
     /// A frame of a container under another container's address.
     Spoofed = 11, "a container of this node sent under the address of a task that is another container";
+    /// A task's answer to a connection that is another task's by now.
+    LateAnswer = 12, "a task answered a new connection after its client, which had waited, was given another task";
 }

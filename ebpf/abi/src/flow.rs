@@ -1,8 +1,13 @@
 //! Flows, as the client's side and as the task's side see them.
 
-use crate::service::{Backend, REMOTE};
-use crate::{Be16, Be32};
+use crate::service::{Backend, DIRECT, Frontend, REMOTE};
+use crate::settings::Settings;
+use crate::{Be16, Be32, UDP};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+pub use crate::fragment::{FirstFragment, Fragments, Ports};
+pub use crate::kind::Kind;
+pub use crate::rev_nat::{RevNat, SnatEntry};
 
 /// The 5-tuple of packets in one direction.
 #[derive(
@@ -59,11 +64,61 @@ pub const FIN_OUT: u32 = 2;
 pub const RESET: u32 = 4;
 /// The task has answered.
 pub const ANSWERED: u32 = 8;
-/// The client has not spoken again since the task answered: until it has, anybody may
-/// have made this flow, under any name.
+/// The flow is not settled: its client has not proved to be there, so that anybody may have made it, under
+/// any name; or it was no more than a question and its answer; or it is closed.
 pub const EMBRYONIC: u32 = 16;
 /// The task is on another node: [`Flow::peer`] is that node.
 pub const AWAY: u32 = 32;
+/// The flow is over, and its client opened a connection on the same ports which the kernel got: nothing of the
+/// flow counts for later packets.
+pub const PASSED: u32 = 64;
+/// [`Flow::proof`] is set: the task has said its sequence number.
+pub const PROVABLE: u32 = 128;
+/// The task, which is on this node, sees the client under [`Settings::node`] and [`Flow::remapped_port`]: the
+/// client's own address is one of a network that the task reaches without `docker_gwbridge`.
+pub const UNDER_NODE: u32 = 256;
+/// As [`UNDER_NODE`], but under [`Settings::gateway`]: the node's address is in such a network as well.
+pub const UNDER_GATEWAY: u32 = 512;
+/// A TCP flow whose answers do not come by here, so that time settles it and no acknowledgement.
+pub const TIMED: u32 = 1024;
+
+/// No bit has two meanings: else the sum were more than the union.
+const _: () = assert!(
+    FIN_IN
+        + FIN_OUT
+        + RESET
+        + ANSWERED
+        + EMBRYONIC
+        + AWAY
+        + PASSED
+        + PROVABLE
+        + UNDER_NODE
+        + UNDER_GATEWAY
+        + TIMED
+        == FIN_IN
+            | FIN_OUT
+            | RESET
+            | ANSWERED
+            | EMBRYONIC
+            | AWAY
+            | PASSED
+            | PROVABLE
+            | UNDER_NODE
+            | UNDER_GATEWAY
+            | TIMED
+);
+
+/// Acknowledgement numbers from [`Flow::proof`] on that prove that the client has seen the task's sequence number:
+/// as many as a window without scaling (RFC 9293). Of 65,536 numbers drawn blindly one is among them.
+pub const PROOF_WINDOW: u32 = 1 << 16;
+/// Time between a flow's begin and a later packet of its client that settles a flow without acknowledgements, in
+/// [`milliseconds`]: 2.1 s, two [`ticks`]. After 2 s Linux' connection tracking calls a stream of datagrams
+/// assured (`nf_conntrack_proto_udp.c`).
+pub const SETTLES_AFTER: u32 = 2 << 10;
+
+/// After so many [`ticks`] without a datagram, a flow of UDP is over: 180 s, as in Linux'
+/// connection tracking of streams it is 120 s.
+pub const SILENCE: u32 = 170;
 
 /// Where a client's flow goes. Keyed by the client's [`Tuple`].
 ///
@@ -77,7 +132,8 @@ pub struct Flow {
     /// The node at the other end of the tunnel: with [`AWAY`] the task's node, else the ingress node
     /// that sent it here. 0 where this node has both, client and task.
     pub peer: Be32,
-    /// Bits: [`FIN_IN`], [`FIN_OUT`], [`RESET`], [`ANSWERED`], [`EMBRYONIC`], [`AWAY`].
+    /// Bits: [`FIN_IN`], [`FIN_OUT`], [`RESET`], [`ANSWERED`], [`EMBRYONIC`], [`AWAY`], [`PASSED`], [`PROVABLE`],
+    /// [`UNDER_NODE`], [`UNDER_GATEWAY`], [`TIMED`].
     pub state: u32,
     /// When a packet was last seen, in [`ticks`].
     pub seen: u32,
@@ -85,8 +141,18 @@ pub struct Flow {
     /// for everyone else, whose address and port stay as they are.
     pub port: Be16,
     /// The port under which the task, which is on this node, sees the client, where another
-    /// flow of the same client has the client's own port there; else 0.
+    /// flow of the same client has the client's own port there, or where the task does not see the client's own
+    /// address; else 0.
     pub remapped_port: Be16,
+    /// The least acknowledgement number by which the client proves to be there, with [`PROVABLE`]: the
+    /// task's initial sequence number and one, or where that was not seen, a later sequence number of the task.
+    pub proof: u32,
+    /// When the flow began, in [`milliseconds`]; 0: it is not remembered yet.
+    pub begun: u32,
+    /// Port of the task, where that is on this node: the frontend may have another one by now. 0: the frontend's.
+    pub target: Be16,
+    /// Zero.
+    pub zero: [u16; 3],
 }
 
 impl Flow {
@@ -102,6 +168,10 @@ impl Flow {
             seen: 0,
             port: Be16::new(0),
             remapped_port: Be16::new(0),
+            proof: 0,
+            begun: 0,
+            target: Be16::new(0),
+            zero: [0; 3],
         }
     }
 
@@ -161,11 +231,76 @@ impl Flow {
         self.state & AWAY != 0 && self.peer == node
     }
 
+    /// [`TIMED`] where answers of `backend` do not come by this node, as `frontend` has them go to the client
+    /// directly; else 0.
+    #[inline(always)]
+    #[must_use]
+    pub const fn timed(frontend: &Frontend, backend: &Backend) -> u32 {
+        if frontend.flags & DIRECT != 0 && backend.locality == REMOTE {
+            TIMED
+        } else {
+            0
+        }
+    }
+
+    /// Does the task see the client under an address of the task's node?
+    #[inline(always)]
+    #[must_use]
+    pub const fn presented(&self) -> bool {
+        self.state & (UNDER_NODE | UNDER_GATEWAY) != 0
+    }
+
+    /// The address under which the task, which is on this node, sees the client whose own one is `client`.
+    ///
+    /// By masks: branches would multiply what the kernel's verifier walks through after them.
+    #[inline(always)]
+    #[must_use]
+    pub const fn shown_address(&self, settings: &Settings, client: Be32) -> Be32 {
+        let node = ((self.state & UNDER_NODE) / UNDER_NODE).wrapping_neg();
+        let gateway = ((self.state & UNDER_GATEWAY) / UNDER_GATEWAY).wrapping_neg();
+        Be32::new(
+            settings.node.get() & node
+                | settings.gateway.get() & gateway
+                | client.get() & !(node | gateway),
+        )
+    }
+
+    /// The port of its task, which is on this node; `frontend` is that of the flow's frontend.
+    ///
+    /// By a mask, like [`Flow::ingress`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn target_or(&self, frontend: Be16) -> Be16 {
+        let own = self.target.get();
+        let unknown = ((own == 0) as u16).wrapping_neg();
+        Be16::new(own | frontend.get() & unknown)
+    }
+
     /// Both sides are done, or one gave up: the next SYN is a new connection.
     #[inline(always)]
     #[must_use]
     pub const fn closed(state: u32) -> bool {
-        state & RESET != 0 || state & (FIN_IN | FIN_OUT) == FIN_IN | FIN_OUT
+        state & RESET != 0 || Self::finished(state)
+    }
+
+    /// Both sides have sent FIN.
+    #[inline(always)]
+    #[must_use]
+    pub const fn finished(state: u32) -> bool {
+        state & (FIN_IN | FIN_OUT) == FIN_IN | FIN_OUT
+    }
+
+    /// The table of a flow over IP protocol `proto` with these `state` bits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn kind(proto: u8, state: u32) -> Kind {
+        if state & EMBRYONIC != 0 {
+            Kind::Embryonic
+        } else if proto == UDP || state & TIMED != 0 {
+            Kind::Timed
+        } else {
+            Kind::Proved
+        }
     }
 }
 
@@ -181,128 +316,11 @@ pub const fn ticks(nanoseconds: u64) -> u32 {
     (nanoseconds >> 30) as u32
 }
 
-/// Reverse NAT of a task's packets. Keyed by the task's [`Tuple`]: from its
-/// own address to the client's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct RevNat {
-    /// Key of the task.
-    pub task: u64,
-    /// The address that the client spoke to.
-    pub frontend: Be32,
-    /// The node through which the client came; 0 where it was this one.
-    pub peer: Be32,
-    /// The port that the client spoke to.
-    pub port: Be16,
-    /// The client's port, as others than the task see it.
-    pub client: Be16,
-    /// 1 where the client is a container of this node: its [`SnatEntry`] says which.
-    pub calls: u8,
-    /// 1 as long as the flow is [`EMBRYONIC`].
-    pub opening: u8,
-    /// 1 where the reply goes to the client directly, and not through [`RevNat::peer`].
-    pub direct: u8,
-    /// Zero.
-    pub zero: u8,
-}
-
-impl RevNat {
-    /// The bits in which two differ. In one go: a comparison field by field has a branch for
-    /// each, and the kernel's verifier walks through all that follows after each of them.
-    #[inline(always)]
-    fn difference(self, other: Self) -> u64 {
-        let [a, b, c]: [u64; 3] = zerocopy::transmute!(self);
-        let [x, y, z]: [u64; 3] = zerocopy::transmute!(other);
-        (a ^ x) | (b ^ y) | (c ^ z)
-    }
-
-    /// Are they the same?
-    #[inline(always)]
-    #[must_use]
-    pub fn is(self, other: Self) -> bool {
-        self.difference(other) == 0
-    }
-
-    /// Do both belong to the same flow, however that stands?
-    #[inline(always)]
-    #[must_use]
-    pub fn is_about(self, other: Self) -> bool {
-        self.is(Self {
-            opening: self.opening,
-            ..other
-        })
-    }
-}
-
-/// The fragments of one fragmented packet, by what all of them bear (RFC 791, section 3.2).
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    FromBytes,
-    IntoBytes,
-    Immutable,
-    KnownLayout,
-)]
-#[repr(C)]
-pub struct Fragments {
-    /// Source address.
-    pub source: Be32,
-    /// Destination address.
-    pub destination: Be32,
-    /// The packet's number.
-    pub id: Be16,
-    /// IP protocol.
-    pub proto: u8,
-    /// Zero.
-    pub zero: u8,
-}
-
-/// The ports of a fragmented packet, which only its first fragment bears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Ports {
-    /// Source port.
-    pub source: Be16,
-    /// Destination port.
-    pub destination: Be16,
-}
-
-/// Ports and time of a first fragment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct FirstFragment {
-    /// The ports that it bears.
-    pub ports: Ports,
-    /// When it came, in [`ticks`].
-    pub since: u32,
-}
-
-impl FirstFragment {
-    /// Later fragments that come more ticks after the first are of another packet: numbers of packets
-    /// (16 bits) are used again. Fragments of one packet follow each other at once.
-    pub const LASTS: u32 = 2;
-}
-
-/// A container of this node that calls a published port on its own node. Keyed by the
-/// [`Tuple`] under which it is presented: from this node's address.
-///
-/// Under its own address, replies would go to it directly, past the datapath; and on
-/// another node that address belongs to another container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct SnatEntry {
-    /// Its own address.
-    pub address: Be32,
-    /// Its own port.
-    pub port: Be16,
-    /// Zero.
-    pub zero: u16,
-    /// Index of the bridge that it is on.
-    pub link: u32,
+/// Nanoseconds of the monotonic clock in units of 2^20 ns (1.05 ms): for what is shorter than a tick. Wraps
+/// after 52 days, so it is for differences alone.
+#[inline(always)]
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "it wraps")]
+pub const fn milliseconds(nanoseconds: u64) -> u32 {
+    (nanoseconds >> 20) as u32
 }

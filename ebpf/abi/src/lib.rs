@@ -9,7 +9,11 @@
 
 pub mod counters;
 pub mod flow;
+mod fragment;
+mod kind;
 pub mod limits;
+pub mod path_mtu;
+mod rev_nat;
 pub mod service;
 pub mod settings;
 pub mod sock_rev_nat;
@@ -19,7 +23,7 @@ pub use zerocopy::big_endian::{U16 as Be16, U32 as Be32};
 
 /// Version of everything in this crate; part of the directory that maps and links
 /// are pinned in, so that an agent never adopts objects of another layout.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// IP protocol number of TCP (RFC 9293).
 pub const TCP: u8 = 6;

@@ -1,7 +1,8 @@
 //! Frontends, their tables, and the backends behind them.
 //!
 //! A frontend is replaced in one step: the new table is written under a new
-//! number first, then the frontend names that number.
+//! number first, then the frontend names that number. Frontends of one service that
+//! have the same tasks name one table.
 
 use crate::{Be16, Be32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -58,23 +59,26 @@ pub const SCHED_LC: u16 = 3;
 pub const RESTRICTED: u32 = 1;
 /// [`Frontend::flags`]: replies go to the client directly.
 pub const DIRECT: u32 = 2;
+/// [`Frontend::flags`]: some tasks have another port than [`Frontend::target`]: that of their [`TargetKey`].
+pub const TARGETS: u32 = 4;
 
 /// Table and options of a published [`Port`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Frontend {
-    /// Port in the containers.
+    /// Port in the containers, but for those that have another one ([`TARGETS`]).
     pub target: Be16,
     /// The scheduler of new flows: [`SCHED_RR`] and so on.
     pub scheduler: u16,
-    /// Places in the table; 0: the port is refused.
+    /// Places in the table; 0: new flows are the kernel's, and those that exist go on. So it is with a port for which no
+    /// task is ready, and with one that is withdrawn.
     pub count: u32,
-    /// Number of the table that holds them.
+    /// Number of the table that holds them, which other frontends of its service may name, too.
     pub table: u32,
-    /// Bits: [`RESTRICTED`], [`DIRECT`].
+    /// Bits: [`RESTRICTED`], [`DIRECT`], [`TARGETS`].
     pub flags: u32,
-    /// Time that a client stays with its task after its last new flow, in
-    /// [`crate::flow::ticks`]; 0: not at all.
+    /// Time that a client stays with its task after its last new flow to any port of the service,
+    /// in [`crate::flow::ticks`]; 0: not at all.
     pub affinity_ticks: u32,
     /// Zero.
     pub zero: u32,
@@ -97,6 +101,45 @@ impl Frontend {
             affinity_ticks: 0,
             zero: 0,
             service,
+        }
+    }
+}
+
+/// A task that has another port for a frontend than [`Frontend::target`]; its value is that port. In a rolling update that
+/// changes the target port, old and new tasks serve side by side.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+)]
+#[repr(C)]
+pub struct TargetKey {
+    /// Key of the task.
+    pub task: u64,
+    /// The frontend.
+    pub port: Port,
+    /// Zero.
+    pub zero: u32,
+}
+
+impl TargetKey {
+    /// The key for `task` behind `port`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(port: Port, task: u64) -> Self {
+        Self {
+            task,
+            port,
+            zero: 0,
         }
     }
 }
@@ -129,7 +172,48 @@ impl Source {
     pub const PORT_BITS: u32 = 32;
 }
 
-/// A client of a frontend that keeps clients with their tasks.
+/// A network that a task of this node reaches by a device of its own: the data of a longest-prefix key. Its value
+/// says under which address of the node the task sees clients of it, as a bit of [`crate::flow::Flow::state`]:
+/// [`crate::flow::UNDER_NODE`] or [`crate::flow::UNDER_GATEWAY`].
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+)]
+#[repr(C)]
+pub struct OnLink {
+    /// Key of the task, in the machine's own order. All of it counts, so prefixes are at least
+    /// [`OnLink::TASK_BITS`] long.
+    pub task: [u8; 8],
+    /// The client.
+    pub address: Be32,
+}
+
+impl OnLink {
+    /// Bits of [`OnLink::task`].
+    pub const TASK_BITS: u32 = 64;
+
+    /// A client of the task with this key.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(task: u64, address: Be32) -> Self {
+        Self {
+            task: task.to_ne_bytes(),
+            address,
+        }
+    }
+}
+
+/// A client of a service that keeps clients with their tasks: one task for all of its ports, by TCP and UDP.
 #[derive(
     Clone,
     Copy,
@@ -146,13 +230,28 @@ impl Source {
 )]
 #[repr(C)]
 pub struct AffinityKey {
-    /// The frontend.
-    pub port: Port,
+    /// Key of the service.
+    pub service: u64,
     /// The client.
     pub address: Be32,
+    /// Zero.
+    pub zero: u32,
 }
 
-/// The task of a [`AffinityKey`].
+impl AffinityKey {
+    /// The client at `address` of the service with the key `service`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(service: u64, address: Be32) -> Self {
+        Self {
+            service,
+            address,
+            zero: 0,
+        }
+    }
+}
+
+/// The task of an [`AffinityKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct AffinityValue {
@@ -164,7 +263,7 @@ pub struct AffinityValue {
     pub zero: u32,
 }
 
-/// One place in a frontend's table; its value is the key of a task.
+/// One place in a table; its value is the key of a task.
 #[derive(
     Clone,
     Copy,
@@ -181,9 +280,7 @@ pub struct AffinityValue {
 )]
 #[repr(C)]
 pub struct Slot {
-    /// The frontend.
-    pub port: Port,
-    /// [`Frontend::table`].
+    /// [`Frontend::table`]: the numbers of all frontends' tables are one space.
     pub table: u32,
     /// 0 to [`Frontend::count`] - 1.
     pub index: u32,

@@ -35,7 +35,7 @@ pub struct Settings {
     pub epoch: u32,
     /// Index of the uplink that has [`Settings::node`]: the tunnel's.
     pub uplink: u32,
-    /// MTU of that uplink, in bytes.
+    /// MTU between this node and the others, in bytes: that of the uplink, or of the narrowest path to another node.
     pub mtu: u32,
     /// Index of `docker_gwbridge`; 0 while there is none.
     pub bridge: u32,
@@ -43,6 +43,10 @@ pub struct Settings {
     pub flags: u32,
     /// Cookie of the host's network namespace: whose sockets' calls are answered. 0: nobody's.
     pub network: u64,
+    /// This node's address on `docker_gwbridge`; 0 while there is none.
+    pub gateway: Be32,
+    /// Zero.
+    pub zero: u32,
 }
 
 /// A device on which clients and other nodes come in, by its index.
@@ -73,5 +77,42 @@ impl Uplink {
     #[must_use]
     pub const fn new(mac: [u8; 6]) -> Self {
         Self { mac, zero: [0; 2] }
+    }
+}
+
+/// The bridge of a device that is a port of one, by the device's index.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+)]
+#[repr(C)]
+pub struct BridgePort {
+    /// Index of the bridge.
+    pub bridge: u32,
+    /// MAC address of the bridge: frames for others only pass through it.
+    pub mac: [u8; 6],
+    /// Zero.
+    pub zero: [u8; 2],
+}
+
+impl BridgePort {
+    /// A port of the bridge with this index and MAC address.
+    #[must_use]
+    pub const fn new(bridge: u32, mac: [u8; 6]) -> Self {
+        Self {
+            bridge,
+            mac,
+            zero: [0; 2],
+        }
     }
 }

@@ -1,88 +1,141 @@
 //! The task of a packet to a published port: the flow's, or the one that a new flow gets.
 
 use crate::l4_packet::L4Packet;
+use crate::own_flows;
 use crate::packet::Tables;
-use crate::port_remap::SILENCE;
-use crate::schedule::{Scheduled, keep, schedule};
+use crate::schedule::{NOBODY, hashes, schedule};
+use crate::settle::{client_state, confirm, counts, forget_replaced, opening};
 use crate::verdict::Verdict;
+use lb_abi::Be32;
 use lb_abi::counters::Reason;
-use lb_abi::flow::{ANSWERED, EMBRYONIC, FIN_IN, FIN_OUT, Flow, RESET};
-use lb_abi::service::{ACTIVE, Backend, DIRECT, Frontend, Port, RESTRICTED, SCHED_RR, Source};
-use lb_abi::{Be32, UDP};
+use lb_abi::flow::{ANSWERED, EMBRYONIC, Flow, PASSED, RESET, TIMED};
+use lb_abi::service::{ACTIVE, Backend, Frontend, Port, RESTRICTED, Source};
 
-/// The chosen task, or the verdict where there is none.
-pub enum Choice {
-    /// This task, with what is remembered of the flow.
-    Task(Backend, Flow),
-    /// None, and what becomes of the packet.
-    None(Verdict),
-}
-
-/// Looks for the task of `segment`, which came for `frontend` on `port`.
+/// Looks for the task of `segment`, which came for `frontend` on `port`. Returns it, with what is remembered of the flow in
+/// `flow`; or what becomes of the packet, where there is none.
 #[inline(always)]
-pub fn choose<T: Tables>(
+pub(crate) fn choose<T: Tables>(
     tables: &T,
     segment: &L4Packet,
     port: &Port,
     frontend: &Frontend,
-) -> Choice {
-    let state = state(segment, frontend);
-    let before = tables.flow(&segment.tuple, state);
-    match before {
-        Some(flow) if comes_here(tables, segment, &flow) => {}
-        Some(flow) => match tables.backend(flow.task) {
-            Some(backend) if segment.opens() && must_reschedule(&flow, &backend, frontend) => {}
+    flow: &mut Flow,
+) -> Result<Backend, Verdict> {
+    let found = tables.flow(&segment.tuple, segment.state_in());
+    if let Some(found) = found {
+        *flow = found;
+    }
+    let settled = found.is_some() && flow.state & EMBRYONIC == 0;
+    let known = found.is_some() && counts(flow);
+    let mut avoid = NOBODY;
+    if !known {
+        begins(tables, segment, frontend)?;
+    } else if !comes_here(tables, segment, flow) {
+        match tables.backend(flow.task) {
+            Some(backend)
+                if segment.opens() && must_reschedule(tables, flow, &backend, frontend) =>
+            {
+                avoid = unanswering(flow);
+            }
             Some(backend) => {
-                return Choice::Task(
-                    backend,
-                    confirm(tables, segment, Some(frontend), flow, state),
-                );
+                let state = client_state(tables, segment, flow);
+                confirm(tables, segment, Some(frontend), flow, state);
+                return Ok(backend);
             }
             // The task is gone. Datagrams move on; a TCP connection is lost, and the
             // kernel's RST tells the client so.
-            None if !flow.came_here() => {
-                return Choice::None(Verdict::Drop(Reason::UnknownTask));
-            }
+            None if !flow.came_here() => return Err(Verdict::Drop(Reason::UnknownTask)),
             None if segment.may_begin_flow() => {}
-            None => return Choice::None(Verdict::Pass),
-        },
-        None if !tables.is_vip(segment.tuple.destination) || !answerable(segment.tuple.source) => {
-            return Choice::None(Verdict::Pass);
+            None => return Err(Verdict::Pass),
         }
-        None if segment.may_begin_flow() => {}
-        // By hash, every node finds the task of a connection that another one began.
-        None if frontend.scheduler != SCHED_RR && segment.state_in() & RESET == 0 => {}
-        None => return Choice::None(Verdict::Pass),
     }
     if !tables.leased() {
-        return Choice::None(Verdict::Pass);
+        return Err(to_kernel(tables, segment, known));
     }
     let source = Source {
         port: *port,
         address: segment.tuple.source,
     };
     if frontend.flags & RESTRICTED != 0 && !tables.allowed(&source) {
-        return Choice::None(Verdict::Drop(Reason::NotAllowed));
+        return Err(Verdict::Drop(Reason::NotAllowed));
     }
-    let opening = opening(before);
-    match schedule(tables, segment, port, frontend, opening) {
-        Scheduled::To(task, backend) => {
-            let flow = Flow::to(task, &backend, opening);
-            Choice::Task(backend, flow)
+    let opening = opening(known.then_some(flow.state), segment);
+    match schedule(tables, segment, (port, frontend), opening, avoid, flow) {
+        Ok(backend) => {
+            forget_replaced(tables, &segment.tuple, settled, opening);
+            Ok(backend)
         }
-        Scheduled::Refused => Choice::None(Verdict::Pass),
-        Scheduled::Failed(reason) => Choice::None(Verdict::Drop(reason)),
+        Err(Verdict::Pass) => Err(to_kernel(tables, segment, known)),
+        Err(verdict) => Err(verdict),
     }
 }
 
-/// Does a SYN of this flow's choose again? On a finished connection's ports it is a new connection.
-/// Before there is one, it was sent again because no answer came; where the task takes nothing
-/// new by now, and others do, none is to be waited for (IPVS does so with `expire_nodest_conn`).
+/// May a packet of no known flow begin one? Else what becomes of it.
 #[inline(always)]
-const fn must_reschedule(flow: &Flow, backend: &Backend, frontend: &Frontend) -> bool {
-    let leaves = backend.flags & ACTIVE == 0;
-    let unanswered = flow.state & EMBRYONIC != 0 && leaves && frontend.count != 0;
-    flow.came_here() && (Flow::closed(flow.state) || unanswered)
+fn begins<T: Tables>(tables: &T, segment: &L4Packet, frontend: &Frontend) -> Result<(), Verdict> {
+    // By hash, every node finds the task of a connection that another one began.
+    let hashed = hashes(frontend) && segment.state_in() & RESET == 0;
+    if !segment.may_begin_flow() && !hashed
+        || !tables.is_vip(segment.tuple.destination)
+        || !answerable(segment.tuple.source)
+        || (!segment.opens() && own_flows::answered(tables, &segment.tuple))
+    {
+        Err(Verdict::Pass)
+    } else {
+        Ok(())
+    }
+}
+
+/// Leaves what would be a new flow to the kernel, which then gets what follows on the same ports as well. `known`: another
+/// flow was on them.
+#[inline(always)]
+fn to_kernel<T: Tables>(tables: &T, segment: &L4Packet, known: bool) -> Verdict {
+    if known {
+        tables.flow(&segment.tuple, PASSED);
+    }
+    Verdict::Pass
+}
+
+/// A client waits a second for an answer to its SYN before it sends another one, then two, then four (RFC 6298).
+/// A SYN that comes sooner than this after the flow began is no sign that its task does not answer, 0.7 s in
+/// [`lb_abi::flow::milliseconds`].
+const UNANSWERED: u32 = 668;
+/// Where the client's address says which task it gets, its first SYN that comes again stays with that, as it may have
+/// come to another node before; from the second on, another task answers it: 2.4 s.
+const UNANSWERED_TWICE: u32 = 2_289;
+
+/// Does a SYN of this flow's choose again? On a finished connection's ports it is a new connection.
+/// Before there is one, it was sent again because no answer came: none is to be waited for where the task takes
+/// nothing new by now, and others do (IPVS does so with `expire_nodest_conn`), or where it has had time to answer,
+/// and there are others.
+#[inline(always)]
+fn must_reschedule<T: Tables>(
+    tables: &T,
+    flow: &Flow,
+    backend: &Backend,
+    frontend: &Frontend,
+) -> bool {
+    let patience = if hashes(frontend) || frontend.affinity_ticks != 0 {
+        UNANSWERED_TWICE
+    } else {
+        UNANSWERED
+    };
+    let waits = tables.clock().wrapping_sub(flow.begun) >= patience;
+    // Where answers do not come by here, nobody here knows of them.
+    let silent = flow.state & (ANSWERED | TIMED) == 0 && waits && frontend.count > 1;
+    let leaves = backend.flags & ACTIVE == 0 && frontend.count != 0;
+    let again = flow.state & EMBRYONIC != 0 && (leaves || silent);
+    flow.came_here() && (Flow::closed(flow.state) || again)
+}
+
+/// The task that a client is not to get again, as it did not answer.
+#[inline(always)]
+const fn unanswering(flow: &Flow) -> u64 {
+    if Flow::closed(flow.state) {
+        NOBODY
+    } else {
+        flow.task
+    }
 }
 
 /// Does a flow that another node told of begin again, as its client comes to this node itself? A node
@@ -93,63 +146,6 @@ fn comes_here<T: Tables>(tables: &T, segment: &L4Packet, flow: &Flow) -> bool {
         && !flow.came_from(segment.tuple.source)
         && segment.may_begin_flow()
         && tables.is_vip(segment.tuple.destination)
-}
-
-/// Is nobody waiting for anything in `flow` any more, which `segment` belongs to?
-#[inline(always)]
-pub(crate) fn over<T: Tables>(tables: &T, flow: &Flow, segment: &L4Packet) -> bool {
-    let quiet = tables.now().wrapping_sub(flow.seen);
-    Flow::closed(flow.state) || (segment.tuple.proto == UDP && quiet >= SILENCE)
-}
-
-/// The state of a new flow. In the place of one whose client was there, it takes nobody's room.
-#[inline(always)]
-pub(crate) fn opening(before: Option<Flow>) -> u32 {
-    before.map_or(EMBRYONIC, |flow| flow.state & EMBRYONIC)
-}
-
-/// The flow of a packet to `frontend`, if it is for a published port, once its client is known to be there: it has gone on after the task's answer.
-/// `state` is what this packet sets. A reset proves nothing: it is what somebody sends who
-/// gets an answer to what another sent in his name.
-#[inline(always)]
-pub(crate) fn confirm<T: Tables>(
-    tables: &T,
-    segment: &L4Packet,
-    frontend: Option<&Frontend>,
-    flow: Flow,
-    state: u32,
-) -> Flow {
-    // Where replies don't come by here, the client's packets set that bit: one is no proof.
-    let state = flow.state | (state & !ANSWERED);
-    if state & (EMBRYONIC | ANSWERED | RESET) != EMBRYONIC | ANSWERED || segment.negotiates() {
-        return flow;
-    }
-    let mut settled = Flow {
-        state: state & !EMBRYONIC,
-        ..flow
-    };
-    // Without room for it, it stays where it is.
-    if tables.remember(&segment.tuple, &mut settled) {
-        if flow.came_here() && frontend.is_some_and(|frontend| frontend.affinity_ticks != 0) {
-            let port = Port::new(segment.tuple.destination_port, segment.tuple.proto);
-            keep(tables, (&port, segment.tuple.source), flow.task, true);
-        }
-        settled
-    } else {
-        flow
-    }
-}
-
-/// The state bits that a packet of the client's sets. Where replies don't come by here, the
-/// client has to speak for both.
-#[inline(always)]
-const fn state(segment: &L4Packet, frontend: &Frontend) -> u32 {
-    let state = segment.state_in();
-    if frontend.flags & DIRECT == 0 {
-        return state;
-    }
-    let both = if state & FIN_IN == 0 { 0 } else { FIN_OUT };
-    state | both | ANSWERED
 }
 
 /// Could an answer to `source` reach it? Not where the sender claims to be a

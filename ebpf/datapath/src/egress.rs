@@ -1,15 +1,17 @@
-//! Packets that this host itself sends out of an uplink to another node's published port.
+//! Packets that leave by an uplink: above all what this host itself sends to another node's published port.
 //!
 //! Where [`crate::socket_lb`] pointed a socket at a task elsewhere, its packets are
 //! addressed to that task's node; in the tunnel they also name the task. All else is
-//! left alone: the other node answers it as it answers anyone.
+//! left alone: the other node answers it as it answers anyone. Of what begins at published ports it is remembered
+//! whose answers come ([`crate::own_flows`]).
 
-use crate::choose::confirm;
 use crate::fragments;
 use crate::l4_packet::L4Packet;
 use crate::mss;
+use crate::own_flows;
 use crate::packet::{Packet, Tables};
 use crate::parse;
+use crate::settle::{begin, confirm};
 use crate::tunnel::{self, Direction, Read};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
@@ -33,6 +35,9 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     let tuple = segment.tuple;
     if tuple.proto == UDP && tuple.destination_port == settings.tunnel_port {
         return tunnelled(packet, tables, &segment);
+    }
+    if segment.may_begin_flow() {
+        own_flows::sent(packet, tables, &segment);
     }
     let port = Port::new(tuple.destination_port, tuple.proto);
     let frontend = tables.frontend(&port);
@@ -113,24 +118,25 @@ fn task<P: Packet, T: Tables>(
     let tuple = segment.tuple;
     let call = SockRevNatKey::new(packet.socket(), tuple.destination, tuple.destination_port);
     let called = tables.sock_rev_nat(&call);
-    let flow = tables
-        .flow(&tuple, segment.state_in())
-        .filter(Flow::came_here);
+    let before = tables.flow(&tuple, segment.state_in());
+    let flow = before.filter(Flow::came_here);
     let Some(called) = called else {
         // A new connection on an old one's ports is somebody else's.
-        return Ok(match flow {
-            Some(flow) if !segment.opens() => Some((flow.task, frontend.is_none())),
-            _ => None,
-        });
+        let flow = flow.filter(|_| !segment.opens());
+        return Ok(flow.map(|mut flow| {
+            confirm(tables, segment, frontend, &mut flow, segment.state_in());
+            (flow.task, frontend.is_none())
+        }));
     };
     let same = flow
         .filter(|flow| flow.task == called.task && !(segment.opens() && Flow::closed(flow.state)));
-    if let Some(flow) = same {
-        confirm(tables, segment, frontend, flow, segment.state_in());
+    if let Some(mut flow) = same {
+        confirm(tables, segment, frontend, &mut flow, segment.state_in());
     } else {
         // Any process may open as many as it likes.
         let mut flow = Flow::away(called.task, tuple.destination, EMBRYONIC);
-        if !tables.remember(&tuple, &mut flow) {
+        let before = before.map(|flow| flow.state);
+        if !begin(tables, &tuple, before, &mut flow) {
             return Err(Reason::FlowTable);
         }
         // A connection is counted when the process begins it.

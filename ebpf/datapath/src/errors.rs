@@ -1,5 +1,6 @@
 //! ICMP errors about our flows: to the task that the flow belongs to, and back to
-//! the client that a task complains about. An error about no known flow passes.
+//! the client that a task complains about. An error about no known flow passes. From one about a tunnel packet of this
+//! node's [`crate::path_mtu`] learns.
 //!
 //! Errors are rare, and two headers of any length deep: XDP leaves them to tc.
 
@@ -7,6 +8,7 @@ use crate::deliver::to_bridge;
 use crate::icmp::{self, IcmpError};
 use crate::packet::{ETHERNET, Packet, Tables};
 use crate::parse;
+use crate::path_mtu;
 use crate::rewrite::End;
 use crate::sender::answers;
 use crate::tunnel::{self, Direction, INNER, Opened};
@@ -29,6 +31,14 @@ pub fn from_client<P: Packet, T: Tables>(
     let Some(error) = icmp::read(packet, ETHERNET) else {
         return Verdict::Pass;
     };
+    if path_mtu::is_about_tunnel(tables, settings, &error) {
+        let ours = parse::ours(packet, tables, settings);
+        return if ours {
+            Verdict::TunnelError
+        } else {
+            Verdict::Pass
+        };
+    }
     let Some((flow, backend)) = concerned(tables, &error) else {
         return Verdict::Pass;
     };
@@ -149,7 +159,9 @@ pub fn from_task<P: Packet, T: Tables>(packet: &mut P, tables: &T, settings: &Se
         return Verdict::Drop(Reason::TooBig);
     }
     let own = (reply.frontend, reply.port);
-    if !icmp::readdress(packet, &error, End::Destination, own, reply.client) {
+    if !icmp::readdress(packet, &error, End::Destination, own, reply.client)
+        || !icmp::change_address(packet, &error, End::Source, reply.client_address)
+    {
         return Verdict::Drop(Reason::NoRoom);
     }
     if here {
@@ -157,6 +169,7 @@ pub fn from_task<P: Packet, T: Tables>(packet: &mut P, tables: &T, settings: &Se
     }
     let mut segment = segment;
     segment.tuple.source = reply.frontend;
+    segment.tuple.destination = reply.client_address;
     tunnel::send(
         packet,
         tables,
@@ -202,9 +215,12 @@ fn deliver<P: Packet, T: Tables>(
         0 => error.about.destination_port,
         _ => flow.remapped_port,
     };
-    let task = (backend.address, frontend.target);
-    if icmp::readdress(packet, error, End::Source, task, client_port) {
-        to_bridge(backend)
+    let task = (backend.address, flow.target_or(frontend.target));
+    let shown = flow.shown_address(settings, error.about.destination);
+    if icmp::readdress(packet, error, End::Source, task, client_port)
+        && icmp::change_address(packet, error, End::Destination, shown)
+    {
+        to_bridge(backend.link)
     } else {
         Verdict::Drop(Reason::NoRoom)
     }

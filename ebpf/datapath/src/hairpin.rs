@@ -3,18 +3,19 @@
 //! They are presented under this node's address and a port of our choosing, to tasks
 //! here and elsewhere alike, also when the answering task is the caller itself.
 
-use crate::choose::{Choice, choose};
-use crate::deliver::deliver;
+use crate::choose::choose;
+use crate::deliver::Delivery;
 use crate::fragments;
 use crate::l4_packet::L4Packet;
 use crate::packet::{Packet, Tables};
-use crate::port_remap::{LINGERS, SILENCE};
+use crate::port_remap::LINGERS;
 use crate::rewrite::{End, rewrite};
+use crate::settle::{answered, close_rev_nat};
 use crate::snat_port;
 use crate::tunnel::{self, Direction};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
-use lb_abi::flow::{EMBRYONIC, Flow, SnatEntry, Tuple};
+use lb_abi::flow::{EMBRYONIC, Flow, RevNat, SILENCE, SnatEntry, Tuple};
 use lb_abi::service::{LOCAL, Port};
 use lb_abi::settings::Settings;
 use lb_abi::{Be16, UDP};
@@ -25,60 +26,48 @@ pub fn from_container<P: Packet, T: Tables>(
     packet: &mut P,
     tables: &T,
     settings: &Settings,
-    segment: &L4Packet,
+    delivery: &mut Delivery,
 ) -> Verdict {
-    let port = Port::new(segment.tuple.destination_port, segment.tuple.proto);
+    let Delivery { segment, flow, .. } = delivery;
+    let own = segment.tuple;
+    let port = Port::new(own.destination_port, own.proto);
     let Some(frontend) = tables.frontend(&port) else {
         return Verdict::Pass;
     };
     // A container's own packets only: what the node forwards is none of its flows.
-    if !tables.is_vip(segment.tuple.destination) {
+    if !tables.is_vip(own.destination) {
         return Verdict::Pass;
     }
     fragments::begin(tables, segment);
-    let (backend, mut flow) = match choose(tables, segment, &port, &frontend) {
-        Choice::Task(backend, flow) => (backend, flow),
-        Choice::None(verdict) => return verdict,
+    let backend = match choose(tables, segment, &port, &frontend, flow) {
+        Ok(backend) => backend,
+        Err(verdict) => return verdict,
     };
     // There is no way to the task, and the packet is still as it came.
     if backend.locality == LOCAL && (settings.bridge | backend.link) == 0 {
         return Verdict::Pass;
     }
-    if flow.port.get() == 0 {
-        flow = match present(packet.link(), tables, settings, segment, &flow) {
-            Some(flow) => flow,
-            None => return Verdict::Drop(Reason::NoPort),
-        };
+    if flow.port.get() == 0 && !present(packet.link(), tables, settings, &own, flow) {
+        return Verdict::Drop(Reason::NoPort);
     }
-    let presented = L4Packet {
-        tuple: under(settings, &segment.tuple, flow.port),
-        ..*segment
-    };
     if backend.locality != LOCAL && !tunnel::fits(packet, segment, settings) {
         return Verdict::TooBig(settings.node.get());
     }
-    let shown = (presented.tuple.source, presented.tuple.source_port);
-    let to = segment.tuple.destination_port;
-    if !rewrite(packet, segment, End::Source, shown, to) {
+    let presented = under(settings, &own, flow.port);
+    let shown = (presented.source, presented.source_port);
+    if !rewrite(packet, segment, End::Source, shown, own.destination_port) {
         return Verdict::Drop(Reason::NoRoom);
     }
+    segment.tuple = presented;
     if backend.locality == LOCAL {
-        return deliver(
-            packet,
-            tables,
-            settings,
-            &presented,
-            &frontend,
-            (&backend, &mut flow),
-            Some(&segment.tuple),
-        );
+        return delivery.fill(&frontend, &backend, Some(&own));
     }
     let segments = packet.segments();
     tables.count_in(flow.task, u64::from(segments), segment.bytes(segments));
     tunnel::send(
         packet,
         tables,
-        &presented,
+        segment,
         settings,
         backend.address,
         Direction::ToTask,
@@ -87,13 +76,15 @@ pub fn from_container<P: Packet, T: Tables>(
 }
 
 /// Hands a reply to the container that called. `segment` bears the frontend as its
-/// source already, and the address that the caller is presented under as destination.
+/// source already, and the address that the caller is presented under as destination. `back`: the way that it came,
+/// where the task is on this node.
 #[inline(always)]
 pub fn to_container<P: Packet, T: Tables>(
     packet: &mut P,
     tables: &T,
     segment: &L4Packet,
     task: u64,
+    back: Option<(&Tuple, &mut RevNat)>,
 ) -> Verdict {
     let Some(caller) = tables.hairpin_snat(&segment.tuple.reversed()) else {
         return Verdict::Drop(Reason::UnknownTask);
@@ -102,9 +93,15 @@ pub fn to_container<P: Packet, T: Tables>(
     own.source = caller.address;
     own.source_port = caller.port;
     let its_own = |flow: &Flow| flow.task == task;
-    match tables.flow_if(&own, segment.state_out(), its_own) {
-        Some(flow) if its_own(&flow) => {}
+    let mut flow = match tables.flow_if(&own, segment.state_out(), its_own) {
+        Some(flow) if its_own(&flow) => flow,
         _ => return Verdict::Drop(Reason::UnknownTask),
+    };
+    if answered(tables, &own, segment, &mut flow)
+        && let Some((way, reply)) = back
+        && reply.opening == 0
+    {
+        close_rev_nat(tables, way, reply);
     }
     let segments = packet.segments();
     tables.count_out(task, u64::from(segments), segment.bytes(segments));
@@ -122,37 +119,35 @@ pub fn to_container<P: Packet, T: Tables>(
     }
 }
 
-/// Finds a port to present the caller under, and remembers both.
+/// Finds a port to present the caller with the tuple `own` under, puts it into `flow`, and remembers both.
 #[inline(always)]
 fn present<T: Tables>(
     link: u32,
     tables: &T,
     settings: &Settings,
-    segment: &L4Packet,
-    flow: &Flow,
-) -> Option<Flow> {
+    own: &Tuple,
+    flow: &mut Flow,
+) -> bool {
     let caller = SnatEntry {
-        address: segment.tuple.source,
-        port: segment.tuple.source_port,
+        address: own.source,
+        port: own.source_port,
         zero: 0,
         link,
     };
-    let mut own = snat_port::Ports::of(caller.address, caller.port);
+    let mut ports = snat_port::Ports::of(caller.address, caller.port);
     for attempt in 0..snat_port::TRIES {
-        let port = own.next();
-        let tuple = under(settings, &segment.tuple, port);
+        let port = ports.next();
+        let tuple = under(settings, own, port);
         // The task's kernel takes a new connection for an old one's that ended just now, most of the
         // time: better than none.
         let lingers = if attempt < LINGERING { LINGERS } else { 0 };
         if taken(tables, &tuple, &caller, lingers) {
             continue;
         }
-        let mut flow = Flow { port, ..*flow };
-        let done = tables.remember_hairpin_snat(&tuple, &caller)
-            && tables.remember(&segment.tuple, &mut flow);
-        return done.then_some(flow);
+        flow.port = port;
+        return tables.remember_hairpin_snat(&tuple, &caller) && tables.remember(own, flow);
     }
-    None
+    false
 }
 
 /// At so many tries, a port whose last connection ended just now is taken.

@@ -44,6 +44,20 @@ pub struct Ipv4 {
     pub destination: Be32,
 }
 
+/// Part of a TCP header (RFC 9293, section 3.1), from byte 4 on.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct TcpNumbers {
+    /// Sequence number.
+    pub sequence: Be32,
+    /// Acknowledgement number.
+    pub acknowledgement: Be32,
+    /// Length of the header in 32-bit words, in the upper half.
+    pub offset: u8,
+    /// Flags.
+    pub flags: u8,
+}
+
 /// Whether a packet is a fragment, and which one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fragment {

@@ -27,9 +27,9 @@ pub struct IcmpError {
     /// Offset of the IPv4 header in the frame.
     l3: usize,
     /// Offset of the ICMP header in the frame.
-    l4: usize,
+    pub(crate) l4: usize,
     /// Offset of the IPv4 header of the packet that the error is about.
-    inner: usize,
+    pub(crate) inner: usize,
     /// Offset of its TCP or UDP header.
     inner_l4: usize,
     /// Bytes of the IPv4 packet.
@@ -59,6 +59,8 @@ impl IcmpError {
             flags: 0,
             fragment: Fragment::None,
             id: Be16::new(0),
+            sequence: 0,
+            acknowledgement: 0,
         }
     }
 
@@ -151,6 +153,35 @@ pub fn readdress<P: Packet>(
     (address, port): (Be32, Be16),
     other: Be16,
 ) -> bool {
+    change(packet, error, end, address, Some(end.ports(port, other)))
+}
+
+/// After [`readdress`]: gives one end of the packet that the error is about another address, where that is not the one
+/// that it has, leaves all ports, and does to the error's own ends what [`readdress`] does. False if it could not
+/// be written.
+#[inline(always)]
+pub fn change_address<P: Packet>(
+    packet: &mut P,
+    error: &IcmpError,
+    end: End,
+    address: Be32,
+) -> bool {
+    let old = match end {
+        End::Source => error.about.source,
+        End::Destination => error.about.destination,
+    };
+    old == address || change(packet, error, end, address, None)
+}
+
+/// What [`readdress`] does, with both `ports` of the packet that the error is about, or without touching them.
+#[inline(always)]
+fn change<P: Packet>(
+    packet: &mut P,
+    error: &IcmpError,
+    end: End,
+    address: Be32,
+    ports: Option<[Be16; 2]>,
+) -> bool {
     let about = &error.about;
     let (old, address_at, outer_at, outer) = match end {
         End::Source => (
@@ -168,11 +199,12 @@ pub fn readdress<P: Packet>(
     };
     let sum = error.l4 + 2;
     let (from, to) = (old.to_bytes(), address.to_bytes());
-    let ports = end.ports(port, other);
-    let moved = wide(
-        bytes([about.source_port, about.destination_port]),
-        bytes(ports),
-    );
+    let moved = |ports| {
+        wide(
+            bytes([about.source_port, about.destination_port]),
+            bytes(ports),
+        )
+    };
     let embedded = [error.inner + 10, error.inner_l4 + 6];
     let Some(before) = packet.load::<[u8; 2]>(embedded[0]) else {
         return false;
@@ -180,10 +212,13 @@ pub fn readdress<P: Packet>(
     let done = packet.patch_header(embedded[0], from, to)
         && covered(packet, sum, embedded[0], before)
         && packet.patch_transport(sum, wide(from, to))
-        && packet.store(address_at, &to)
-        && packet.patch_transport(sum, moved)
-        && packet.store(error.inner_l4, &ports);
+        && packet.store(address_at, &to);
     if !done {
+        return false;
+    }
+    if let Some(ports) = ports
+        && !(packet.patch_transport(sum, moved(ports)) && packet.store(error.inner_l4, &ports))
+    {
         return false;
     }
     if about.proto == UDP {
@@ -194,10 +229,15 @@ pub fn readdress<P: Packet>(
             udp: true,
             ..change
         };
-        let done = packet.patch_transport(embedded[1], udp(wide(from, to)))
-            && packet.patch_transport(embedded[1], udp(moved))
-            && covered(packet, sum, embedded[1], before);
-        if !done {
+        if !packet.patch_transport(embedded[1], udp(wide(from, to))) {
+            return false;
+        }
+        if let Some(ports) = ports
+            && !packet.patch_transport(embedded[1], udp(moved(ports)))
+        {
+            return false;
+        }
+        if !covered(packet, sum, embedded[1], before) {
             return false;
         }
     }

@@ -1,8 +1,8 @@
 //! The facts about a TCP or UDP packet by which the datapath decides.
 
 use crate::headers::Fragment;
-use lb_abi::flow::{ANSWERED, FIN_IN, FIN_OUT, RESET, Tuple};
-use lb_abi::{Be16, UDP};
+use lb_abi::flow::{ANSWERED, FIN_IN, FIN_OUT, PROOF_WINDOW, RESET, Tuple};
+use lb_abi::{Be16, Be32, UDP};
 
 /// TCP flag bits (RFC 9293, section 3.1).
 pub mod flags {
@@ -37,9 +37,35 @@ pub struct L4Packet {
     pub fragment: Fragment,
     /// Identification of the packet, which its fragments share.
     pub id: Be16,
+    /// Sequence number; 0 where there are no [`L4Packet::flags`].
+    pub sequence: u32,
+    /// Acknowledgement number, meaningful with [`flags::ACK`].
+    pub acknowledgement: u32,
 }
 
 impl L4Packet {
+    /// No packet.
+    pub const NONE: Self = Self {
+        tuple: Tuple {
+            source: Be32::ZERO,
+            destination: Be32::ZERO,
+            source_port: Be16::new(0),
+            destination_port: Be16::new(0),
+            proto: 0,
+            zero: [0; 3],
+        },
+        l3: 0,
+        l4: 0,
+        headers: 0,
+        total: 0,
+        tos: 0,
+        flags: 0,
+        fragment: Fragment::None,
+        id: Be16::new(0),
+        sequence: 0,
+        acknowledgement: 0,
+    };
+
     /// A TCP SYN that opens a connection?
     #[inline(always)]
     #[must_use]
@@ -91,6 +117,28 @@ impl L4Packet {
             } else {
                 0
             })
+    }
+
+    /// The number whose acknowledgement proves that this packet of the task's was seen, if it is one of a
+    /// connection that goes on. That of a SYN-ACK is the initial sequence number and one. A reset proves nothing: it
+    /// repeats what the other side has said (RFC 9293, section 3.10.7.1).
+    #[inline(always)]
+    #[must_use]
+    pub const fn proof(&self) -> Option<u32> {
+        if self.flags & (flags::ACK | flags::RST) == flags::ACK {
+            let syn = (self.flags & flags::SYN) / flags::SYN;
+            Some(self.sequence.wrapping_add(syn as u32))
+        } else {
+            None
+        }
+    }
+
+    /// Does this packet of the client's acknowledge `proof`? Neither a SYN nor a reset does: anybody answers so.
+    #[inline(always)]
+    #[must_use]
+    pub const fn acknowledges(&self, proof: u32) -> bool {
+        self.flags & (flags::ACK | flags::SYN | flags::RST) == flags::ACK
+            && self.acknowledgement.wrapping_sub(proof) < PROOF_WINDOW
     }
 
     /// Bytes on the wire, as IP packets: a merged packet's segments each had headers.

@@ -6,10 +6,9 @@
 //!                ├─ out of the tunnel, towards a task: remember the flow, to the bridge
 //!                ├─ out of the tunnel, towards a client: to the wire
 //!                └─ out of the tunnel, towards a process here: to the kernel
-//! task ────> [bridge] ─┬─ reply of a flow? rewrite ─┬─> to the wire
-//!                      │                            └─> into the tunnel, to the ingress node
-//!                      └─ calls a published port: as a client, under the node's address
-//!       └──> [port] ── calls a published port: past the filter of bridged packets, to the bridge
+//! task ──> [port, bridge] ─┬─ reply of a flow? rewrite ─┬─> to the wire
+//!                          │                            └─> into the tunnel, to the ingress node
+//!                          └─ calls a published port: as a client, under the node's address
 //! process ─> [host] ── own address? schedule, point its socket at the task
 //!       └──> [egress] ── to a task elsewhere: into the tunnel
 //! ```
@@ -35,14 +34,17 @@ pub mod l4_packet;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod mss;
+pub mod own_flows;
 pub mod packet;
 pub mod parse;
+pub mod path_mtu;
 pub mod pmtu;
 pub mod port;
 mod port_remap;
 pub mod rewrite;
 pub mod schedule;
 mod sender;
+mod settle;
 mod snat_port;
 pub mod socket_lb;
 mod token;

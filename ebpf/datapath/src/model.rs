@@ -1,80 +1,25 @@
 //! Frames and tables in ordinary memory, with the meaning that the kernel's have.
 
 mod frame;
+mod lru;
+mod memory;
 
 pub use frame::Frame;
+pub use lru::{Capacity, Entry, Lru};
+pub use memory::Memory;
 
 use crate::packet::Tables;
-use lb_abi::Be32;
-use lb_abi::counters::{Counters, Reason};
-use lb_abi::flow::{FirstFragment, Flow, Fragments, RevNat, SnatEntry, Tuple};
-use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
-use lb_abi::settings::{Settings, Uplink};
+use crate::schedule;
+use lb_abi::counters::Reason;
+use lb_abi::flow::{EMBRYONIC, FirstFragment, Flow, Fragments, PROVABLE, RevNat, SnatEntry, Tuple};
+use lb_abi::path_mtu::PathMtu;
+use lb_abi::service::{
+    AffinityKey, AffinityValue, Backend, Frontend, OnLink, Port, Slot, Source, TargetKey,
+};
+use lb_abi::settings::{BridgePort, Settings, Uplink};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
 use lb_abi::tunnel::TokenKeys;
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// All maps.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
-    /// The one entry of the settings map.
-    pub settings: Option<Settings>,
-    /// Devices that clients come in on.
-    pub uplinks: BTreeMap<u32, Uplink>,
-    /// Frontends.
-    pub frontends: BTreeMap<Port, Frontend>,
-    /// Round-robin counters of frontends.
-    pub turns: RefCell<BTreeMap<Port, u64>>,
-    /// Tables.
-    pub slots: BTreeMap<Slot, u64>,
-    /// Tasks.
-    pub backends: BTreeMap<u64, Backend>,
-    /// Tasks by the IPv4 addresses that stand for them.
-    pub task_addresses: BTreeMap<u32, u64>,
-    /// Own addresses.
-    pub addresses: BTreeSet<u32>,
-    /// Ports of bridges behind which tasks are, by the tasks' addresses.
-    pub endpoints: BTreeMap<u32, u32>,
-    /// Nodes of the Swarm, with the keys of what they send.
-    pub peers: BTreeMap<u32, TokenKeys>,
-    /// The keys of what this node sends.
-    pub token_keys: TokenKeys,
-    /// Flows of clients.
-    pub flows: RefCell<BTreeMap<Tuple, Flow>>,
-    /// Reverse NAT of replies.
-    pub replies: RefCell<BTreeMap<Tuple, RevNat>>,
-    /// First fragments of fragmented packets.
-    pub fragments: RefCell<BTreeMap<Fragments, FirstFragment>>,
-    /// Packets that something else was sent for.
-    pub dropped: RefCell<BTreeMap<Reason, u64>>,
-    /// Addresses and ports that processes on the node asked for.
-    pub calls: RefCell<BTreeMap<SockRevNatKey, SockRevNatValue>>,
-    /// Containers of this node that call.
-    pub callers: RefCell<BTreeMap<Tuple, SnatEntry>>,
-    /// Traffic per task.
-    pub counters: RefCell<BTreeMap<u64, Counters>>,
-    /// Networks that may open flows to restricted ports, with their bits.
-    pub allowed: BTreeSet<(Source, u32)>,
-    /// Clients that are kept with their tasks.
-    pub kept: RefCell<BTreeMap<AffinityKey, AffinityValue>>,
-    /// Clients that are to be, once they have proved to be there.
-    pub keeping: RefCell<BTreeMap<AffinityKey, AffinityValue>>,
-    /// Flows of tasks, where that matters.
-    pub loads: RefCell<BTreeMap<u64, u64>>,
-    /// The agent's lease has run out.
-    pub expired: bool,
-    /// Time of the clock of flows, in ticks.
-    pub now: u32,
-}
-
-impl Memory {
-    fn counted(&self, task: u64, count: impl FnOnce(&mut Counters)) {
-        if let Some(counters) = self.counters.borrow_mut().get_mut(&task) {
-            count(counters);
-        }
-    }
-}
+use lb_abi::{Be16, Be32};
 
 impl Tables for Memory {
     fn settings(&self) -> Option<&Settings> {
@@ -83,6 +28,10 @@ impl Tables for Memory {
 
     fn uplink(&self, link: u32) -> Option<Uplink> {
         self.uplinks.get(&link).copied()
+    }
+
+    fn bridge_port(&self, link: u32) -> Option<BridgePort> {
+        self.bridge_ports.get(&link).copied()
     }
 
     fn frontend(&self, port: &Port) -> Option<Frontend> {
@@ -101,6 +50,14 @@ impl Tables for Memory {
         self.slots.get(slot).copied()
     }
 
+    fn another(&self, table: u32, count: u32, from: u64, avoid: u64) -> u64 {
+        schedule::another(self, table, count, from, avoid)
+    }
+
+    fn target(&self, key: &TargetKey) -> Option<Be16> {
+        self.targets.get(key).copied()
+    }
+
     fn backend(&self, task: u64) -> Option<Backend> {
         self.backends.get(&task).copied()
     }
@@ -117,6 +74,17 @@ impl Tables for Memory {
         self.endpoints.get(&address.get()).copied()
     }
 
+    fn on_link(&self, client: &OnLink) -> Option<u32> {
+        let within = |(network, bits): &(OnLink, u32)| {
+            let shift = u32::BITS - bits;
+            let prefix = |address: Be32| address.get().checked_shr(shift).unwrap_or(0);
+            network.task == client.task && prefix(network.address) == prefix(client.address)
+        };
+        let found = self.on_link.iter().filter(|(network, _)| within(network));
+        let longest = found.max_by_key(|((_, bits), _)| *bits);
+        longest.map(|(_, under)| *under)
+    }
+
     fn peer(&self, address: Be32) -> Option<&TokenKeys> {
         self.peers.get(&address.get())
     }
@@ -125,12 +93,21 @@ impl Tables for Memory {
         Some(&self.token_keys)
     }
 
+    fn path_mtu(&self, peer: Be32) -> Option<PathMtu> {
+        self.path_mtus.borrow().get(&peer.get()).copied()
+    }
+
+    fn remember_path_mtu(&self, peer: Be32, path: &PathMtu) {
+        self.path_mtus.borrow_mut().insert(peer.get(), *path);
+    }
+
     fn flow(&self, tuple: &Tuple, state: u32) -> Option<Flow> {
         let mut flows = self.flows.borrow_mut();
         let flow = flows.get_mut(tuple)?;
         let was = *flow;
         flow.state |= state;
         flow.seen = self.now;
+        self.flows_lru.borrow_mut().uses(tuple, self.capacity);
         Some(was)
     }
 
@@ -149,6 +126,10 @@ impl Tables for Memory {
 
     fn now(&self) -> u32 {
         self.now
+    }
+
+    fn clock(&self) -> u32 {
+        self.now.wrapping_shl(10).wrapping_add(self.fraction)
     }
 
     fn leased(&self) -> bool {
@@ -201,17 +182,62 @@ impl Tables for Memory {
 
     fn remember(&self, tuple: &Tuple, flow: &mut Flow) -> bool {
         flow.seen = self.now;
-        self.flows.borrow_mut().insert(*tuple, *flow);
+        if flow.begun == 0 {
+            flow.begun = self.clock();
+        }
+        let mut lru = self.flows_lru.borrow_mut();
+        lru.put(&mut self.flows.borrow_mut(), (tuple, *flow), self.capacity);
         true
+    }
+
+    fn forget_settled(&self, tuple: &Tuple) {
+        let mut lru = self.flows_lru.borrow_mut();
+        lru.forget_settled(&mut self.flows.borrow_mut(), tuple);
+    }
+
+    fn prove(&self, tuple: &Tuple, proof: u32) {
+        let mut flows = self.flows.borrow_mut();
+        let opening = flows
+            .get_mut(tuple)
+            .filter(|flow| flow.state & EMBRYONIC != 0);
+        if let Some(flow) = opening {
+            flow.proof = proof;
+            flow.state |= PROVABLE;
+        }
+    }
+
+    fn forget_flow(&self, tuple: &Tuple) {
+        let mut lru = self.flows_lru.borrow_mut();
+        lru.forget(&mut self.flows.borrow_mut(), tuple);
+    }
+
+    fn own_flow(&self, answer: &Tuple) -> Option<u32> {
+        self.own_flows.borrow().get(answer).copied()
+    }
+
+    fn remember_own_flow(&self, answer: &Tuple) {
+        self.own_flows.borrow_mut().insert(*answer, self.now);
     }
 
     fn rev_nat(&self, tuple: &Tuple) -> Option<RevNat> {
-        self.replies.borrow().get(tuple).copied()
+        let reply = self.replies.borrow().get(tuple).copied()?;
+        self.replies_lru.borrow_mut().uses(tuple, self.capacity);
+        Some(reply)
     }
 
     fn remember_rev_nat(&self, tuple: &Tuple, reply: &RevNat) -> bool {
-        self.replies.borrow_mut().insert(*tuple, *reply);
+        let mut lru = self.replies_lru.borrow_mut();
+        lru.put(
+            &mut self.replies.borrow_mut(),
+            (tuple, *reply),
+            self.capacity,
+        );
         true
+    }
+
+    fn forget_settled_rev_nat(&self, tuple: &Tuple) {
+        let mut lru = self.replies_lru.borrow_mut();
+        lru.forget_settled(&mut self.replies.borrow_mut(), tuple);
     }
 
     fn fragments(&self, key: &Fragments) -> Option<FirstFragment> {

@@ -1,7 +1,7 @@
 //! Keeping segments small enough for the tunnel.
 //!
 //! With the largest segment announced on SYN and SYN-ACK lowered, nothing that
-//! either side sends outgrows the uplink once it is inside the tunnel. Without it,
+//! either side sends outgrows the path between the nodes once it is inside the tunnel. Without it,
 //! small answers work and large ones vanish.
 
 use crate::l4_packet::L4Packet;

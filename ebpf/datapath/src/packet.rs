@@ -1,12 +1,15 @@
 //! The datapath's interfaces to a packet and to the maps; each hook implements them in its own way.
 
-use lb_abi::Be32;
 use lb_abi::counters::Reason;
 use lb_abi::flow::{FirstFragment, Flow, Fragments, RevNat, SnatEntry, Tuple};
-use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::path_mtu::PathMtu;
+use lb_abi::service::{
+    AffinityKey, AffinityValue, Backend, Frontend, OnLink, Port, Slot, Source, TargetKey,
+};
+use lb_abi::settings::{BridgePort, Settings, Uplink};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
 use lb_abi::tunnel::TokenKeys;
+use lb_abi::{Be16, Be32};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Bytes of an Ethernet header without tags.
@@ -63,8 +66,15 @@ pub trait Packet {
     /// Cookie of the socket on this node that sent it; 0 if none did.
     fn socket(&self) -> u64;
 
-    /// Index of the device that it came in on.
+    /// Did a program of swarmlb send it out of an uplink, by its own decision? Asked of what leaves.
+    fn redirected(&self) -> bool;
+
+    /// Index of the device that it came in on; of the bridge, once it has entered one.
     fn link(&self) -> u32;
+
+    /// It is one of those that come in on the bridge with this index, although the hook is at a port of that
+    /// bridge. Only asked where [`Packet::DELIVERS`].
+    fn enter(&mut self, bridge: u32);
 
     /// Does it belong to a VLAN, although no tag is left in its bytes? Then it is that VLAN's
     /// device's, which sees it next.
@@ -92,12 +102,20 @@ pub trait Tables {
     fn settings(&self) -> Option<&Settings>;
     /// The uplink with an index, if it is one.
     fn uplink(&self, link: u32) -> Option<Uplink>;
+    /// The bridge of a device that is a port of one.
+    fn bridge_port(&self, link: u32) -> Option<BridgePort>;
     /// The frontend on a port.
     fn frontend(&self, port: &Port) -> Option<Frontend>;
     /// Adds one to a frontend's round-robin counter and returns its value before.
     fn rr_counter(&self, port: &Port) -> Option<u64>;
     /// The key of the task in a slot.
     fn slot(&self, slot: &Slot) -> Option<u64>;
+    /// The task in another place of a table of `count` places than of `avoid`, after place `from`, as
+    /// [`crate::schedule::another`] looks for it. Hooks do that in a function which the kernel's verifier walks through
+    /// once, and not again with each way that leads to it.
+    fn another(&self, table: u32, count: u32, from: u64, avoid: u64) -> u64;
+    /// The port of a task for a frontend, where it differs from [`Frontend::target`].
+    fn target(&self, key: &TargetKey) -> Option<Be16>;
     /// The task with a key.
     fn backend(&self, task: u64) -> Option<Backend>;
     /// The key of the task that an address of [`lb_abi::sock_rev_nat::TASKS_IPV4`] stands for.
@@ -107,10 +125,17 @@ pub trait Tables {
     /// The index of the port of a bridge behind which the task of this node with this address is, if that
     /// is known.
     fn endpoint(&self, address: Be32) -> Option<u32>;
+    /// For a client of a network that a task of this node reaches by a device of its own: the bit of a flow's state
+    /// that says under which address the task sees it.
+    fn on_link(&self, client: &OnLink) -> Option<u32>;
     /// The keys of the node of the Swarm that has this address, if it is one; they may be none yet.
     fn peer(&self, address: Be32) -> Option<&TokenKeys>;
     /// The keys of this node.
     fn token_keys(&self) -> Option<&TokenKeys>;
+    /// What a router last said of the MTU of the path to another node, if one did; it may be too old to be believed.
+    fn path_mtu(&self, peer: Be32) -> Option<PathMtu>;
+    /// Remembers the MTU of the path to another node. Without memory for it nothing is remembered.
+    fn remember_path_mtu(&self, peer: Be32, path: &PathMtu);
     /// The flow of a client's tuple as it was, after setting `state` bits and the time in it.
     fn flow(&self, tuple: &Tuple, state: u32) -> Option<Flow>;
     /// The flow of a client's tuple as it was; where it `fits` who speaks of it, after setting `state` bits and the
@@ -120,11 +145,13 @@ pub trait Tables {
     fn peek(&self, tuple: &Tuple) -> Option<Flow>;
     /// The clock of flows: [`lb_abi::flow::ticks`].
     fn now(&self) -> u32;
+    /// The finer clock of flows: [`lb_abi::flow::milliseconds`].
+    fn clock(&self) -> u32;
     /// Does the agent live, as far as its lease says? If not, new flows are the kernel's.
     fn leased(&self) -> bool;
     /// May a client open flows to a port that is restricted?
     fn allowed(&self, source: &Source) -> bool;
-    /// The task that a client is kept with.
+    /// The task that a client of a service is kept with.
     fn affinity(&self, client: &AffinityKey) -> Option<AffinityValue>;
     /// Keeps a client with a task, for good (`proved`) or until it has proved to be there: those that
     /// have not never take room from others. Where that fails, the client is not kept.
@@ -133,13 +160,27 @@ pub trait Tables {
     fn conns(&self, task: u64) -> u64;
     /// Adds one to the flows of a task through this node.
     fn add_conn(&self, task: u64);
-    /// Remembers a flow, seen now, in place of an older one. Those that are [`lb_abi::flow::EMBRYONIC`]
-    /// never take room from others. `flow` is written to, as programs have no stack for a copy.
+    /// Remembers a flow, seen now, and begun now where it does not say when, in the table of its
+    /// [`lb_abi::flow::Kind`]. It is in the place of an opening one; a settled one is found before it.
+    /// `flow` is written to, as programs have no stack for a copy.
     fn remember(&self, tuple: &Tuple, flow: &mut Flow) -> bool;
+    /// Forgets the settled flow of a client's tuple. One that is [`lb_abi::flow::EMBRYONIC`] stays.
+    fn forget_settled(&self, tuple: &Tuple);
+    /// Sets [`Flow::proof`] of an opening flow.
+    fn prove(&self, tuple: &Tuple, proof: u32);
+    /// Forgets the flow of a client's tuple, in the tables of all kinds.
+    fn forget_flow(&self, tuple: &Tuple);
+    /// When this node last sent a datagram whose answer bears this tuple, in ticks, if that is known.
+    fn own_flow(&self, answer: &Tuple) -> Option<u32>;
+    /// Remembers that this node sends now a datagram whose answer bears this tuple. Without room for it nothing is
+    /// remembered.
+    fn remember_own_flow(&self, answer: &Tuple);
     /// Reverse NAT of a task's packets.
     fn rev_nat(&self, tuple: &Tuple) -> Option<RevNat>;
-    /// Remembers the reverse NAT of a task's packets.
+    /// Remembers the reverse NAT of a task's packets, as [`Tables::remember`] does flows.
     fn remember_rev_nat(&self, tuple: &Tuple, reply: &RevNat) -> bool;
+    /// Forgets the reverse NAT of a settled flow.
+    fn forget_settled_rev_nat(&self, tuple: &Tuple);
     /// The first fragment of a fragmented packet, if that was ours.
     fn fragments(&self, key: &Fragments) -> Option<FirstFragment>;
     /// Remembers a first fragment.

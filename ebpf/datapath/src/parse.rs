@@ -1,7 +1,7 @@
 //! From bytes to a tuple, or to "not ours".
 
 use crate::fragments;
-use crate::headers::{Ethernet, Fragment, IPV4, Ipv4};
+use crate::headers::{Ethernet, Fragment, IPV4, Ipv4, TcpNumbers};
 use crate::l4_packet::L4Packet;
 use crate::packet::{ETHERNET, Packet, Tables};
 use lb_abi::flow::Tuple;
@@ -22,8 +22,10 @@ pub fn ipv4<P: Packet>(packet: &P) -> bool {
 
 /// Is the frame addressed to the MAC address of the uplink that it came in on? Asked last,
 /// about frames that would be ours: for all the others it would be a look-up for nothing.
+///
+/// Where the uplink is a bridge, a frame for it [enters](Packet::enter) it at any of its ports.
 #[inline(always)]
-pub fn ours<P: Packet, T: Tables>(packet: &P, tables: &T, settings: &Settings) -> bool {
+pub fn ours<P: Packet, T: Tables>(packet: &mut P, tables: &T, settings: &Settings) -> bool {
     let Some(ethernet) = packet.load::<Ethernet>(0) else {
         return false;
     };
@@ -31,9 +33,29 @@ pub fn ours<P: Packet, T: Tables>(packet: &P, tables: &T, settings: &Settings) -
     if link == settings.uplink {
         return ethernet.destination == settings.mac;
     }
-    tables
-        .uplink(link)
-        .is_some_and(|uplink| ethernet.destination == uplink.mac)
+    match tables.uplink(link) {
+        Some(uplink) => ethernet.destination == uplink.mac,
+        // XDP is on no port of a bridge.
+        None => P::DELIVERS && enters(packet, tables),
+    }
+}
+
+/// Is the frame, which came in on a port of a bridge, addressed to that bridge? Then it has entered it.
+///
+/// A function of its own: for the verifier nothing but the answer is left of what it went through.
+#[inline(never)]
+pub fn enters<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> bool {
+    let Some(port) = tables.bridge_port(packet.link()) else {
+        return false;
+    };
+    let Some(ethernet) = packet.load::<Ethernet>(0) else {
+        return false;
+    };
+    if ethernet.destination != port.mac {
+        return false;
+    }
+    packet.enter(port.bridge);
+    true
 }
 
 /// The TCP or UDP packet whose IPv4 header is at `l3`.
@@ -62,17 +84,18 @@ pub fn segment<P: Packet, T: Tables>(packet: &P, tables: &T, l3: usize) -> Optio
             ports
         }
     };
-    let (transport, flags) = match ip.proto {
-        _ if fragment == Fragment::Rest => (0, 0),
+    let (transport, flags, numbers) = match ip.proto {
+        _ if fragment == Fragment::Rest => (0, 0, (0, 0)),
         TCP => {
-            let [offset, flags] = packet.load::<[u8; 2]>(l4 + 12)?;
-            let length = usize::from(offset >> 4) << 2;
+            let tcp: TcpNumbers = packet.load(l4 + 4)?;
+            let length = usize::from(tcp.offset >> 4) << 2;
             if length < 20 {
                 return None;
             }
-            (length, flags)
+            let numbers = (tcp.sequence.get(), tcp.acknowledgement.get());
+            (length, tcp.flags, numbers)
         }
-        UDP => (8, 0),
+        UDP => (8, 0, (0, 0)),
         _ => return None,
     };
     if usize::from(total) < header + transport {
@@ -95,6 +118,8 @@ pub fn segment<P: Packet, T: Tables>(packet: &P, tables: &T, l3: usize) -> Optio
         flags,
         fragment,
         id: ip.id,
+        sequence: numbers.0,
+        acknowledgement: numbers.1,
     })
 }
 

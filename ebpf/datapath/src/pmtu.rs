@@ -55,7 +55,7 @@ pub fn answer<P: Packet, T: Tables>(packet: &mut P, tables: &T, own: Be32) -> bo
     true
 }
 
-/// Puts the answer before what it quotes; `mtu` is the uplink's, in bytes.
+/// Puts the answer before what it quotes; `mtu` is that between nodes, in bytes.
 #[inline(never)]
 fn quote<P: Packet>(packet: &mut P, mtu: u32, own: Be32) -> bool {
     let Some(ip) = packet.load::<Ipv4>(ETHERNET) else {

@@ -39,41 +39,70 @@ pub fn rewrite<P: Packet>(
     (address, port): (Be32, Be16),
     other: Be16,
 ) -> bool {
-    let (old_address, address_at) = match end {
+    let ports = end.ports(port, other);
+    let checksum_at = segment.l4 + checksum::offset(segment.tuple.proto);
+    let (address_at, change) = readdressed(segment, end, address);
+    if segment.fragment == Fragment::Rest {
+        return patch_header(packet, segment, address_at, change);
+    }
+    packet.patch_transport(checksum_at, change)
+        && packet.patch_transport(
+            checksum_at,
+            Change {
+                from: bytes([segment.tuple.source_port, segment.tuple.destination_port]),
+                to: bytes(ports),
+                pseudo: false,
+                ..change
+            },
+        )
+        && patch_header(packet, segment, address_at, change)
+        && packet.store(segment.l4, &ports)
+}
+
+/// Gives one end of the packet another address, where that is not the one that it has, and leaves all ports.
+/// False if it could not be written.
+#[inline(always)]
+pub fn change_address<P: Packet>(
+    packet: &mut P,
+    segment: &L4Packet,
+    end: End,
+    address: Be32,
+) -> bool {
+    let (address_at, change) = readdressed(segment, end, address);
+    if change.from == change.to {
+        return true;
+    }
+    let checksum_at = segment.l4 + checksum::offset(segment.tuple.proto);
+    (segment.fragment == Fragment::Rest || packet.patch_transport(checksum_at, change))
+        && patch_header(packet, segment, address_at, change)
+}
+
+/// Where the address of one end lies, and the change when it becomes `address`, as transport checksums have it.
+#[inline(always)]
+fn readdressed(segment: &L4Packet, end: End, address: Be32) -> (usize, Change) {
+    let (old, at) = match end {
         End::Source => (segment.tuple.source, segment.l3 + 12),
         End::Destination => (segment.tuple.destination, segment.l3 + 16),
     };
-    let udp = segment.tuple.proto == UDP;
-    let checksum_at = segment.l4 + checksum::offset(segment.tuple.proto);
-    let from = old_address.to_bytes();
-    let to = address.to_bytes();
-    let ports = end.ports(port, other);
-    let header = |packet: &mut P| {
-        packet.patch_header(segment.l3 + 10, from, to) && packet.store(address_at, &to)
+    let change = Change {
+        from: old.to_bytes(),
+        to: address.to_bytes(),
+        wide: true,
+        pseudo: true,
+        udp: segment.tuple.proto == UDP,
     };
-    if segment.fragment == Fragment::Rest {
-        return header(packet);
-    }
-    packet.patch_transport(
-        checksum_at,
-        Change {
-            from,
-            to,
-            wide: true,
-            pseudo: true,
-            udp,
-        },
-    ) && packet.patch_transport(
-        checksum_at,
-        Change {
-            from: bytes([segment.tuple.source_port, segment.tuple.destination_port]),
-            to: bytes(ports),
-            wide: true,
-            pseudo: false,
-            udp,
-        },
-    ) && header(packet)
-        && packet.store(segment.l4, &ports)
+    (at, change)
+}
+
+/// Writes a changed address at `at` in the IPv4 header, with the header's checksum.
+#[inline(always)]
+fn patch_header<P: Packet>(
+    packet: &mut P,
+    segment: &L4Packet,
+    at: usize,
+    Change { from, to, .. }: Change,
+) -> bool {
+    packet.patch_header(segment.l3 + 10, from, to) && packet.store(at, &to)
 }
 
 /// Two ports as they lie in a packet.

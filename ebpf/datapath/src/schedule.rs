@@ -5,11 +5,12 @@
 
 use crate::l4_packet::L4Packet;
 use crate::packet::Tables;
+use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
 use lb_abi::flow::{EMBRYONIC, Flow};
 use lb_abi::service::{
-    ACTIVE, AffinityKey, AffinityValue, Backend, Frontend, Port, SCHED_LC, SCHED_MAGLEV, SCHED_SH,
-    Slot,
+    ACTIVE, AffinityKey, AffinityValue, Backend, Frontend, LOCAL, Port, SCHED_LC, SCHED_MAGLEV,
+    SCHED_SH, Slot, TARGETS, TargetKey,
 };
 use lb_abi::{Be16, Be32};
 
@@ -23,33 +24,55 @@ pub enum Scheduled {
     Failed(Reason),
 }
 
-/// Gives a new flow to a task, and remembers it, with `opening` for its state.
+/// Key of no task.
+pub const NOBODY: u64 = 0;
+
+/// Gives a new flow to a task, and remembers it, with `opening` for its state. Where there are others, it is not the
+/// task `avoid`. Returns the task, with the flow in `flow`; or what becomes of the packet, where there is none.
 #[inline(always)]
-pub fn schedule<T: Tables>(
+pub(crate) fn schedule<T: Tables>(
     tables: &T,
     segment: &L4Packet,
-    port: &Port,
-    frontend: &Frontend,
+    (port, frontend): (&Port, &Frontend),
     opening: u32,
-) -> Scheduled {
+    avoid: u64,
+    flow: &mut Flow,
+) -> Result<Backend, Verdict> {
     let client = (segment.tuple.source, segment.tuple.source_port);
     let proved = opening & EMBRYONIC == 0;
-    let (task, backend) = match next(tables, port, frontend, client, proved) {
+    let (task, backend) = match next(tables, port, frontend, client, proved, avoid) {
         Scheduled::To(task, backend) => (task, backend),
-        other => return other,
+        Scheduled::Refused => return Err(Verdict::Pass),
+        Scheduled::Failed(reason) => return Err(Verdict::Drop(reason)),
     };
-    let mut flow = Flow::to(task, &backend, opening);
-    if !tables.remember(&segment.tuple, &mut flow) {
-        return Scheduled::Failed(Reason::FlowTable);
+    *flow = Flow::to(task, &backend, opening | Flow::timed(frontend, &backend));
+    if backend.locality == LOCAL {
+        flow.target = target(tables, port, frontend, task);
+    }
+    if !tables.remember(&segment.tuple, flow) {
+        return Err(Verdict::Drop(Reason::FlowTable));
     }
     // By hash, the middle of a connection that another node began finds its task, too.
     if segment.may_begin_flow() {
         tables.count_new(task);
     }
-    Scheduled::To(task, backend)
+    Ok(backend)
 }
 
-/// The task that a flow of `client` (address, port) gets. `proved`: the client is known to be there.
+/// The port at which `task` serves a new flow to `port`.
+#[inline(always)]
+pub(crate) fn target<T: Tables>(tables: &T, port: &Port, frontend: &Frontend, task: u64) -> Be16 {
+    if frontend.flags & TARGETS == 0 {
+        return frontend.target;
+    }
+    let own = tables.target(&TargetKey::new(*port, task));
+    own.unwrap_or(frontend.target)
+}
+
+/// The task that a flow of `client` (address, port) gets. `proved`: the client is known to be there. Where there are
+/// others, it is not the task `avoid`.
+///
+/// With affinity it is the task of the client's last flow to any port of the service.
 ///
 /// The turn is one atomic counter per frontend that only new flows touch, so N
 /// new connections to N tasks reach N different tasks, on however many CPUs.
@@ -60,37 +83,38 @@ pub fn next<T: Tables>(
     frontend: &Frontend,
     client: (Be32, Be16),
     proved: bool,
+    avoid: u64,
 ) -> Scheduled {
     if frontend.affinity_ticks == 0 {
-        return fresh(tables, port, frontend, client);
+        return fresh(tables, port, frontend, client, avoid);
     }
-    let stays = AffinityKey {
-        port: *port,
-        address: client.0,
-    };
+    let stays = AffinityKey::new(frontend.service, client.0);
     let now = tables.now();
     let kept = tables
         .affinity(&stays)
         .filter(|kept| now.wrapping_sub(kept.since) <= frontend.affinity_ticks)
+        .filter(|kept| kept.task != avoid)
         .and_then(|kept| Some((kept.task, tables.backend(kept.task)?)))
         .filter(|(_, backend)| backend.flags & ACTIVE != 0 && backend.service == frontend.service);
     let scheduled = match kept {
         Some((task, backend)) => Scheduled::To(task, backend),
-        None => fresh(tables, port, frontend, client),
+        None => fresh(tables, port, frontend, client, avoid),
     };
     if let Scheduled::To(task, _) = &scheduled {
-        keep(tables, (port, client.0), *task, proved);
+        keep(tables, (frontend.service, client.0), *task, proved);
     }
     scheduled
 }
 
-/// Keeps the client at an address with its task, from now on.
+/// Keeps a client of a service (key, address) with its task, from now on, for all of the service's ports.
 #[inline(always)]
-pub(crate) fn keep<T: Tables>(tables: &T, (port, address): (&Port, Be32), task: u64, proved: bool) {
-    let client = AffinityKey {
-        port: *port,
-        address,
-    };
+pub(crate) fn keep<T: Tables>(
+    tables: &T,
+    (service, address): (u64, Be32),
+    task: u64,
+    proved: bool,
+) {
+    let client = AffinityKey::new(service, address);
     let kept = AffinityValue {
         task,
         since: tables.now(),
@@ -106,6 +130,7 @@ fn fresh<T: Tables>(
     port: &Port,
     frontend: &Frontend,
     client: (Be32, Be16),
+    avoid: u64,
 ) -> Scheduled {
     if frontend.count == 0 {
         return Scheduled::Refused;
@@ -113,13 +138,13 @@ fn fresh<T: Tables>(
     let Some(turn) = turn(tables, port, frontend, client) else {
         return Scheduled::Failed(Reason::NoSlot);
     };
-    if let Some((task, backend)) = place(tables, port, frontend, turn) {
+    if let Some((task, backend)) = place(tables, frontend, turn, avoid) {
         return Scheduled::To(task, backend);
     }
     // The agent put a new table in place between two look-ups: its number is in
     // the frontend by now.
     match tables.frontend(port) {
-        Some(again) if again.count != 0 => match place(tables, port, &again, turn) {
+        Some(again) if again.count != 0 => match place(tables, &again, turn, avoid) {
             Some((task, backend)) => Scheduled::To(task, backend),
             None => Scheduled::Failed(Reason::NoSlot),
         },
@@ -146,6 +171,13 @@ fn turn<T: Tables>(
     }
 }
 
+/// Does a client's hash say which task it gets, so that every node finds the same one?
+#[inline(always)]
+#[must_use]
+pub const fn hashes(frontend: &Frontend) -> bool {
+    matches!(frontend.scheduler, SCHED_SH | SCHED_MAGLEV)
+}
+
 /// Spreads the bits of `value` over all bits (the finalizer of SplitMix64: Steele et
 /// al., OOPSLA 2014). The same on every node and in every version.
 #[inline(always)]
@@ -158,40 +190,69 @@ pub const fn mixed(value: u64) -> u64 {
 
 /// The task in the place of a table that `turn` gives; with [`SCHED_LC`] it, or the one
 /// in another place that has fewer flows. Two choices are as good as all of them, nearly
-/// (Mitzenmacher, IEEE TPDS 2001), and where they are equal the turn decides.
+/// (Mitzenmacher, IEEE TPDS 2001), and where they are equal the turn decides. In place of the task `avoid` it is
+/// that of another place: of the next one, or of the second of the two.
+///
+/// None where the place is not there, or has no task of the frontend's service: the table is gone, and its
+/// number may be another service's by now.
 #[inline(always)]
 fn place<T: Tables>(
     tables: &T,
-    port: &Port,
     frontend: &Frontend,
     turn: u64,
+    avoid: u64,
 ) -> Option<(u64, Backend)> {
     let count = u64::from(frontend.count);
     let first = turn % count;
-    let mut task = slot(tables, port, frontend, first)?;
+    let mut task = slot(tables, frontend.table, first)?;
     if frontend.scheduler == SCHED_LC {
         if count > 1 {
             let apart = 1 + mixed(turn) % (count - 1);
-            let second = slot(tables, port, frontend, (first + apart) % count)?;
-            if tables.conns(second) < tables.conns(task) {
+            let second = slot(tables, frontend.table, (first + apart) % count)?;
+            let fewer = second != avoid && tables.conns(second) < tables.conns(task);
+            if task == avoid || fewer {
                 task = second;
             }
         }
+    } else if task == avoid {
+        task = tables.another(frontend.table, frontend.count, first, avoid);
+    }
+    let backend = tables.backend(task)?;
+    if backend.service != frontend.service {
+        return None;
+    }
+    if frontend.scheduler == SCHED_LC {
         tables.add_conn(task);
     }
-    Some((task, tables.backend(task)?))
+    Some((task, backend))
+}
+
+/// Places that are tried for another task than one to avoid: with Maglev's tables a task has many.
+const OTHERS: u64 = 16;
+
+/// The task in the first of the places after `from`, in a table of `count` places, that is not `avoid`; `avoid` where
+/// none of [`OTHERS`] has another. What [`Tables::another`] does.
+#[inline(always)]
+pub fn another<T: Tables>(tables: &T, table: u32, count: u32, from: u64, avoid: u64) -> u64 {
+    let count = u64::from(count);
+    if count == 0 {
+        return avoid;
+    }
+    for step in 1..=OTHERS {
+        match slot(tables, table, (from + step) % count) {
+            Some(task) if task != avoid => return task,
+            _ => {}
+        }
+    }
+    avoid
 }
 
 #[inline(always)]
-fn slot<T: Tables>(tables: &T, port: &Port, frontend: &Frontend, index: u64) -> Option<u64> {
+fn slot<T: Tables>(tables: &T, table: u32, index: u64) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "smaller than count, which is 32 bits"
     )]
     let index = index as u32;
-    tables.slot(&Slot {
-        port: *port,
-        table: frontend.table,
-        index,
-    })
+    tables.slot(&Slot { table, index })
 }

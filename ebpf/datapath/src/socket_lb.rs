@@ -12,7 +12,7 @@
 //! What goes to a task elsewhere is counted when it goes; to one here it is not.
 
 use crate::packet::Tables;
-use crate::schedule::{Scheduled, next};
+use crate::schedule::{NOBODY, Scheduled, next, target};
 use lb_abi::service::{ADDRESSED, Backend, Frontend, LOCAL, Port};
 use lb_abi::settings::TASKS_BY_IPV4;
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue, in_tasks_ipv4, task_at};
@@ -177,6 +177,17 @@ pub fn send<T: Tables>(
     Some(to)
 }
 
+/// Is a datagram that a socket of IPv6 sends to `number` at `address`, unconnected, for a published port of this node? It
+/// can't be pointed at a task: those have IPv4 addresses only, and the kernel refuses to send to one from here
+/// (`udpv6_sendmsg` in net/ipv6/udp.c: `ENOTSUPP`). Connected sockets are served, and so is `::ffff:127.0.0.1`.
+#[inline(always)]
+pub fn unserved<T: Tables>(tables: &T, socket: &Socket, address: Address, number: Be16) -> bool {
+    // Where nobody takes it, a process of the host may listen there.
+    let takes = |(_, frontend, _): &(Port, Frontend, _)| frontend.count != 0;
+    let called = frontend(tables, socket, address, number);
+    called.is_some_and(|called| takes(&called)) && tables.leased()
+}
+
 /// The task of a new flow.
 #[inline(always)]
 fn new<T: Tables>(
@@ -188,7 +199,7 @@ fn new<T: Tables>(
     if !tables.leased() {
         return None;
     }
-    let Scheduled::To(task, backend) = next(tables, port, frontend, client, true) else {
+    let Scheduled::To(task, backend) = next(tables, port, frontend, client, true, NOBODY) else {
         return None;
     };
     Some((task, backend))
@@ -263,7 +274,7 @@ fn point<T: Tables>(
     also: Option<SockRevNatKey>,
 ) -> Option<(Be32, Be16)> {
     let to = if backend.locality == LOCAL {
-        frontend.target
+        target(tables, port, frontend, task)
     } else {
         port.number
     };

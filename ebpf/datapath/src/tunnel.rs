@@ -82,7 +82,7 @@ pub fn seal<P: Packet>(packet: &mut P, keys: &TokenKeys) {
     packet.store(ETHERNET, &header);
 }
 
-/// Would the packet still fit the uplink inside the tunnel? Merged packets count by segment.
+/// Would the packet still fit the way to any other node, inside the tunnel? Merged packets count by segment.
 #[inline(always)]
 pub fn fits<P: Packet>(packet: &P, segment: &L4Packet, settings: &Settings) -> bool {
     let each = match packet.segment_size() {

@@ -1,22 +1,25 @@
 //! Packets that arrive on an uplink: from clients, and from other nodes through the tunnel.
 //!
 //! Runs twice for what stays on the node, first under XDP, then under tc; the
-//! first decision is remembered as a flow, so the second finds the same.
+//! first decision is remembered as a flow, so the second finds the same. Where an uplink is a bridge it runs at
+//! the bridge's ports, before `br_netfilter` shows packets to anybody's rules, and again on the bridge.
 
-use crate::choose::{Choice, answerable, choose, confirm, opening, over};
-use crate::deliver::deliver;
+use crate::choose::{answerable, choose};
+use crate::deliver::{Delivery, go_on};
 use crate::errors;
 use crate::fragments;
 use crate::hairpin::to_container;
 use crate::l4_packet::L4Packet;
 use crate::packet::{ETHERNET, Packet, Tables};
 use crate::parse;
+use crate::schedule::target;
 use crate::sender::{answers, has_task};
+use crate::settle::{answered, begin, confirm, opening, over};
 use crate::tunnel::{self, Direction, INNER, Opened, Read};
 use crate::verdict::Verdict;
 use lb_abi::TCP;
 use lb_abi::counters::Reason;
-use lb_abi::flow::Flow;
+use lb_abi::flow::{EMBRYONIC, Flow, UNDER_GATEWAY, UNDER_NODE};
 use lb_abi::service::{ADDRESSED, Frontend, LOCAL, Port};
 use lb_abi::settings::Settings;
 use lb_abi::tunnel::TokenKeys;
@@ -24,19 +27,34 @@ use lb_abi::tunnel::TokenKeys;
 /// Decides about a frame that came in on an uplink.
 #[inline(always)]
 pub fn uplink<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
+    let mut delivery = Delivery::NONE;
+    let verdict = decide(packet, tables, &mut delivery);
+    go_on(packet, tables, verdict, &mut delivery)
+}
+
+/// The first part of [`uplink`], for programs that have no stack for both at once: what is for a task of this node
+/// is in `delivery`, and the verdict says so.
+#[inline(always)]
+pub fn decide<P: Packet, T: Tables>(
+    packet: &mut P,
+    tables: &T,
+    delivery: &mut Delivery,
+) -> Verdict {
     let Some(settings) = tables.settings() else {
         return Verdict::Pass;
     };
     if !parse::ipv4(packet) {
         return Verdict::Pass;
     }
-    let Some(segment) = parse::outer(packet, tables) else {
-        return errors::from_client(packet, tables, settings);
-    };
-    if tunnel::addressed(&segment, settings)
+    match parse::outer(packet, tables) {
+        Some(segment) => delivery.segment = segment,
+        None => return errors::from_client(packet, tables, settings),
+    }
+    let segment = &delivery.segment;
+    if tunnel::addressed(segment, settings)
         && let Some(keys) = tables.peer(segment.tuple.source)
     {
-        return from_node(packet, tables, settings, &segment, keys);
+        return from_node(packet, tables, settings, keys, delivery);
     }
     let port = Port::new(segment.tuple.destination_port, segment.tuple.proto);
     let Some(frontend) = tables.frontend(&port) else {
@@ -45,7 +63,7 @@ pub fn uplink<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     if !parse::ours(packet, tables, settings) {
         return Verdict::Pass;
     }
-    from_client(packet, tables, settings, &segment, &port, &frontend)
+    from_client(packet, tables, settings, (&port, &frontend), delivery)
 }
 
 /// A packet to the tunnel's port, from the address of another node.
@@ -54,21 +72,24 @@ fn from_node<P: Packet, T: Tables>(
     packet: &mut P,
     tables: &T,
     settings: &Settings,
-    segment: &L4Packet,
     keys: &TokenKeys,
+    delivery: &mut Delivery,
 ) -> Verdict {
+    if !parse::ours(packet, tables, settings) {
+        return Verdict::Pass;
+    }
     // Only by the device that leads to that node: on another card anybody may write its address.
     let tunnels = packet.link() == settings.uplink;
-    if !parse::ours(packet, tables, settings)
-        || !(tunnels || packet.leads(settings.node, segment.tuple.source))
-    {
+    if !tunnels && !packet.leads(settings.node, delivery.segment.tuple.source) {
         return Verdict::Pass;
     }
     match tunnel::open(packet, keys) {
         Read::Opened(opened) => match opened.direction {
             // Outside of the tunnel nothing would say to tc whose it is.
             Direction::ToOwn if !P::DELIVERS => Verdict::Pass,
-            Direction::ToTask | Direction::ToOwn => to_task(packet, tables, settings, opened),
+            Direction::ToTask | Direction::ToOwn => {
+                to_task(packet, tables, settings, opened, delivery)
+            }
             Direction::ToClient => to_client(packet, tables, opened),
         },
         Read::Foreign => Verdict::Pass,
@@ -82,25 +103,17 @@ fn from_client<P: Packet, T: Tables>(
     packet: &mut P,
     tables: &T,
     settings: &Settings,
-    segment: &L4Packet,
-    port: &Port,
-    frontend: &Frontend,
+    (port, frontend): (&Port, &Frontend),
+    delivery: &mut Delivery,
 ) -> Verdict {
+    let Delivery { segment, flow, .. } = delivery;
     fragments::begin(tables, segment);
-    let (backend, mut flow) = match choose(tables, segment, port, frontend) {
-        Choice::Task(backend, flow) => (backend, flow),
-        Choice::None(verdict) => return verdict,
+    let backend = match choose(tables, segment, port, frontend, flow) {
+        Ok(backend) => backend,
+        Err(verdict) => return verdict,
     };
     if backend.locality == LOCAL {
-        return deliver(
-            packet,
-            tables,
-            settings,
-            segment,
-            frontend,
-            (&backend, &mut flow),
-            None,
-        );
+        return delivery.fill(frontend, &backend, None);
     }
     if !flow.came_here() {
         // It came through the tunnel for a task that is elsewhere: one hop only.
@@ -132,6 +145,7 @@ fn to_task<P: Packet, T: Tables>(
     tables: &T,
     settings: &Settings,
     opened: Opened,
+    delivery: &mut Delivery,
 ) -> Verdict {
     let Some(inner) = parse::segment(packet, tables, INNER) else {
         return errors::to_task(packet, tables, settings, opened);
@@ -141,14 +155,14 @@ fn to_task<P: Packet, T: Tables>(
     };
     // The published port, if that is of the task's service; or the task's own port, where its service
     // lets processes on nodes call that.
-    let target = inner.tuple.destination_port;
+    let port = Port::new(inner.tuple.destination_port, inner.tuple.proto);
     let frontend = if P::DELIVERS && opened.direction == Direction::ToOwn {
         if backend.flags & ADDRESSED == 0 || inner.tuple.proto != TCP {
             return Verdict::Drop(Reason::UnknownTask);
         }
-        Frontend::new(target, 1, 0, backend.service)
+        Frontend::new(port.number, 1, 0, backend.service)
     } else {
-        match tables.frontend(&Port::new(target, inner.tuple.proto)) {
+        match tables.frontend(&port) {
             Some(frontend) => frontend,
             None => return Verdict::Drop(Reason::UnknownTask),
         }
@@ -172,17 +186,30 @@ fn to_task<P: Packet, T: Tables>(
         let over = inner.opens() && Flow::closed(known.state);
         known.task == opened.task && known.came_from(opened.sender) && !over
     });
-    let mut flow = match known {
-        Some(known) => confirm(tables, &inner, None, known, inner.state_in()),
+    let flow = match known {
+        Some(mut known) => {
+            confirm(tables, &inner, None, &mut known, inner.state_in());
+            known
+        }
         None => {
             if client && !yields(tables, &inner, before, opened) {
                 return Verdict::Drop(Reason::OwnFlow);
             }
             let mut flow = Flow {
-                state: opening(before),
+                state: opening(before.map(|flow| flow.state), &inner),
+                target: target(tables, &port, &frontend, opened.task),
                 ..Flow::new(opened.task, opened.sender)
             };
-            if !tables.remember(&inner.tuple, &mut flow) {
+            // A connection that comes through another node than before is the same one to the task.
+            if let Some(before) = before
+                && before.task == opened.task
+                && !inner.opens()
+            {
+                flow.state |= before.state & (UNDER_NODE | UNDER_GATEWAY);
+                flow.remapped_port = before.remapped_port;
+            }
+            let before = before.map(|flow| flow.state);
+            if !begin(tables, &inner.tuple, before, &mut flow) {
                 return Verdict::Drop(Reason::FlowTable);
             }
             flow
@@ -192,16 +219,9 @@ fn to_task<P: Packet, T: Tables>(
         return Verdict::Drop(Reason::NoRoom);
     }
     // Under XDP that was it: tc finds the flow again, after packets were merged.
-    let inner = outside(inner);
-    deliver(
-        packet,
-        tables,
-        settings,
-        &inner,
-        &frontend,
-        (&backend, &mut flow),
-        None,
-    )
+    delivery.segment = outside(inner);
+    delivery.flow = flow;
+    delivery.fill(&frontend, &backend, None)
 }
 
 /// May another node say whose a client's flow is, of which this node knows `before`? A reused port may
@@ -211,9 +231,12 @@ fn to_task<P: Packet, T: Tables>(
 fn yields<T: Tables>(tables: &T, inner: &L4Packet, before: Option<Flow>, opened: Opened) -> bool {
     let called = inner.tuple.destination;
     let own = before.is_some_and(|flow| flow.came_here() && !over(tables, &flow, inner));
-    let here = own && tables.is_vip(called);
-    let elsewhere = called != opened.sender && tables.peer(called).is_some();
-    !here && !elsewhere
+    // One look-up after the other: of two that are always made, the compiler joins the answers, which are pointers
+    // to the kernel's verifier.
+    if own && tables.is_vip(called) {
+        return false;
+    }
+    called == opened.sender || tables.peer(called).is_none()
 }
 
 /// A segment that was in the tunnel, once it is not any more.
@@ -235,17 +258,18 @@ fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opened) -
     // Only what answers a flow of this node's goes out in its name. A node that speaks for a task of its
     // own ends no flow of another one's.
     let mut its_own = false;
-    let answered = |flow: &Flow| {
+    let answers_it = |flow: &Flow| {
         its_own = answers(tables, flow, opened);
         its_own
     };
     let to = inner.tuple.reversed();
-    let Some(flow) = tables.flow_if(&to, inner.state_out(), answered) else {
+    let Some(mut flow) = tables.flow_if(&to, inner.state_out(), answers_it) else {
         return to_caller(packet, tables, inner, opened);
     };
     if !its_own {
-        return Verdict::Drop(Reason::UnknownTask);
+        return Verdict::Drop(refused(&flow, opened));
     }
+    answered(tables, &to, &inner, &mut flow);
     fragments::begin(tables, &inner);
     // XDP finds no way out of the node to the node itself, so where there is one that need not be asked.
     let away = !P::DELIVERS && packet.route(inner.tuple.source, inner.tuple.destination);
@@ -268,6 +292,16 @@ fn to_client<P: Packet, T: Tables>(packet: &mut P, tables: &T, opened: Opened) -
     }
 }
 
+/// Why an answer does not go on that is about `flow`, but not by its task: that one may have been the flow's before.
+#[inline(always)]
+const fn refused(flow: &Flow, opened: Opened) -> Reason {
+    if flow.task != opened.task && flow.came_here() && flow.state & EMBRYONIC != 0 {
+        Reason::LateAnswer
+    } else {
+        Reason::UnknownTask
+    }
+}
+
 /// Out of the tunnel, for a container of this node that called.
 #[inline(always)]
 fn to_caller<P: Packet, T: Tables>(
@@ -286,5 +320,5 @@ fn to_caller<P: Packet, T: Tables>(
     if !packet.shrink() {
         return Verdict::Drop(Reason::NoRoom);
     }
-    to_container(packet, tables, &outside(inner), opened.task)
+    to_container(packet, tables, &outside(inner), opened.task, None)
 }

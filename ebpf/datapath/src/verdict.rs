@@ -41,6 +41,10 @@ pub mod code {
     pub const TOO_BIG: u32 = 4;
     /// [`super::Verdict::Drop`]; the operand is the reason.
     pub const DROP: u32 = 5;
+    /// [`super::Verdict::Deliver`]
+    pub const DELIVER: u32 = 6;
+    /// [`super::Verdict::TunnelError`]
+    pub const TUNNEL_ERROR: u32 = 7;
 }
 
 #[expect(
@@ -55,6 +59,14 @@ impl Verdict {
     pub const Uplink: Self = Self::new(code::UPLINK, 0);
     /// To the task on `docker_gwbridge` that it is now addressed to.
     pub const Bridge: Self = Self::new(code::BRIDGE, 0);
+
+    /// To a task of this node, by [`crate::deliver::deliver`], which decides on from the [`crate::deliver::Delivery`] that
+    /// has been filled in. No outcome: who decides goes on at once.
+    pub(crate) const Deliver: Self = Self::new(code::DELIVER, 0);
+
+    /// An ICMP error about a packet that this node has sent through the tunnel: the kernel goes on with it, once
+    /// [`crate::path_mtu::learn`] has looked at it. As an outcome it is [`Outcome::Pass`]. Never under XDP.
+    pub const TunnelError: Self = Self::new(code::TUNNEL_ERROR, 0);
 
     /// To the container on another bridge, with this index, that it is now addressed to: one
     /// that called, or a task that is not on `docker_gwbridge`.
@@ -150,6 +162,7 @@ mod tests {
             (Verdict::Pass, (code::PASS, 0), Outcome::Pass),
             (Verdict::Uplink, (code::UPLINK, 0), Outcome::Uplink),
             (Verdict::Bridge, (code::BRIDGE, 0), Outcome::Bridge),
+            (Verdict::TunnelError, (code::TUNNEL_ERROR, 0), Outcome::Pass),
             (
                 Verdict::Container(44),
                 (code::CONTAINER, 44),
@@ -176,7 +189,7 @@ mod tests {
             assert_eq!(drop.outcome(), Outcome::Drop(*reason));
         }
         // What no decision says is left to the kernel.
-        for bits in [6 << 32, u64::from(code::DROP) << 32 | 0xffff] {
+        for bits in [8 << 32, u64::from(code::DROP) << 32 | 0xffff] {
             assert_eq!(Verdict::from_bits(bits).outcome(), Outcome::Pass);
         }
     }

@@ -1,56 +1,13 @@
 //! The maps, as the datapath asks for them: one look-up or one write each.
 
+use super::clock::{nanoseconds, now};
+use super::flows::{self, found, read, seen};
 use super::*;
-use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use aya_ebpf::maps::lpm_trie::Key;
-use core::intrinsics::{AtomicOrdering, atomic_or, atomic_xadd};
-use lb_abi::flow::{EMBRYONIC, ticks};
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+use lb_abi::flow::{milliseconds, ticks};
 use lb_datapath::Tables;
-
-#[inline(always)]
-fn nanoseconds() -> u64 {
-    // SAFETY: the helper takes nothing and is there since Linux 5.11.
-    unsafe { bpf_ktime_get_coarse_ns() }
-}
-
-#[inline(always)]
-pub(super) fn now() -> u32 {
-    ticks(nanoseconds())
-}
-
-#[inline(always)]
-fn found(tuple: &Tuple) -> Option<*mut Flow> {
-    match LB_FLOWS.get_ptr_mut(tuple) {
-        Some(flow) => Some(flow),
-        None => LB_EMBRYONIC.get_ptr_mut(tuple),
-    }
-}
-
-/// The flow as it stands there.
-#[inline(always)]
-fn read(flow: *mut Flow) -> Flow {
-    // SAFETY: the kernel keeps the element's memory until the program ends; its
-    // task and peer are written before it is found. An LRU element may be given
-    // to another tuple meanwhile: the worst outcome is one packet astray.
-    unsafe { *flow }
-}
-
-/// Sets `state` bits and the time in a flow, which was as given.
-#[inline(always)]
-fn seen(flow: *mut Flow, was: Flow, state: u32) -> Flow {
-    if was.state | state != was.state {
-        // SAFETY: as in `read`; both directions may set bits at once, hence atomically.
-        unsafe {
-            atomic_or::<u32, u32, { AtomicOrdering::Relaxed }>(&raw mut (*flow).state, state)
-        };
-    }
-    let now = now();
-    if was.seen != now {
-        // SAFETY: as in `read`; whoever writes writes the same.
-        unsafe { (*flow).seen = now };
-    }
-    was
-}
+use lb_datapath::schedule::another;
 
 #[inline(always)]
 fn counted(task: u64, count: impl FnOnce(&mut Counters)) {
@@ -58,6 +15,15 @@ fn counted(task: u64, count: impl FnOnce(&mut Counters)) {
         // SAFETY: this CPU's own copy, valid until the program ends (RCU).
         count(unsafe { &mut *counters });
     }
+}
+
+/// [`another`], as a global function of BPF: the kernel's verifier knows its parameters as any numbers, and walks through
+/// it once (Linux 5.6; `btf_check_func_arg_match` and its successors in kernel/bpf/btf.c).
+// SAFETY: no other symbol of the object has this name.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn another_task(table: u32, count: u32, from: u64, avoid: u64) -> u64 {
+    another(&Maps, table, count, from, avoid)
 }
 
 impl Tables for Maps {
@@ -70,6 +36,12 @@ impl Tables for Maps {
     fn uplink(&self, link: u32) -> Option<Uplink> {
         // SAFETY: as for frontends.
         unsafe { LB_UPLINKS.get(link) }.copied()
+    }
+
+    #[inline(always)]
+    fn bridge_port(&self, link: u32) -> Option<BridgePort> {
+        // SAFETY: as for frontends.
+        unsafe { LB_BRIDGE_PORTS.get(link) }.copied()
     }
 
     #[inline(always)]
@@ -90,6 +62,17 @@ impl Tables for Maps {
     fn slot(&self, slot: &Slot) -> Option<u64> {
         // SAFETY: as for frontends.
         unsafe { LB_SLOTS.get(slot) }.copied()
+    }
+
+    #[inline(always)]
+    fn another(&self, table: u32, count: u32, from: u64, avoid: u64) -> u64 {
+        another_task(table, count, from, avoid)
+    }
+
+    #[inline(always)]
+    fn target(&self, key: &TargetKey) -> Option<Be16> {
+        // SAFETY: as for frontends.
+        unsafe { LB_TARGETS.get(key) }.copied()
     }
 
     #[inline(always)]
@@ -116,6 +99,12 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    fn on_link(&self, client: &OnLink) -> Option<u32> {
+        let bits = (size_of::<OnLink>() * 8) as u32;
+        LB_ON_LINK.get(Key::new(bits, *client)).copied()
+    }
+
+    #[inline(always)]
     fn peer(&self, address: Be32) -> Option<&TokenKeys> {
         // SAFETY: as for frontends.
         unsafe { LB_PEERS.get(address) }
@@ -124,6 +113,18 @@ impl Tables for Maps {
     #[inline(always)]
     fn token_keys(&self) -> Option<&TokenKeys> {
         LB_TOKEN_KEYS.get(0)
+    }
+
+    #[inline(always)]
+    fn path_mtu(&self, peer: Be32) -> Option<PathMtu> {
+        // SAFETY: as for frontends.
+        unsafe { LB_PATH_MTU.get(peer) }.copied()
+    }
+
+    #[inline(always)]
+    fn remember_path_mtu(&self, peer: Be32, path: &PathMtu) {
+        // Without memory for it the next error is another chance.
+        let _ = LB_PATH_MTU.insert(peer, path, 0);
     }
 
     #[inline(always)]
@@ -150,6 +151,11 @@ impl Tables for Maps {
     #[inline(always)]
     fn now(&self) -> u32 {
         now()
+    }
+
+    #[inline(always)]
+    fn clock(&self) -> u32 {
+        milliseconds(nanoseconds())
     }
 
     #[inline(always)]
@@ -215,33 +221,65 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn remember(&self, tuple: &Tuple, flow: &mut Flow) -> bool {
-        flow.seen = now();
-        if flow.state & EMBRYONIC != 0 {
-            return LB_EMBRYONIC.insert(tuple, flow, 0).is_ok();
+        let nanoseconds = nanoseconds();
+        flow.seen = ticks(nanoseconds);
+        if flow.begun == 0 {
+            flow.begun = milliseconds(nanoseconds);
         }
-        // Once a connection: else an older one would be found there when this one is gone.
-        let _ = LB_EMBRYONIC.remove(tuple);
-        LB_FLOWS.insert(tuple, flow, 0).is_ok()
+        flows::remember(tuple, flow)
+    }
+
+    #[inline(always)]
+    fn forget_settled(&self, tuple: &Tuple) {
+        flows::forget_settled(tuple);
+    }
+
+    #[inline(always)]
+    fn prove(&self, tuple: &Tuple, proof: u32) {
+        flows::prove(tuple, proof);
+    }
+
+    #[inline(always)]
+    fn forget_flow(&self, tuple: &Tuple) {
+        flows::forget(tuple);
+    }
+
+    #[inline(always)]
+    fn own_flow(&self, answer: &Tuple) -> Option<u32> {
+        let sent = LB_OWN_FLOWS.get_ptr(answer)?;
+        // SAFETY: 4 aligned bytes, read in one go. An LRU element may be given to another tuple
+        // meanwhile: the worst outcome is one packet astray.
+        Some(unsafe { *sent })
+    }
+
+    #[inline(always)]
+    fn remember_own_flow(&self, answer: &Tuple) {
+        let now = now();
+        let Some(sent) = LB_OWN_FLOWS.get_ptr_mut(answer) else {
+            // Without memory for it the answer is taken for a client's.
+            let _ = LB_OWN_FLOWS.insert(answer, now, 0);
+            return;
+        };
+        // SAFETY: as in `own_flow`.
+        if unsafe { *sent } != now {
+            // SAFETY: as in `own_flow`; whoever writes writes the same.
+            unsafe { *sent = now };
+        }
     }
 
     #[inline(always)]
     fn rev_nat(&self, tuple: &Tuple) -> Option<RevNat> {
-        // SAFETY: as for flows; replies are never written in place.
-        match unsafe { LB_REV_NAT.get(tuple) } {
-            Some(reply) => Some(*reply),
-            // SAFETY: the same.
-            None => unsafe { LB_REV_NAT_EMB.get(tuple) }.copied(),
-        }
+        flows::rev_nat(tuple)
     }
 
     #[inline(always)]
     fn remember_rev_nat(&self, tuple: &Tuple, reply: &RevNat) -> bool {
-        if reply.opening != 0 {
-            return LB_REV_NAT_EMB.insert(tuple, reply, 0).is_ok();
-        }
-        // As for flows.
-        let _ = LB_REV_NAT_EMB.remove(tuple);
-        LB_REV_NAT.insert(tuple, reply, 0).is_ok()
+        flows::remember_rev_nat(tuple, reply)
+    }
+
+    #[inline(always)]
+    fn forget_settled_rev_nat(&self, tuple: &Tuple) {
+        flows::forget_settled_rev_nat(tuple);
     }
 
     #[inline(always)]

@@ -9,10 +9,10 @@ use lb_abi::counters::Counters;
 use lb_abi::flow::{ANSWERED, Flow};
 use lb_abi::service::Frontend;
 use lb_abi::settings::Settings;
-use lb_abi::{Be16, Be32, limits};
+use lb_abi::{Be16, Be32};
 use zerocopy::{FromZeros as _, IntoBytes};
 
-use super::node::{ELSEWHERE, TARGET, TASKS, tasks, tuple};
+use super::node::{ELSEWHERE, FLOW, TARGET, TASKS, room, tasks, tuple};
 use crate::lab::{mac, node};
 use crate::states::TUNNEL;
 
@@ -29,10 +29,8 @@ impl Floor {
     /// Loads it on node 1, with 2^`bits` flows to the tasks on node 2.
     pub(super) fn new(object: &[u8], bits: u32) -> Result<Self> {
         let count = 1_u32 << bits;
-        // 2^20 flows have a table of 1.2 million.
-        let room = limits::FLOWS.max(count / 8 * 9);
         let mut ebpf = EbpfLoader::new()
-            .map_max_entries("FLOWS", room)
+            .map_max_entries("FLOWS", room(bits))
             .load(object)?;
         let mut settings = Settings::new_zeroed();
         settings.node = Be32::new(node(1).into());
@@ -47,11 +45,11 @@ impl Floor {
             set::<24>(&mut ebpf, "BACKENDS", index, backend)?;
         }
         let flows = ebpf.map_mut("FLOWS").context("the map FLOWS")?;
-        let mut flows = HashMap::<_, [u8; 16], [u8; 24]>::try_from(flows)?;
+        let mut flows = HashMap::<_, [u8; 16], [u8; FLOW]>::try_from(flows)?;
         let home = Be32::new(node(2).into());
         for (number, task) in (0..count).zip((1..=u64::from(TASKS)).cycle()) {
             let key: [u8; 16] = zerocopy::transmute!(tuple(number, ELSEWHERE, 1, Be32::new(0)));
-            let flow: [u8; 24] = zerocopy::transmute!(Flow::away(task, home, ANSWERED));
+            let flow: [u8; FLOW] = zerocopy::transmute!(Flow::away(task, home, ANSWERED));
             flows.insert(key, flow, 0)?;
         }
         let counters = ebpf.take_map("COUNTERS").context("the map COUNTERS")?;

@@ -31,9 +31,9 @@ pub(crate) fn all(lab: &Lab, objects: &Objects, effort: Effort) -> Result<Vec<Ca
     let ingress = Node::new(lab, 1)?;
     ingress.remember(ELSEWHERE, 2, 0, 1 << 16)?;
     ingress.remember(HERE, 1, 0, 1 << 16)?;
-    let full = Node::new(lab, 1)?;
+    let full = Node::with_room(lab, 1, 18)?;
     full.remember(ELSEWHERE, 2, 0, 1 << 18)?;
-    let over = Node::new(lab, 1)?;
+    let over = Node::with_room(lab, 1, 20)?;
     over.remember(ELSEWHERE, 2, 0, 1 << 20)?;
     let fresh = Node::new(lab, 1)?;
     let flooded = Node::new(lab, 1)?;
@@ -77,12 +77,14 @@ pub(crate) fn all(lab: &Lab, objects: &Objects, effort: Effort) -> Result<Vec<Ca
                 Sent::new(to(ELSEWHERE), 18),
             )?
             .compared(18),
-        of(&over).case(
-            "known flow, encapsulated: 2^20 flows",
-            UplinkXdp,
-            None,
-            Sent::new(to(ELSEWHERE), 20),
-        )?,
+        of(&over)
+            .case(
+                "known flow, encapsulated: 2^20 flows",
+                UplinkXdp,
+                None,
+                Sent::new(to(ELSEWHERE), 20),
+            )?
+            .compared(20),
         of(&ingress).case(
             "known flow, task here: 2^16 flows",
             UplinkXdp,
@@ -153,9 +155,9 @@ pub(crate) fn all(lab: &Lab, objects: &Objects, effort: Effort) -> Result<Vec<Ca
             Sent::answers(container(), 16),
         )?,
         of(&ingress).case(
-            "port of a bridge, a task's reply on its way",
+            "port of a bridge, reply to a client of this node: 1 flow",
             PortTc,
-            TC_NEXT,
+            TC_REDIRECT,
             Sent::answers(answer(11), 0),
         )?,
         of(&ingress).case(

@@ -9,16 +9,19 @@ use anyhow::{Context as _, Result, bail};
 use aya::maps::{HashMap, Map, MapData};
 use aya::programs::{ProgramFd, loaded_programs};
 use lb_abi::flow::{ANSWERED, Flow, Tuple};
-use lb_abi::{Be16, Be32, TCP};
+use lb_abi::{Be16, Be32, TCP, limits};
 use lb_core::backend::Prune;
 use lb_core::backend::ebpf::plan;
 use lb_core::backend::ebpf::{HookKind, State};
 use lb_core::kernel::Kernel as _;
+use lb_core::table_sizes::SizedBy;
 
 use super::plan::Plan;
 use crate::lab::{Lab, Net, node};
 use crate::states::{self, Task, here, publish, there};
 
+/// Bytes of a flow.
+pub(super) const FLOW: usize = size_of::<Flow>();
 /// The published port of tasks on node 2.
 pub(crate) const ELSEWHERE: u16 = 8080;
 /// The published port of tasks on node 1.
@@ -38,11 +41,22 @@ pub(crate) struct Node {
     number: u8,
 }
 
+/// Entries of a table of flows in which 2^`bits` flows lie without pushing each other out: of an LRU table the kernel gives away
+/// some entries while others are free, as each CPU has a list of its own.
+pub(super) fn room(bits: u32) -> u32 {
+    limits::FLOWS.max((1_u32 << bits) / 8 * 9)
+}
+
 impl Node {
     /// Node `number` with its programs loaded, and attached as an agent would.
     pub(crate) fn new(lab: &Lab, number: u8) -> Result<Rc<Self>> {
+        Self::with_room(lab, number, 0)
+    }
+
+    /// Such a node with [`room`] for 2^`bits` flows.
+    pub(crate) fn with_room(lab: &Lab, number: u8, bits: u32) -> Result<Rc<Self>> {
         let net = lab.net(number);
-        let mut kernel = BpfKernel::load(&net.bpffs, None)?;
+        let mut kernel = BpfKernel::load(&net.bpffs, None, SizedBy::Flows(room(bits)))?;
         let mut want = states::bare(&net, number);
         for (port, home) in [(HERE, 1), (ELSEWHERE, 2)] {
             publish(&mut want, TCP, port, TARGET, &tasks(number, home));
@@ -67,7 +81,8 @@ impl Node {
     /// The device that a hook is on.
     pub(crate) fn link(&self, kind: HookKind) -> u32 {
         match kind {
-            HookKind::BridgeTc | HookKind::PortTc => self.net.bridge,
+            HookKind::BridgeTc => self.net.bridge,
+            HookKind::PortTc => self.net.port,
             _ => self.net.uplink,
         }
     }
@@ -88,7 +103,7 @@ impl Node {
     /// clients who have proved to be there; where `home` is this node, from node `peer`.
     pub(crate) fn remember(&self, port: u16, home: u8, peer: u8, count: u32) -> Result<()> {
         let tasks = tasks(self.number, home);
-        let mut flows = self.map::<16, 24>("LB_FLOWS")?;
+        let mut flows = self.map::<16, FLOW>("LB_FLOWS")?;
         let peer = match peer {
             0 => Be32::new(0),
             n => Be32::new(node(n).into()),
@@ -103,7 +118,7 @@ impl Node {
                 Flow::away(task.0, Be32::new(node(home).into()), ANSWERED)
             };
             let key: [u8; 16] = zerocopy::transmute!(tuple(index, port, self.number, peer));
-            let value: [u8; 24] = zerocopy::transmute!(flow);
+            let value: [u8; FLOW] = zerocopy::transmute!(flow);
             flows.insert(key, value, 0)?;
         }
         Ok(())
@@ -111,7 +126,7 @@ impl Node {
 
     /// Forgets what the first `count` SYNs to a port left.
     pub(crate) fn forget_opening(&self, port: u16, count: u32) -> Result<()> {
-        let mut opening = self.map::<16, 24>("LB_EMBRYONIC")?;
+        let mut opening = self.map::<16, FLOW>("LB_EMBRYONIC")?;
         for index in 0..count {
             let key: [u8; 16] = zerocopy::transmute!(tuple(index, port, self.number, Be32::new(0)));
             if opening.get(&key, 0).is_ok() {

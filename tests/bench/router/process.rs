@@ -3,16 +3,19 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use harness::netns::Netns;
 use harness::wait;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::kept::Kept;
 
 /// Longest time from a program's start until it serves.
-const START: Duration = Duration::from_secs(10);
+pub(super) const START: Duration = Duration::from_secs(10);
 
 /// A process and its children.
 pub(super) struct Process {
@@ -42,6 +45,26 @@ impl Process {
             let ask = || Kept::open(port)?.ask();
             Ok(netns.run(ask)?.ok())
         })
+    }
+
+    /// Sends it a signal, and its children none.
+    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+        let process = Pid::from_raw(i32::try_from(self.child.id())?);
+        kill(process, signal).with_context(|| format!("sending {signal} to {process}"))
+    }
+
+    /// Waits until it has ended; after `grace` it is killed, as the engine does.
+    pub(super) fn wait_for_end(mut self, grace: Duration) -> Result<()> {
+        let killed_at = Instant::now() + grace;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() >= killed_at {
+                self.child.kill()?;
+                self.child.wait()?;
+                return Ok(());
+            }
+            sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// Processor time of it and its children so far, in seconds.
@@ -89,6 +112,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // Its number may be another process's by now.
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         // nginx's master ends its workers on SIGTERM only.
         let _ = Command::new("kill")
             .arg(self.child.id().to_string())
@@ -97,7 +124,7 @@ impl Drop for Process {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            sleep(Duration::from_millis(20));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -109,7 +109,7 @@ impl Proxy {
 }
 
 /// A program in Go, with one thread at a time for its code, and what it remembers between runs in the site's directory.
-fn in_go(netns: &Netns, site: &Site, program: Option<&Path>) -> Result<Command> {
+pub(super) fn in_go(netns: &Netns, site: &Site, program: Option<&Path>) -> Result<Command> {
     let program = program.context("its program was not named")?;
     let mut command = netns.command(&program.display().to_string());
     command.env("GOMAXPROCS", "1").current_dir(site.dir());

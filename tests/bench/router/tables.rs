@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use super::latency::Latency;
 use super::load::{Load, Measured};
 use super::proxies::Proxy;
+use super::rolling::{Outcome, TASKS, Updates};
 use crate::figures::{Cell, Row, Spread, Table};
 
 /// The middle of a value's rounds.
@@ -90,6 +91,43 @@ pub(super) fn memory(proxies: &[Proxy], kib: &[f64], connections: u32) -> Table 
         title: format!("{connections} idle connections"),
         columns: vec!["proxy", "KiB a connection"],
         rows: proxies.iter().zip(kib).map(row).collect(),
+    }
+}
+
+/// Rolling updates, by proxy and order: requests, failures and ends of connections of all its updates together.
+pub(super) fn updates(all: &[Updates], rounds: usize) -> Table {
+    let row = |updates: &Updates| {
+        let sum = |value: fn(&Outcome) -> u64| {
+            let sum: u64 = updates.outcomes.iter().map(value).sum();
+            #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+            let sum = sum as f64;
+            Cell::Number(sum, 0)
+        };
+        let slowest = updates.outcomes.iter();
+        let slowest = slowest.map(|outcome| outcome.slowest.as_secs_f64() * 1e3);
+        let slowest: Vec<f64> = slowest.collect();
+        Row {
+            name: updates.proxy.name().to_owned(),
+            cells: vec![
+                Cell::Text(updates.order.name().to_owned()),
+                sum(|outcome| outcome.requests),
+                sum(|outcome| outcome.failed),
+                Cell::Spread(Spread::of(&slowest), 0),
+                sum(|outcome| outcome.closed),
+            ],
+        }
+    };
+    Table {
+        title: format!("Rolling updates of {TASKS} tasks ({rounds} by each proxy and order)"),
+        columns: vec![
+            "proxy",
+            "order",
+            "requests",
+            "failed",
+            "slowest answer, ms",
+            "kept connections closed",
+        ],
+        rows: all.iter().map(row).collect(),
     }
 }
 

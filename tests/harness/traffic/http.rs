@@ -123,6 +123,12 @@ impl Connection {
         self.ended
     }
 
+    /// Has the server closed the connection? A client that waits for no answer sees that, and connects again.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// `GET path`, whatever the status.
     pub async fn get(&mut self, path: &str) -> Result<Reply> {
         self.request(Method::GET, path, None).await

@@ -1,12 +1,13 @@
 //! Assertions about one frame at one hook, for any tables.
 
+mod egress;
+mod flows;
+
 use crate::hook::Hook;
 use crate::names::{MAC, PUBLISHED, TUNNEL as TUNNEL_PORT, UPLINK};
 use crate::sums::{self, ETHERNET, ICMP, TCP, TUNNEL, UDP, constant, right, sum};
-use lb_abi::flow::{EMBRYONIC, Flow, Tuple};
-use lb_abi::service::{
-    ACTIVE, ADDRESSED, AffinityKey, LOCAL, Port, REMOTE, RESTRICTED, Slot, Source,
-};
+use lb_abi::flow::Tuple;
+use lb_abi::service::{LOCAL, Port, REMOTE};
 use lb_abi::{Be16, Be32};
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::tunnel::{Direction, Opened, Read, addressed, open};
@@ -54,6 +55,7 @@ impl Event<'_> {
             Outcome::Bridge | Outcome::Container(_) => self.delivered(),
         }
         self.flows();
+        self.own_flows();
     }
 
     /// The tunnel header's content, if the frame came through the tunnel on an uplink.
@@ -61,7 +63,9 @@ impl Event<'_> {
         let settings = self.was.settings?;
         let mut frame = Frame::<true>::new(self.before.to_vec());
         frame.link = UPLINK;
-        if !matches!(self.hook, Hook::Xdp | Hook::Tc) || !parse::ours(&frame, self.was, &settings) {
+        if !matches!(self.hook, Hook::Xdp | Hook::Tc)
+            || !parse::ours(&mut frame, self.was, &settings)
+        {
             return None;
         }
         let segment = parse::outer(&frame, self.was)?;
@@ -187,96 +191,6 @@ impl Event<'_> {
         }
     }
 
-    /// Asserts about entries in the table of flows.
-    fn flows(&self) {
-        let (was, is) = (self.was.flows.borrow(), self.is.flows.borrow());
-        for (tuple, flow) in is.iter() {
-            let known = was.get(tuple);
-            if known
-                .is_some_and(|known| known.task == flow.task && known.ingress() == flow.ingress())
-            {
-                continue;
-            }
-            // A process's call was decided when it was made.
-            if self.hook == Hook::Egress {
-                continue;
-            }
-            assert!(self.was.backends.contains_key(&flow.task), "to no task");
-            if let Some(opened) = self.tunnelled() {
-                self.of_one_service(tuple, flow, opened.direction);
-                let own = known.is_some_and(Flow::came_here);
-                let (client, called) = (tuple.source, tuple.destination);
-                let mine = own && client != opened.sender && self.was.is_vip(called);
-                let quiet = known.map_or(0, |known| self.was.now.wrapping_sub(known.seen));
-                let over = known.is_some_and(|known| Flow::closed(known.state)) || quiet >= 170;
-                assert!(!mine || over, "another node took a flow of this one's");
-                continue;
-            }
-            if let Some(known) = known {
-                self.moved(tuple, known);
-            }
-            assert!(flow.came_here());
-            assert!(!self.was.expired, "a new flow without a lease");
-            self.scheduled(tuple, flow);
-        }
-    }
-
-    /// A flow whose packet came from its client, and which was given another task.
-    fn moved(&self, tuple: &Tuple, known: &Flow) {
-        let Some(backend) = self.was.backends.get(&known.task) else {
-            return;
-        };
-        // Its client sends its first packet again, and the task takes nothing new.
-        let unanswered = known.state & EMBRYONIC != 0 && backend.flags & ACTIVE == 0;
-        // Another node told of it, and now its client comes to this one.
-        let here = !known.came_here()
-            && !known.came_from(tuple.source)
-            && self.was.is_vip(tuple.destination);
-        let over = Flow::closed(known.state);
-        assert!(over || unanswered || here, "a flow has moved");
-    }
-
-    /// Asserts that a flow to one service's port has no task of another service, even if another node says so.
-    fn of_one_service(&self, tuple: &Tuple, flow: &Flow, direction: Direction) {
-        let port = Port::new(tuple.destination_port, tuple.proto);
-        let frontend = self.was.frontend(&port).map(|frontend| frontend.service);
-        let backend = self.was.backends.get(&flow.task);
-        let service = backend.map(|backend| backend.service);
-        let asked = backend.is_some_and(|backend| backend.flags & ADDRESSED != 0);
-        assert!(
-            frontend == service || (direction == Direction::ToOwn && asked),
-            "a task of another service"
-        );
-    }
-
-    /// A flow that this node has begun.
-    fn scheduled(&self, tuple: &Tuple, flow: &Flow) {
-        let port = Port::new(tuple.destination_port, tuple.proto);
-        let frontend = self.was.frontend(&port);
-        let frontend = frontend.unwrap_or_else(|| panic!("a flow to no frontend"));
-        let source = Source {
-            port,
-            address: tuple.source,
-        };
-        let allowed = frontend.flags & RESTRICTED == 0 || self.was.allowed(&source);
-        assert!(allowed, "a flow of a client that is not allowed");
-        let table = frontend.table;
-        let slot = |index| self.was.slot(&Slot { port, table, index });
-        let listed = (0..frontend.count).any(|index| slot(index) == Some(flow.task));
-        let client = AffinityKey {
-            port,
-            address: tuple.source,
-        };
-        let stays = self
-            .was
-            .affinity(&client)
-            .is_some_and(|kept| kept.task == flow.task);
-        assert!(
-            listed || (frontend.affinity_ticks != 0 && stays),
-            "a task that takes none"
-        );
-    }
-
     /// Is the frame, at first sight, none of the datapath's?
     fn stranger(&self) -> bool {
         if self.was.settings.is_none() {
@@ -320,13 +234,18 @@ impl Event<'_> {
             Hook::Egress if tuple.proto == UDP && number == TUNNEL_PORT => {
                 self.was.peer(tuple.destination).is_none()
             }
-            Hook::Egress => {
-                (!published && tuple.proto != TCP)
-                    || self.was.peer(tuple.destination).is_none()
-                    || !self.was.is_vip(tuple.source)
-            }
+            Hook::Egress => self.strange_to_egress(tuple, published),
         }
     }
+}
+
+/// Is it a SYN, which opens a connection?
+pub(crate) fn opens(frame: &[u8]) -> bool {
+    sums::packet(frame, ETHERNET).is_some_and(|packet| {
+        // FIN, SYN, RST, ACK (RFC 9293, section 3.1).
+        let flags = packet.payload.get(13).map(|flags| flags & 0x17);
+        packet.proto == TCP && !packet.fragment && flags == Some(0x02)
+    })
 }
 
 /// The ends of a TCP or UDP packet that is whole.

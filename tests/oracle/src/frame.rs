@@ -251,7 +251,8 @@ fn tcp(
     };
     let mut tcp = Vec::new();
     tcp.extend(ports.iter().flat_map(|port| port.number().to_be_bytes()));
-    tcp.extend([0, 0, 0, 1, 0, 0, 0, 1]);
+    // Everybody's number is 1, and what all acknowledge is what follows a SYN.
+    tcp.extend([0, 0, 0, 1, 0, 0, 0, 2]);
     let words = u8::try_from(5 + options.len() / 4).unwrap_or(5);
     tcp.extend([words << 4, flags, 4, 0, 0, 0, 0, 0]);
     tcp.extend(options);

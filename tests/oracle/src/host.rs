@@ -3,7 +3,7 @@
 use crate::names::{NETWORK, Port as Number, Who};
 use crate::tables::be;
 use arbitrary::Arbitrary;
-use lb_abi::service::{LOCAL, Port};
+use lb_abi::service::{LOCAL, Port, TARGETS, TargetKey};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
 use lb_datapath::socket_lb::{Address, Socket, asked, connect, mapped, send};
@@ -54,9 +54,12 @@ impl Call {
         };
         assert!(!self.foreign && was.settings.is_some(), "not the host's");
         assert!(self.send || !was.expired, "a new flow without a lease");
-        let found = was.backends.values().any(|backend| {
+        let published = Port::new(number, socket.proto);
+        let found = was.backends.iter().any(|(task, backend)| {
+            let own = was.targets.get(&TargetKey::new(published, *task));
+            let own = own.filter(|_| frontend.flags & TARGETS != 0);
             let at = if backend.locality == LOCAL {
-                frontend.target
+                own.copied().unwrap_or(frontend.target)
             } else {
                 number
             };

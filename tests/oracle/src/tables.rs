@@ -7,6 +7,7 @@ use crate::names::{
 use arbitrary::Arbitrary;
 use lb_abi::service::{
     ACTIVE, ADDRESSED, Backend, DIRECT, Frontend, LOCAL, Port, REMOTE, RESTRICTED, Slot, Source,
+    TARGETS, TargetKey,
 };
 use lb_abi::settings::{Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP, UDP};
@@ -39,13 +40,17 @@ struct Published {
     restricted: Option<(Who, u8)>,
     direct: bool,
     keep: u8,
+    /// Tasks whose bits are set have another port than the others.
+    moved: u8,
+    /// No service publishes it any more.
+    withdrawn: bool,
     /// A place of its table is not there (yet, or any more).
     hole: Option<u8>,
 }
 
 impl Tables {
-    /// Puts them into the memory of `node`, under the number `table`.
-    pub(crate) fn write(&self, memory: &mut Memory, node: Node, table: u32) {
+    /// Puts them into the memory of `node`, the `times`-th ones that it has: under numbers that none before had.
+    pub(crate) fn write(&self, memory: &mut Memory, node: Node, times: u32) {
         let own = node.address();
         memory.settings = (!self.no_settings).then(|| Settings {
             node: be(own),
@@ -57,6 +62,8 @@ impl Tables {
             mtu: self.mtu.map_or(1500, u32::from),
             bridge: if self.no_bridge { 0 } else { BRIDGE },
             network: NETWORK,
+            gateway: be(std::net::Ipv4Addr::new(172, 18, 0, 1)),
+            zero: 0,
         });
         memory.uplinks = [(UPLINK, Uplink::new(MAC))].into();
         memory.expired = self.expired;
@@ -71,6 +78,7 @@ impl Tables {
         memory.backends.clear();
         memory.slots.clear();
         memory.frontends.clear();
+        memory.targets.clear();
         memory.allowed.clear();
         for (n, task) in (0u8..).zip(&self.tasks).filter(|(_, task)| !task.gone) {
             let key = task_key(n);
@@ -84,7 +92,8 @@ impl Tables {
             .counters
             .get_mut()
             .retain(|key, _| live.contains_key(key));
-        for (n, published) in self.ports.iter().enumerate() {
+        let first = times * u32::try_from(PUBLISHED.len()).unwrap_or(1);
+        for (table, (n, published)) in (first..).zip(self.ports.iter().enumerate()) {
             if !published.not {
                 self.publish(memory, n, published, table);
             }
@@ -97,12 +106,28 @@ impl Tables {
             .filter(|(_, task)| !task.gone && !task.takes_none)
             .filter(|(task, _)| service_of_task(*task) == service_of_port(n));
         let ready: Vec<u64> = takes.map(|(n, _)| task_key(n)).collect();
+        for (index, key) in (0u32..).zip(&ready) {
+            if published.hole.map(u32::from) != Some(index) {
+                memory.slots.insert(Slot { table, index }, *key);
+            }
+        }
+        // One table for both protocols.
         for proto in [TCP, UDP] {
             let port = Port::new(Be16::new(PUBLISHED[n]), proto);
             let count = u32::try_from(ready.len()).unwrap_or(0);
             let table = if count == 0 { 0 } else { table };
+            if published.withdrawn {
+                let kept = Frontend::new(Be16::new(target(n)), 0, 0, service_of_port(n));
+                memory.frontends.insert(port, kept);
+                continue;
+            }
+            let moved = (0u8..TASKS).filter(|task| published.moved >> (task & 7) & 1 != 0);
+            let own = Be16::new(target(n) + 1);
+            let moved = moved.map(|task| (TargetKey::new(port, task_key(task)), own));
+            memory.targets.extend(moved);
             let plain = Frontend::new(Be16::new(target(n)), count, table, service_of_port(n));
-            let flags = if published.direct { DIRECT } else { 0 };
+            let direct = if published.direct { DIRECT } else { 0 };
+            let flags = direct | if published.moved == 0 { 0 } else { TARGETS };
             let restricted = published.restricted.map_or(0, |_| RESTRICTED);
             let frontend = Frontend {
                 scheduler: u16::from(published.scheduler % 5),
@@ -118,11 +143,6 @@ impl Tables {
                 memory
                     .allowed
                     .insert((Source { port, address }, bits - Source::PORT_BITS));
-            }
-            for (index, key) in (0u32..).zip(&ready) {
-                if published.hole.map(u32::from) != Some(index) {
-                    memory.slots.insert(Slot { port, table, index }, *key);
-                }
             }
         }
     }

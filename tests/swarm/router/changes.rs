@@ -9,7 +9,7 @@ use harness::{procs, slow, wait};
 
 use super::protocols::{grpc_stream, stream, websocket, who_by_tls};
 use super::site::{AFTER, LIVE, REPLICAS, Site, wait_until_live};
-use super::swarm::{Routed, kill};
+use super::swarm::{Routed, kill, processes};
 use crate::TASKS;
 use crate::lifecycle::{kill as kill_agent, wait_for_another};
 use crate::tools::{answered, assert_unharmed, during, ids, load, served};
@@ -56,8 +56,13 @@ impl Site<'_> {
             let update = ["node", "update", "--availability", availability, "node2"];
             manager.docker(&update).map(drop)
         };
+        let ended = |what: &str, process: u32| {
+            wait::until(what, 2 * TASKS, || {
+                Ok((!procs::is_alive(process)).then_some(()))
+            })
+        };
         self.unharmed("node drained", &peers, &[&self.one], || {
-            let leaving = node2.agent_pid()?;
+            let (agent, routers) = (node2.agent_pid()?, processes(node2)?);
             available("drain")?;
             for service in [&self.one, &self.two] {
                 wait::until("tasks to move", TASKS, || {
@@ -66,13 +71,15 @@ impl Site<'_> {
                     Ok(moved.then_some(()))
                 })?;
             }
-            // The agent of a drained node goes on for 25 s, with its listening sockets: a share of the next router's
-            // clients would wait in their queues.
-            wait::until("the end of the agent", 2 * TASKS, || {
-                Ok((!procs::is_alive(leaving)).then_some(()))
-            })?;
+            // A router that has not got its signal yet would answer in place of the next one below.
+            for router in routers {
+                ended("the end of the router", router)?;
+            }
             available("active")?;
-            wait_for_another(node2, leaving)?;
+            // The agent of a drained node goes on for 25 s, and ends sooner once the node is active again. Until then it has
+            // its listening sockets: a share of the next router's clients would wait in their queues.
+            ended("the end of the agent", agent)?;
+            wait_for_another(node2, agent)?;
             swarm.wait_for_agents()?;
             self.routed.wait_for_routers();
             Ok(())

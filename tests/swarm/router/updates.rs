@@ -72,7 +72,7 @@ fn web(routed: &Routed) -> Service<'_> {
 }
 
 /// `docker service update options…` of the agents.
-fn update_agents(routed: &Routed, options: &[&str]) -> Result<()> {
+pub(super) fn update_agents(routed: &Routed, options: &[&str]) -> Result<()> {
     let update = ["service", "update", "--no-resolve-image"];
     let manager = routed.test.swarm.manager()?;
     manager.docker(&[&update[..], options, &[AGENTS]].concat())?;
@@ -130,7 +130,8 @@ fn no_request_fails_while_tasks_routers_and_agents_change() {
     assert!(report.failed <= 3, "{:#?}", report.failures);
 }
 
-/// By eBPF tasks have IPv4 addresses then; by IPVS they always have.
+/// By eBPF tasks have IPv4 addresses then; by IPVS they always have. It takes two minutes: `cargo xtask test` leaves it out, and
+/// `cargo xtask test --suite swarm` runs it.
 #[test]
 fn no_request_fails_while_tasks_and_agents_change_on_nodes_without_ipv6() {
     let Some(routed) = Routed::up("lbrno6") else {

@@ -19,13 +19,17 @@ use crate::process::{cargo, say};
 
 /// Tests that look at programs, links and maps, or ask for what IPVS does not do. What they are
 /// about is in the suite `ipvs` for the other datapath.
-const EBPF_ONLY: [&str; 6] = [
+const EBPF_ONLY: [&str; 10] = [
     "stack_removal::",
     "lease::",
     "untouched::",
     "explain::",
+    "silent_task::",
+    "stranger_clients::",
+    "own_networks::",
     "a_process_on_any_node_reaches_each_task_itself_at_its_own_port",
     "no_request_fails_while_tasks_and_agents_change_on_nodes_without_ipv6",
+    "an_unconnected_datagram_to_a_published_port_by_ipv6_is_refused_at_once",
 ];
 
 /// The suite of IPVS as lb-netlink speaks to it: that crate's test `ipvs`, which needs a kernel that has it.

@@ -38,7 +38,7 @@ pub(super) fn shared(node: &Node) -> impl Iterator<Item = Problem> {
 }
 
 /// The ports behind which an address is, by the addresses of all containers.
-fn port_owners(node: &Node) -> BTreeMap<Ipv4Addr, Vec<u32>> {
+pub(super) fn port_owners(node: &Node) -> BTreeMap<Ipv4Addr, Vec<u32>> {
     let mut port_owners: BTreeMap<Ipv4Addr, Vec<u32>> = BTreeMap::new();
     for (port, addresses) in &node.bridge_ports {
         for address in addresses {

@@ -3,10 +3,11 @@
 //! computes the services concerned, and no others.
 
 use super::model::RoutedService;
-use super::ports::{Asked, PortClaims, by_swarm, port_owners};
+use super::ports::{Asked, PortClaims, by_swarm, port_owners, withdrawn};
+use super::room::Room;
 use super::routes::{self, Declarations};
-use super::service::{ServiceContext, serve};
-use super::{Desired, Number, endpoint, host};
+use super::service::{Served, ServiceContext, serve};
+use super::{Desired, Number, endpoint, host, on_link};
 use crate::model::config::Config;
 use crate::model::ids::{Key, ServiceId, TaskId};
 use crate::model::node::Node;
@@ -28,6 +29,9 @@ pub struct Incremental {
     asked: BTreeMap<ServiceId, Asked>,
     port_owners: BTreeMap<Number, ServiceId>,
     by_swarm: BTreeSet<Number>,
+    /// Ports that are withdrawn from services. As long as these ask for the same ports, there are no others.
+    withdrawn: BTreeMap<Key, Vec<Number>>,
+    room: Room,
     members: PersistentMap<ServiceId, BTreeSet<TaskId>>,
     problems: BTreeMap<ServiceId, Vec<Problem>>,
 }
@@ -60,13 +64,16 @@ impl Incremental {
             (id.clone(), asked)
         });
         let asked = asked.collect();
+        let port_owners = port_owners(snapshot, node, &asked);
         let mut full = Self {
             desired: Desired::default(),
             snapshot: snapshot.clone(),
             node: node.clone(),
             config: config.clone(),
-            port_owners: port_owners(snapshot, node, &asked),
+            withdrawn: withdrawn(snapshot, node, &asked, &port_owners, config),
+            port_owners,
             by_swarm: by_swarm(snapshot),
+            room: Room::default(),
             declarations,
             asked,
             members: members.into_iter().collect(),
@@ -75,9 +82,11 @@ impl Incremental {
         if host.is_some() {
             full.desired.host = host;
             full.desired.endpoints = endpoint::known(node);
+            full.desired.on_link = on_link::known(node);
             for (id, _) in &snapshot.services {
                 full.serve(id);
             }
+            full.share_out();
         }
         full
     }
@@ -123,9 +132,11 @@ impl Incremental {
         next.snapshot = snapshot.clone();
         next.node = node.clone();
         next.desired.endpoints = endpoint::known(node);
+        next.desired.on_link = on_link::known(node);
         for id in &services {
             next.serve(id);
         }
+        next.share_out();
         next
     }
 
@@ -134,6 +145,7 @@ impl Incremental {
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = self.problems.values().flatten().cloned().collect();
         problems.extend(endpoint::shared(&self.node));
+        problems.extend(on_link::left_out(&self.node));
         if self.desired.host.is_some() {
             problems.extend(self.declarations.conflicts().cloned());
         }
@@ -175,6 +187,7 @@ impl Incremental {
             tasks: self.node.tasks.clone(),
             listening: self.node.listening.clone(),
             serving: self.node.serving.clone(),
+            container_networks: self.node.container_networks.clone(),
             ..node.clone()
         };
         let same = others == self.node && snapshot.nodes == self.snapshot.nodes;
@@ -198,23 +211,49 @@ impl Incremental {
             let task = snapshot.tasks.get(&id);
             services.extend(task.map(|task| task.service.clone()));
         }
-        services.extend(self.heard(node));
+        services.extend(self.heard(node)?);
         Some(services)
     }
 
     /// The services that have ports on which other processes of the host listen now, or none does
-    /// any more.
-    fn heard<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = ServiceId> + 'a {
+    /// any more; none if such a port is withdrawn.
+    fn heard(&self, node: &Node) -> Option<BTreeSet<ServiceId>> {
         let (now, before) = (&node.listening, &self.node.listening);
         let ports = now.keys().chain(before.keys());
-        let changed = ports.filter(|port| now.get(port) != before.get(port));
-        changed.filter_map(|port| self.port_owners.get(port).cloned())
+        let mut services = BTreeSet::new();
+        for port in ports.filter(|port| now.get(port) != before.get(port)) {
+            match self.port_owners.get(port) {
+                Some(owner) => {
+                    services.insert(owner.clone());
+                }
+                None if self.has_had(port) => return None,
+                None => {}
+            }
+        }
+        Some(services)
+    }
+
+    /// Is it a port that was withdrawn from a service?
+    fn has_had(&self, port: &Number) -> bool {
+        self.withdrawn.values().flatten().any(|had| had == port)
+    }
+
+    /// The ports that are withdrawn and kept for the connections that they have, by service, with the port in the containers.
+    #[must_use]
+    pub fn withdrawn(&self) -> BTreeMap<Key, BTreeMap<Number, u16>> {
+        let kept = self.withdrawn.keys().filter_map(|key| {
+            let service = self.desired.services.get(key)?;
+            let ports = service.withdrawn.iter();
+            let ports = ports.map(|port| ((port.published, port.proto), port.target));
+            (!service.withdrawn.is_empty()).then(|| (*key, ports.collect()))
+        });
+        kept.collect()
     }
 
     /// Does it matter whether processes of the host listen on `port`?
     #[must_use]
     pub fn publishes(&self, port: &Number) -> bool {
-        self.port_owners.contains_key(port)
+        self.port_owners.contains_key(port) || self.has_had(port)
     }
 
     /// Is the task one that may hold flows?
@@ -225,6 +264,13 @@ impl Incremental {
         service.is_some_and(|service| service.backends.contains_key(&task.into()))
     }
 
+    /// Serves those services anew for whose tables there is room now, or none any more.
+    fn share_out(&mut self) {
+        for id in self.room.share_out(&self.snapshot.services) {
+            self.serve(&id);
+        }
+    }
+
     /// Puts what serves a service in the place of what served it before; nothing if it is gone.
     fn serve(&mut self, id: &ServiceId) {
         let known = self.snapshot.services.get(id).zip(self.asked.get(id));
@@ -232,6 +278,7 @@ impl Incremental {
             self.desired.routed.remove(id);
             self.desired.services.remove(&Key::from(id));
             self.problems.remove(id);
+            self.room.need(id, 0);
             return;
         };
         let context = ServiceContext {
@@ -239,12 +286,18 @@ impl Incremental {
             node: &self.node,
             port_owners: &self.port_owners,
             by_swarm: &self.by_swarm,
+            withdrawn: &self.withdrawn,
+            room: &self.room,
         };
         let tasks = || {
             let tasks = self.members.get(id).into_iter().flatten();
             tasks.filter_map(|id| Some((id, self.snapshot.tasks.get(id)?)))
         };
-        let (served, problems) = serve(&context, id, service, asked, tasks());
+        let Served {
+            service: served,
+            problems,
+            places,
+        } = serve(&context, id, service, asked, tasks());
         let declaration = self.declarations.get(id);
         let declaration = declaration.filter(|it| it.concerns_router() && !service.removed);
         let routed = declaration.map(|declaration| RoutedService {
@@ -261,6 +314,7 @@ impl Incremental {
             Some(routed) => self.desired.routed.insert(id.clone(), Arc::new(routed)),
             None => self.desired.routed.remove(id),
         };
+        self.room.need(id, places);
         let key = Key::from(id);
         match served {
             Some(served) => self.desired.services.insert(key, Arc::new(served)),

@@ -20,6 +20,9 @@ pub struct Desired {
     pub host: Option<Arc<Host>>,
     /// Tasks of this node by address, with the indexes of the bridge ports behind which they are.
     pub endpoints: BTreeMap<Ipv4Addr, u32>,
+    /// Networks that tasks of this node reach by devices of their own, by task. No network of a task is within
+    /// another one of it.
+    pub on_link: BTreeMap<Key, BTreeSet<Ipv4Net>>,
     /// Services that ask for ports, or declare HTTP routes. A copy shares those that have not changed.
     pub services: PersistentMap<Key, Arc<Service>>,
     /// Services with HTTP routes, or with middlewares for those of others, for the router of the node; no back end's
@@ -36,14 +39,20 @@ pub struct Host {
     pub tunnel_port: u16,
     /// The device that carries `address`.
     pub uplink: Link,
+    /// MTU between this node and the others, in bytes: that of the uplink, or of the narrowest path to one of them.
+    pub mtu: u32,
     /// Further devices on which clients' packets arrive.
     pub extra_uplinks: BTreeSet<Link>,
     /// `docker_gwbridge`, if it is there.
     pub bridge: Option<Link>,
+    /// The host's own address on `docker_gwbridge`.
+    pub gateway: Option<Ipv4Addr>,
     /// Other bridges, whose containers may be clients.
     pub bridges: BTreeSet<Link>,
     /// Indexes of the devices that are ports of these bridges.
     pub bridge_ports: BTreeSet<u32>,
+    /// The bridge of each of these ports, and of all ports of uplinks that are bridges, by their indexes.
+    pub port_bridges: BTreeMap<u32, u32>,
     /// Cookie of the host's network namespace; 0 if the kernel has none.
     pub netns_cookie: u64,
     /// Addresses on which published ports are answered.
@@ -88,6 +97,12 @@ pub struct Service {
     pub backends: BTreeMap<Key, Backend>,
     /// The ports that it has on this node, each once.
     pub frontends: Vec<Frontend>,
+    /// Ports of tasks that differ from [`Frontend::target`], by published port and task: a rolling update changes the target
+    /// port, and these tasks were made before it.
+    pub targets: BTreeMap<(Number, Key), u16>,
+    /// TCP ports that it had on this node and has no more: connections that exist go on, and new ones are the host's. Where
+    /// the kernel can't do both, [`Frontend::barred`] says that a process of the host wants them.
+    pub withdrawn: Vec<Frontend>,
 }
 
 /// A task that may hold flows.
@@ -120,7 +135,7 @@ pub struct Frontend {
     pub published: u16,
     /// TCP or UDP.
     pub proto: Proto,
-    /// The port in the containers.
+    /// The port in the containers, but for those in [`Service::targets`].
     pub target: u16,
     /// This node leaves it to processes of its own, which listen on it. Through other nodes its
     /// tasks are reached all the same.
@@ -173,7 +188,16 @@ impl Desired {
             for frontend in &service.frontends {
                 let serving = Serving {
                     service: *key,
+                    target: frontend.target,
                     has_tasks: has_tasks && !frontend.barred,
+                };
+                ports.insert((frontend.published, frontend.proto), serving);
+            }
+            for frontend in &service.withdrawn {
+                let serving = Serving {
+                    service: *key,
+                    target: frontend.target,
+                    has_tasks: false,
                 };
                 ports.insert((frontend.published, frontend.proto), serving);
             }

@@ -173,14 +173,14 @@ impl<'a> PortClaims<'a> {
 
 /// The service that owns each port. A port in use on this node stays with its service; otherwise the older
 /// service owns it, whether Swarm or a label publishes it, so that all nodes agree. A removed service
-/// keeps a port that no other service publishes, for its connections.
+/// keeps a port that no other service publishes, for its connections. When as many are given away as there can
+/// be, the rest have no owner.
 pub(super) fn port_owners(
     snapshot: &Snapshot,
     node: &Node,
     asked: &BTreeMap<ServiceId, Asked>,
 ) -> BTreeMap<Number, ServiceId> {
-    let mut order: Vec<(&ServiceId, &Service)> = snapshot.services.iter().collect();
-    order.sort_by_key(|(id, service)| (service.removed, service.created, *id));
+    let order = by_age(snapshot);
     let mut port_owners = BTreeMap::new();
     for in_use in [true, false] {
         for (id, service) in &order {
@@ -189,13 +189,58 @@ pub(super) fn port_owners(
                 let number = (port.published, port.proto);
                 let serving = node.serving.get(&number);
                 let has = serving.is_some_and(|serving| serving.service == key);
-                if !in_use || (has && !service.removed) {
+                let there = port_owners.len() < share::ALL_PORTS;
+                if there && (!in_use || (has && !service.removed)) {
                     port_owners.entry(number).or_insert_with(|| (*id).clone());
                 }
             }
         }
     }
     port_owners
+}
+
+/// The services in the order in which they get what is not enough for all: older ones first, and those that are removed last.
+fn by_age(snapshot: &Snapshot) -> Vec<(&ServiceId, &Service)> {
+    let mut order: Vec<(&ServiceId, &Service)> = snapshot.services.iter().collect();
+    order.sort_by_key(|(id, service)| (service.removed, service.created, *id));
+    order
+}
+
+/// The TCP ports that this node serves and no service asks for any more, by the service that had them, as far as they may have
+/// connections. Datagrams have no connection to lose: a port of UDP is the host's at once. So is one that no service can have.
+///
+/// They take the room that published ports leave, of those of their service and of those of all services. Where that is too
+/// little, the older service has it.
+pub(super) fn withdrawn(
+    snapshot: &Snapshot,
+    node: &Node,
+    asked: &BTreeMap<ServiceId, Asked>,
+    port_owners: &BTreeMap<Number, ServiceId>,
+    config: &Config,
+) -> BTreeMap<Key, Vec<Number>> {
+    let mut had: BTreeMap<Key, Vec<Number>> = BTreeMap::new();
+    for (number, serving) in &node.serving {
+        let (port, proto) = *number;
+        let kept = proto == Proto::Tcp && !node.drained.contains(number);
+        if kept && !port_owners.contains_key(number) && whose(port, config).is_none() {
+            had.entry(serving.service).or_default().push(*number);
+        }
+    }
+    let mut withdrawn = BTreeMap::new();
+    if had.is_empty() {
+        return withdrawn;
+    }
+    let mut room = share::ALL_PORTS.saturating_sub(port_owners.len());
+    for (id, _) in by_age(snapshot) {
+        let key = Key::from(id);
+        if let Some(mut numbers) = had.remove(&key) {
+            let published = asked.get(id).map_or(0, |asked| asked.ports.len());
+            numbers.truncate(share::PORTS.saturating_sub(published).min(room));
+            room -= numbers.len();
+            withdrawn.insert(key, numbers);
+        }
+    }
+    withdrawn
 }
 
 /// The ports that Swarm publishes on every node: its engine listens on them.

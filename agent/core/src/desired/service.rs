@@ -3,6 +3,8 @@
 use super::model::{Backend, Frontend, Locality, Service};
 use super::ports::Asked;
 use super::refusal::{refused, refused_if_any};
+use super::room::Room;
+use super::targets::{Targets, differing};
 use super::{Number, listening, share};
 use crate::maglev;
 use crate::model::ids::{Key, ServiceId, TaskId};
@@ -21,39 +23,94 @@ pub(super) struct ServiceContext<'a> {
     pub(super) port_owners: &'a BTreeMap<Number, ServiceId>,
     /// The ports that Swarm publishes.
     pub(super) by_swarm: &'a BTreeSet<Number>,
+    /// The ports that services had when that was looked up, and don't ask for any more.
+    pub(super) withdrawn: &'a BTreeMap<Key, Vec<Number>>,
+    /// The services for whose tables there is room.
+    pub(super) room: &'a Room,
 }
 
-/// What serves one service, which asks for `asked`, and what in it can't be served. None where it asks for
-/// no port and declares no HTTP route.
+impl ServiceContext<'_> {
+    /// The ports that are withdrawn from a service and may still have connections.
+    fn withdrawn_from(&self, service: Key) -> Vec<Frontend> {
+        let numbers = self.withdrawn.get(&service).into_iter().flatten();
+        let served = numbers.filter_map(|number| {
+            let serving = self.node.serving.get(number)?;
+            let listener = self.node.listening.get(number);
+            let by_docker = self.by_swarm.contains(number);
+            (serving.service == service).then_some(Frontend {
+                published: number.0,
+                proto: number.1,
+                target: serving.target,
+                barred: listener.is_some_and(|it| listening::bars(it, by_docker, true)),
+            })
+        });
+        served.collect()
+    }
+}
+
+/// What serves one service.
+#[derive(Default)]
+pub(super) struct Served {
+    /// None where it asks for no port, declares no HTTP route and has no connections left on ports that it had.
+    pub(super) service: Option<Service>,
+    /// What in it can't be served.
+    pub(super) problems: Vec<Problem>,
+    /// Places that its table needs, whether there is room for it or not.
+    pub(super) places: usize,
+}
+
+/// What serves one service, which asks for `asked`.
 pub(super) fn serve<'a>(
     context: &ServiceContext<'_>,
     id: &ServiceId,
     service: &snapshot::Service,
     asked: &Asked,
     tasks: impl Iterator<Item = (&'a TaskId, &'a Task)>,
-) -> (Option<Service>, Vec<Problem>) {
+) -> Served {
     let mut problems = asked.problems.clone();
-    if asked.ports.is_empty() && !asked.routed {
-        return (None, problems);
+    let key = Key::from(id);
+    let withdrawn = context.withdrawn_from(key);
+    let takes_none = asked.ports.is_empty() && !asked.routed;
+    if takes_none && withdrawn.is_empty() {
+        return Served {
+            problems,
+            ..Served::default()
+        };
     }
     let snapshot = context.snapshot;
     let options = service.options();
-    let key = Key::from(id);
     let datagrams = asked.ports.iter().any(|port| port.proto == Proto::Udp);
     let Members {
-        backends,
+        mut backends,
         bound,
         unreachable,
+        targets,
     } = Members::of(context, tasks, options.local, datagrams);
-    problems.extend(unreachable);
+    if takes_none {
+        if backends.is_empty() {
+            return Served {
+                problems,
+                ..Served::default()
+            };
+        }
+        for backend in backends.values_mut() {
+            backend.active = false;
+        }
+    } else {
+        problems.extend(unreachable);
+    }
     let active = backends.values().filter(|backend| backend.active).count();
     let places = match options.policy {
+        _ if asked.ports.is_empty() => 0,
         Policy::RoundRobin | Policy::LeastConn => active,
         Policy::SourceHash | Policy::Maglev => maglev::places(active),
     };
-    let (ports, over) = asked
-        .ports
-        .split_at(share::ports(places).min(asked.ports.len()));
+    let no_room = no_room(context, id, places);
+    let most = match no_room {
+        Some(_) => 0,
+        None => share::ports(active).min(asked.ports.len()),
+    };
+    let (ports, over) = asked.ports.split_at(most);
     let by_docker = |port: &&PublishedPort| port.mode == PublishMode::Host;
     let by_docker = || service.ports.iter().filter(by_docker);
     // One sentence for each reason.
@@ -64,9 +121,7 @@ pub(super) fn serve<'a>(
         let holder = context.port_owners.get(&number);
         if holder != Some(id) {
             if !service.removed {
-                let holder = holder.and_then(|holder| snapshot.services.get(holder));
-                let holder = holder.map_or("?", |holder| holder.name.as_str());
-                let why = format!("service {holder} has it; choose another one");
+                let why = held(snapshot, holder);
                 denied.entry(why).or_default().push(*published);
             }
             continue;
@@ -93,11 +148,16 @@ pub(super) fn serve<'a>(
     }
     let denied = denied.iter();
     problems.extend(denied.map(|(why, ports)| refused(service, ports, why)));
-    let why = format!(
-        "the tables of its ports have {places} places each, and a service can have so many; \
-         share the ports out among several services"
-    );
+    let why = no_room.unwrap_or_else(|| {
+        format!(
+            "a service can have {} pairs of port and task, and it has {active} tasks; share the ports out among several \
+             services",
+            share::PAIRS
+        )
+    });
     problems.extend(refused_if_any(service, over, &why));
+    let (targets, over) = differing(service, targets, &frontends);
+    problems.extend(over);
     let served = Service {
         policy: options.policy,
         affinity: options.affinity,
@@ -106,10 +166,53 @@ pub(super) fn serve<'a>(
         routed_ports: asked.routed_ports.clone(),
         tracked: by_docker().next().is_some(),
         allow: asked.allow.clone(),
+        // Without a task there is no connection.
+        withdrawn: if backends.is_empty() {
+            Vec::new()
+        } else {
+            withdrawn
+        },
         backends,
         frontends,
+        targets,
     };
-    (Some(served), problems)
+    Served {
+        service: Some(served),
+        problems,
+        places: if places > share::PLACES { 0 } else { places },
+    }
+}
+
+/// Why there is no room for a table of so many places of the service, if there is none, and what to do.
+fn no_room(context: &ServiceContext<'_>, id: &ServiceId, places: usize) -> Option<String> {
+    if places > share::PLACES {
+        return Some(format!(
+            "its tasks take {places} places in the table of its ports, and a service can have {}; \
+             share the tasks out among several services",
+            share::PLACES
+        ));
+    }
+    context.room.leaves_out(id).then(|| {
+        format!(
+            "its tasks take {places} places in the table of its ports, and older services leave fewer of the {} that all \
+             services can have; run fewer tasks of it or of those: each takes one place, and by source-hash or maglev \
+             64 or more",
+            share::ALL_PLACES
+        )
+    })
+}
+
+/// Why a port is not the service's own that asks for it, and what to do.
+fn held(snapshot: &Snapshot, holder: Option<&ServiceId>) -> String {
+    let Some(holder) = holder else {
+        return format!(
+            "all services together can have {} ports, and older ones have them; publish fewer ports",
+            share::ALL_PORTS
+        );
+    };
+    let holder = snapshot.services.get(holder);
+    let holder = holder.map_or("?", |holder| holder.name.as_str());
+    format!("service {holder} has it; choose another one")
 }
 
 /// The tasks of a service, as this node sees them.
@@ -120,6 +223,9 @@ struct Members {
     bound: BTreeSet<Number>,
     /// Why some of them can't be reached.
     unreachable: Vec<Problem>,
+    /// Ports of those on this node, where they were made before the service got others. Other tasks get what is sent to the
+    /// published port, and their own nodes know the rest.
+    targets: Targets,
 }
 
 impl Members {
@@ -134,6 +240,7 @@ impl Members {
             backends: BTreeMap::new(),
             bound: BTreeSet::new(),
             unreachable: Vec::new(),
+            targets: Targets::new(),
         };
         let mut ready = Vec::new();
         for (id, task) in tasks {
@@ -152,6 +259,12 @@ impl Members {
             }
             match place(snapshot, node, id, task) {
                 Ok(backend) => {
+                    if matches!(backend.locality, Locality::Local { .. }) {
+                        let targets = task.targets.iter();
+                        members.targets.extend(targets.map(|port| {
+                            (((port.published, port.proto), Key::from(id)), port.target)
+                        }));
+                    }
                     members.backends.insert(Key::from(id), backend);
                     if eligible {
                         ready.push((Key::from(id), backend.locality));

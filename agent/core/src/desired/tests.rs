@@ -1,11 +1,13 @@
 //! What is desired, in its own words. What follows for the kernel is tested with each back end.
 
 mod limits;
+mod withdrawn;
 
 use super::*;
 use crate::model::ids::{Key, TaskId};
 use crate::model::labels::Policy;
 use crate::model::node::{Bridge, Serving, TaskAddress};
+use crate::model::port::Proto;
 use crate::model::port::{PublishMode, PublishedPort};
 use crate::model::snapshot::{Service as SwarmService, SwarmNode};
 use crate::model::token::{TokenKey, TokenKeys};
@@ -116,6 +118,8 @@ fn labels_are_options_in_plain_values() {
             frontend(8081, Proto::Udp, 81),
         ],
         backends: served(web()).backends,
+        targets: [].into(),
+        withdrawn: [].into(),
     };
     assert_eq!(service, expected);
 }
@@ -158,6 +162,23 @@ fn the_keys_of_a_node_are_known_or_absent_or_nothing_is_heard_of_it() {
 }
 
 #[test]
+fn the_mtu_between_nodes_is_that_of_the_narrowest_path_to_one_of_them() {
+    let mtu = |path_mtus: &[(Ipv4Addr, u32)]| {
+        let node = Node {
+            path_mtus: path_mtus.iter().copied().collect(),
+            ..node()
+        };
+        let (wanted, _) = desired(&view(web()), &node, &Config::default());
+        wanted.host.unwrap().mtu
+    };
+    assert_eq!(mtu(&[]), 1500, "that of the uplink");
+    let elsewhere = Ipv4Addr::new(10, 0, 0, 9);
+    assert_eq!(mtu(&[(elsewhere, 1300)]), 1500, "not a node of the Swarm");
+    assert_eq!(mtu(&[(THERE, 1400), (elsewhere, 1300)]), 1400);
+    assert_eq!(mtu(&[(THERE, 9000)]), 1500);
+}
+
+#[test]
 fn a_node_without_a_way_out_serves_nothing() {
     for node in [
         Node {
@@ -179,6 +200,7 @@ fn what_is_served_is_in_use() {
     let (wanted, _) = desired(&view(web()), &node(), &Config::default());
     let serving = |has_tasks| Serving {
         service: Key::of("s"),
+        target: 80,
         has_tasks,
     };
     let number = (8080, Proto::Tcp);

@@ -58,11 +58,11 @@ mod tests {
             ["203.0.113.7:40000", "192.0.2.1:8080"].map(|at| at.parse::<SocketAddrV4>().unwrap());
         for (proto, length) in [(TCP, 20_u8), (UDP, 8)] {
             let bytes = frame([9; 6], client, frontend, proto);
-            let frame = Frame::<true>::new(bytes.clone());
+            let mut frame = Frame::<true>::new(bytes.clone());
             let tables = Memory::default();
             let mut settings = Settings::new_zeroed();
             settings.mac = [9; 6];
-            assert!(parse::ours(&frame, &tables, &settings));
+            assert!(parse::ours(&mut frame, &tables, &settings));
             let segment = parse::outer(&frame, &tables).unwrap();
             assert_eq!(segment.opens(), proto == TCP);
             let tuple = segment.tuple;

@@ -2,7 +2,7 @@
 
 use super::Question;
 use super::sentences::{Context, sentences};
-use super::simulate::simulate;
+use super::simulate::{Simulation, simulate};
 use super::suggest::suggest;
 use crate::model::ids::Key;
 use crate::model::node::Node;
@@ -22,11 +22,15 @@ pub fn explain(
     memory: &Memory,
     question: &Question,
 ) -> Explanation {
-    let simulation = simulate(memory, question);
+    let mut simulation = simulate(memory, question);
+    let publisher = publisher(snapshot, question);
+    if simulation.rule == Rule::NoReadyTask && publisher.is_none() {
+        simulation.rule = Rule::Withdrawn;
+    }
     let task = simulation.task.and_then(|key| snapshot.task_of(Key(key)));
     let service = match task {
         Some(task) => snapshot.services.get(&task.service),
-        None => publisher(snapshot, question),
+        None => publisher.or_else(|| had(snapshot, &simulation)),
     };
     let mut explanation = Explanation {
         client: simulation.client,
@@ -41,9 +45,7 @@ pub fn explain(
             flow_state(question.port().proto, &flow, idle)
         }),
         rr_counter: simulation.rr_counter,
-        ready: simulation
-            .frontend
-            .map(|frontend| ready(memory, question, &frontend)),
+        ready: simulation.frontend.map(|frontend| ready(memory, &frontend)),
         service: service.map(|service| service.name.clone()),
         task: task.map(|task| task_name(snapshot, task)),
         node: task.map(|task| hostname(snapshot, &task.node)),
@@ -66,14 +68,21 @@ pub fn explain(
 }
 
 /// How many tasks take new flows: each may have many places in the table.
-fn ready(memory: &Memory, question: &Question, frontend: &Frontend) -> u32 {
-    let port = question.port();
+fn ready(memory: &Memory, frontend: &Frontend) -> u32 {
     let slots = memory.slots.iter();
     let tasks: BTreeSet<u64> = slots
-        .filter(|(slot, _)| slot.port == port && slot.table == frontend.table)
+        .filter(|(slot, _)| slot.table == frontend.table)
         .map(|(_, task)| *task)
         .collect();
     u32::try_from(tasks.len()).unwrap_or(u32::MAX)
+}
+
+/// The service whose port is withdrawn.
+fn had<'a>(snapshot: &'a Snapshot, simulation: &Simulation) -> Option<&'a Service> {
+    let frontend = simulation.frontend?;
+    let mut services = snapshot.services.iter();
+    let had = services.find(|(id, _)| Key::from(*id) == Key(frontend.service));
+    had.map(|(_, service)| service)
 }
 
 /// The service that publishes what is asked for.

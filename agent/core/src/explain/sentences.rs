@@ -74,6 +74,11 @@ impl Context<'_> {
                     None => format!("No task takes new connections to {port}."),
                 }]
             }
+            Rule::Withdrawn => vec![format!(
+                "{} published {} and does not any more: connections that it had go on, and new ones are the host's.",
+                self.told.service.as_deref().unwrap_or("A service"),
+                self.port()
+            )],
             Rule::KnownFlow => self.known(),
             Rule::RoundRobin | Rule::ByHash | Rule::FewestFlows | Rule::Kept => self.turn(),
             Rule::NotAllowed => vec![format!(
@@ -85,6 +90,10 @@ impl Context<'_> {
                 "This node's agent has not been heard of for longer than its lease: new connections are left to the kernel (see: lbctl check)."
                     .to_owned(),
             ],
+            Rule::Answer => vec![format!(
+                "This node itself, or a container on it, sent a datagram from port {} to there, and this answers it.",
+                self.told.frontend.port()
+            )],
         }
     }
 
@@ -212,9 +221,19 @@ impl Context<'_> {
         let task = self.task(self.simulation.task);
         let to = self.told.to.map(|to| to.to_string()).unwrap_or_default();
         match self.told.verdict {
-            Verdict::Here => format!(
-                "{task} runs on this node: the packet is addressed to {to} and handed to docker_gwbridge."
-            ),
+            Verdict::Here => {
+                let seen = self.simulation.presented.map(|seen| {
+                    let client = self.told.client.ip();
+                    format!(
+                        " {task} sees the client as {seen}: it has a network of its own with the address {client}, and its answer \
+                         would stay there."
+                    )
+                });
+                format!(
+                    "{task} runs on this node: the packet is addressed to {to} and handed to docker_gwbridge.{}",
+                    seen.unwrap_or_default()
+                )
+            }
             Verdict::Elsewhere => {
                 let node = self.told.node.as_deref().unwrap_or("another node");
                 format!(

@@ -7,10 +7,11 @@ use crate::report::{Rule, Verdict};
 use lb_abi::counters::Reason;
 use lb_abi::flow::{Flow, Tuple};
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, SCHED_LC, SCHED_RR};
-use lb_abi::{Be16, Be32};
+use lb_abi::{Be16, Be32, UDP};
 use lb_datapath::model::{Frame, Memory};
+use lb_datapath::schedule::hashes;
 use lb_datapath::verdict::Outcome;
-use lb_datapath::{parse, uplink::uplink};
+use lb_datapath::{own_flows, parse, uplink::uplink};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// Ports that clients' systems give out (RFC 6335, section 6).
@@ -32,6 +33,8 @@ pub(super) struct Simulation {
     pub(super) rr_counter: Option<u64>,
     /// Destination of the packet afterwards.
     pub(super) to: Option<SocketAddrV4>,
+    /// Whom a task of this node sees in the client's place, where that is another address.
+    pub(super) presented: Option<SocketAddrV4>,
 }
 
 /// Lets the packet arrive from the uplink, as tc sees it, on a copy of `before`.
@@ -66,6 +69,7 @@ pub(super) fn simulate(before: &Memory, question: &Question) -> Simulation {
     let rule = match (reason, new) {
         (Some(Reason::NotAllowed), _) => Rule::NotAllowed,
         (_, Some(new)) => new,
+        (_, None) if known.is_none() && answers(before, &tuple) => Rule::Answer,
         (_, None) => rule(before, question, &port, known.as_ref(), verdict),
     };
     let undecided = [
@@ -75,10 +79,16 @@ pub(super) fn simulate(before: &Memory, question: &Question) -> Simulation {
         Rule::NoReadyTask,
         Rule::NotAllowed,
         Rule::NoLease,
+        Rule::Answer,
     ];
     let decided = !undecided.contains(&rule);
     let chosen = after.flows.borrow().get(&tuple).map(|flow| flow.task);
     let sent = matches!(verdict, Verdict::Here | Verdict::Elsewhere);
+    let ends = parse::outer(&packet, &after).filter(|_| sent);
+    let presented = ends
+        .filter(|_| verdict == Verdict::Here)
+        .map(|segment| destination(&segment.tuple.reversed()))
+        .filter(|seen| seen.ip() != client.ip());
     Simulation {
         client,
         rule,
@@ -88,9 +98,8 @@ pub(super) fn simulate(before: &Memory, question: &Question) -> Simulation {
         known,
         task: chosen.filter(|_| decided && reason != Some(Reason::NoSlot)),
         rr_counter,
-        to: parse::outer(&packet, &after)
-            .filter(|_| sent)
-            .map(|segment| destination(&segment.tuple)),
+        to: ends.map(|segment| destination(&segment.tuple)),
+        presented,
     }
 }
 
@@ -110,7 +119,7 @@ fn new_by(
         Verdict::Passed => false,
     };
     let frontend = before.frontends.get(port)?;
-    let by_counter = matches!(frontend.scheduler, SCHED_RR | SCHED_LC);
+    let by_counter = !hashes(frontend);
     if new && by_counter && rr_counter.is_none() && frontend.affinity_ticks != 0 {
         return Some(Rule::Kept);
     }
@@ -151,6 +160,15 @@ fn rule(
         Some(_) if before.expired => Rule::NoLease,
         Some(_) => Rule::NoReadyTask,
     }
+}
+
+/// Does it answer one of this node's own datagrams, on a port that it publishes?
+fn answers(before: &Memory, tuple: &Tuple) -> bool {
+    let port = Port::new(tuple.destination_port, tuple.proto);
+    tuple.proto == UDP
+        && before.settings.is_some()
+        && before.frontends.contains_key(&port)
+        && own_flows::answered(before, tuple)
 }
 
 /// The client, with a port from which it has no flow if none was given.

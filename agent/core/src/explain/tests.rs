@@ -1,3 +1,4 @@
+mod closed;
 mod fixtures;
 mod policies;
 
@@ -177,6 +178,14 @@ fn what_reaches_no_task_is_told_with_its_reason() {
         passed(&memory, "alpha:8080", Rule::NoReadyTask),
         "vote publishes 8080/tcp, and no task of it takes new connections."
     );
+    // A service had this port, which none publishes by now.
+    let [published, had] = [8080, 8088].map(|number| Port::new(Be16::new(number), TCP));
+    let kept = memory.frontends[&published];
+    memory.frontends.insert(had, kept);
+    assert_eq!(
+        passed(&memory, "alpha:8088", Rule::Withdrawn),
+        "vote published 8088/tcp and does not any more: connections that it had go on, and new ones are the host's."
+    );
     memory.settings = None;
     passed(&memory, "alpha:8080", Rule::NotReady);
 }
@@ -253,14 +262,9 @@ fn a_call_of_the_node_itself_is_another_matter() {
 #[test]
 fn tasks_that_take_connections_are_those_of_the_ports_own_table() {
     let mut memory = memory();
-    // Of each table the other one is wrong: another port's, or one that is to go.
-    for (number, table, task) in [(8080, 3, 77), (9100, 4, 78)] {
-        let slot = Slot {
-            port: Port::new(Be16::new(number), TCP),
-            table,
-            index: 0,
-        };
-        memory.slots.insert(slot, task);
+    // Tables of others, and one that is to go.
+    for (table, task) in [(3, 77), (5, 78)] {
+        memory.slots.insert(Slot { table, index: 0 }, task);
     }
     let told = ask(&memory, "203.0.113.7", "alpha:8080");
     assert_eq!(told.ready, Some(2));

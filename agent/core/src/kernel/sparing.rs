@@ -105,6 +105,47 @@ mod tests {
     use crate::kernel::fake::FakeKernel;
     use crate::model::ids::Key;
 
+    /// A kernel that refuses everything, with an error that has a cause.
+    struct Full;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no service can be added")]
+    struct Refusal(#[source] MapFull);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the map is full")]
+    struct MapFull;
+
+    impl Kernel for Full {
+        type State = ();
+        type Op = Op;
+
+        fn observe(&mut self) -> Result<(), ObserveError> {
+            Ok(())
+        }
+
+        fn apply(&mut self, op: &Op) -> Result<(), ApplyError<Op>> {
+            Err(ApplyError {
+                op: op.clone(),
+                source: Box::new(Refusal(MapFull)),
+            })
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_all_its_causes_at_once_and_later() {
+        let mut refused = Refused::default();
+        for anew in [true, false] {
+            let mut kernel = Full;
+            let mut sparing = Sparing::new(&mut kernel, &mut refused);
+            let error = sparing.apply(&Op::AddService(Key(1))).unwrap_err();
+            let why = error.source.to_string();
+            assert_eq!(why, "no service can be added: the map is full");
+            assert!(error.source.source().is_none(), "all is said");
+            assert_eq!(sparing.refused_anew, anew);
+        }
+    }
+
     #[test]
     fn what_was_refused_is_not_tried_again_before_its_time() {
         let mut kernel = FakeKernel::of(State::default());

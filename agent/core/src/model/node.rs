@@ -4,6 +4,7 @@ use crate::model::ids::{Key, NodeId, TaskId};
 use crate::model::port::Proto;
 use crate::model::token::TokenKeys;
 use crate::persistent::PersistentMap;
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,6 +22,10 @@ pub struct Node {
     pub extra_uplinks: BTreeSet<Link>,
     /// `docker_gwbridge`, once Docker has made it.
     pub bridge: Option<Link>,
+    /// The host's own address on [`Node::bridge`].
+    pub gateway: Option<Ipv4Addr>,
+    /// Networks of the addresses of [`Node::uplink`] and [`Node::extra_uplinks`].
+    pub uplink_networks: BTreeSet<Ipv4Net>,
     /// Cookie of the host's network namespace; 0 if the kernel has none.
     pub netns_cookie: u64,
     /// Other bridges of the host, whose containers may be clients of published ports.
@@ -28,16 +33,28 @@ pub struct Node {
     /// Indexes of the devices that are ports of any of these bridges: the host's ends of
     /// containers' veth pairs. Each with the known addresses of its other end.
     pub bridge_ports: BTreeMap<u32, BTreeSet<Ipv4Addr>>,
+    /// The bridge of each device that is a port of one, by their indexes: of [`Node::bridge_ports`], and of all ports of
+    /// uplinks that are bridges.
+    pub port_bridges: BTreeMap<u32, u32>,
+    /// Networks of all addresses of the containers behind these ports, by index of the port: what a container sends to an
+    /// address in one of them stays in that network. None for a container that can't be read.
+    pub container_networks: BTreeMap<u32, BTreeSet<Ipv4Net>>,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
     /// Keys of the tokens on its tunnel packets; `None` if the tunnel has no tokens.
     pub token_keys: Option<TokenKeys>,
+    /// MTUs of the paths to other nodes, by their addresses and in bytes, where a route or a router on the way names one that
+    /// is smaller than that of [`Node::uplink`].
+    pub path_mtus: BTreeMap<Ipv4Addr, u32>,
     /// Addresses of this node's running tasks.
     pub tasks: BTreeMap<TaskId, TaskAddress>,
     /// Ports on which processes of the host itself listen, on whatever address.
     pub listening: BTreeMap<(u16, Proto), Listener>,
-    /// Published ports that the datapath serves now, as far as the kernel tells.
+    /// Published ports that the datapath serves now, as far as the kernel tells; those that are withdrawn and still have
+    /// connections among them.
     pub serving: PersistentMap<(u16, Proto), Serving>,
+    /// Those of [`Node::serving`] that are withdrawn and have no connection any more.
+    pub drained: BTreeSet<(u16, Proto)>,
 }
 
 /// What serves a published port now.
@@ -45,6 +62,8 @@ pub struct Node {
 pub struct Serving {
     /// Key of its service.
     pub service: Key,
+    /// The port in the containers; of most of them, if they differ.
+    pub target: u16,
     /// New flows go to tasks, and not to processes of the host, or nowhere.
     pub has_tasks: bool,
 }

@@ -15,6 +15,9 @@ pub struct PublishedPort {
     pub mode: PublishMode,
 }
 
+/// A published port's number on the nodes.
+pub type Number = (u16, Proto);
+
 /// Transport protocol of a published port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -9,6 +9,7 @@ pub use crate::model::port::{Proto, PublishMode, PublishedPort};
 pub use service::{Claim, Service};
 
 use crate::model::ids::{Key, NodeId, ServiceId, TaskId};
+use crate::model::port_list::PortList;
 use crate::model::token::TokenKeys;
 use crate::persistent::PersistentMap;
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,11 @@ pub struct Task {
     /// `DesiredState`.
     pub desired: DesiredState,
     /// `Status.PortStatus.Ports`: where `mode=host` ports ended up.
-    pub host_ports: Vec<PublishedPort>,
+    pub host_ports: PortList,
+    /// Ports of its service as they were when the task was made, where the service has another target by now; see
+    /// [`crate::view::targets`].
+    #[serde(default)]
+    pub targets: PortList,
     /// What the engine on its node told before the Swarm did.
     pub health: LocalHealth,
 }

@@ -55,6 +55,7 @@ mod tests {
         };
         let shown = format!("{keys:?} {keys:#?} {:x?}", keys.current);
         assert!(shown.contains('7'), "{shown}");
+        assert_eq!(shown.matches("TokenKey(secret)").count(), 5, "{shown}");
         assert!(!shown.contains("171") && !shown.contains("ab"), "{shown}");
     }
 }

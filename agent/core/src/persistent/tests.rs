@@ -1,6 +1,8 @@
 use super::*;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
+use std::cell::Cell;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// What may be done to a map.
@@ -130,8 +132,14 @@ fn what_two_maps_share_is_not_read_to_compare_them() {
 fn entries_that_come_one_by_one_take_hardly_more_memory_than_those_that_come_at_once() {
     let in_order = 0..10_000_u32;
     let scattered = in_order.clone().map(|key| key.wrapping_mul(0x9e37_79b9));
-    for keys in [in_order.collect::<Vec<_>>(), scattered.collect()] {
-        let mut map = PersistentMap::default();
+    // One for each chunk of a map that was made at once.
+    let even = in_order.clone().map(|key| (key * 2, key)).collect();
+    let odd = in_order.clone().step_by(FILL).map(|key| key * 2 + 1);
+    for (mut map, keys) in [
+        (PersistentMap::default(), in_order.collect::<Vec<_>>()),
+        (PersistentMap::default(), scattered.collect()),
+        (even, odd.collect()),
+    ] {
         for key in keys {
             map.insert(key, key);
         }
@@ -203,4 +211,77 @@ fn a_map_that_equals_another_may_share_its_parts_and_one_that_does_not_stays_as_
     other.insert(500, 0);
     one.reuse_from(&other);
     assert_eq!((&one, shares(&one, &before)), (&before, one.chunks.len()));
+}
+
+#[test]
+fn a_range_may_begin_behind_a_key_and_have_no_begin() {
+    let map: PersistentMap<u16, u8> = (0..200).map(|key| (key * 2, 0)).collect();
+    let model: BTreeMap<u16, u8> = map.clone().into_iter().collect();
+    // The first key, keys of the first and the last entry of a chunk, one that is not there, the last key.
+    for key in [0, 1, 94, 95, 96, 190, 398, 399] {
+        let behind = (Bound::Excluded(key), Bound::Unbounded);
+        assert!(map.range(behind).eq(model.range(behind)), "behind {key}");
+        assert!(map.range(..key).eq(model.range(..key)), "before {key}");
+    }
+}
+
+#[test]
+fn a_chunk_that_is_too_large_is_halved_and_at_the_end_it_stays_behind_nearly_full() {
+    let mut map: PersistentMap<u32, u32> = PersistentMap::default();
+    let mut with = |keys: &mut dyn Iterator<Item = u32>| -> Vec<usize> {
+        map.extend(keys.map(|key| (key, key)));
+        map.chunks.iter().map(|chunk| chunk.len()).collect()
+    };
+    assert_eq!(with(&mut (0..64).map(|key| key * 10)), [64]);
+    assert_eq!(with(&mut [640].into_iter()), [48, 17]);
+    assert_eq!(with(&mut (0..16).map(|key| key * 10 + 1)), [64, 17]);
+    assert_eq!(with(&mut [5].into_iter()), [32, 33, 17]);
+}
+
+/// A number that counts how often it is compared.
+#[derive(Clone, Debug)]
+struct Counted<'a>(u32, &'a Cell<usize>);
+
+impl PartialEq for Counted<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Counted<'_> {}
+
+impl PartialOrd for Counted<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Counted<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.1.set(self.1.get() + 1);
+        self.0.cmp(&other.0)
+    }
+}
+
+#[test]
+fn a_set_that_has_become_another_is_compared_with_it_without_a_look_at_the_members() {
+    let compared = Cell::new(0);
+    let made = || -> PersistentSet<Counted<'_>> {
+        (0..1_000)
+            .map(|number| Counted(number, &compared))
+            .collect()
+    };
+    let (mut one, other) = (made(), made());
+    assert_eq!(one, other);
+    assert!(compared.replace(0) >= 1_000 * 2);
+    one.reuse_from(&other);
+    compared.set(0);
+    assert_eq!(one, other);
+    assert_eq!(compared.get(), 0);
+}
+
+#[test]
+fn a_set_is_made_of_an_array() {
+    let set = PersistentSet::from([3, 1, 3]);
+    assert!(set.iter().eq(&[1, 3]));
 }

@@ -7,14 +7,17 @@
 mod drops;
 mod flows;
 mod routes;
+mod tables;
 
 pub use drops::{drops, reason_name};
 pub use flows::{FlowFilter, FlowTable, QUIET_TICKS, flow_state, flows, idle_ticks, node_at};
 pub use routes::routes;
 pub(crate) use routes::{filter, route};
+pub use tables::{Occupancy, OtherTables, crowded, tables};
 
-use crate::model::ids::{Key, NodeId, TaskId};
+use crate::model::ids::{Key, NodeId, ServiceId, TaskId};
 use crate::model::node::Node;
+use crate::model::port::Number;
 use crate::model::snapshot::{
     DesiredState, LocalHealth, NodeState, Service, Snapshot, Task, TaskState,
 };
@@ -27,15 +30,22 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Counters as the kernel keeps them: by task or by service.
 pub type Count = BTreeMap<Key, Counters>;
 
+/// Ports that are withdrawn and still have connections, by service, with the port in the containers.
+pub type Withdrawn = BTreeMap<Key, BTreeMap<Number, u16>>;
+
 /// `GET /v1/services`.
 #[must_use]
-pub fn services(snapshot: &Snapshot) -> Services {
-    let services = listed(snapshot)
+pub fn services(snapshot: &Snapshot, withdrawn: &Withdrawn) -> Services {
+    let has = |id: &ServiceId, service: &Service| {
+        !ports(service).is_empty() || withdrawn.contains_key(&Key::from(id))
+    };
+    let services = listed_where(snapshot, has)
         .into_iter()
         .map(|(id, service, tasks)| ServiceReport {
             id: id.clone(),
             name: service.name.clone(),
             ports: ports(service),
+            withdrawn: withdrawn_ports(withdrawn.get(&Key::from(id))),
             ready: count(&tasks, |task| snapshot.eligible(task)),
             draining: count(&tasks, |task| keeps(snapshot, task)),
             removed: service.removed,
@@ -195,10 +205,28 @@ pub fn ports(service: &Service) -> Vec<PortReport> {
     ports
 }
 
+fn withdrawn_ports(ports: Option<&BTreeMap<Number, u16>>) -> Vec<PortReport> {
+    let ports = ports.into_iter().flatten();
+    let report = |((published, proto), target): (&Number, &u16)| PortReport {
+        proto: *proto,
+        published: *published,
+        target: *target,
+    };
+    ports.map(report).collect()
+}
+
 type Members<'a> = Vec<(&'a TaskId, &'a Task)>;
 
+/// Services with a published port, by name, each with its tasks that have not ended, by slot.
+fn listed(snapshot: &Snapshot) -> Vec<(&ServiceId, &Service, Members<'_>)> {
+    listed_where(snapshot, |_, service| !ports(service).is_empty())
+}
+
 /// Services to tell of, by name, each with its tasks that have not ended, by slot.
-fn listed(snapshot: &Snapshot) -> Vec<(&crate::model::ids::ServiceId, &Service, Members<'_>)> {
+fn listed_where(
+    snapshot: &Snapshot,
+    told: impl Fn(&ServiceId, &Service) -> bool,
+) -> Vec<(&ServiceId, &Service, Members<'_>)> {
     let mut members: BTreeMap<_, Members<'_>> = BTreeMap::new();
     for (id, task) in &snapshot.tasks {
         if task.state != TaskState::Ended {
@@ -208,7 +236,7 @@ fn listed(snapshot: &Snapshot) -> Vec<(&crate::model::ids::ServiceId, &Service, 
     let mut listed: Vec<_> = snapshot
         .services
         .iter()
-        .filter(|(_, service)| !ports(service).is_empty())
+        .filter(|(id, service)| told(id, service))
         .map(|(id, service)| (id, service, members.remove(id).unwrap_or_default()))
         .collect();
     for (_, _, tasks) in &mut listed {

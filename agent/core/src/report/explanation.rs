@@ -54,6 +54,8 @@ pub enum Rule {
     NotPublished,
     /// No task of the service takes new connections.
     NoReadyTask,
+    /// No service publishes the port any more; connections from before go on.
+    Withdrawn,
     /// It belongs to a flow that is known.
     KnownFlow,
     /// It opens a flow, which goes to the task whose turn it is.
@@ -68,6 +70,8 @@ pub enum Rule {
     NotAllowed,
     /// The agent's lease has run out: new flows are the kernel's.
     NoLease,
+    /// It answers a datagram that this node itself sent from a published port.
+    Answer,
 }
 
 /// The datapath's decision about a packet.

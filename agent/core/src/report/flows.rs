@@ -21,7 +21,8 @@ pub struct Flows {
 pub struct FlowReport {
     /// The client's address and port.
     pub client: SocketAddrV4,
-    /// What the task sees in its place, where the client is a container of this node.
+    /// What the task sees in its place, where the client is a container of this node, or its address one of a network
+    /// that the task, on this node, reaches by a device of its own.
     pub presented: Option<SocketAddrV4>,
     /// The address and port that the client speaks to.
     pub frontend: SocketAddrV4,

@@ -61,6 +61,10 @@ impl Backend for Plain {
                 let port = (frontend.published, frontend.proto);
                 self.want.ports.insert(port, (*key, active.clone()));
             }
+            for frontend in &service.withdrawn {
+                let port = (frontend.published, frontend.proto);
+                self.want.ports.insert(port, (*key, BTreeSet::new()));
+            }
         }
     }
 
@@ -91,6 +95,7 @@ impl Backend for Plain {
         let serving = ports.map(|(port, (service, tasks))| {
             let serving = Serving {
                 service: *service,
+                target: 80,
                 has_tasks: !tasks.is_empty(),
             };
             (*port, serving)

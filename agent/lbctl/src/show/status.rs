@@ -1,9 +1,9 @@
 //! `lbctl status`.
 
 use super::address;
-use crate::human::{plural, uptime};
+use crate::human::{bytes, plural, uptime};
 use crate::out::harmless;
-use lb_core::report::{RouterReport, RouterStatus, Status};
+use lb_core::report::{RouterReport, RouterStatus, Status, TableReport};
 use std::time::Duration;
 
 pub(crate) fn text(status: &Status) -> String {
@@ -47,8 +47,23 @@ pub(crate) fn text(status: &Status) -> String {
             "serving",
             format!("{services}, {}", plural(status.tasks, "task")),
         ),
-        ("problems", problems),
     ]);
+    for (index, table) in status.tables.iter().enumerate() {
+        let what = if index == 0 { "tables" } else { "" };
+        let TableReport {
+            flows,
+            taken,
+            places,
+            full,
+            ..
+        } = table;
+        lines.push((what, format!("{taken} of {places} {flows} (full: {full})")));
+    }
+    if let Some(memory) = status.map_memory {
+        let memory = bytes(memory);
+        lines.push(("memory", format!("{memory} of the kernel's for maps")));
+    }
+    lines.push(("problems", problems));
     lines
         .into_iter()
         .map(|(what, text)| format!("{what:<11}{}\n", harmless(text)))

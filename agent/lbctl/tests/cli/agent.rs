@@ -34,7 +34,7 @@ impl Source for Shared {
         self.with(|swarm| swarm.status.clone()).unwrap()
     }
     fn services(&self) -> Result<Services, ApiError> {
-        self.with(|swarm| build::services(&swarm.snapshot))
+        self.with(|swarm| build::services(&swarm.snapshot, &swarm.withdrawn))
     }
     fn routes(&self) -> Result<Routes, ApiError> {
         let routes = self.with(|swarm| swarm.routes.clone())?;

@@ -22,11 +22,7 @@ fn memory() -> Memory {
     (settings.uplink, settings.mtu, settings.bridge) = (2, 1500, 3);
     let port = Port::new(Be16::new(8080), TCP);
     let frontend = Frontend::new(Be16::new(80), 2, 1, Key::of("s1").0);
-    let slot = |index| Slot {
-        port,
-        table: 1,
-        index,
-    };
+    let slot = |index| Slot { table: 1, index };
     let backend = |address, place| Backend::new(be(address), place, Key::of("s1").0);
     let [first, second] = ["t1", "t2"].map(|task| Key::of(task).0);
     Memory {

@@ -30,6 +30,7 @@ pub(crate) struct Swarm {
     pub(crate) missing: BTreeSet<NodeId>,
     pub(crate) drops: BTreeMap<Reason, u64>,
     pub(crate) flows: FlowTable,
+    pub(crate) withdrawn: build::Withdrawn,
     pub(crate) memory: Memory,
     /// Counters of each task, made anew for each question.
     pub(crate) counters: Box<dyn FnMut(&str) -> Counters + Send>,
@@ -172,6 +173,8 @@ pub(crate) fn swarm() -> Swarm {
             tasks: 3,
             problems: 0,
             router: None,
+            tables: Vec::new(),
+            map_memory: None,
             uptime_s: 7_800,
         },
         snapshot,
@@ -181,6 +184,7 @@ pub(crate) fn swarm() -> Swarm {
         missing: BTreeSet::new(),
         drops: BTreeMap::new(),
         flows: FlowTable::default(),
+        withdrawn: build::Withdrawn::default(),
         memory: Memory::default(),
         counters: Box::new(|id| match id {
             "t1" => traffic(10),

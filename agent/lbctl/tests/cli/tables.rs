@@ -2,10 +2,13 @@
 
 use crate::agent::{Agent, Ran};
 use crate::swarm::problem;
-use lb_core::report::build;
+use lb_core::model::ids::Key;
+use lb_core::model::snapshot::Proto;
+use lb_core::report::build::{self, Occupancy, OtherTables};
 use lb_core::report::{
     Check, Nodes, RouteReport, RouterReport, RouterStatus, Routes, Scope, Services, Stats, Status,
 };
+use lb_core::table_sizes::TableSizes;
 use serde::de::DeserializeOwned;
 
 #[track_caller]
@@ -52,6 +55,42 @@ serving    2 services, 3 tasks
 problems   2 (see: lbctl check)
 ",
     );
+}
+
+#[test]
+fn how_full_the_tables_are_is_told_with_what_a_full_one_means_and_what_memory_they_take() {
+    let agent = Agent::start();
+    agent.change(|swarm| {
+        let others = OtherTables {
+            affinities: 5,
+            map_memory: 62_345_678,
+            ..OtherTables::default()
+        };
+        let occupancy = Occupancy {
+            proved: 12,
+            timed: 3,
+            embryonic: 400,
+            others,
+        };
+        swarm.status.tables = build::tables(&occupancy, TableSizes::for_flows(80_000));
+        swarm.status.map_memory = Some(others.map_memory);
+    });
+    let told = agent.lbctl(&["status"]).out;
+    let mut lines = told.lines().skip_while(|line| !line.starts_with("tables "));
+    for first in [
+        "tables     12 of 80000 TCP connections (full: the connection that was used least",
+        "           3 of 20000 UDP conversations (full: ",
+        "           400 of 40000 opening or short (full: ",
+        "           5 of 40000 clients kept with their tasks (full: ",
+    ] {
+        assert!(lines.next().unwrap().starts_with(first), "{first}: {told}");
+    }
+    let mut lines = lines.skip_while(|line| line.starts_with(' '));
+    assert_eq!(
+        lines.next(),
+        Some("memory     62.3 MB of the kernel's for maps")
+    );
+    assert_eq!(lines.next(), Some("problems   none"));
 }
 
 #[test]
@@ -182,6 +221,18 @@ shop_vote   *:8080->80/tcp, *:8080->8000/udp       2          1
 }
 
 #[test]
+fn ports_that_only_keep_connections_are_told_as_such() {
+    let agent = Agent::start();
+    agent.change(|swarm| {
+        let port = ((8088, Proto::Tcp), 80);
+        swarm.withdrawn = [(Key::of("s1"), [port].into())].into();
+    });
+    let ran = agent.lbctl(&["services"]);
+    let ports = "*:8080->80/tcp, *:8080->8000/udp, *:8088->80/tcp (withdrawn)";
+    assert!(ran.out.contains(ports), "{}", ran.out);
+}
+
+#[test]
 fn nodes() {
     shows(
         &Agent::start().lbctl(&["nodes"]),
@@ -274,7 +325,8 @@ fn json_is_exactly_the_report() {
     let check: Check = json(&agent, &["check", "--json"]);
     agent.change(|swarm| {
         assert_eq!(status, swarm.status);
-        assert_eq!(services, build::services(&swarm.snapshot));
+        let all = build::services(&swarm.snapshot, &swarm.withdrawn);
+        assert_eq!(services, all);
         assert_eq!(nodes.nodes.len(), 3);
         assert_eq!(cluster, swarm.stats(Scope::Cluster));
         assert_eq!(node, swarm.stats(Scope::Node));

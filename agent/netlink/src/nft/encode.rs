@@ -3,7 +3,7 @@
 
 use super::attribute::Attribute;
 use super::expression::{
-    Address, Comparison, Expression, Found, Layer, Meta, Payload, Register, Verdict,
+    Address, Comparison, Expression, Found, Layer, Meta, Payload, Register, Tracked, Verdict,
 };
 use super::names::{Family, SetName};
 use super::uapi::*;
@@ -41,6 +41,13 @@ fn parts(expression: &Expression, family: Family) -> (&'static str, Vec<Attribut
             vec![
                 u32(NFTA_META_KEY, meta(*key)),
                 register(NFTA_META_SREG, *from),
+            ],
+        ),
+        Expression::Track(key, to) => (
+            "ct",
+            vec![
+                u32(NFTA_CT_KEY, u32::from(*key == Tracked::Direction)),
+                register(NFTA_CT_DREG, *to),
             ],
         ),
         Expression::Payload(field, to) => {
@@ -278,6 +285,7 @@ fn meta(key: Meta) -> u32 {
         Meta::User => 10,
         Meta::Network => 15,
         Meta::Transport => 16,
+        Meta::PacketType => 19,
     }
 }
 

@@ -44,6 +44,17 @@ pub enum Meta {
     Network,
     /// Its transport protocol: one byte, `IPPROTO_…`.
     Transport,
+    /// How it was received: one byte, `PACKET_…` of `linux/if_packet.h`. Can be set in prerouting only.
+    PacketType,
+}
+
+/// What connection tracking knows about a packet (`enum nft_ct_keys`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracked {
+    /// Its state, bits of `NF_CT_STATE_…` in a number of 32 bits of this machine. All packets have one.
+    State,
+    /// Its direction, one byte, `IP_CT_DIR_…`. What is not tracked has none.
+    Direction,
 }
 
 /// Header from whose beginning a field's offset is counted.
@@ -117,8 +128,10 @@ pub enum Found {
 pub enum Expression {
     /// Loads what is known about the packet.
     Meta(Meta, Register),
-    /// Sets it: mark or priority only.
+    /// Sets it: mark, priority or packet type only.
     SetMeta(Meta, Register),
+    /// Loads what connection tracking knows about the packet.
+    Track(Tracked, Register),
     /// Loads bytes of the packet.
     Payload(Payload, Register),
     /// Replaces an address in the IPv4 header, with the checksums of IP, TCP and UDP.

@@ -4,19 +4,31 @@
 //! A chore that is requested several times while it waits is done once.
 
 use super::Failure;
+use super::last_occupancy::LastOccupancy;
 use super::maps::Gc;
 use crate::error_chain::error_chain;
+use lb_core::desired::Number;
+use lb_core::table_sizes::TableSizes;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A collection that failed, or did not come to the end, is repeated after this…
 const AGAIN: Duration = Duration::from_secs(1);
-/// …or longer: the pause after a chore is at least so many times its duration.
+/// …or longer: the pause after a collection is at least so many times its duration.
 const DUTY_DIVISOR: u32 = 4;
+/// The pause after a count of flows is so many times its duration: counting takes a 25th of a CPU at the most, 4 %, however
+/// full the tables are and however slow the machine. Meanwhile programs count what is new by themselves.
+const COUNT_DUTY_DIVISOR: u32 = 24;
+/// Where no service needs the count, it is taken only so often, for how full the tables are. Tables that are none of flows are never
+/// counted more often.
+const NOW_AND_THEN: Duration = Duration::from_secs(60);
+/// Flows of withdrawn ports are looked for again after so many times the duration of the last look: nothing waits for it.
+const DRAIN_DUTY_DIVISOR: u32 = 30;
 
 /// Requests chores. The thread ends when this is dropped, after the present chore.
-pub(crate) struct Chores(Arc<Board>);
+pub(crate) struct Chores(Arc<Board>, LastOccupancy);
 
 #[derive(Default)]
 struct Board {
@@ -28,6 +40,12 @@ struct Board {
 struct Wanted {
     gc: bool,
     recount_loads: bool,
+    /// Ports whose flows are to be looked for.
+    drain: Option<BTreeSet<Number>>,
+    /// The ports whose flows were looked for last, and those of them that have none.
+    drained: Option<(BTreeSet<Number>, BTreeSet<Number>)>,
+    /// Earliest time of the next look.
+    looked: Option<Instant>,
     /// A chore is running.
     busy: bool,
     over: bool,
@@ -35,35 +53,50 @@ struct Wanted {
     again: Option<Instant>,
     /// Earliest time of the next recount.
     counted: Option<Instant>,
+    /// Time of the next recount that no service needs.
+    due: Option<Instant>,
 }
 
 /// One piece of work.
 enum Chore {
     CollectGarbage,
     RecountLoads,
+    Drain(BTreeSet<Number>),
 }
 
 impl Chores {
-    /// Starts the thread, with handles of its own to the maps pinned in `directory`.
-    pub(crate) fn start(directory: &Path) -> Result<Self, Failure> {
-        let mut maps = Gc::open(directory)?;
+    /// Starts the thread, with handles of its own to the maps pinned in `directory`, whose LRU tables have these `sizes`.
+    pub(crate) fn start(directory: &Path, sizes: TableSizes) -> Result<Self, Failure> {
+        let mut maps = Gc::open(directory, sizes)?;
         let board = Arc::new(Board::default());
         let own = Arc::clone(&board);
+        let occupancy = LastOccupancy::default();
+        let last = occupancy.clone();
+        let mut others_counted = None;
         let work = move || {
             while let Some(chore) = own.next() {
                 let begin = Instant::now();
-                let again = match chore {
+                let again = match &chore {
                     Chore::CollectGarbage => collected(&mut maps),
-                    Chore::RecountLoads => recounted(&mut maps),
+                    Chore::RecountLoads => recounted(&mut maps, &last, &mut others_counted),
+                    Chore::Drain(ports) => {
+                        own.tell_drained(ports, drained(&maps, ports));
+                        false
+                    }
                 };
-                own.done(&chore, again, begin.elapsed() * DUTY_DIVISOR);
+                own.done(&chore, again, begin.elapsed());
             }
         };
         std::thread::Builder::new()
             .name("chores".to_owned())
             .spawn(work)
             .map_err(Failure::Thread)?;
-        Ok(Self(board))
+        Ok(Self(board, occupancy))
+    }
+
+    /// The last count of the entries of the LRU tables; the handle has each later count, too.
+    pub(crate) fn occupancy(&self) -> LastOccupancy {
+        self.1.clone()
     }
 
     /// Requests the removal of entries of tasks that are gone.
@@ -76,6 +109,28 @@ impl Chores {
     pub(crate) fn recount_loads(&self) {
         self.0.wanted().recount_loads = true;
         self.0.changed.notify_all();
+    }
+
+    /// Requests that recount if the last one is long ago.
+    pub(crate) fn recount_now_and_then(&self) {
+        let mut wanted = self.0.wanted();
+        if wanted.due.is_none_or(|due| due <= Instant::now()) {
+            wanted.recount_loads = true;
+            self.0.changed.notify_all();
+        }
+    }
+
+    /// Those of `ports` that had no flow at the last look for flows of all of these; requests another look.
+    pub(crate) fn drained(&self, ports: &BTreeSet<Number>) -> BTreeSet<Number> {
+        let mut wanted = self.0.wanted();
+        wanted.drain = Some(ports.clone());
+        let found = wanted.drained.take();
+        self.0.changed.notify_all();
+        // What was found about other ports may be older than the withdrawal of one of these.
+        found
+            .filter(|(asked, _)| asked == ports)
+            .map(|(_, drained)| drained)
+            .unwrap_or_default()
     }
 
     /// Waits until no chore is requested or running.
@@ -106,6 +161,7 @@ impl Board {
         loop {
             let now = Instant::now();
             let pause = wanted.counted.filter(|_| wanted.recount_loads);
+            let rest = wanted.looked.filter(|_| wanted.drain.is_some());
             let chore = if wanted.over {
                 return None;
             } else if wanted.gc || wanted.again.is_some_and(|again| again <= now) {
@@ -114,6 +170,8 @@ impl Board {
             } else if wanted.recount_loads && pause.is_none_or(|end| end <= now) {
                 wanted.recount_loads = false;
                 Some(Chore::RecountLoads)
+            } else if rest.is_none_or(|end| end <= now) {
+                wanted.drain.take().map(Chore::Drain)
             } else {
                 None
             };
@@ -121,7 +179,7 @@ impl Board {
                 wanted.busy = true;
                 return chore;
             }
-            wanted = match wanted.again.into_iter().chain(pause).min() {
+            wanted = match wanted.again.into_iter().chain(pause).chain(rest).min() {
                 Some(next) => {
                     let pause = next.saturating_duration_since(now);
                     let waited = self.changed.wait_timeout(wanted, pause);
@@ -135,14 +193,25 @@ impl Board {
         }
     }
 
-    fn done(&self, chore: &Chore, again: bool, pause: Duration) {
+    /// Keeps what a look for flows of `ports` has found.
+    fn tell_drained(&self, ports: &BTreeSet<Number>, drained: BTreeSet<Number>) {
+        self.wanted().drained = Some((ports.clone(), drained));
+    }
+
+    fn done(&self, chore: &Chore, again: bool, took: Duration) {
         let now = Instant::now();
         let mut wanted = self.wanted();
         wanted.busy = false;
         match chore {
-            Chore::CollectGarbage if again => wanted.again = Some(now + AGAIN.max(pause)),
+            Chore::CollectGarbage if again => {
+                wanted.again = Some(now + AGAIN.max(took * DUTY_DIVISOR));
+            }
             Chore::CollectGarbage => {}
-            Chore::RecountLoads => wanted.counted = Some(now + pause),
+            Chore::RecountLoads => {
+                wanted.counted = Some(now + took * COUNT_DUTY_DIVISOR);
+                wanted.due = Some(now + NOW_AND_THEN);
+            }
+            Chore::Drain(_) => wanted.looked = Some(now + took * DRAIN_DUTY_DIVISOR),
         }
         self.changed.notify_all();
     }
@@ -167,13 +236,36 @@ fn collected(maps: &mut Gc) -> bool {
     }
 }
 
-/// Recounts flows. Returns whether to repeat it: never, as each tick requests it again.
-fn recounted(maps: &mut Gc) -> bool {
-    if let Err(error) = maps.recount_loads() {
-        tracing::warn!(
+/// Recounts flows, and what is in the other tables if that was counted long ago, at `others_counted`. Returns whether to repeat it:
+/// never, as each tick requests it again.
+fn recounted(maps: &mut Gc, last: &LastOccupancy, others_counted: &mut Option<Instant>) -> bool {
+    let due = others_counted.is_none_or(|counted| counted.elapsed() >= NOW_AND_THEN);
+    let counted = maps.recount_loads().and_then(|flows| {
+        let others = due.then(|| maps.count_others()).transpose()?;
+        Ok((flows, others))
+    });
+    match counted {
+        Ok((flows, others)) => {
+            if due {
+                *others_counted = Some(Instant::now());
+            }
+            last.set(flows, others);
+        }
+        Err(error) => tracing::warn!(
             error = error_chain(&error),
             "flows of tasks can't be counted"
-        );
+        ),
     }
     false
+}
+
+/// Those of `ports` that have no flow; none where that can't be read.
+fn drained(maps: &Gc, ports: &BTreeSet<Number>) -> BTreeSet<Number> {
+    maps.drained(ports).unwrap_or_else(|error| {
+        tracing::warn!(
+            error = error_chain(&error),
+            "flows of withdrawn ports can't be looked for"
+        );
+        BTreeSet::new()
+    })
 }

@@ -3,19 +3,32 @@
 use super::hooks::{Hooks, Tc, program};
 use super::load_error::LoadError;
 use super::maps::{Maps, Networks, One, PerCpu, Table};
+use super::unpinned::{self, Unpinned};
 use super::{Failure, clsact, pins};
 use aya::maps::Map;
 use aya::programs::{CgroupSockAddr, SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use lb_core::backend::ebpf::HookKind;
+use lb_core::table_sizes::{LruTable, SizedBy, TableSizes};
 use std::path::{Path, PathBuf};
 
 /// The object file of the programs, as the build script makes it.
 pub(super) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
 
-/// Loads the programs with maps pinned below `root`/swarmlb. If that fails, only pins of an earlier agent are left.
-pub(crate) fn load(root: &Path) -> Result<(Ebpf, PathBuf), LoadError> {
+/// The programs, loaded, with their maps.
+pub(crate) struct Loaded {
+    /// Programs and maps.
+    pub(crate) ebpf: Ebpf,
+    /// The directory that the maps are pinned in.
+    pub(crate) directory: PathBuf,
+    /// The sizes that the LRU tables have.
+    pub(crate) sizes: TableSizes,
+}
+
+/// Loads the programs with maps pinned below `root`/swarmlb. If that fails, only pins of an earlier agent are left. Pinned LRU tables
+/// of other sizes than `sized_by` says are replaced by new ones; what is in them is lost.
+pub(crate) fn load(root: &Path, sized_by: SizedBy) -> Result<Loaded, LoadError> {
     if !on_bpffs(root) {
         return Err(LoadError::NoBpffs {
             path: root.display().to_string(),
@@ -23,16 +36,34 @@ pub(crate) fn load(root: &Path) -> Result<(Ebpf, PathBuf), LoadError> {
     }
     let adopted = pins::directory(root).exists();
     let directory = pins::make(root)?;
-    let loaded = load_into(&directory);
-    if loaded.is_err() && !adopted {
-        pins::undo(root);
+    let sizes = sized_by.sizes(unpinned::flows(&directory));
+    let unpinned = Unpinned::of(&directory, sizes)?;
+    match load_into(&directory, sizes) {
+        Ok(ebpf) => {
+            unpinned.log(sizes);
+            Ok(Loaded {
+                ebpf,
+                directory,
+                sizes,
+            })
+        }
+        Err(error) => {
+            unpinned.pin();
+            if !adopted {
+                pins::undo(root);
+            }
+            Err(error)
+        }
     }
-    loaded.map(|ebpf| (ebpf, directory))
 }
 
-fn load_into(directory: &Path) -> Result<Ebpf, LoadError> {
-    let mut ebpf = EbpfLoader::new()
-        .default_map_pin_directory(directory)
+fn load_into(directory: &Path, sizes: TableSizes) -> Result<Ebpf, LoadError> {
+    let mut loader = EbpfLoader::new();
+    loader.default_map_pin_directory(directory);
+    for table in &LruTable::ALL {
+        loader.map_max_entries(table.name, sizes.entries(table));
+    }
+    let mut ebpf = loader
         .load(OBJECT)
         .map_err(|error| LoadError::refused("the maps", error))?;
     for kind in HookKind::ALL {
@@ -106,13 +137,17 @@ fn open_maps(ebpf: &mut Ebpf) -> Result<Maps, Failure> {
     Ok(Maps {
         settings: make(take("LB_SETTINGS")?, One::new)?,
         uplinks: make(take("LB_UPLINKS")?, Table::new)?,
+        bridge_ports: make(take("LB_BRIDGE_PORTS")?, Table::new)?,
         addresses: make(take("LB_VIPS")?, Table::new)?,
         token_keys: make(take("LB_TOKEN_KEYS")?, One::new)?,
         endpoints: make(take("LB_ENDPOINTS")?, Table::new)?,
+        on_link: make(take("LB_ON_LINK")?, Networks::new)?,
         peers: make(take("LB_PEERS")?, Table::new)?,
+        path_mtus: make(take("LB_PATH_MTU")?, Table::new)?,
         frontends: make(take("LB_FRONTENDS")?, Table::new)?,
         turns: make(take("LB_RR")?, Table::new)?,
         slots: make(take("LB_SLOTS")?, Table::new)?,
+        targets: make(take("LB_TARGETS")?, Table::new)?,
         backends: make(take("LB_BACKENDS")?, Table::new)?,
         task_addresses: make(take("LB_TASK_ADDRS")?, Table::new)?,
         counters: make(take("LB_COUNTERS")?, PerCpu::new)?,

@@ -30,6 +30,15 @@ pub enum LoadError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no memory for the maps or the programs.
+    #[error(
+        "the kernel has no memory for {what}: let the agent's container or unit have more (SWARMLB_MEMORY, MemoryMax), \
+         or ask for room for fewer connections (--flows)"
+    )]
+    NoMemory {
+        /// What was tried.
+        what: String,
+    },
     /// Filters could not be removed.
     #[error("filters of swarmlb on devices could not be removed")]
     Filters(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -58,7 +67,7 @@ pub enum LoadError {
 
 impl LoadError {
     /// The kernel failed at `what`. EPERM means missing capabilities, whatever was tried (the verifier says
-    /// EACCES); any other error means a kernel that is too old, or a bug of swarmlb.
+    /// EACCES), and ENOMEM too little memory; any other error means a kernel that is too old, or a bug of swarmlb.
     pub(super) fn refused(
         what: &str,
         error: impl std::error::Error + Send + Sync + 'static,
@@ -68,10 +77,11 @@ impl LoadError {
             let os = current
                 .downcast_ref::<std::io::Error>()
                 .and_then(std::io::Error::raw_os_error);
-            if matches!(os, Some(nix::libc::EPERM)) {
-                return Self::NotAllowed {
-                    what: what.to_owned(),
-                };
+            let what = what.to_owned();
+            match os {
+                Some(nix::libc::EPERM) => return Self::NotAllowed { what },
+                Some(nix::libc::ENOMEM) => return Self::NoMemory { what },
+                _ => {}
             }
             cause = current.source();
         }

@@ -3,20 +3,24 @@
 mod gc;
 mod networks;
 mod paired;
+mod per_cpu;
+mod targets;
 mod walk;
 
 pub(crate) use gc::Gc;
 pub(crate) use networks::Networks;
 pub(crate) use paired::{Affinities, Flows, RevNats};
+pub(crate) use per_cpu::PerCpu;
 
 use super::Failure;
 use super::pod::Pod;
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuHashMap};
-use lb_abi::Be32;
+use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use lb_abi::counters::Counters;
-use lb_abi::service::{Backend, Frontend, Port, Slot};
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::path_mtu::PathMtu;
+use lb_abi::service::{Backend, Frontend, OnLink, Port, Slot, Source, TargetKey};
+use lb_abi::settings::{BridgePort, Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
+use lb_abi::{Be16, Be32};
 use lb_core::backend::ebpf::{Hook, State};
 use lb_core::kernel::ObserveError;
 use lb_core::model::ids::Key;
@@ -24,16 +28,11 @@ use lb_core::model::token::{TokenKey as OwnKey, TokenKeys as OwnKeys};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// `BPF_NOEXIST` and `BPF_EXIST` of include/uapi/linux/bpf.h: create, never replace; and the reverse.
 const NOEXIST: u64 = 1;
 const EXIST: u64 = 2;
-
-/// Number of attempts, and pause between two, while the kernel is out of memory for values per CPU.
-const TRIES: u32 = 10;
-const REFILL: Duration = Duration::from_millis(1);
 
 /// Keys and values of maps.
 pub(crate) trait Plain: FromBytes + IntoBytes + Immutable + Copy + 'static {}
@@ -43,19 +42,23 @@ impl<T: FromBytes + IntoBytes + Immutable + Copy + 'static> Plain for T {}
 pub(crate) struct Maps {
     pub(crate) settings: One<Settings>,
     pub(crate) uplinks: Table<u32, Uplink>,
+    pub(crate) bridge_ports: Table<u32, BridgePort>,
     pub(crate) addresses: Table<Be32, u32>,
     pub(crate) endpoints: Table<Be32, u32>,
+    pub(crate) on_link: Networks<OnLink>,
     pub(crate) token_keys: One<TokenKeys>,
     pub(crate) peers: Table<Be32, TokenKeys>,
+    pub(crate) path_mtus: Table<Be32, PathMtu>,
     pub(crate) frontends: Table<Port, Frontend>,
     pub(crate) turns: Table<Port, u64>,
     pub(crate) slots: Table<Slot, u64>,
+    pub(crate) targets: Table<TargetKey, Be16>,
     pub(crate) backends: Table<u64, Backend>,
     pub(crate) task_addresses: Table<Be32, u64>,
     pub(crate) counters: PerCpu<u64, Counters>,
     pub(crate) retired: Table<u64, Counters>,
     pub(crate) lease: One<u64>,
-    pub(crate) allowed: Networks,
+    pub(crate) allowed: Networks<Source>,
     pub(crate) loads: Table<u64, u64>,
     /// There may be counters without a task: an agent ended, or an operation failed, halfway.
     pub(crate) orphans: bool,
@@ -64,11 +67,8 @@ pub(crate) struct Maps {
 /// An array of one.
 pub(crate) struct One<V: Plain>(&'static str, Array<MapData, Pod<V>>);
 
-/// A hash map.
-pub(crate) struct Table<K: Plain, V: Plain>(&'static str, HashMap<MapData, Pod<K>, Pod<V>>);
-
-/// A hash map with a value per CPU.
-pub(crate) struct PerCpu<K: Plain, V: Plain>(&'static str, PerCpuHashMap<MapData, Pod<K>, Pod<V>>);
+/// A hash map: its name, its handle, and the limit on the steps of a walk over it.
+pub(crate) struct Table<K: Plain, V: Plain>(&'static str, HashMap<MapData, Pod<K>, Pod<V>>, usize);
 
 impl<V: Plain> One<V> {
     pub(crate) fn new(name: &'static str, map: Map) -> Result<Self, Failure> {
@@ -100,8 +100,9 @@ impl<K: Plain, V: Plain> Table<K, V> {
     }
 
     pub(crate) fn new(name: &'static str, map: Map) -> Result<Self, Failure> {
+        let steps = walk::steps(&map).map_err(failed(name))?;
         HashMap::try_from(map)
-            .map(|map| Self(name, map))
+            .map(|map| Self(name, map, steps))
             .map_err(failed(name))
     }
 
@@ -137,87 +138,23 @@ impl<K: Plain, V: Plain> Table<K, V> {
     }
 }
 
-impl PerCpu<u64, Counters> {
-    pub(crate) fn new(name: &'static str, map: Map) -> Result<Self, Failure> {
-        PerCpuHashMap::try_from(map)
-            .map(|map| Self(name, map))
-            .map_err(failed(name))
-    }
-
-    /// The sum over all CPUs.
-    pub(crate) fn sum(&self, key: u64) -> Result<Option<Counters>, Failure> {
-        let values = absent(self.1.get(&Pod(key), 0)).map_err(failed(self.0))?;
-        Ok(values.map(|values| {
-            values
-                .iter()
-                .fold(Counters::default(), |sum, Pod(one)| sum.plus(one))
-        }))
-    }
-
-    /// All keys.
-    pub(crate) fn keys(&self) -> Result<Vec<u64>, Failure> {
-        self.1
-            .keys()
-            .take(walk::STEPS)
-            .map(|key| key.map(|key| key.0).map_err(failed(self.0)))
-            .collect()
-    }
-
-    /// Counts from zero, unless the key is there.
-    pub(crate) fn insert_zero(&mut self, key: u64) -> Result<(), Failure> {
-        let zero = || -> Result<_, Failure> {
-            let cpus = aya::util::nr_cpus().map_err(|(_, error)| Failure::Map {
-                map: self.0,
-                source: MapError::IoError(error),
-            })?;
-            aya::maps::PerCpuValues::try_from(vec![Pod(Counters::default()); cpus]).map_err(
-                |error| Failure::Map {
-                    map: self.0,
-                    source: MapError::IoError(error),
-                },
-            )
-        };
-        // The kernel keeps some memory ready for values per CPU, and refills it in the background, more slowly
-        // than many thousand tasks are added.
-        let mut tries = 0;
-        loop {
-            let inserted = there(self.1.insert(Pod(key), zero()?, NOEXIST));
-            match inserted {
-                Err(MapError::SyscallError(error))
-                    if tries < TRIES
-                        && error.io_error.raw_os_error() == Some(nix::libc::ENOMEM) =>
-                {
-                    tries += 1;
-                    std::thread::sleep(REFILL);
-                }
-                other => return other.map_err(failed(self.0)),
-            }
-        }
-    }
-
-    pub(crate) fn remove(&mut self, key: u64) -> Result<(), Failure> {
-        absent(self.1.remove(&Pod(key)))
-            .map(|_| ())
-            .map_err(failed(self.0))
-    }
-}
-
 impl Maps {
     /// The state that the maps hold, with `hooks` beside it.
     pub(crate) fn observe(&self, hooks: BTreeSet<Hook>) -> Result<State, Failure> {
         let settings = self.settings.get()?;
         let address = |address: Be32| Ipv4Addr::from(address.get());
         let token_keys = self.token_keys.get()?;
-        let mut tables: BTreeMap<(Port, u32), BTreeMap<u32, Key>> = BTreeMap::new();
+        let mut tables: BTreeMap<u32, BTreeMap<u32, Key>> = BTreeMap::new();
         for (slot, task) in self.slots.entries()? {
             tables
-                .entry((slot.port, slot.table))
+                .entry(slot.table)
                 .or_default()
                 .insert(slot.index, Key(task));
         }
         Ok(State {
             settings: (settings.uplink != 0).then_some(settings),
             uplinks: self.uplinks.entries()?.into_iter().collect(),
+            bridge_ports: self.bridge_ports.entries()?.into_iter().collect(),
             hooks,
             addresses: self.addresses.entries()?.into_keys().map(address).collect(),
             endpoints: self
@@ -226,6 +163,7 @@ impl Maps {
                 .into_iter()
                 .map(|(task, port)| (address(task), port))
                 .collect(),
+            on_link: self.on_link.entries()?,
             token_keys: (token_keys != TokenKeys::default()).then_some(token_keys),
             peers: self
                 .peers
@@ -234,6 +172,7 @@ impl Maps {
                 .map(|(peer, keys)| (address(peer), keys))
                 .collect(),
             services: self.retired.entries()?.into_keys().map(Key).collect(),
+            targets: self.targets.by_port_and_task()?,
             backends: self
                 .backends
                 .entries()?
@@ -248,9 +187,9 @@ impl Maps {
                 .collect(),
             tables: tables
                 .into_iter()
-                .map(|(key, slots)| (key, slots.into_values().collect()))
+                .map(|(table, slots)| (table, slots.into_values().collect()))
                 .collect(),
-            allowed: self.allowed.entries()?,
+            allowed: self.allowed.keys()?,
             frontends: self.frontends.entries()?.into_iter().collect(),
         })
     }
@@ -268,26 +207,21 @@ impl Maps {
         }))
     }
 
-    pub(crate) fn put_table(
-        &mut self,
-        port: Port,
-        table: u32,
-        tasks: &[Key],
-    ) -> Result<(), Failure> {
+    /// Writes a table that no frontend names yet: the whole of it, or nothing.
+    pub(crate) fn put_table(&mut self, table: u32, tasks: &[Key]) -> Result<(), Failure> {
         for (index, task) in (0u32..).zip(tasks) {
-            self.slots.insert(Slot { port, table, index }, task.0)?;
+            if let Err(failure) = self.slots.insert(Slot { table, index }, task.0) {
+                // Others may need the room. Where not even this succeeds, the next plan removes the rest.
+                let _ = self.remove_table(table, tasks.len());
+                return Err(failure);
+            }
         }
         Ok(())
     }
 
-    pub(crate) fn remove_table(
-        &mut self,
-        port: Port,
-        table: u32,
-        size: usize,
-    ) -> Result<(), Failure> {
+    pub(crate) fn remove_table(&mut self, table: u32, size: usize) -> Result<(), Failure> {
         for (index, _) in (0u32..).zip(0..size) {
-            self.slots.remove(&Slot { port, table, index })?;
+            self.slots.remove(&Slot { table, index })?;
         }
         Ok(())
     }

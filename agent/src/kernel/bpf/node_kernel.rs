@@ -4,9 +4,11 @@ use super::BpfKernel;
 use crate::kernel::{NodeKernel, StatsReader};
 use lb_abi::service::SCHED_LC;
 use lb_core::backend::ebpf::{Ebpf, Hook, State};
+use lb_core::desired::Number;
 use lb_core::kernel::ObserveError;
 use lb_core::model::token::TokenKeys;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 impl NodeKernel for BpfKernel {
@@ -39,8 +41,22 @@ impl NodeKernel for BpfKernel {
         };
         if have.is_some_and(least_conn) {
             self.recount_loads();
+        } else {
+            self.recount_now_and_then();
         }
         Ok(false)
+    }
+
+    fn drained(
+        &mut self,
+        withdrawn: &BTreeSet<Number>,
+        _have: &State,
+    ) -> Result<BTreeSet<Number>, ObserveError> {
+        Ok(self.chores.drained(withdrawn))
+    }
+
+    fn learned_path_mtus(&mut self) -> Result<BTreeMap<Ipv4Addr, u32>, ObserveError> {
+        BpfKernel::learned_path_mtus(self)
     }
 
     fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError> {

@@ -3,6 +3,7 @@
 use super::Failure;
 use super::drops::Drops;
 use super::dump::Dump;
+use super::last_occupancy::LastOccupancy;
 use super::maps::{Flows, Maps, PerCpu, Table, observe_error, pinned};
 use crate::kernel::clock::now;
 use crate::kernel::{self, Traffic};
@@ -13,9 +14,10 @@ use lb_abi::service::Port;
 use lb_core::kernel::ObserveError;
 use lb_core::model::ids::Key;
 use lb_core::report;
-use lb_core::report::build::{FlowTable, QUIET_TICKS, idle_ticks};
+use lb_core::report::build::{FlowTable, Occupancy, QUIET_TICKS, idle_ticks};
+use lb_core::table_sizes::TableSizes;
 use lb_datapath::model::Memory;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -26,12 +28,20 @@ pub struct BpfStats {
     counters: PerCpu<u64, Counters>,
     retired: Table<u64, Counters>,
     flows: Flows,
+    occupancy: LastOccupancy,
+    sizes: TableSizes,
 }
 
 impl BpfStats {
-    /// Opens the maps pinned in `directory`.
-    pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
+    /// Opens the maps pinned in `directory`; `occupancy` is what was counted last of the LRU tables, which have these `sizes`.
+    pub(super) fn open(
+        directory: &Path,
+        occupancy: LastOccupancy,
+        sizes: TableSizes,
+    ) -> Result<Self, Failure> {
         Ok(Self {
+            occupancy,
+            sizes,
             drops: Drops::open(directory)?,
             dump: Dump::open(directory)?,
             counters: PerCpu::new(
@@ -84,24 +94,32 @@ impl kernel::StatsReader for BpfStats {
     fn drops(&self) -> Result<BTreeMap<Reason, u64>, ObserveError> {
         self.drops.read().map_err(observe_error)
     }
+
+    fn occupancy(&self) -> Option<(Occupancy, TableSizes)> {
+        Some((self.occupancy.get()?, self.sizes))
+    }
 }
 
-/// Counts the open flows of every task in `loads`.
+/// Counts the open flows of every task in `loads`, and the places that are taken in the tables. No flow is kept for
+/// it: there may be half a million.
 pub(super) fn recount_loads(
     flows: &Flows,
     loads: &Table<u64, u64>,
-) -> Result<BTreeMap<u64, u64>, Failure> {
+) -> Result<(HashMap<u64, u64>, Occupancy), Failure> {
     let now = now();
     let tasks = loads.entries()?.into_keys();
-    let mut counts: BTreeMap<u64, u64> = tasks.map(|task| (task, 0)).collect();
-    for (tuple, flow) in flows.walk(|_| true)? {
+    let mut counts: HashMap<u64, u64> = tasks.map(|task| (task, 0)).collect();
+    let mut occupancy = Occupancy::default();
+    let each = |tuple: Tuple, flow: Flow| {
         if open(&tuple, &flow, now)
             && let Some(count) = counts.get_mut(&flow.task)
         {
             *count += 1;
         }
-    }
-    Ok(counts)
+        occupancy.count(tuple.proto, &flow, now);
+    };
+    flows.visit(|_| true, each)?;
+    Ok((counts, occupancy))
 }
 
 /// Adds a task's counters to its service's, then forgets the task's.

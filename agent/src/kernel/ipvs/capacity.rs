@@ -1,6 +1,6 @@
 //! The number of connections that the rules have room for.
 
-use std::fs;
+use crate::kernel::machine;
 
 /// A flow takes up to 400 bytes in all sets together, so they take one part in eighty of the memory at
 /// most.
@@ -10,8 +10,7 @@ const MOST: u32 = 1 << 20;
 
 /// A power of two that follows from this host's memory: the same as long as that is.
 pub(super) fn connections() -> u32 {
-    let told = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    within(memory(&told).unwrap_or(0))
+    within(machine::memory())
 }
 
 fn within(memory: u64) -> u32 {
@@ -19,15 +18,6 @@ fn within(memory: u64) -> u32 {
     // What the kernel keeps to itself must not halve it.
     let many = many.saturating_add(many / 4).clamp(LEAST, MOST);
     1 << many.ilog2()
-}
-
-/// Bytes, of the line `MemTotal: 16384000 kB`.
-fn memory(told: &str) -> Option<u64> {
-    let line = told
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    kilobytes.checked_mul(1024)
 }
 
 #[cfg(test)]
@@ -41,12 +31,5 @@ mod tests {
         assert_eq!(rooms, [LEAST, LEAST, 1 << 17, 1 << 19, MOST, MOST]);
         // Of 4 GiB, the kernel tells less.
         assert_eq!(within(4 * GIB / 10 * 9), 1 << 17);
-    }
-
-    #[test]
-    fn memory_is_read_as_the_kernel_tells_it() {
-        let told = "MemTotal:       16384000 kB\nMemFree:         1 kB\n";
-        assert_eq!(memory(told), Some(16_384_000 * 1024));
-        assert_eq!(memory("nothing"), None);
     }
 }

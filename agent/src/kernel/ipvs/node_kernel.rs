@@ -1,12 +1,15 @@
 //! The IPVS kernel half as the agent's loop drives it.
 
-use super::IpvsKernel;
+use super::{IpvsKernel, observe};
 use crate::error_chain::error_chain;
 use crate::kernel::{NodeKernel, StatsReader};
 use lb_core::backend::ipvs::{Ipvs, State};
+use lb_core::backend::number;
+use lb_core::desired::Number;
 use lb_core::kernel::{Kernel as _, ObserveError};
 use lb_core::model::token::TokenKeys;
 use lb_core::report::Problem;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Restarting a firewall flushes rules and virtual services. When there are signs of that, the whole state is
@@ -53,6 +56,25 @@ impl NodeKernel for IpvsKernel {
         let same = self.observe()? == *have;
         self.drift_check_at = Instant::now() + begin.elapsed() * DUTY_DIVISOR;
         Ok(!same)
+    }
+
+    /// Of a connection that is over, IPVS remembers the ports for up to two minutes; so long it counts.
+    fn drained(
+        &mut self,
+        withdrawn: &BTreeSet<Number>,
+        have: &State,
+    ) -> Result<BTreeSet<Number>, ObserveError> {
+        let mut drained = withdrawn.clone();
+        for (service, port) in have.services_of_ports() {
+            let number = number(&port);
+            if drained.contains(&number) {
+                let in_use = self.is_in_use(service);
+                if in_use.map_err(|error| observe("connections", error))? {
+                    drained.remove(&number);
+                }
+            }
+        }
+        Ok(drained)
     }
 
     fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError> {

@@ -10,6 +10,8 @@
 //!   tunnel to that node, which sends it on if it is a reply to a flow that came in there.
 //! * What a container sends under the address of a task that is another container (`endpoints`) is
 //!   dropped at its port of a bridge.
+//! * What answers a datagram that the node itself, or a container on it, sent from a virtual service's port (`asked`)
+//!   is left to connection tracking.
 //! * What processes and containers of the node itself call (`published`) is led through a pair
 //!   of devices and comes back as if from outside.
 //!
@@ -27,6 +29,7 @@ mod lease;
 mod line;
 mod matches;
 mod outer;
+mod own_datagrams;
 mod own_ports;
 mod port_remap;
 mod rules;

@@ -130,6 +130,17 @@ impl IpvsKernel {
         }
     }
 
+    /// Has a virtual service any connection?
+    pub(super) fn is_in_use(&mut self, key: ServiceKey) -> Result<bool, IpvsError> {
+        match self.ipvs.dests(&id(key)) {
+            Ok(dests) => Ok(dests
+                .iter()
+                .any(|(_, now)| now.active != 0 || now.inactive != 0)),
+            Err(error) if error.refused() == Some(Errno::ESRCH) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Writes down whose a server is.
     fn note(&mut self, key: ServiceKey, ours: bool) -> Result<(), IpvsError> {
         if ours == self.elements.owned.contains(&key) {

@@ -6,9 +6,11 @@ use crate::error_chain::error_chain;
 use crate::kernel::NodeKernel as _;
 use crate::kernel::bpf::{BpfKernel, LoadError};
 use crate::kernel::ipvs::{IpvsError, IpvsKernel};
+use crate::kernel::machine;
 use crate::links;
 use lb_core::backend::TaskAddressFamily;
 use lb_core::backend::ebpf::Ebpf;
+use lb_core::table_sizes::SizedBy;
 use std::path::Path;
 
 /// No datapath can serve here.
@@ -57,7 +59,9 @@ fn instead(error: &LoadError) -> Result<Box<dyn Datapath>, ChooseError> {
 }
 
 fn ebpf(settings: &cli::Run) -> Result<Box<dyn Datapath>, LoadError> {
-    let kernel = BpfKernel::load(&settings.bpffs.bpffs, settings.cgroup.clone())?;
+    let by_memory = || SizedBy::Memory(machine::memory());
+    let sized_by = settings.flows.map_or_else(by_memory, SizedBy::Flows);
+    let kernel = BpfKernel::load(&settings.bpffs.bpffs, settings.cgroup.clone(), sized_by)?;
     let family = match settings.task_address_family {
         AddressFamily::Auto if links::has_ipv6() => TaskAddressFamily::Ipv6,
         AddressFamily::Auto | AddressFamily::Ipv4 => TaskAddressFamily::Ipv4,

@@ -10,7 +10,7 @@ use lb_core::model::node::TaskAddress;
 use lb_core::model::port::Proto;
 use lb_core::model::token::TokenKeys;
 use lb_core::testing::plain::{Op, Plain, State};
-use lb_core::testing::{SnapshotBuilder, labels, link, port, service};
+use lb_core::testing::{SnapshotBuilder, labels, link, member, port, service};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -30,6 +30,16 @@ impl NodeKernel for FakeKernel<Op> {
         have: Option<&State>,
     ) -> Result<bool, ObserveError> {
         Ok(have.is_some_and(|have| self.state != *have))
+    }
+
+    /// Ports with even numbers have no connection.
+    fn drained(
+        &mut self,
+        withdrawn: &BTreeSet<Number>,
+        _have: &State,
+    ) -> Result<BTreeSet<Number>, ObserveError> {
+        let even = withdrawn.iter().filter(|(port, _)| port % 2 == 0);
+        Ok(even.copied().collect())
     }
 
     fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError> {
@@ -86,6 +96,33 @@ fn what_is_refused_is_reported_and_mended_by_a_retry_alone() {
     assert_eq!(report.held, ["task1".into()].into());
     assert!(reconciler.publishes_any(&[(8080, Proto::Tcp)].into()));
     assert!(!reconciler.publishes_any(&[(8081, Proto::Tcp)].into()));
+}
+
+#[test]
+fn of_routes_and_of_what_the_datapath_has_learned_the_smaller_mtu_counts_and_is_named() {
+    let kernel = FakeKernel::<Op>::of(State::default());
+    let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)), None);
+    let [node2, node3] = [2, 3].map(|last| Ipv4Addr::new(10, 0, 0, last));
+    let this = Node {
+        path_mtus: [(node2, 1400)].into(),
+        ..node()
+    };
+    reconciler.learned = [(node2, 1450), (node3, 1300)].into();
+    let both = [(node2, 1400), (node3, 1300)];
+    assert_eq!(reconciler.path_mtus(&this), both.into());
+    reconciler.learned = [(node2, 1350)].into();
+    assert_eq!(reconciler.path_mtus(&this), [(node2, 1350)].into());
+
+    let view = SnapshotBuilder::new().node("node2", member("beta", Some(node2)));
+    let mut told = |this: &Node| {
+        let report = reconciler.reconcile(&view.clone().build(), this, &Config::default());
+        let problems = report.unwrap().problems.into_iter();
+        problems.map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    assert!(told(&this)[0].contains("beta (1350 bytes)"));
+    reconciler.learned.clear();
+    let report = reconciler.reconcile(&view.build(), &node(), &Config::default());
+    assert_eq!(report.unwrap().problems, vec![]);
 }
 
 #[test]
@@ -157,4 +194,35 @@ fn what_an_earlier_agent_left_goes_with_the_first_pass() {
     let serving = reconciler.datapath.serving();
     let serving: Vec<_> = serving.iter().map(|((number, _), _)| *number).collect();
     assert_eq!(serving, [8080]);
+}
+
+#[test]
+fn a_withdrawn_port_stays_until_it_has_no_connection() {
+    let kernel = FakeKernel::<Op>::of(State::default());
+    let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)), None);
+    let serving = |reconciler: &mut Reconciler| {
+        let serving = reconciler.datapath.serving();
+        serving
+            .iter()
+            .map(|((number, _), serving)| (*number, serving.has_tasks))
+            .collect::<Vec<_>>()
+    };
+    let tick = |reconciler: &mut Reconciler| reconciler.tick(Lease::Never).unwrap();
+    for (published, kept, drains) in [
+        (8080, None, false),
+        (8083, Some(8080), true),
+        (8085, Some(8083), false),
+    ] {
+        pass(&mut reconciler, &snapshot(published));
+        let mut expected: Vec<_> = kept.into_iter().map(|port| (port, false)).collect();
+        expected.push((published, true));
+        assert_eq!(serving(&mut reconciler), expected);
+        assert_eq!(tick(&mut reconciler), drains);
+        pass(&mut reconciler, &snapshot(published));
+        if drains {
+            expected.remove(0);
+        }
+        assert_eq!(serving(&mut reconciler), expected);
+        assert!(!tick(&mut reconciler));
+    }
 }

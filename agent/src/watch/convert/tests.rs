@@ -253,3 +253,41 @@ fn services_are_as_old_as_their_engine_says() {
     }
     assert_eq!(one_service(r#"{"ID":"s"}"#).created, 0);
 }
+
+#[test]
+fn updates_that_go_on_tell_what_was_before_them_and_when_their_tasks_were_made() {
+    let services = |state: &str| {
+        format!(
+            r#"[{{"ID":"s","Spec":{{"Name":"web"}},"Endpoint":{{"Ports":[{{"Protocol":"tcp","TargetPort":81,"PublishedPort":8080,"PublishMode":"ingress"}}]}},
+            "PreviousSpec":{{"Name":"web","EndpointSpec":{{"Mode":"vip",
+            "Ports":[{{"Protocol":"tcp","TargetPort":80,"PublishedPort":8080,"PublishMode":"ingress"}}]}}}},
+            "UpdateStatus":{{"State":"{state}","StartedAt":"1970-01-01T00:00:02Z","Message":"m"}}}},
+            {{"ID":"u","Spec":{{"Name":"never updated"}},"PreviousSpec":null}}]"#
+        )
+    };
+    let tasks = r#"[{"ID":"old","ServiceID":"s","CreatedAt":"1970-01-01T00:00:01Z"},{"ID":"new","ServiceID":"s"},
+        {"ID":"other","ServiceID":"u","CreatedAt":"1970-01-01T00:00:01Z"}]"#;
+    let told = |state: &str| {
+        let services: Vec<model::Service> = serde_json::from_str(&services(state)).unwrap();
+        let tasks: Vec<model::Task> = serde_json::from_str(tasks).unwrap();
+        updates(&services, &tasks)
+    };
+    for (state, complete) in [
+        ("updating", false),
+        ("paused", false),
+        ("rollback_started", false),
+        ("completed", true),
+        ("rollback_completed", true),
+    ] {
+        let told = told(state);
+        let update = Update {
+            complete,
+            began: 2_000_000_000,
+            before: vec![TCP_80],
+        };
+        assert_eq!(told.services, [("s".into(), update)].into(), "{state}");
+        let made = (!complete).then_some(("old".into(), 1_000_000_000));
+        assert_eq!(told.created, made.into_iter().collect(), "{state}");
+    }
+    assert_eq!(told(""), Updates::default(), "no task had to be replaced");
+}

@@ -22,6 +22,8 @@ pub struct Frame<const DELIVERS: bool> {
     pub segments: u32,
     /// Cookie of the socket that sent it.
     pub socket: u64,
+    /// Whether a program of swarmlb sent it out.
+    pub redirected: bool,
     /// The device that it came in on.
     pub link: u32,
     /// Whether it is a VLAN's.
@@ -39,6 +41,7 @@ impl<const DELIVERS: bool> Frame<DELIVERS> {
             segment_size: 0,
             segments: 1,
             socket: 0,
+            redirected: false,
             link: 0,
             tagged: false,
         }
@@ -147,8 +150,16 @@ impl<const DELIVERS: bool> Packet for Frame<DELIVERS> {
         self.socket
     }
 
+    fn redirected(&self) -> bool {
+        self.redirected
+    }
+
     fn link(&self) -> u32 {
         self.link
+    }
+
+    fn enter(&mut self, bridge: u32) {
+        self.link = bridge;
     }
 
     fn tagged(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use lb_abi::counters::Reason;
-use lb_abi::service::{Frontend, LOCAL, REMOTE, Slot};
+use lb_abi::service::{Backend, Frontend, LOCAL, REMOTE, SCHED_LC, SCHED_RR, Slot};
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
@@ -81,6 +81,43 @@ fn the_table_that_was_put_in_place_of_another_is_the_one_that_is_read() {
     assert_eq!(sent(&tables), Verdict::Bridge);
     let flows = tables.memory.flows.borrow();
     assert_eq!(flows.values().next().unwrap().task, key(1));
+}
+
+#[test]
+fn a_tables_number_that_another_service_has_by_now_leads_to_none_of_its_tasks() {
+    // Between the look-ups of the frontend and of its table, the frontend was given another table, and the old
+    // table's number to another service.
+    for scheduler in [SCHED_RR, SCHED_LC] {
+        let mut tables = local();
+        for frontend in tables.memory.frontends.values_mut() {
+            frontend.scheduler = scheduler;
+        }
+        let frontend = *tables.memory.frontends.values().next().unwrap();
+        let theirs = Backend {
+            service: 2,
+            ..tables.memory.backends[&key(1)]
+        };
+        tables.memory.backends.insert(key(7), theirs);
+        let old = tables.memory.slots.clone();
+        let own = old.keys().map(|slot| (Slot { table: 2, ..*slot }, key(1)));
+        tables.memory.slots = old.keys().map(|slot| (*slot, key(7))).chain(own).collect();
+        tables.then = Some(Some(Frontend {
+            table: 2,
+            ..frontend
+        }));
+        *tables.memory.loads.get_mut() = [(key(1), 0), (key(7), 0)].into();
+        assert_eq!(sent(&tables), Verdict::Bridge);
+        let flows = tables.memory.flows.borrow();
+        assert_eq!(flows.values().next().unwrap().task, key(1));
+        let loads = tables.memory.loads.borrow();
+        assert_eq!(loads[&key(7)], 0, "it has no flow more");
+    }
+    // Where the frontend still names it, nobody is served wrongly.
+    let mut tables = local();
+    for backend in tables.memory.backends.values_mut() {
+        backend.service = 2;
+    }
+    assert_eq!(sent(&tables), Verdict::Drop(Reason::NoSlot));
 }
 
 #[test]

@@ -2,15 +2,19 @@
 
 use std::cell::Cell;
 
-use lb_abi::Be32;
 use lb_abi::counters::Reason;
 use lb_abi::flow::{FirstFragment, Flow, Fragments, RevNat, SnatEntry, Tuple};
-use lb_abi::service::{AffinityKey, AffinityValue, Backend, Frontend, Port, Slot, Source};
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::path_mtu::PathMtu;
+use lb_abi::service::{
+    AffinityKey, AffinityValue, Backend, Frontend, OnLink, Port, Slot, Source, TargetKey,
+};
+use lb_abi::settings::{BridgePort, Settings, Uplink};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
 use lb_abi::tunnel::TokenKeys;
+use lb_abi::{Be16, Be32};
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::packet::Change;
+use lb_datapath::schedule::another;
 use lb_datapath::{Packet, Tables};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -35,6 +39,26 @@ impl Tables for Faulty {
 
     fn now(&self) -> u32 {
         self.memory.now()
+    }
+
+    fn clock(&self) -> u32 {
+        self.memory.clock()
+    }
+
+    fn forget_settled(&self, tuple: &Tuple) {
+        self.memory.forget_settled(tuple);
+    }
+
+    fn prove(&self, tuple: &Tuple, proof: u32) {
+        self.memory.prove(tuple, proof);
+    }
+
+    fn forget_settled_rev_nat(&self, tuple: &Tuple) {
+        self.memory.forget_settled_rev_nat(tuple);
+    }
+
+    fn another(&self, table: u32, count: u32, from: u64, avoid: u64) -> u64 {
+        another(self, table, count, from, avoid)
     }
 
     fn leased(&self) -> bool {
@@ -67,6 +91,9 @@ impl Tables for Faulty {
     fn uplink(&self, link: u32) -> Option<Uplink> {
         self.memory.uplink(link)
     }
+    fn bridge_port(&self, link: u32) -> Option<BridgePort> {
+        self.memory.bridge_port(link)
+    }
     fn fragments(&self, key: &Fragments) -> Option<FirstFragment> {
         self.memory.fragments(key)
     }
@@ -95,6 +122,9 @@ impl Tables for Faulty {
         self.gone.set(self.gone.get() - 1);
         None
     }
+    fn target(&self, key: &TargetKey) -> Option<Be16> {
+        self.memory.target(key)
+    }
     fn backend(&self, task: u64) -> Option<Backend> {
         self.memory.backend(task)
     }
@@ -107,11 +137,20 @@ impl Tables for Faulty {
     fn endpoint(&self, address: Be32) -> Option<u32> {
         self.memory.endpoint(address)
     }
+    fn on_link(&self, client: &OnLink) -> Option<u32> {
+        self.memory.on_link(client)
+    }
     fn peer(&self, address: Be32) -> Option<&TokenKeys> {
         self.memory.peer(address)
     }
     fn token_keys(&self) -> Option<&TokenKeys> {
         self.memory.token_keys()
+    }
+    fn path_mtu(&self, peer: Be32) -> Option<PathMtu> {
+        self.memory.path_mtu(peer)
+    }
+    fn remember_path_mtu(&self, peer: Be32, path: &PathMtu) {
+        self.memory.remember_path_mtu(peer, path);
     }
     fn flow_if(&self, tuple: &Tuple, state: u32, fits: impl FnOnce(&Flow) -> bool) -> Option<Flow> {
         self.memory.flow_if(tuple, state, fits)
@@ -121,6 +160,15 @@ impl Tables for Faulty {
     }
     fn remember(&self, tuple: &Tuple, flow: &mut Flow) -> bool {
         !self.no_flow && self.memory.remember(tuple, flow)
+    }
+    fn forget_flow(&self, tuple: &Tuple) {
+        self.memory.forget_flow(tuple);
+    }
+    fn own_flow(&self, answer: &Tuple) -> Option<u32> {
+        self.memory.own_flow(answer)
+    }
+    fn remember_own_flow(&self, answer: &Tuple) {
+        self.memory.remember_own_flow(answer);
     }
     fn rev_nat(&self, tuple: &Tuple) -> Option<RevNat> {
         self.memory.rev_nat(tuple)
@@ -192,9 +240,13 @@ impl<const DELIVERS: bool> Packet for Stiff<DELIVERS> {
     fn segments(&self) -> u32 {
         1
     }
+    fn redirected(&self) -> bool {
+        false
+    }
     fn link(&self) -> u32 {
         0
     }
+    fn enter(&mut self, _: u32) {}
     fn tagged(&self) -> bool {
         self.0.tagged()
     }

@@ -144,7 +144,7 @@ fn an_answer_is_believed_only_of_the_flows_own_task_and_only_where_the_client_ca
         let expected = if key(n) == chosen {
             Verdict::Uplink
         } else {
-            Verdict::Drop(Reason::UnknownTask)
+            Verdict::Drop(Reason::LateAnswer)
         };
         assert_eq!(tc(&first, said).0, expected, "task {n}");
         // The second node knows of no such client, or of one that came in elsewhere.

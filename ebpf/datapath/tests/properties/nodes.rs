@@ -17,6 +17,9 @@ pub(crate) const HOME: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 /// The frontend that clients call.
 pub(crate) const FRONTEND: SocketAddrV4 = SocketAddrV4::new(INGRESS, 80);
 
+/// Each node's address on its `docker_gwbridge`.
+pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 1);
+
 /// The keys of every node.
 const KEYS: TokenKeys = TokenKeys::new(1, TokenKey::new([1; 16]), TokenKey::new([2; 16]));
 
@@ -43,6 +46,8 @@ pub(crate) fn node(address: Ipv4Addr) -> Memory {
             mtu: 1500,
             bridge: 3,
             network: 0,
+            gateway: Be32::new(GATEWAY.into()),
+            zero: 0,
         }),
         uplinks: [(0, Uplink::new(MAC))].into(),
         addresses: [address.into()].into(),
@@ -69,14 +74,9 @@ pub(crate) fn serving(address: Ipv4Addr, place: u32, count: u32) -> Memory {
         let frontend = Frontend::new(Be16::new(task(0).port()), count, 1, 1);
         memory.frontends.insert(port, frontend);
         memory.turns.get_mut().insert(port, 0);
-        for index in 0..count {
-            let slot = Slot {
-                port,
-                table: 1,
-                index,
-            };
-            memory.slots.insert(slot, key(index));
-        }
+    }
+    for index in 0..count {
+        memory.slots.insert(Slot { table: 1, index }, key(index));
     }
     memory
 }

@@ -13,7 +13,7 @@ use crate::nodes::MAC;
 /// The part of a packet that no node changes.
 #[derive(Clone, Debug)]
 pub(crate) enum Transport {
-    /// Flags as they stand in the header, options, sequence number.
+    /// Flags as they stand in the header, options, sequence number; what it acknowledges is one more.
     Tcp(u8, Vec<u8>, u32),
     /// Does it have a checksum?
     Udp(bool),
@@ -123,6 +123,9 @@ impl Body {
                 (tcp.fin, tcp.syn) = (flags & 1 != 0, flags & 2 != 0);
                 (tcp.rst, tcp.psh) = (flags & 4 != 0, flags & 8 != 0);
                 tcp.ack = flags & 16 != 0;
+                if tcp.ack {
+                    tcp.acknowledgment_number = sequence.wrapping_add(1);
+                }
                 tcp.checksum = tcp.calc_checksum_ipv4(&ip, &self.payload).unwrap();
                 frame.extend(tcp.to_bytes());
             }

@@ -4,14 +4,14 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use lb_abi::Be16;
-use lb_abi::service::{LOCAL, Port, Slot};
+use lb_abi::service::{LOCAL, Port};
 use lb_abi::{TCP, UDP};
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::uplink::uplink;
 
-use crate::nodes::{FRONTEND, INGRESS, key, serving, task};
+use crate::nodes::{FRONTEND, INGRESS, serving, task};
 use crate::packets::{Body, Transport, segment};
 
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), 40_000);
@@ -27,12 +27,6 @@ fn memory() -> Memory {
         let port = at(OTHER);
         memory.frontends.insert(port, same);
         memory.turns.get_mut().insert(port, 0);
-        let slot = Slot {
-            port,
-            table: 1,
-            index: 0,
-        };
-        memory.slots.insert(slot, key(0));
     }
     memory
 }

@@ -3,8 +3,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use lb_abi::service::{AffinityKey, AffinityValue, LOCAL, Port, SCHED_LC, SCHED_MAGLEV, SCHED_SH};
-use lb_abi::{Be16, Be32, TCP};
+use lb_abi::service::{AffinityKey, AffinityValue, LOCAL, SCHED_LC, SCHED_MAGLEV, SCHED_SH};
+use lb_abi::{Be16, Be32};
 use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::schedule::mixed;
@@ -72,10 +72,7 @@ fn a_client_stays_with_its_task_for_so_long_after_its_last_flow() {
 
 #[test]
 fn a_client_does_not_stay_with_a_task_that_takes_nothing_or_is_another_services() {
-    let client = AffinityKey {
-        port: Port::new(Be16::new(FRONTEND.port()), TCP),
-        address: Be32::new(ADDRESS.into()),
-    };
+    let client = AffinityKey::new(1, Be32::new(ADDRESS.into()));
     for change in [
         |memory: &mut Memory| memory.backends.get_mut(&key(1)).unwrap().flags = 0,
         |memory: &mut Memory| memory.backends.get_mut(&key(1)).unwrap().service = 9,

@@ -1,9 +1,10 @@
 //! Calls of processes on the node, before there is a packet.
 
 use crate::node::{HERE, HOST, TASK, THERE, be, memory, socket};
+use lb_abi::service::{Frontend, Port, TARGETS, TargetKey};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
-use lb_datapath::socket_lb::{Address, Socket, asked, connect, mapped, send};
+use lb_datapath::socket_lb::{Address, Socket, asked, connect, mapped, send, unserved};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const PORT: Be16 = Be16::new(8080);
@@ -33,6 +34,48 @@ fn each_connection_goes_to_the_next_task_in_turn_and_is_counted() {
         assert_eq!(second, Some((THERE, 8080)), "elsewhere: its node");
     }
     assert!(memory.counters.borrow().values().all(|task| task.new == 2));
+}
+
+#[test]
+fn a_task_of_this_node_is_called_at_its_own_port() {
+    for proto in [TCP, UDP] {
+        let mut memory = memory(proto);
+        let port = Port::new(PORT, proto);
+        let own = TargetKey::new(port, 1);
+        memory.targets.insert(own, Be16::new(79));
+        let first = |memory: &Memory, cookie| {
+            let (socket, address) = (socket(cookie, proto), v4(HERE));
+            let to = match proto {
+                TCP => connect(memory, &socket, address, PORT),
+                _ => send(memory, &socket, address, PORT),
+            };
+            // The second turn is that of the task elsewhere, whose node answers at the published port.
+            let elsewhere = connect(memory, &socket, address, PORT);
+            assert_eq!(elsewhere, Some((be(THERE), PORT)));
+            to
+        };
+        assert_eq!(first(&memory, 1), Some((be(TASK), TARGET)));
+        for frontend in memory.frontends.values_mut() {
+            frontend.flags |= TARGETS;
+        }
+        assert_eq!(first(&memory, 2), Some((be(TASK), Be16::new(79))));
+    }
+}
+
+#[test]
+fn no_call_is_pointed_at_a_port_that_is_withdrawn() {
+    for proto in [TCP, UDP] {
+        let mut memory = memory(proto);
+        for frontend in memory.frontends.values_mut() {
+            *frontend = Frontend::new(TARGET, 0, 0, 9);
+        }
+        for address in [v4(HERE), v4(Ipv4Addr::LOCALHOST)] {
+            let socket = socket(1, proto);
+            assert_eq!(connect(&memory, &socket, address, PORT), None);
+            assert_eq!(send(&memory, &socket, address, PORT), None);
+        }
+        assert!(memory.calls.borrow().is_empty());
+    }
 }
 
 #[test]
@@ -172,4 +215,33 @@ fn datagrams_of_a_socket_stay_with_a_task_as_long_as_it_lives() {
     }
     assert_eq!(to(&memory, 2, localhost), Some(TASK));
     assert_eq!(new(&memory, 1), Some(2));
+}
+
+#[test]
+fn unconnected_datagrams_to_the_host_by_ipv6_are_not_served_and_known_for_such() {
+    let mut memory = memory(UDP);
+    let not_served = |memory: &Memory, proto, name, port| {
+        let before = memory.clone();
+        let unserved = unserved(memory, &socket(1, proto), name, port);
+        assert!(*memory == before, "left a trace");
+        unserved
+    };
+    for name in [Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED] {
+        assert!(not_served(&memory, UDP, v6(name), PORT), "{name}");
+        assert!(
+            !not_served(&memory, UDP, v6(name), Be16::new(8081)),
+            "{name}"
+        );
+        assert!(!not_served(&memory, TCP, v6(name), PORT), "{name}");
+    }
+    let other = v6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+    assert!(!not_served(&memory, UDP, other, PORT));
+    // A process of the host listens there, or nobody does.
+    let mut left = memory.clone();
+    for frontend in left.frontends.values_mut() {
+        frontend.count = 0;
+    }
+    assert!(!not_served(&left, UDP, v6(Ipv6Addr::LOCALHOST), PORT));
+    memory.expired = true;
+    assert!(!not_served(&memory, UDP, v6(Ipv6Addr::LOCALHOST), PORT));
 }

@@ -36,6 +36,8 @@ pub(crate) fn memory(proto: u8) -> Memory {
             mtu: 1500,
             bridge: 3,
             network: HOST,
+            gateway: Be32::ZERO,
+            zero: 0,
         }),
         uplinks: [(0, Uplink::new([2; 6]))].into(),
         ..Memory::default()
@@ -44,12 +46,7 @@ pub(crate) fn memory(proto: u8) -> Memory {
         let backend = Backend::new(be(address), place, 9);
         memory.backends.insert(task, backend);
         memory.counters.get_mut().insert(task, Counters::default());
-        let slot = Slot {
-            port,
-            table: 1,
-            index,
-        };
-        memory.slots.insert(slot, task);
+        memory.slots.insert(Slot { table: 1, index }, task);
     }
     let frontend = Frontend::new(Be16::new(80), 2, 1, 9);
     memory.frontends.insert(port, frontend);

@@ -68,6 +68,44 @@ fn a_syn_sent_again_may_move_to_who_takes_connections_once_its_first_task_takes_
 }
 
 #[test]
+fn a_syn_that_nobody_has_answered_in_time_may_move() {
+    let mut world = world();
+    world.send(UPLINK_TC, syn());
+    let first = task(&world);
+    let service = world.nodes[0].backends[&first].service;
+    for node in &mut world.nodes {
+        node.now += 1;
+    }
+    world.send(UPLINK_TC, syn());
+    let backends = &world.nodes[0].backends;
+    let others = backends
+        .values()
+        .filter(|backend| backend.service == service);
+    assert_eq!(task(&world) != first, others.count() > 1);
+}
+
+#[test]
+#[should_panic(expected = "settled from the beginning")]
+fn no_flow_begins_among_those_whose_clients_are_there() {
+    let mut world = world();
+    let was = world.nodes[0].clone();
+    world.send(UPLINK_TC, syn());
+    for flow in world.nodes[0].flows.get_mut().values_mut() {
+        flow.state = 0;
+    }
+    let frame = syn();
+    Event {
+        hook: Hook::Tc,
+        was: &was,
+        is: &world.nodes[0],
+        before: &frame,
+        after: &frame,
+        verdict: Verdict::Pass,
+    }
+    .check();
+}
+
+#[test]
 #[should_panic(expected = "a flow has moved")]
 fn a_flow_may_not_move_while_its_task_takes_connections() {
     let mut world = world();

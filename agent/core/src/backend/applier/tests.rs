@@ -145,6 +145,7 @@ fn a_table_that_another_program_changed_is_replaced_and_not_written_to_while_it_
     let known: Vec<(Number, Serving)> = applier.serving().into_iter().collect();
     let serving = Serving {
         service: Key(9),
+        target: 80,
         has_tasks: true,
     };
     assert_eq!(known, [((8080, Proto::Tcp), serving)]);
@@ -156,10 +157,51 @@ fn a_table_that_another_program_changed_is_replaced_and_not_written_to_while_it_
         .plan(&mut kernel, &served(), Prune::Allowed)
         .unwrap();
     let put = ops.iter().filter_map(|op| match op {
-        ebpf::Op::PutTable(port, table, tasks) => Some(((*port, *table), tasks.clone())),
+        ebpf::Op::PutTable(table, tasks) => Some((*table, tasks.clone())),
         _ => None,
     });
     let put: Vec<_> = put.collect();
-    let next = (in_use.0, in_use.1 + 1);
-    assert_eq!(put, [(next, vec![Key(1)])]);
+    assert_eq!(put, [(in_use + 1, vec![Key(1)])]);
+}
+
+/// A kernel that counts how often it is read.
+struct Counting {
+    kernel: FakeKernel<plain::Op>,
+    reads: usize,
+}
+
+impl Kernel for Counting {
+    type State = plain::State;
+    type Op = plain::Op;
+
+    fn observe(&mut self) -> Result<plain::State, ObserveError> {
+        self.reads += 1;
+        self.kernel.observe()
+    }
+
+    fn apply(&mut self, op: &plain::Op) -> Result<(), ApplyError<plain::Op>> {
+        self.kernel.apply(op)
+    }
+}
+
+#[test]
+fn the_kernel_is_read_at_first_and_whenever_it_has_refused_something_anew() {
+    let mut kernel = Counting {
+        kernel: FakeKernel::of(plain::State::default()),
+        reads: 0,
+    };
+    kernel.kernel.faults = [0].into();
+    let mut applier = Applier::new(Plain::default());
+    // Refused anew, known to be refused, and tried again.
+    for (retry, in_sync, reads) in [(false, false, 2), (false, false, 2), (true, true, 2)] {
+        if retry {
+            applier.retry_refused();
+        }
+        let ops = applier
+            .plan(&mut kernel, &served(), Prune::Allowed)
+            .unwrap();
+        let applied = applier.execute(&mut kernel, &ops).unwrap();
+        assert_eq!((applied.in_sync, kernel.reads), (in_sync, reads));
+        assert_eq!(applier.have(), Some(&kernel.kernel.state));
+    }
 }

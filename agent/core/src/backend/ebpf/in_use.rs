@@ -1,12 +1,11 @@
 //! The published ports that the kernel's frontends serve, for the desired state of the next pass.
 
 use super::state::State;
+use crate::backend::number;
 use crate::desired::Number;
 use crate::model::ids::Key;
 use crate::model::node::Serving;
-use crate::model::port::Proto;
 use crate::persistent::PersistentMap;
-use lb_abi::UDP;
 use lb_abi::service::{Frontend, Port};
 
 /// The ports in use, and the frontends from which they follow.
@@ -25,6 +24,7 @@ impl InUse {
                 Some(frontend) => {
                     let serving = Serving {
                         service: Key(frontend.service),
+                        target: frontend.target.get(),
                         has_tasks: frontend.count != 0,
                     };
                     self.ports.insert(number, serving);
@@ -39,19 +39,11 @@ impl InUse {
     }
 }
 
-fn number(port: &Port) -> Number {
-    let proto = if port.proto == UDP {
-        Proto::Udp
-    } else {
-        Proto::Tcp
-    };
-    (port.number.get(), proto)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lb_abi::{Be16, TCP};
+    use crate::model::port::Proto;
+    use lb_abi::{Be16, TCP, UDP};
 
     #[test]
     fn ports_come_change_and_go_with_their_frontends() {
@@ -59,6 +51,7 @@ mod tests {
         let frontend = |count, service| Frontend::new(Be16::new(80), count, 1, service);
         let serving = |service, has_tasks| Serving {
             service: Key(service),
+            target: 80,
             has_tasks,
         };
         let mut in_use = InUse::default();

@@ -5,6 +5,7 @@
 
 mod host;
 mod ipv4_addresses;
+mod on_link;
 mod service;
 
 use super::state::State;
@@ -13,11 +14,16 @@ use crate::desired::{Desired, share};
 use ipv4_addresses::Ipv4Addresses;
 use lb_abi::limits;
 
-// A service's share is a quarter of what the maps hold.
+// A service's share is a quarter of what the maps hold, and all services together have no more than there is, also
+// while each of their tables is replaced by another. The networks of a node's tasks have a map to themselves.
 const _: () = assert!(
     share::PORTS * 4 == limits::FRONTENDS as usize
+        && share::ALL_PORTS == limits::FRONTENDS as usize
         && share::PLACES * 4 == limits::SLOTS as usize
+        && share::ALL_PLACES * 2 == limits::SLOTS as usize
         && share::ALLOWED * 4 == limits::ALLOWED as usize
+        && share::ON_LINK == limits::ON_LINK as usize
+        && share::TARGETS * 4 == limits::TARGETS as usize
 );
 
 /// The state that serves a desired state, and that one.
@@ -80,6 +86,7 @@ impl Lowered {
                 backends,
                 task_addresses,
                 tables,
+                targets,
                 allowed,
                 frontends,
                 ..
@@ -89,12 +96,14 @@ impl Lowered {
                 backends,
                 task_addresses,
                 tables,
+                targets,
                 allowed,
                 frontends,
                 ..host.unwrap_or_default()
             };
         }
         self.want.endpoints.clone_from(&desired.endpoints);
+        self.want.on_link = on_link::networks(desired);
         // First all that goes: a port may pass from one service to another.
         for change in desired.services.changes(&self.desired.services) {
             if let Some(before) = change.before() {

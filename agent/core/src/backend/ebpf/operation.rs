@@ -13,8 +13,10 @@ use std::collections::BTreeSet;
 pub enum Object {
     /// A task.
     Backend(Key),
-    /// A table of a port, by its number.
-    Table(Port, u32),
+    /// A table, by its number.
+    Table(u32),
+    /// The ports of tasks that differ from the frontend's, all of one published port.
+    Targets(Port),
     /// A published port.
     Frontend(Port),
 }
@@ -32,6 +34,12 @@ impl Operation for Op {
             Self::RemoveUplink(link) => {
                 state.uplinks.remove(&link);
             }
+            Self::PutBridgePort(link, port) => {
+                state.bridge_ports.insert(link, port);
+            }
+            Self::RemoveBridgePort(link) => {
+                state.bridge_ports.remove(&link);
+            }
             Self::AddAddress(address) => {
                 state.addresses.insert(address);
             }
@@ -43,6 +51,12 @@ impl Operation for Op {
             }
             Self::RemoveEndpoint(address) => {
                 state.endpoints.remove(&address);
+            }
+            Self::PutOnLink(task, network, under) => {
+                state.on_link.insert((task, network), under);
+            }
+            Self::RemoveOnLink(task, network) => {
+                state.on_link.remove(&(task, network));
             }
             Self::PutTokenKeys(keys) => state.token_keys = Some(keys),
             Self::PutPeer(address, keys) => {
@@ -69,11 +83,17 @@ impl Operation for Op {
             Self::RemoveTaskAddress(address) => {
                 state.task_addresses.remove(&address);
             }
-            Self::PutTable(port, table, tasks) => {
-                state.tables.insert((port, table), tasks);
+            Self::PutTable(table, tasks) => {
+                state.tables.insert(table, tasks);
             }
-            Self::RemoveTable(port, table, _) => {
-                state.tables.remove(&(port, table));
+            Self::RemoveTable(table, ..) => {
+                state.tables.remove(&table);
+            }
+            Self::PutTarget(port, task, target) => {
+                state.targets.insert((port, task), target);
+            }
+            Self::RemoveTarget(port, task) => {
+                state.targets.remove(&(port, task));
             }
             Self::Allow(port, network) => {
                 state.allowed.insert((port, network));
@@ -100,10 +120,9 @@ impl Operation for Op {
     fn touches(&self) -> Vec<Object> {
         match self {
             Self::PutBackend(task, _) => vec![Object::Backend(*task)],
-            Self::PutTable(port, table, _) => vec![Object::Table(*port, *table)],
-            Self::PutFrontend(port, _)
-            | Self::RemoveFrontend(port)
-            | Self::RemoveTable(port, ..) => {
+            Self::PutTable(table, _) | Self::RemoveTable(table, ..) => vec![Object::Table(*table)],
+            Self::PutTarget(port, ..) => vec![Object::Targets(*port)],
+            Self::PutFrontend(port, _) | Self::RemoveFrontend(port) => {
                 vec![Object::Frontend(*port)]
             }
             _ => vec![],
@@ -111,18 +130,25 @@ impl Operation for Op {
     }
 
     fn possible(&self, failed: &BTreeSet<Object>) -> Option<Cow<'_, Self>> {
-        let frontend = |object: &Object| matches!(object, Object::Frontend(_));
+        let names_task = |object: &Object| matches!(object, Object::Frontend(_) | Object::Table(_));
         let held_up = match self {
-            Self::PutTable(_, _, members) => {
+            Self::PutTable(_, members) => {
                 let mut members = members.iter();
                 members.any(|task| failed.contains(&Object::Backend(*task)))
             }
             Self::PutFrontend(port, frontend) => {
-                failed.contains(&Object::Table(*port, frontend.table))
+                failed.contains(&Object::Table(frontend.table))
+                    || failed.contains(&Object::Targets(*port))
             }
-            Self::RemoveTable(port, ..) => failed.contains(&Object::Frontend(*port)),
+            // A frontend that is left as it was may still ask for it.
+            Self::RemoveTarget(port, _) => failed.contains(&Object::Frontend(*port)),
+            // One of its frontends may still name it.
+            Self::RemoveTable(_, _, ports) => {
+                let mut ports = ports.iter();
+                ports.any(|port| failed.contains(&Object::Frontend(*port)))
+            }
             // A table that should be gone may still name the task.
-            Self::RemoveBackend(..) | Self::CollectGarbage => failed.iter().any(frontend),
+            Self::RemoveBackend(..) | Self::CollectGarbage => failed.iter().any(names_task),
             _ => false,
         };
         (!held_up).then_some(Cow::Borrowed(self))
@@ -177,37 +203,54 @@ mod tests {
     fn an_operation_is_held_up_by_what_it_builds_on_and_by_nothing_else() {
         let [task, table, published] = [
             Object::Backend(Key(1)),
-            Object::Table(port(80), 4),
+            Object::Table(4),
             Object::Frontend(port(80)),
         ];
-        let others = [
-            Object::Backend(Key(2)),
-            Object::Table(port(80), 5),
-            Object::Table(port(81), 4),
-        ];
-        let put_table = Op::PutTable(port(80), 4, vec![Key(3), Key(1)]);
-        let any_frontend = Object::Frontend(port(81));
+        let (another, other_table) = (Object::Backend(Key(2)), Object::Table(5));
+        let [shares, unrelated] = [81, 82].map(|number| Object::Frontend(port(number)));
+        let [targets, other_targets] = [80, 81].map(|number| Object::Targets(port(number)));
+        let put_table = Op::PutTable(4, vec![Key(3), Key(1)]);
         for (op, builds_on, not) in [
-            (put_table, vec![task], vec![table, published]),
             (
-                Op::PutFrontend(port(80), frontend(4)),
-                vec![table],
-                vec![task, published],
+                put_table,
+                vec![task],
+                vec![table, other_table, published, shares],
             ),
             (
-                Op::RemoveTable(port(80), 4, vec![Key(1)]),
+                Op::PutFrontend(port(80), frontend(4)),
+                vec![table, targets],
+                vec![task, other_table, published, shares],
+            ),
+            (
+                Op::PutTarget(port(80), Key(1), 79),
+                vec![],
+                vec![task, table, published, targets],
+            ),
+            (
+                Op::RemoveTarget(port(80), Key(1)),
                 vec![published],
-                vec![task, table, any_frontend],
+                vec![task, table, shares, targets],
+            ),
+            // Every port that had it must have let go of it.
+            (
+                Op::RemoveTable(4, vec![Key(1)], vec![port(80), port(81)]),
+                vec![published, shares],
+                vec![task, table, other_table, unrelated, targets],
+            ),
+            (
+                Op::RemoveTable(4, vec![Key(1)], vec![]),
+                vec![],
+                vec![task, table, published, shares],
             ),
             (
                 Op::RemoveBackend(Key(1), backend()),
-                vec![published, any_frontend],
-                vec![task, table],
+                vec![published, unrelated, table, other_table],
+                vec![task],
             ),
             (
                 Op::CollectGarbage,
-                vec![published, any_frontend],
-                vec![task, table],
+                vec![published, unrelated, table, other_table],
+                vec![task],
             ),
             (
                 Op::RemoveFrontend(port(80)),
@@ -218,7 +261,7 @@ mod tests {
             for failed in builds_on {
                 assert_eq!(op.possible(&[failed].into()), None, "{op}: {failed:?}");
             }
-            for failed in not.into_iter().chain(others) {
+            for failed in not.into_iter().chain([another, other_targets]) {
                 let possible = op.possible(&[failed].into());
                 assert_eq!(possible.as_deref(), Some(&op), "{op}: {failed:?}");
             }
@@ -229,16 +272,23 @@ mod tests {
     fn an_operation_that_fails_leaves_its_object_in_doubt() {
         let [task, table, published] = [
             Object::Backend(Key(1)),
-            Object::Table(port(80), 4),
+            Object::Table(4),
             Object::Frontend(port(80)),
         ];
         for (op, touches) in [
             (Op::PutBackend(Key(1), backend()), vec![task]),
-            (Op::PutTable(port(80), 4, vec![Key(1)]), vec![table]),
+            (Op::PutTable(4, vec![Key(1)]), vec![table]),
             (Op::PutFrontend(port(80), frontend(4)), vec![published]),
             (Op::RemoveFrontend(port(80)), vec![published]),
-            // Who names the table may name the next one.
-            (Op::RemoveTable(port(80), 4, vec![Key(1)]), vec![published]),
+            (
+                Op::PutTarget(port(80), Key(1), 79),
+                vec![Object::Targets(port(80))],
+            ),
+            (Op::RemoveTarget(port(80), Key(1)), vec![]),
+            (
+                Op::RemoveTable(4, vec![Key(1)], vec![port(80)]),
+                vec![table],
+            ),
             (Op::RemoveBackend(Key(1), backend()), vec![]),
             (Op::AddService(Key(1)), vec![]),
         ] {

@@ -1,13 +1,16 @@
 //! The plan: operations that lead from the kernel's state to the desired one, in a safe order.
 //!
 //! Every prefix of a plan leaves the datapath consistent: a frontend refers only to an existing
-//! table, a table only to existing tasks. So tasks are added before tables, and tables before
-//! frontends; removals run in the opposite order.
+//! table, a table only to existing tasks, and each task is served at its own port. So tasks are added before tables, and
+//! tables and ports of tasks before frontends; removals run in the opposite order. A table that several frontends name is
+//! written once, then each of them changes by itself, and the old one goes when none names it any more.
 
 use super::op::Op;
 use super::state::State;
 use crate::backend::Prune;
 use crate::persistent::Change;
+use lb_abi::service::Port;
+use std::collections::BTreeMap;
 
 /// The steps from `have` to `want`.
 #[must_use]
@@ -63,6 +66,11 @@ fn put(want: &State, have: &State, ops: &mut Vec<Op>) {
             ops.push(Op::PutUplink(*link, *uplink));
         }
     }
+    for (link, port) in &want.bridge_ports {
+        if have.bridge_ports.get(link) != Some(port) {
+            ops.push(Op::PutBridgePort(*link, *port));
+        }
+    }
     ops.extend(
         want.addresses
             .difference(&have.addresses)
@@ -80,6 +88,12 @@ fn put(want: &State, have: &State, ops: &mut Vec<Op>) {
             .copied()
             .map(Op::AddService),
     );
+    // Before the tasks, whose first flow may be one of such a client.
+    for ((task, network), under) in &want.on_link {
+        if have.on_link.get(&(*task, *network)) != Some(under) {
+            ops.push(Op::PutOnLink(*task, *network, *under));
+        }
+    }
     for change in want.backends.changes(&have.backends) {
         if let Some(backend) = change.now() {
             ops.push(Op::PutBackend(*change.key(), *backend));
@@ -91,9 +105,14 @@ fn put(want: &State, have: &State, ops: &mut Vec<Op>) {
         }
     }
     for change in want.tables.changes(&have.tables) {
-        let (port, table) = *change.key();
         if let Some(tasks) = change.now() {
-            ops.push(Op::PutTable(port, table, tasks.clone()));
+            ops.push(Op::PutTable(*change.key(), tasks.clone()));
+        }
+    }
+    for change in want.targets.changes(&have.targets) {
+        let (port, task) = *change.key();
+        if let Some(target) = change.now() {
+            ops.push(Op::PutTarget(port, task, *target));
         }
     }
     // Before the ports that are restricted to them, and below, after those are gone.
@@ -115,12 +134,19 @@ fn remove(want: &State, have: &State, ops: &mut Vec<Op>) {
             ops.push(Op::RemoveFrontend(*port));
         }
     }
+    for change in want.targets.changes(&have.targets) {
+        if let Change::Gone((port, task), _) = change {
+            ops.push(Op::RemoveTarget(*port, *task));
+        }
+    }
     for (port, network) in have.allowed.difference(&want.allowed) {
         ops.push(Op::Disallow(*port, *network));
     }
+    let mut named = named_before(want, have);
     for change in want.tables.changes(&have.tables) {
-        if let Change::Gone((port, table), tasks) = change {
-            ops.push(Op::RemoveTable(*port, *table, tasks.clone()));
+        if let Change::Gone(table, tasks) = change {
+            let ports = named.remove(table).unwrap_or_default();
+            ops.push(Op::RemoveTable(*table, tasks.clone(), ports));
         }
     }
     let before = ops.len();
@@ -131,6 +157,11 @@ fn remove(want: &State, have: &State, ops: &mut Vec<Op>) {
     }
     if ops.len() > before {
         ops.push(Op::CollectGarbage);
+    }
+    for (task, network) in have.on_link.keys() {
+        if !want.on_link.contains_key(&(*task, *network)) {
+            ops.push(Op::RemoveOnLink(*task, *network));
+        }
     }
     ops.extend(
         have.services
@@ -154,6 +185,23 @@ fn remove(want: &State, have: &State, ops: &mut Vec<Op>) {
             ops.push(Op::RemoveUplink(*link));
         }
     }
+    for link in have.bridge_ports.keys() {
+        if !want.bridge_ports.contains_key(link) {
+            ops.push(Op::RemoveBridgePort(*link));
+        }
+    }
+}
+
+/// The ports whose frontends change, by the table that each names in `have`. Whoever names a table that goes is
+/// among them.
+fn named_before(want: &State, have: &State) -> BTreeMap<u32, Vec<Port>> {
+    let mut named: BTreeMap<u32, Vec<Port>> = BTreeMap::new();
+    for change in want.frontends.changes(&have.frontends) {
+        if let Some(before) = change.before().filter(|before| before.count != 0) {
+            named.entry(before.table).or_default().push(*change.key());
+        }
+    }
+    named
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::model::ids::Key;
 use crate::persistent::{PersistentMap, PersistentSet};
 use ipnet::Ipv4Net;
 use lb_abi::service::{Backend, Frontend, Port};
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::settings::{BridgePort, Settings, Uplink};
 use lb_abi::tunnel::TokenKeys;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,12 +18,17 @@ pub struct State {
     pub settings: Option<Settings>,
     /// Devices that clients come in on, by index.
     pub uplinks: BTreeMap<u32, Uplink>,
+    /// Devices that are ports of bridges, by index, with their bridges.
+    pub bridge_ports: BTreeMap<u32, BridgePort>,
     /// Programs that are attached.
     pub hooks: BTreeSet<Hook>,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
     /// Tasks of this node by address, with the indexes of the ports of bridges behind which they are.
     pub endpoints: BTreeMap<Ipv4Addr, u32>,
+    /// Networks that tasks of this node reach by devices of their own, each with the bit of a flow's state that says under
+    /// which address the task sees clients of it.
+    pub on_link: BTreeMap<(Key, Ipv4Net), u32>,
     /// Keys of what this node puts into the tunnel.
     pub token_keys: Option<TokenKeys>,
     /// Nodes whose tunnel packets are opened, with their keys, as far as those are known.
@@ -34,8 +39,10 @@ pub struct State {
     pub backends: PersistentMap<Key, Backend>,
     /// IPv4 addresses that stand for tasks, where the host has no IPv6; those of some tasks that are gone among them.
     pub task_addresses: PersistentMap<Ipv4Addr, Key>,
-    /// Tables of tasks that take new flows, by port and number.
-    pub tables: PersistentMap<(Port, u32), Vec<Key>>,
+    /// Tables of tasks that take new flows, by number. All frontends of a service that have the same tasks name one.
+    pub tables: PersistentMap<u32, Vec<Key>>,
+    /// Ports of tasks, by published port and task, where they differ from the frontend's.
+    pub targets: PersistentMap<(Port, Key), u16>,
     /// Networks whose clients may use a port that is restricted.
     pub allowed: BTreeSet<(Port, Ipv4Net)>,
     /// Published ports.
@@ -49,6 +56,7 @@ impl State {
         self.backends.reuse_from(&other.backends);
         self.task_addresses.reuse_from(&other.task_addresses);
         self.tables.reuse_from(&other.tables);
+        self.targets.reuse_from(&other.targets);
         self.frontends.reuse_from(&other.frontends);
     }
 }
@@ -67,7 +75,7 @@ pub struct Hook {
 pub enum HookKind {
     /// Native XDP on an uplink. Optional: tc does its work where a driver can't.
     UplinkXdp,
-    /// tc ingress on an uplink.
+    /// tc ingress on an uplink, and on the ports of an uplink that is a bridge.
     UplinkTc,
     /// tc ingress on `docker_gwbridge`.
     BridgeTc,

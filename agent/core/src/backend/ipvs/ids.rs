@@ -87,6 +87,12 @@ pub const CALL_MARK: u32 = 0x5400_0002;
 mod tests {
     use super::*;
 
+    /// IPv4 without options (RFC 791), UDP (RFC 768) and VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe).
+    #[test]
+    fn a_tunnel_packet_has_36_bytes_around_what_it_brings() {
+        assert_eq!(TUNNEL_BYTES, 36);
+    }
+
     #[test]
     fn marks_of_the_tunnel_are_known_by_its_mask_and_others_are_not() {
         for mark in [

@@ -60,11 +60,15 @@ pub fn lower(want: &Desired, known: &BTreeMap<Ipv4Addr, TokenKeys>) -> Lowered {
     for (key, service) in &want.services {
         for frontend in &service.frontends {
             let port = port(frontend.published, frontend.proto);
-            frontends.insert(port, (*key, &**service, frontend));
+            frontends.insert(port, (*key, &**service, *frontend, Takes::New));
+        }
+        for frontend in &service.withdrawn {
+            let port = port(frontend.published, frontend.proto);
+            frontends.insert(port, (*key, &**service, *frontend, Takes::Known));
         }
     }
-    for (port, (key, service, frontend)) in frontends {
-        lowering.frontend(port, key, service, frontend);
+    for (port, (key, service, frontend, takes)) in frontends {
+        lowering.frontend(port, key, service, &frontend, takes);
     }
     let mut own_addresses = BTreeMap::new();
     for service in want.services.values() {
@@ -72,6 +76,15 @@ pub fn lower(want: &Desired, known: &BTreeMap<Ipv4Addr, TokenKeys>) -> Lowered {
     }
     lowering.out.own_addresses = Arc::new(own_addresses);
     lowering.out
+}
+
+/// What a port takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    /// New connections.
+    New,
+    /// Those that it has, as it is withdrawn. IPVS refuses new ones as long as it has any.
+    Known,
 }
 
 struct Lowering<'a> {
@@ -90,6 +103,7 @@ impl Lowering<'_> {
         out.node_config = Some(NodeConfig {
             node: host.address,
             port: host.tunnel_port,
+            // The kernel's tunnel follows the path by itself, and this one is part of the rules, which hold flows.
             mtu: host.uplink.mtu,
         });
         let bridges = host.bridge.iter().chain(&host.bridges);
@@ -118,11 +132,19 @@ impl Lowering<'_> {
         }
     }
 
-    fn frontend(&mut self, port: Port, key: Key, service: &Service, frontend: &Frontend) {
+    fn frontend(
+        &mut self,
+        port: Port,
+        key: Key,
+        service: &Service,
+        frontend: &Frontend,
+        takes: Takes,
+    ) {
         let mut destinations = BTreeMap::new();
         for (task, backend) in &service.backends {
             let task = *task;
-            let weight = u32::from(backend.active && !frontend.barred);
+            let active = backend.active && !frontend.barred;
+            let weight = u32::from(active && takes == Takes::New);
             let (key, method) = match backend.locality {
                 Locality::Local { .. } => {
                     let key = self.here(port, service, frontend, task, backend);
@@ -182,10 +204,13 @@ impl Lowering<'_> {
         task: Key,
         backend: &Backend,
     ) -> DestinationKey {
-        let destination = (backend.address, frontend.target);
+        let number = (frontend.published, frontend.proto);
+        let own = service.targets.get(&(number, task));
+        let target = own.copied().unwrap_or(frontend.target);
+        let destination = (backend.address, target);
         let tag = allocator::tag(task);
         let mark = self.mark(tag, task, port);
-        let target = Port::new(Be16::new(frontend.target), port.proto);
+        let target = Port::new(Be16::new(target), port.proto);
         let elements = &mut self.out.state.elements;
         elements.insert(if service.tracked {
             Element::TrackedReply(destination.0, target)

@@ -126,3 +126,6 @@ fn leads_nowhere(element: &Element, failed: &BTreeSet<Object>) -> bool {
     };
     object.is_some_and(|object| failed.contains(&object))
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,6 +142,22 @@ pub enum Element {
 }
 
 impl State {
+    /// The virtual services that bear connections to published ports, each with its port: for clients of this node, and for
+    /// what comes out of the tunnel.
+    pub fn services_of_ports(&self) -> impl Iterator<Item = (ServiceKey, Port)> {
+        let services = self.services.keys();
+        let of_clients = services.filter_map(|service| match service {
+            ServiceKey::Address(_, port) => Some((*service, *port)),
+            ServiceKey::Mark(_) => None,
+        });
+        let elements = self.elements.iter();
+        let of_tunnel = elements.filter_map(|element| match element {
+            Element::TunnelMark(_, port, mark) => Some((ServiceKey::Mark(*mark), *port)),
+            _ => None,
+        });
+        of_clients.chain(of_tunnel)
+    }
+
     /// The route address of another node; `None` if its tunnel packets are not opened.
     pub(super) fn route_to_peer(&self, peer: Ipv4Addr) -> Option<Ipv4Addr> {
         let any =
@@ -212,3 +228,6 @@ impl fmt::Display for Element {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
 mod many;
+mod said;
 
 use super::*;
 use crate::desired::Incremental;

@@ -43,14 +43,9 @@ pub(super) fn memory() -> Memory {
             .frontends
             .insert(port, Frontend::new(Be16::new(80), 2, 4, Key::of("a").0));
         memory.turns.get_mut().insert(port, 7);
-        for (index, task) in (0..).zip(["t9", "t7"]) {
-            let slot = Slot {
-                port,
-                table: 4,
-                index,
-            };
-            memory.slots.insert(slot, key(task));
-        }
+    }
+    for (index, task) in (0..).zip(["t9", "t7"]) {
+        memory.slots.insert(Slot { table: 4, index }, key(task));
     }
     let here = Ipv4Addr::new(172, 18, 0, 3);
     for (task, address, place) in [("t9", Be32::new(here.into()), LOCAL), ("t7", be(2), REMOTE)] {

@@ -2,9 +2,13 @@
 
 use super::*;
 use crate::model::ids::Key;
+use lb_abi::UDP;
+use lb_abi::flow::{Tuple, UNDER_NODE};
 use lb_abi::service::{
-    AffinityKey, AffinityValue, Frontend, RESTRICTED, SCHED_LC, SCHED_MAGLEV, SCHED_SH, Source,
+    AffinityKey, AffinityValue, Frontend, OnLink, RESTRICTED, SCHED_LC, SCHED_MAGLEV, SCHED_SH,
+    Source,
 };
+use lb_datapath::own_flows::AWAITED;
 
 fn port() -> Port {
     Port::new(Be16::new(8080), TCP)
@@ -20,10 +24,7 @@ fn with(change: impl Fn(&mut Frontend)) -> Memory {
 #[test]
 fn a_client_that_was_with_a_task_stays_with_it_and_others_take_their_turn() {
     let mut memory = with(|frontend| frontend.affinity_ticks = 10);
-    let client = AffinityKey {
-        port: port(),
-        address: Be32::from_bytes([203, 0, 113, 7]),
-    };
+    let client = AffinityKey::new(Key::of("a").0, Be32::from_bytes([203, 0, 113, 7]));
     let kept = AffinityValue {
         task: Key::of("t9").0,
         since: 995,
@@ -42,6 +43,9 @@ fn a_client_that_was_with_a_task_stays_with_it_and_others_take_their_turn() {
     );
     let told = ask(&memory, "203.0.113.8:5", "alpha:8080");
     assert_eq!((told.rule, told.rr_counter), (Rule::RoundRobin, Some(7)));
+    // So it is at the service's other port, over UDP.
+    let told = ask(&memory, "203.0.113.7:5", "alpha:9000/udp");
+    assert_eq!((told.rule, told.rr_counter), (Rule::Kept, None));
 }
 
 #[test]
@@ -107,4 +111,55 @@ fn while_the_agent_is_not_heard_of_new_connections_are_the_kernels_and_others_go
     flow(&mut memory, 5, "t9", ANSWERED, Be32::new(0));
     let told = ask(&memory, "203.0.113.7:5", "alpha:8080");
     assert_eq!((told.rule, told.verdict), (Rule::KnownFlow, Verdict::Here));
+}
+
+#[test]
+fn what_answers_a_datagram_of_the_node_itself_is_the_kernels() {
+    let mut memory = memory();
+    let answer = Tuple {
+        source: Be32::from_bytes([203, 0, 113, 7]),
+        destination: be(1),
+        source_port: Be16::new(53),
+        destination_port: Be16::new(9000),
+        proto: UDP,
+        zero: [0; 3],
+    };
+    memory.own_flows.get_mut().insert(answer, memory.now);
+    let asked = |memory: &Memory, client| {
+        let told = ask(memory, client, "192.0.2.1:9000/udp");
+        (told.rule, told.verdict, told.task.is_some())
+    };
+    let own = (Rule::Answer, Verdict::Passed, false);
+    assert_eq!(asked(&memory, "203.0.113.7:53"), own);
+    let told = ask(&memory, "203.0.113.7:53", "192.0.2.1:9000/udp");
+    assert_eq!(
+        told.sentences[1],
+        "This node itself, or a container on it, sent a datagram from port 9000 to there, and this answers it."
+    );
+    // From another port it is a client's, and so it is when the node has not sent for long.
+    assert_eq!(asked(&memory, "203.0.113.7:54").0, Rule::RoundRobin);
+    memory.now += AWAITED;
+    assert_eq!(asked(&memory, "203.0.113.7:53").0, Rule::RoundRobin);
+}
+
+#[test]
+fn whom_a_task_sees_in_the_clients_place_is_told() {
+    let mut memory = memory();
+    let network = OnLink::new(Key::of("t9").0, Be32::from_bytes([203, 0, 113, 0]));
+    memory.on_link.insert((network, 24), UNDER_NODE);
+    for turn in memory.turns.get_mut().values_mut() {
+        *turn += 1;
+    }
+    let last = |client| {
+        let told = ask(&memory, client, "alpha:8080");
+        assert_eq!(told.verdict, Verdict::Here);
+        told.sentences.last().unwrap().clone()
+    };
+    let own = last("203.0.113.7:5");
+    assert!(
+        own.contains("vote.1 sees the client as 192.0.2.1:"),
+        "{own}"
+    );
+    let other = last("203.0.114.7:5");
+    assert!(other.ends_with("handed to docker_gwbridge."), "{other}");
 }

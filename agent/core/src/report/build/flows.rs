@@ -5,7 +5,7 @@ use crate::model::ids::{Key, ServiceId};
 use crate::model::node::Node;
 use crate::model::snapshot::{Proto, Snapshot, Task};
 use crate::report::{FlowReport, FlowState, Flows};
-use lb_abi::flow::{ANSWERED, FIN_IN, FIN_OUT, Flow, Tuple};
+use lb_abi::flow::{ANSWERED, FIN_IN, FIN_OUT, Flow, Tuple, UNDER_GATEWAY, UNDER_NODE};
 use lb_abi::{Be16, Be32, UDP};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -114,10 +114,7 @@ fn told(
     flow: &Flow,
     idle: u32,
 ) -> FlowReport {
-    let presented = this
-        .address
-        .filter(|_| flow.port.get() != 0)
-        .map(|address| SocketAddrV4::new(address, flow.port.get()));
+    let presented = presented(this, flow);
     let peer = Ipv4Addr::from(flow.ingress().get());
     FlowReport {
         client: socket(tuple.source, tuple.source_port),
@@ -133,6 +130,19 @@ fn told(
         idle_s: (u64::from(idle) << 30) / 1_000_000_000,
         through: (!peer.is_unspecified()).then(|| node_at(snapshot, peer)),
     }
+}
+
+/// What the task sees in the client's place, where that is an address of this node.
+fn presented(this: &Node, flow: &Flow) -> Option<SocketAddrV4> {
+    let (address, port) = if flow.state & UNDER_GATEWAY != 0 {
+        (this.gateway, flow.remapped_port)
+    } else if flow.state & UNDER_NODE != 0 {
+        (this.address, flow.remapped_port)
+    } else {
+        (this.address, flow.port)
+    };
+    let address = address.filter(|_| port.get() != 0)?;
+    Some(SocketAddrV4::new(address, port.get()))
 }
 
 /// The tables have no others than these two.

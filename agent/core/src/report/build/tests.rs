@@ -1,3 +1,5 @@
+mod states;
+
 use super::*;
 use crate::model::snapshot::{Proto, PublishMode, PublishedPort, SwarmNode};
 use crate::testing::{self, member, service};
@@ -79,7 +81,8 @@ fn traffic(new: u64) -> Counters {
 
 #[test]
 fn only_services_with_a_tcp_or_udp_port_on_every_node_are_told() {
-    let told = services(&swarm());
+    let none = Withdrawn::default();
+    let told = services(&swarm(), &none);
     let names: Vec<_> = told.services.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["probe", "vote"]);
     let vote: Vec<_> = told.services[1]
@@ -101,7 +104,10 @@ fn only_services_with_a_tcp_or_udp_port_on_every_node_are_told() {
 fn tasks_that_only_keep_connections_are_counted_apart() {
     let mut snapshot = swarm();
     let of = |snapshot: &Snapshot| {
-        let vote = services(snapshot).services.pop().unwrap();
+        let vote = services(snapshot, &Withdrawn::default())
+            .services
+            .pop()
+            .unwrap();
         (vote.ready, vote.draining)
     };
     assert_eq!(of(&snapshot), (3, 0));
@@ -113,10 +119,25 @@ fn tasks_that_only_keep_connections_are_counted_apart() {
 }
 
 #[test]
+fn a_service_is_told_with_ports_that_are_withdrawn_also_if_it_has_no_other() {
+    let port = ((8088, Proto::Tcp), 80);
+    let withdrawn = ["a", "d"].map(|id| (Key::of(id), [port].into()));
+    let told = services(&swarm(), &withdrawn.into()).services;
+    let told: Vec<_> = told
+        .iter()
+        .map(|it| (it.name.as_str(), it.ports.len(), it.withdrawn.len()))
+        .collect();
+    assert_eq!(told, [("db", 0, 1), ("probe", 1, 0), ("vote", 2, 1)]);
+}
+
+#[test]
 fn a_removed_service_is_told_until_its_last_task_went() {
     let mut snapshot = swarm();
     snapshot.services.get_mut(&"a".into()).unwrap().removed = true;
-    let vote = services(&snapshot).services.pop().unwrap();
+    let vote = services(&snapshot, &Withdrawn::default())
+        .services
+        .pop()
+        .unwrap();
     assert!(vote.removed);
     assert_eq!((vote.ready, vote.draining), (0, 3));
     assert_eq!(

@@ -200,3 +200,20 @@ fn routes_copies_and_nat_are_sent_as_nft_does() {
         ],
     );
 }
+
+/// `ct state`, `ct direction`, `meta pkttype set broadcast`
+#[test]
+fn what_connection_tracking_knows_and_packet_types_are_sent_as_nft_does() {
+    is_sent_as(
+        &[
+            Expression::Track(Tracked::State, Register::W0),
+            Expression::Track(Tracked::Direction, Register::W0),
+            Expression::SetMeta(Meta::PacketType, Register::W0),
+        ],
+        &[
+            "2000018007000100637400001400028008000200000000000800010000000001",
+            "2000018007000100637400001400028008000200000000010800010000000001",
+            "24000180090001006d657461000000001400028008000200000000130800030000000001",
+        ],
+    );
+}

@@ -1,12 +1,20 @@
-//! Garbage collection: removes flows and other entries of tasks that are gone. Also recounts the
-//! flows of tasks.
+//! Garbage collection: removes flows and other entries of tasks that are gone, and what is remembered of datagrams of
+//! the node itself when nothing answers them any more. Also recounts the flows of tasks, and looks for those of ports
+//! that are withdrawn.
 
 use super::{Affinities, Flows, Maps, RevNats, Table};
-use crate::kernel::bpf::{Failure, traffic};
+use crate::kernel::bpf::{Failure, map_memory, traffic};
+use crate::kernel::clock;
 use aya::maps::Map;
-use lb_abi::flow::{SnatEntry, Tuple};
+use lb_abi::TCP;
+use lb_abi::flow::{ANSWERED, FirstFragment, Flow, Fragments, PASSED, SnatEntry, Tuple};
 use lb_abi::service::Backend;
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
+use lb_core::desired::Number;
+use lb_core::model::port::Proto;
+use lb_core::report::build::{Occupancy, OtherTables, QUIET_TICKS, idle_ticks};
+use lb_core::table_sizes::TableSizes;
+use lb_datapath::own_flows::awaited;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,6 +29,9 @@ pub(crate) struct Gc {
     affinities: Affinities,
     calls: Table<SockRevNatKey, SockRevNatValue>,
     callers: Table<Tuple, SnatEntry>,
+    own_flows: Table<Tuple, u32>,
+    fragments: Table<Fragments, FirstFragment>,
+    sizes: TableSizes,
 }
 
 /// Tells which tasks exist. A task that exists is looked up once, as there may be far more flows than
@@ -64,8 +75,8 @@ impl<'a> Alive<'a> {
 }
 
 impl Gc {
-    /// Opens the maps pinned in `directory`.
-    pub(crate) fn open(directory: &Path) -> Result<Self, Failure> {
+    /// Opens the maps pinned in `directory`; the LRU tables have these `sizes`.
+    pub(crate) fn open(directory: &Path, sizes: TableSizes) -> Result<Self, Failure> {
         let (hash, lru) = (Map::HashMap, Map::LruHashMap);
         Ok(Self {
             backends: Table::pinned(directory, "LB_BACKENDS", hash)?,
@@ -75,10 +86,14 @@ impl Gc {
             affinities: Affinities::open(directory)?,
             calls: Table::pinned(directory, "LB_SOCK_REV_NAT", lru)?,
             callers: Table::pinned(directory, "LB_HAIRPIN_SNAT", lru)?,
+            own_flows: Table::pinned(directory, "LB_OWN_FLOWS", lru)?,
+            fragments: Table::pinned(directory, "LB_FRAGMENTS", lru)?,
+            sizes,
         })
     }
 
-    /// Removes the entries of tasks that are gone. Returns whether it walked all maps to the end:
+    /// Removes the entries of tasks that are gone, and own datagrams whose answers are not awaited. Own connections end
+    /// unseen: their entries stay until others take their room. Returns whether it walked all maps to the end:
     /// entries that are left have no effect, but take room.
     pub(crate) fn collect_garbage(&mut self) -> Result<bool, Failure> {
         let alive = Alive::of(&self.backends);
@@ -88,6 +103,12 @@ impl Gc {
             .affinities
             .retain(|affinity| alive.has(affinity.task))?;
         whole &= self.calls.retain(|called| alive.has(called.task))?;
+        let now = clock::now();
+        // One that was written after `now` was read is a tick younger than that.
+        let awaits = |answer: &Tuple, sent: &u32| {
+            awaited(answer.proto, *sent, now) || *sent == now.wrapping_add(1)
+        };
+        whole &= self.own_flows.retain_by(awaits)?;
         for (tuple, caller) in self.callers.entries()? {
             let own = Tuple {
                 source: caller.address,
@@ -101,12 +122,66 @@ impl Gc {
         alive.done(whole)
     }
 
-    /// Recounts the flows of every task; programs go on counting from there.
-    pub(crate) fn recount_loads(&mut self) -> Result<(), Failure> {
-        for (task, load) in traffic::recount_loads(&self.flows, &self.loads)? {
+    /// Those of the TCP `ports` that no connection needs any more; none where the walk did not come to the end.
+    pub(crate) fn drained(&self, ports: &BTreeSet<Number>) -> Result<BTreeSet<Number>, Failure> {
+        let now = clock::now();
+        let left = RefCell::new(ports.clone());
+        let wanted = |tuple: &Tuple| {
+            tuple.proto == TCP
+                && left
+                    .borrow()
+                    .contains(&(tuple.destination_port.get(), Proto::Tcp))
+        };
+        let visit = |tuple: Tuple, flow: Flow| {
+            if needed(&flow, now) {
+                let number = (tuple.destination_port.get(), Proto::Tcp);
+                left.borrow_mut().remove(&number);
+            }
+        };
+        let whole = self.flows.visit(wanted, visit)?;
+        // Those that closed meanwhile are there now.
+        let whole = self.flows.visit_embryonic(wanted, visit)? && whole;
+        Ok(if whole {
+            left.into_inner()
+        } else {
+            BTreeSet::new()
+        })
+    }
+
+    /// Recounts the flows of every task; programs go on counting from there. Returns how full the tables are.
+    pub(crate) fn recount_loads(&mut self) -> Result<Occupancy, Failure> {
+        let (loads, occupancy) = traffic::recount_loads(&self.flows, &self.loads)?;
+        for (task, load) in loads {
             self.loads.replace(task, load)?;
         }
-        Ok(())
+        Ok(occupancy)
+    }
+
+    /// Counts the entries of the tables that are none of flows, without reading their values, and the memory of all maps.
+    pub(crate) fn count_others(&self) -> Result<OtherTables, Failure> {
+        let [affinities, affinities_embryonic] = self.affinities.counts()?;
+        Ok(OtherTables {
+            affinities,
+            affinities_embryonic,
+            own_flows: self.own_flows.count()?,
+            fragments: self.fragments.count()?,
+            calls: self.calls.count()?,
+            callers: self.callers.count()?,
+            map_memory: map_memory::bytes(self.sizes),
+        })
+    }
+}
+
+/// After so many ticks, 5 s, nothing of a connection that is over is sent again.
+const CLOSING: u32 = 5;
+
+/// Does a TCP connection still need its frontend? One that was never answered is given up at some time.
+fn needed(flow: &Flow, now: u32) -> bool {
+    let idle = idle_ticks(now, flow.seen);
+    if Flow::closed(flow.state) {
+        flow.state & PASSED == 0 && idle <= CLOSING
+    } else {
+        flow.state & ANSWERED != 0 || idle <= QUIET_TICKS
     }
 }
 
@@ -126,5 +201,34 @@ impl Maps {
         alive.done(())?;
         self.orphans = false;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lb_abi::Be32;
+    use lb_abi::flow::{FIN_IN, FIN_OUT, RESET};
+
+    /// Is a flow in this state, so many ticks after its last packet, one that needs its frontend?
+    fn needs(state: u32, idle: u32) -> bool {
+        let flow = Flow {
+            state,
+            seen: 1_000,
+            ..Flow::new(7, Be32::new(0))
+        };
+        needed(&flow, 1_000 + idle)
+    }
+
+    #[test]
+    fn a_connection_needs_its_frontend_until_nothing_of_it_is_sent_any_more() {
+        let closed = ANSWERED | FIN_IN | FIN_OUT;
+        // Who is silent may go on.
+        assert!(needs(ANSWERED, 100_000) && needs(ANSWERED | FIN_IN, 100_000));
+        // The last acknowledgement, and what is lost and sent again.
+        assert!(needs(closed, CLOSING) && !needs(closed, CLOSING + 1));
+        assert!(!needs(ANSWERED | RESET, CLOSING + 1));
+        assert!(!needs(closed | PASSED, 0), "the kernel's by now");
+        assert!(needs(0, QUIET_TICKS) && !needs(0, QUIET_TICKS + 1));
     }
 }

@@ -3,8 +3,10 @@
 use crate::kernel::bpf::maps::{Flows, Plain, RevNats, Table, observe_error};
 use crate::kernel::bpf::{BpfKernel, Failure};
 use aya::maps::{Map, MapError, PerCpuArray};
+use lb_abi::Be32;
 use lb_abi::counters::Reason;
 use lb_abi::flow::{FirstFragment, Flow, Fragments, RevNat, SnatEntry, Tuple};
+use lb_abi::path_mtu::PathMtu;
 use lb_abi::service::{AffinityKey, AffinityValue, Port};
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue};
 use lb_core::kernel::ObserveError;
@@ -20,7 +22,7 @@ impl BpfKernel {
         self.maps.loads.insert(task.0, flows).map_err(observe_error)
     }
 
-    /// Established and embryonic flows, by the tuple of the client's packets.
+    /// Settled and embryonic flows, by the tuple of the client's packets.
     ///
     /// # Errors
     /// When the map could not be read.
@@ -43,7 +45,7 @@ impl BpfKernel {
             .map_err(observe_error)
     }
 
-    /// Reverse NAT of established and embryonic flows, by the tuple of the task's packets.
+    /// Reverse NAT of settled and embryonic flows, by the tuple of the task's packets.
     ///
     /// # Errors
     /// When a map could not be read.
@@ -89,12 +91,28 @@ impl BpfKernel {
         self.entries("LB_HAIRPIN_SNAT")
     }
 
+    /// Answers to the node's own datagrams from published ports, with the tick in which it last sent.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn own_flows(&self) -> Result<BTreeMap<Tuple, u32>, ObserveError> {
+        self.entries("LB_OWN_FLOWS")
+    }
+
     /// Round-robin counters by published port.
     ///
     /// # Errors
     /// When the map could not be read.
     pub fn turns(&self) -> Result<BTreeMap<Port, u64>, ObserveError> {
         self.maps.turns.entries().map_err(observe_error)
+    }
+
+    /// MTUs of the paths to other nodes, as routers say, by the nodes' addresses.
+    ///
+    /// # Errors
+    /// When the map could not be read.
+    pub fn path_mtus(&self) -> Result<BTreeMap<Be32, PathMtu>, ObserveError> {
+        self.maps.path_mtus.entries().map_err(observe_error)
     }
 
     /// Packets dropped so far, by reason; read apart from [`crate::kernel::StatsReader::drops`], which tests check by it.

@@ -7,7 +7,7 @@ use super::keys::{
 };
 use super::sets::{CALLS, LEASE};
 use ipnet::Ipv4Net;
-use lb_netlink::nft::{Address, Comparison, Expression, Found, Meta, Payload, SetName};
+use lb_netlink::nft::{Address, Comparison, Expression, Found, Meta, Payload, SetName, Tracked};
 use std::net::Ipv4Addr;
 
 /// `RTN_UNICAST` and `RTN_LOCAL` of `linux/rtnetlink.h`.
@@ -130,6 +130,24 @@ pub(super) fn of_a_process() -> Expressions {
         Expression::Meta(Meta::User, KEY),
         Expression::Compare(KEY, Comparison::Unequal, nobody),
     ]
+}
+
+/// Connection tracking was told to leave it alone.
+pub(super) fn not_tracked() -> Expressions {
+    /// `NF_CT_STATE_UNTRACKED_BIT` of `linux/netfilter/nf_conntrack_common.h`.
+    const UNTRACKED: u32 = 1 << 6;
+    vec![
+        Expression::Track(Tracked::State, KEY),
+        Expression::Mask(KEY, UNTRACKED.to_ne_bytes().to_vec()),
+        Expression::Compare(KEY, Comparison::Unequal, vec![0; 4]),
+    ]
+}
+
+/// To connection tracking it is its connection's first packet, or goes the way of that one.
+pub(super) fn first_sent_here() -> Expressions {
+    /// `IP_CT_DIR_ORIGINAL` of `linux/netfilter/nf_conntrack_tuple_common.h`.
+    const ORIGINAL: u8 = 0;
+    equal(Expression::Track(Tracked::Direction, KEY), vec![ORIGINAL])
 }
 
 /// The mark does not begin with this byte, as it lies in memory.

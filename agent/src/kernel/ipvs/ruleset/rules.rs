@@ -14,7 +14,7 @@ use super::statements::{self, accept, counted, untracked};
 use super::tcp;
 use super::timeouts::OPENING_FOR;
 use super::{Params, TABLE, TABLE_BRIDGE, TABLE_TUNNEL, TABLE6};
-use super::{cookie, endpoint, outer, own_ports, tunnel};
+use super::{cookie, endpoint, outer, own_datagrams, own_ports, tunnel};
 use lb_abi::{TCP, UDP};
 use lb_core::backend::ipvs::ids::{
     ANSWER_MARK, HAIRPIN_FROM, HAIRPIN_IN, HAIRPIN_OUT, HAIRPIN_TO, TUNNEL,
@@ -91,6 +91,8 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
         (TABLE, "unknown", None, tunnel::unknown()),
         (TABLE, "arrived", None, tunnel::arrived()),
         (TABLE, "inside", None, tunnel::of_containers()),
+        (TABLE, "asks", None, own_datagrams::asks()),
+        (TABLE, "answer", None, own_datagrams::answer()),
         (TABLE, "open", None, open(params)),
         (TABLE, "steer", None, steer()),
         (TABLE, "own", None, own()),
@@ -118,6 +120,12 @@ fn chains(params: &Params) -> Vec<(TableName, &'static str, Base, Vec<Line>)> {
             "call_post",
             nat(Hook::Postrouting, PRIO_SRCNAT - 1),
             call_post(),
+        ),
+        (
+            TABLE,
+            "leaving",
+            filter(Hook::Postrouting, PRIO_SRCNAT + 1),
+            own_datagrams::leaving(),
         ),
         (TABLE, "back_to_caller", None, own_ports::back(params)),
         (TABLE, "reply", None, tunnel::reply(params)),
@@ -214,6 +222,7 @@ fn steer() -> Vec<Line> {
     all.extend(flows::goes_on());
     all.push(port_remap::presented());
     all.extend([
+        own_datagrams::answers(),
         line([udp(), matches::not_leased(), accept()]),
         refused(udp()),
         line([udp(), statements::jump("datagram")]),

@@ -1,6 +1,6 @@
 //! The sets by name, and what is in them.
 
-use super::timeouts::{CALL, EXCHANGE, IDLE, OPENING_FOR, QUESTION};
+use super::timeouts::{AWAITED, CALL, EXCHANGE, IDLE, OPENING_FOR, QUESTION};
 use super::{TABLE, TABLE_BRIDGE, TABLE_TUNNEL, TABLE6};
 use lb_netlink::nft::{Field, Set, SetKind, SetName, TableName};
 use std::time::Duration;
@@ -59,6 +59,13 @@ pub(super) const OPENING: SetName = set(TABLE, "opening");
 pub(super) const DATAGRAMS: SetName = set(TABLE, "datagrams");
 /// Exchanges of datagrams that were answered.
 pub(super) const ANSWERED: SetName = set(TABLE, "answered");
+/// Exchanges of datagrams that IPVS has handed to tasks of this node: client, its port, task, port.
+pub(super) const DELIVERED: SetName = set(TABLE, "delivered");
+/// Answers to datagrams that this node, or a container on it, sent from the port of a virtual service: far end, its port,
+/// address, port.
+pub(super) const ASKED: SetName = set(TABLE, "asked");
+/// Those of `ASKED` that a process of this node waits for.
+pub(super) const ASKED_HERE: SetName = set(TABLE, "asked_here");
 /// Transport protocols of which there were more flows than there is room for.
 pub(super) const CROWDED: SetName = set(TABLE, "crowded");
 /// Connections that are presented under another port, with that.
@@ -94,7 +101,7 @@ const GC_INTERVAL: Duration = Duration::from_secs(30);
 const GC_INTERVAL_FLOODED: Duration = Duration::from_secs(5);
 
 /// All sets, with room for so many `connections`.
-pub(super) fn all(connections: u32) -> [Set; 35] {
+pub(super) fn all(connections: u32) -> [Set; 38] {
     use Field::{Address, Device, Mark, Network, Transport};
     let service = || vec![Address, Transport, Field::Port];
     let port = || vec![Transport, Field::Port];
@@ -147,6 +154,9 @@ pub(super) fn all(connections: u32) -> [Set; 35] {
         make(OPENING, connection(), None, many(OPENING_FOR)),
         make(DATAGRAMS, connection(), Some(Address), many(QUESTION)),
         make(ANSWERED, connection(), None, many(EXCHANGE)),
+        make(DELIVERED, connection(), None, many(EXCHANGE)),
+        make(ASKED, connection(), None, many(AWAITED)),
+        make(ASKED_HERE, connection(), None, many(AWAITED)),
         make(
             CROWDED,
             vec![Transport],

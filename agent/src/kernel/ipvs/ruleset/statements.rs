@@ -72,6 +72,16 @@ pub(super) fn set_priority() -> Expressions {
     vec![Expression::SetMeta(Meta::Priority, VALUE)]
 }
 
+/// It counts as received by a broadcast, in prerouting. Neither its addresses nor its way change by that.
+pub(super) fn as_broadcast() -> Expressions {
+    /// `PACKET_BROADCAST` of `linux/if_packet.h`.
+    const BROADCAST: u8 = 1;
+    vec![
+        Expression::Immediate(VALUE, vec![BROADCAST]),
+        Expression::SetMeta(Meta::PacketType, VALUE),
+    ]
+}
+
 pub(super) fn no_priority() -> Expressions {
     let set = Expression::SetMeta(Meta::Priority, VALUE);
     vec![load([0; 4]), set]

@@ -13,5 +13,7 @@ pub(super) const EXCHANGE: Duration = Duration::from_secs(300);
 pub(super) const IDLE: Duration = Duration::from_secs(3600);
 /// Lifetime of a connection: as long as IPVS knows it, a day, and a bit.
 pub(super) const CALL: Duration = Duration::from_secs(90_000);
+/// Lifetime of a datagram that this node itself sent from a published port, as by eBPF (`lb_datapath::own_flows`).
+pub(super) const AWAITED: Duration = Duration::from_secs(180);
 /// Lifetime of datagrams that were not answered yet.
 pub(super) const QUESTION: Duration = Duration::from_secs(30);

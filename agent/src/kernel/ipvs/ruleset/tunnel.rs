@@ -7,7 +7,7 @@ use super::line::{Line, line, named};
 use super::matches::{self, is_in, value_of};
 use super::sets::{ANSWERS, ORIGINS, OWN_ANSWERS, TAGS, TRACKED};
 use super::statements::{self, accept, counted, drop, goto, untracked};
-use super::{flows, own_ports, port_remap, tcp};
+use super::{flows, own_datagrams, own_ports, port_remap, tcp};
 use lb_abi::{TCP, UDP};
 use lb_core::backend::ipvs::ids::{
     ANSWER_MARK, HAIRPIN_FROM, PEERS_BEGIN, RETURN_ID, RETURN_MARK, UNKNOWN_MARK,
@@ -108,11 +108,11 @@ pub(super) fn deliver() -> Vec<Line> {
 /// marked, as only they go back through the tunnel, and not tracked.
 pub(super) fn of_containers() -> Vec<Line> {
     let answer = || statements::set_mark_to(ANSWER_MARK);
-    let mut all = vec![
-        line([is_in(ANSWERS, &REPLYING), answer(), untracked(), accept()]),
+    let mut all = Vec::from(own_datagrams::of_tasks());
+    all.extend([
         line([is_in(TRACKED, &REPLYING), answer()]),
         line([matches::destination_in(HAIRPIN_FROM), untracked(), accept()]),
-    ];
+    ]);
     all.extend(own_ports::answers());
     let about = [
         KeyField::Source,

@@ -1,8 +1,8 @@
 //! Elements that packets add to sets: removed with their port, and kept when the rules are replaced.
 
 use super::sets::{
-    ANSWERED, CALLERS, CALLS, CROWDED, DATAGRAMS, LEASE, LEASE_BRIDGE, OPENING, ORIGINAL_PORTS,
-    RELEASED, REMAPPED_PORTS,
+    ANSWERED, ASKED, ASKED_HERE, CALLERS, CALLS, CROWDED, DATAGRAMS, DELIVERED, LEASE,
+    LEASE_BRIDGE, OPENING, ORIGINAL_PORTS, RELEASED, REMAPPED_PORTS,
 };
 use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
@@ -64,7 +64,9 @@ pub fn volatile(socket: &mut NetlinkSocket) -> Result<Vec<Change>, Error> {
         all.extend(kept(socket, name)?);
     }
     let mut flows = Vec::new();
-    for name in [CALLERS, CALLS, OPENING, DATAGRAMS, ANSWERED] {
+    for name in [
+        CALLERS, CALLS, OPENING, DATAGRAMS, ANSWERED, DELIVERED, ASKED, ASKED_HERE,
+    ] {
         flows.extend(kept(socket, name)?);
     }
     let many = |change: &Change| match change {

@@ -5,10 +5,10 @@ use crate::backend::ebpf::state::{Hook, HookKind, State};
 use crate::desired::{Host, PeerKeys};
 use crate::model::node::Link;
 use crate::model::token;
-use lb_abi::settings::{Settings, TASKS_BY_IPV4, Uplink};
+use lb_abi::settings::{BridgePort, Settings, TASKS_BY_IPV4, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// The state of a node without services.
@@ -26,13 +26,16 @@ pub(super) fn state(host: &Host, have: &State, family: TaskAddressFamily) -> Sta
             },
             epoch: host.token_keys.map_or(0, |keys| keys.epoch),
             uplink: host.uplink.index,
-            mtu: host.uplink.mtu,
+            mtu: host.mtu,
             bridge: host.bridge.as_ref().map_or(0, |bridge| bridge.index),
             network: host.netns_cookie,
+            gateway: host.gateway.map_or(Be32::ZERO, |own| Be32::new(own.into())),
+            zero: 0,
         }),
         uplinks: uplinks()
             .map(|link| (link.index, Uplink::new(link.mac)))
             .collect(),
+        bridge_ports: bridge_ports(host, uplinks()),
         hooks: hooks(host, uplinks()),
         addresses: host.addresses.clone(),
         token_keys: host.token_keys.map(table),
@@ -58,6 +61,19 @@ fn table(keys: token::TokenKeys) -> TokenKeys {
     TokenKeys::new(keys.epoch, key(keys.current), key(keys.next))
 }
 
+/// The ports of bridges, with what a frame for the bridge has to bear.
+fn bridge_ports<'a>(
+    host: &'a Host,
+    uplinks: impl Iterator<Item = &'a Link>,
+) -> BTreeMap<u32, BridgePort> {
+    let bridges = uplinks.chain(&host.bridge).chain(&host.bridges);
+    let macs: BTreeMap<u32, [u8; 6]> = bridges.map(|link| (link.index, link.mac)).collect();
+    let ports = host.port_bridges.iter();
+    ports
+        .filter_map(|(port, bridge)| Some((*port, BridgePort::new(*bridge, *macs.get(bridge)?))))
+        .collect()
+}
+
 /// What is attached where.
 fn hooks<'a>(host: &Host, uplinks: impl Iterator<Item = &'a Link>) -> BTreeSet<Hook> {
     let on = |kind, link| Hook { kind, link };
@@ -68,6 +84,10 @@ fn hooks<'a>(host: &Host, uplinks: impl Iterator<Item = &'a Link>) -> BTreeSet<H
         if uplink.xdp {
             hooks.insert(on(HookKind::UplinkXdp, uplink.index));
         }
+        // Where it is a bridge. What its ports leave to it, `br_netfilter` has shown to the host's rules by then.
+        let ports = host.port_bridges.iter();
+        let own = ports.filter(|(_, bridge)| **bridge == uplink.index);
+        hooks.extend(own.map(|(port, _)| on(HookKind::UplinkTc, *port)));
     }
     let bridges = host.bridge.iter().chain(&host.bridges);
     hooks.extend(bridges.map(|bridge| on(HookKind::BridgeTc, bridge.index)));

@@ -4,8 +4,11 @@ mod endpoints;
 mod host;
 mod labels;
 mod listening;
+mod on_link;
 mod ports;
+mod tables;
 mod task_addresses;
+mod withdrawn;
 
 use super::*;
 use crate::backend::Prune;

@@ -1,15 +1,18 @@
+mod targets;
+
 use super::super::{Hook, HookKind};
 use super::*;
 use crate::backend::execute;
 use crate::kernel::Kernel;
 use crate::kernel::fake::FakeKernel;
 use crate::model::ids::Key;
-use lb_abi::service::{Backend, Frontend, Port, RESTRICTED};
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::service::{Backend, Frontend, Port, RESTRICTED, TARGETS};
+use lb_abi::settings::{BridgePort, Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32, TCP};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 fn port() -> impl Strategy<Value = Port> {
@@ -25,29 +28,34 @@ const CLIENTS: [[u8; 4]; 4] = [
     [203, 0, 113, 1],
 ];
 
-/// A consistent state: tables of known tasks, frontends of known tables.
+/// A consistent state: tables of known tasks, frontends of known tables, which several of them may name.
 fn state() -> impl Strategy<Value = State> {
     let backends = btree_map((1u64..30).prop_map(Key), (1u32..9, 0u32..2, 1u64..4), 0..12);
     let frontends = btree_map(
         port(),
         (
             1u16..9,
-            0u32..5,
-            vec(any::<prop::sample::Index>(), 0..5),
+            proptest::option::weighted(0.8, any::<prop::sample::Index>()),
             proptest::option::of(btree_set(0..NETWORKS.len(), 0..3)),
         ),
         0..6,
     );
+    let tables = btree_map(1u32..7, vec(any::<prop::sample::Index>(), 1..5), 0..4);
     let facts = (
         btree_set(1u32..9, 0..4),
         btree_map(1u32..9, 0u8..3, 0..4),
         btree_set(1u32..5, 0..3),
         btree_map(1u32..9, 1u32..4, 0..3),
         btree_map(1u32..9, 1u64..30, 0..5),
+        btree_map((1u64..30, 0..NETWORKS.len()), 1u32..3, 0..5),
         any::<bool>(),
     );
-    (backends, frontends, facts).prop_map(
-        |(backends, frontends, (addresses, peers, links, endpoints, task_addresses, known))| {
+    (backends, (tables, frontends), facts).prop_map(
+        |(
+            backends,
+            (tables, frontends),
+            (addresses, peers, links, endpoints, task_addresses, on_link, known),
+        )| {
             let mut state = State::default();
             for (key, (address, place, service)) in backends {
                 state.services.insert(Key(service));
@@ -56,25 +64,29 @@ fn state() -> impl Strategy<Value = State> {
                     .insert(key, Backend::new(Be32::new(address), place, service));
             }
             let keys: Vec<Key> = state.backends.keys().copied().collect();
-            for (port, (target, table, picks, networks)) in frontends {
-                let tasks: Vec<Key> = if keys.is_empty() {
-                    vec![]
-                } else {
-                    picks.iter().map(|pick| *pick.get(&keys)).collect()
-                };
+            for (table, picks) in tables.into_iter().filter(|_| !keys.is_empty()) {
+                let tasks = picks.iter().map(|pick| *pick.get(&keys)).collect();
+                state.tables.insert(table, tasks);
+            }
+            let numbers: Vec<u32> = state.tables.keys().copied().collect();
+            for (port, (target, pick, networks)) in frontends {
+                let pick = pick.filter(|_| !numbers.is_empty());
+                let table = pick.map_or(0, |pick| *pick.get(&numbers));
+                let tasks = state.tables.get(&table).map_or(&[][..], Vec::as_slice);
                 let count = u32::try_from(tasks.len()).unwrap();
                 let mut frontend = Frontend::new(Be16::new(target), count, table, 1);
+                if let Some(task) = tasks.first().filter(|_| target % 2 == 0) {
+                    frontend.flags = TARGETS;
+                    state.targets.insert((port, *task), target + 1);
+                }
                 if let Some(networks) = networks {
-                    frontend.flags = RESTRICTED;
+                    frontend.flags |= RESTRICTED;
                     let networks = networks.into_iter().map(|n| NETWORKS[n].parse().unwrap());
                     state
                         .allowed
                         .extend(networks.map(|network| (port, network)));
                 }
                 state.frontends.insert(port, frontend);
-                if count != 0 {
-                    state.tables.insert((port, table), tasks);
-                }
             }
             state.addresses = addresses.into_iter().map(Into::into).collect();
             state.endpoints = endpoints
@@ -84,6 +96,10 @@ fn state() -> impl Strategy<Value = State> {
             state.task_addresses = task_addresses
                 .into_iter()
                 .map(|(address, task)| (address.into(), Key(task)))
+                .collect();
+            state.on_link = on_link
+                .into_iter()
+                .map(|((task, n), under)| ((Key(task), NETWORKS[n].parse().unwrap()), under))
                 .collect();
             let key = |peer| TokenKey::new([peer; 16]);
             state.peers = peers
@@ -95,6 +111,10 @@ fn state() -> impl Strategy<Value = State> {
                 .iter()
                 .map(|link| (*link, Uplink::new([2; 6])))
                 .collect();
+            state.bridge_ports = links
+                .iter()
+                .map(|link| (10 + link, BridgePort::new(*link, [2; 6])))
+                .collect();
             state.hooks = links
                 .into_iter()
                 .map(|link| Hook {
@@ -104,6 +124,8 @@ fn state() -> impl Strategy<Value = State> {
                 .collect();
             state.settings = known.then(|| Settings {
                 network: 0,
+                gateway: Be32::new(3),
+                zero: 0,
                 node: Be32::new(1),
                 tunnel_port: Be16::new(6081),
                 mac: [2; 6],
@@ -118,22 +140,27 @@ fn state() -> impl Strategy<Value = State> {
     )
 }
 
-/// Two states as one agent would see them: a table's number never stands for other
-/// tasks than it did while a frontend names it.
+/// Two states as one agent would see them: a table's number does not stand for other tasks
+/// than it did.
 fn pair() -> impl Strategy<Value = (State, State)> {
     (state(), state()).prop_map(|(mut want, have)| {
-        for (port, frontend) in &mut want.frontends {
-            let Some(tasks) = want.tables.remove(&(*port, frontend.table)) else {
-                continue;
-            };
-            while have
+        let mut renamed = BTreeMap::new();
+        // Numbers from 7 on are nobody's in `have`.
+        for (number, free) in want.tables.keys().copied().zip(7..) {
+            let other = have
                 .tables
-                .get(&(*port, frontend.table))
-                .is_some_and(|had| *had != tasks)
-            {
-                frontend.table += 1;
+                .get(&number)
+                .is_some_and(|had| Some(had) != want.tables.get(&number));
+            renamed.insert(number, if other { free } else { number });
+        }
+        let tables = want.tables.iter();
+        want.tables = tables
+            .map(|(number, tasks)| (renamed[number], tasks.clone()))
+            .collect();
+        for (_, frontend) in &mut want.frontends {
+            if frontend.count != 0 {
+                frontend.table = renamed[&frontend.table];
             }
-            want.tables.insert((*port, frontend.table), tasks);
         }
         (want, have)
     })
@@ -144,7 +171,7 @@ fn consistent(state: &State) -> Result<(), TestCaseError> {
         if frontend.count == 0 {
             continue;
         }
-        let tasks = state.tables.get(&(*port, frontend.table));
+        let tasks = state.tables.get(&frontend.table);
         prop_assert_eq!(
             tasks.map(Vec::len),
             Some(frontend.count as usize),
@@ -235,6 +262,31 @@ proptest! {
         }
     }
 
+    /// A port has its tasks of before or those of after, in one write, whichever other ports share its table.
+    #[test]
+    fn a_port_changes_its_tasks_in_one_write_whoever_shares_its_table((want, have) in pair()) {
+        let tasks = |state: &State, port: &Port| {
+            let frontend = state.frontends.get(port)?;
+            Some((frontend.count, state.tables.get(&frontend.table).cloned()))
+        };
+        let mut kernel = FakeKernel::of(have.clone());
+        let mut changed = BTreeSet::new();
+        for op in plan(&want, &have, Prune::Allowed) {
+            kernel.apply(&op).unwrap();
+            if let Op::PutFrontend(port, _) | Op::RemoveFrontend(port) = &op {
+                prop_assert!(changed.insert(*port), "{} once more", op);
+            }
+            for (port, _) in &kernel.state.frontends {
+                let meant = if changed.contains(port) { &want } else { &have };
+                prop_assert_eq!(tasks(&kernel.state, port), tasks(meant, port), "after {}", op);
+            }
+        }
+        // And each table is written once, for all of them.
+        let written = kernel.calls.iter().filter(|op| matches!(op, Op::PutTable(..)));
+        let new = want.tables.keys().filter(|number| !have.tables.contains_key(number));
+        prop_assert_eq!(written.count(), new.count());
+    }
+
     #[test]
     fn flows_are_collected_once_after_all_tasks_that_go((want, have) in pair()) {
         let ops = plan(&want, &have, Prune::Allowed);
@@ -254,14 +306,28 @@ proptest! {
             // A step that is not named here is one that has to show that it removes nothing.
             let adds = matches!(
                 op,
-                Op::PutSettings(_) | Op::PutUplink(..) | Op::AddAddress(_) | Op::PutTokenKeys(_) | Op::PutPeer(..)
-                    | Op::AddService(_) | Op::PutBackend(..) | Op::PutTaskAddress(..) | Op::PutTable(..) | Op::Allow(..) | Op::PutFrontend(..)
+                Op::PutSettings(_) | Op::PutUplink(..) | Op::PutBridgePort(..) | Op::AddAddress(_) | Op::PutTokenKeys(_) | Op::PutPeer(..) | Op::PutOnLink(..)
+                    | Op::AddService(_) | Op::PutBackend(..) | Op::PutTaskAddress(..) | Op::PutTable(..) | Op::PutTarget(..) | Op::Allow(..)
+                    | Op::PutFrontend(..)
                     | Op::Attach(_)
             );
             // The node itself knows behind which ports its tasks are, whatever the view.
             let own = matches!(op, Op::PutEndpoint(..) | Op::RemoveEndpoint(_));
             prop_assert!(adds || own, "{}", op);
         }
+    }
+
+    #[test]
+    fn a_program_is_at_a_port_only_while_the_bridge_of_that_is_known((want, have) in pair()) {
+        let ops = plan(&want, &have, Prune::Allowed);
+        let first = |find: fn(&Op) -> bool| ops.iter().position(find);
+        let last = |find: fn(&Op) -> bool| ops.iter().rposition(find);
+        let put = last(|op| matches!(op, Op::PutBridgePort(..)));
+        let attach = first(|op| matches!(op, Op::Attach(_)));
+        prop_assert!(attach.is_none() || put < attach, "{:?}", ops);
+        let detach = last(|op| matches!(op, Op::Detach(_)));
+        let remove = first(|op| matches!(op, Op::RemoveBridgePort(_)));
+        prop_assert!(remove.is_none() || detach < remove, "{:?}", ops);
     }
 
     #[test]

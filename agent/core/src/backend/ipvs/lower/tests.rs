@@ -141,6 +141,49 @@ fn an_address_that_a_new_task_has_takes_new_flows() {
 }
 
 #[test]
+fn a_port_that_is_withdrawn_keeps_its_connections_and_refuses_new_ones() {
+    let lowered = lowered(|served| {
+        served.withdrawn = std::mem::take(&mut served.frontends);
+    });
+    let destinations = &service(&lowered).destinations;
+    assert_eq!(destinations.len(), 2);
+    assert!(destinations.values().all(|to| to.weight == 0));
+    let elements = &lowered.state.elements;
+    assert!(elements.contains(&Element::Vip(NODE, port())));
+    // For its clients, and for what comes out of the tunnel.
+    let services: Vec<_> = lowered.state.services_of_ports().collect();
+    assert_eq!(services.len(), lowered.state.services.len());
+    assert!(services.iter().all(|(_, at)| *at == port()));
+}
+
+#[test]
+fn a_port_that_is_withdrawn_is_the_hosts_own_if_a_process_listens_on_it() {
+    let lowered = lowered(|served| {
+        served.withdrawn = std::mem::take(&mut served.frontends);
+        served.withdrawn[0].barred = true;
+    });
+    let state = &lowered.state;
+    assert!(!state.elements.contains(&Element::Vip(NODE, port())));
+    let mut marks = state.services.keys();
+    assert!(marks.all(|key| matches!(key, ServiceKey::Mark(_))));
+}
+
+#[test]
+fn a_task_here_that_is_older_than_its_services_ports_has_its_own() {
+    let lowered = lowered(|served| {
+        served.targets = [(((8080, Proto::Tcp), HERE), 79)].into();
+    });
+    let here = (Ipv4Addr::new(172, 18, 0, 5), 79);
+    assert!(service(&lowered).destinations.contains_key(&here));
+    let marked = lowered.state.services.iter();
+    let marked = marked.filter(|(key, _)| matches!(key, ServiceKey::Mark(_)));
+    let marked: Vec<_> = marked.flat_map(|(_, it)| it.destinations.keys()).collect();
+    assert_eq!(marked, [&here]);
+    let reply = Element::LocalReply(here.0, Port::new(Be16::new(here.1), TCP));
+    assert!(lowered.state.elements.contains(&reply));
+}
+
+#[test]
 fn options_become_schedulers_persistence_and_sets() {
     for (policy, scheduler) in [
         (Policy::RoundRobin, Scheduler::RoundRobin),

@@ -102,6 +102,30 @@ fn the_ingress_node_and_callers_are_named() {
 }
 
 #[test]
+fn clients_of_a_tasks_own_networks_are_told_as_the_task_sees_them() {
+    let seen = |state| Flow {
+        state,
+        remapped_port: Be16::new(2_000),
+        ..flow("t9", 1_000)
+    };
+    let table = table([
+        (tuple(1, TCP), seen(UNDER_NODE)),
+        (tuple(2, TCP), seen(UNDER_GATEWAY)),
+        // Under its own address.
+        (tuple(3, TCP), seen(0)),
+    ]);
+    let this = Node {
+        address: Some(NODE),
+        gateway: Some(Ipv4Addr::new(172, 18, 0, 1)),
+        ..this()
+    };
+    let told = flows(&swarm(), &this, &table, &all(9)).flows;
+    let presented: Vec<_> = told.iter().map(|flow| flow.presented).collect();
+    let [node, gateway] = ["192.0.2.1:2000", "172.18.0.1:2000"].map(|at| at.parse().unwrap());
+    assert_eq!(presented, [Some(node), Some(gateway), None]);
+}
+
+#[test]
 fn the_most_recent_come_first_and_the_rest_is_counted() {
     let table = table((0..10).map(|n| {
         let task = if n % 2 == 0 { "t9" } else { "t1" };
@@ -146,4 +170,7 @@ fn states_follow_from_what_both_sides_sent() {
 fn the_clock_may_wrap_and_lag() {
     assert_eq!(idle_ticks(3, u32::MAX - 1), 5);
     assert_eq!(idle_ticks(7, 8), 0);
+    // From half the range of the clock on, what was seen seems to come from the future.
+    let half = u32::MAX / 2;
+    assert_eq!((idle_ticks(half, 0), idle_ticks(half + 1, 0)), (half, 0));
 }

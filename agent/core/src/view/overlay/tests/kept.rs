@@ -100,3 +100,25 @@ fn a_task_is_up_if_its_own_node_says_that_it_is_ready() {
     assert!(!overlay.is_up(&"t".into(), task), "of somebody else's");
     assert!(!Overlay::default().is_up(&"t".into(), task));
 }
+
+#[test]
+fn what_a_node_says_of_a_task_of_another_node_is_not_taken_and_what_it_said_before_is_forgotten() {
+    let listed = view(&["t"]);
+    let evil = NodeId::from("evil");
+    let mut overlay = Overlay::default();
+    for kind in [EventKind::Ready, EventKind::Kill, EventKind::Die] {
+        let said = event("t", kind);
+        assert!(
+            !overlay.note(&listed, &evil, &said, Duration::ZERO),
+            "{kind:?}"
+        );
+    }
+    let dead = LocalHealth::Dead;
+    assert!(!overlay.adopt(&listed, &evil, &"t".into(), dead, Duration::ZERO));
+    assert_eq!(overlay.task_health().count(), 0);
+    // Before the Swarm lists the task, nobody knows whose it is.
+    let died = event("t", EventKind::Die);
+    assert!(overlay.note(&view(&[]), &evil, &died, Duration::ZERO));
+    assert!(overlay.expire(&listed, Duration::ZERO));
+    assert_eq!(overlay.task_health().count(), 0);
+}

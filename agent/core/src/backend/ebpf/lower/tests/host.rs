@@ -5,7 +5,7 @@ use crate::desired::{Desired, Host, PeerKeys};
 use crate::model::node::Link;
 use crate::model::token;
 use lb_abi::Be32;
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::settings::{BridgePort, Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 
 const NODE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -44,6 +44,7 @@ fn the_programs_know_their_node_and_its_devices() {
         extra_uplinks: [second].into(),
         token_keys: Some(told),
         addresses: addresses.clone(),
+        mtu: 1400,
         netns_cookie: 4711,
         ..testing::host(NODE)
     };
@@ -55,9 +56,11 @@ fn the_programs_know_their_node_and_its_devices() {
         flags: 0,
         epoch: 3,
         uplink: 2,
-        mtu: 1500,
+        mtu: 1400,
         bridge: 3,
         network: 4711,
+        gateway: Be32::new(Ipv4Addr::new(172, 18, 0, 1).into()),
+        zero: 0,
     };
     assert_eq!(state.settings, Some(settings));
     let uplinks = [(2, Uplink::new([2; 6])), (5, Uplink::new([7; 6]))];
@@ -71,6 +74,39 @@ fn the_programs_know_their_node_and_its_devices() {
     assert_eq!(on(HookKind::UplinkXdp), [2], "where the driver can");
     assert_eq!(on(HookKind::UplinkTc), [2, 5]);
     assert_eq!(on(HookKind::UplinkEgress), [2, 5]);
+}
+
+#[test]
+fn the_programs_know_the_bridge_of_each_port_and_are_at_the_ports_of_uplinks() {
+    let second = Link {
+        mac: [7; 6],
+        ..link("br1", 5)
+    };
+    let host = Host {
+        extra_uplinks: [second].into(),
+        bridges: [link("docker0", 4)].into(),
+        bridge_ports: [11, 12].into(),
+        // Of a bridge that is none of these devices, nothing is known.
+        port_bridges: [(11, 3), (12, 4), (13, 2), (14, 5), (15, 6)].into(),
+        ..testing::host(NODE)
+    };
+    let state = lowered(host, &State::default());
+    let port = |port, bridge, mac| (port, BridgePort::new(bridge, [mac; 6]));
+    let ports = [
+        port(11, 3, 2),
+        port(12, 4, 2),
+        port(13, 2, 2),
+        port(14, 5, 7),
+    ];
+    assert_eq!(state.bridge_ports, ports.into());
+    let on = |kind| -> Vec<u32> {
+        let hooks = state.hooks.iter().filter(|hook| hook.kind == kind);
+        hooks.map(|hook| hook.link).collect()
+    };
+    assert_eq!(on(HookKind::UplinkTc), [2, 5, 13, 14]);
+    assert_eq!(on(HookKind::UplinkEgress), [2, 5]);
+    assert_eq!(on(HookKind::UplinkXdp), [2, 5]);
+    assert_eq!(on(HookKind::PortTc), [11, 12]);
 }
 
 #[test]

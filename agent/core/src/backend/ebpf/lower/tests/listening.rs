@@ -67,7 +67,7 @@ fn the_engine_listens_on_what_it_publishes_and_that_is_no_reason() {
     assert_eq!(ready(&state), 2);
     let mut own = view.clone();
     let task = own.tasks.get_mut(&TaskId::from("a")).unwrap();
-    task.host_ports = vec![host];
+    task.host_ports = vec![host].into();
     let (state, _) = lower(&own, &engine, &config, &State::default());
     assert_eq!(ready(&state), 2);
     // or until just now Swarm published what a label publishes now.

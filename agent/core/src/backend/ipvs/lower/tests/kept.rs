@@ -48,6 +48,7 @@ fn the_ports_that_were_lowered_last_are_in_use_whatever_the_kernel_has() {
     ipvs.lower(&routed(), &none);
     let serving = ipvs.serving(&none);
     assert_eq!((serving.len(), &serving), (1, &routed().serving()));
+    assert_eq!(ipvs.lowered(), &lower(&routed(), &BTreeMap::new()));
 }
 
 #[test]
@@ -95,5 +96,32 @@ fn a_node_that_joins_leaves_the_route_addresses_of_others_as_they_are() {
     assert_eq!((before.len(), after.len()), (3, 4));
     for (peer, address) in before {
         assert_eq!(after[&peer], address, "{peer}");
+    }
+}
+
+#[test]
+fn a_port_that_is_published_anew_leaves_the_marks_of_others_as_they_are() {
+    let of = |ports: &[(u16, Proto)]| -> BTreeMap<Port, u32> {
+        let lowered = lowered(|service| {
+            let ports = ports.iter().map(|(published, proto)| Frontend {
+                published: *published,
+                ..frontend(*proto)
+            });
+            service.frontends = ports.collect();
+        });
+        let elements = lowered.state.elements.into_iter();
+        let marks = elements.filter_map(|element| match element {
+            Element::TunnelMark(_, port, mark) => Some((port, mark)),
+            _ => None,
+        });
+        marks.collect()
+    };
+    let ports = [(8080, Proto::Udp), (8081, Proto::Tcp), (8081, Proto::Udp)];
+    let first = [(8079, Proto::Tcp), (8080, Proto::Tcp)];
+    let before = of(&ports);
+    let after = of(&[&first[..], &ports].concat());
+    assert_eq!((before.len(), after.len()), (3, 5));
+    for (port, mark) in before {
+        assert_eq!(after[&port], mark, "{port:?}");
     }
 }
