@@ -137,8 +137,8 @@ pub trait StatsReader: Send + Sync {
     /// When the kernel could not be read.
     fn drops(&self) -> Result<BTreeMap<Reason, u64>, ObserveError>;
 
-    /// How full the tables were that programs fill, when they were counted last, with the sizes of those tables; `None` if they
-    /// were not counted, or if the kernel has no such tables (IPVS).
+    /// Entries of the tables that programs fill, as of the last count, and the sizes of these tables. `None` before the first
+    /// count, and by IPVS, which has no such tables.
     fn occupancy(&self) -> Option<(Occupancy, TableSizes)> {
         None
     }
