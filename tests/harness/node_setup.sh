@@ -34,6 +34,8 @@ umount --recursive --lazy /sys
 mount -t sysfs sysfs /sys
 mount --move /run/.lab/cgroup /sys/fs/cgroup
 mount -t bpf bpf /sys/fs/bpf
+# By this the engine finds AppArmor, where the kernel has it.
+mount -t securityfs securityfs /sys/kernel/security 2>/dev/null || true
 
 # As an init system leaves it: bind mounts of services may ask for propagation.
 mount --make-rshared /

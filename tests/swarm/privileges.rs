@@ -90,6 +90,23 @@ fn an_agent_has_few_capabilities_and_what_asks_the_engine_has_none() {
     });
 }
 
+/// By the profile that Docker gives every container, whatever its capabilities: it denies writes below `/sys`, and
+/// nobody can choose another one for a service.
+#[test]
+fn where_the_kernel_has_apparmor_the_agents_serve_under_dockers_profile() {
+    let Some(swarm) = shared_swarm() else { return };
+    let enabled = fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+    if enabled.is_ok_and(|enabled| enabled.trim() == "Y") {
+        each_node(&swarm, |node| {
+            for service in [SERVICE, FILTER] {
+                let pid = node.pid_of(service).unwrap();
+                let profile = fs::read_to_string(format!("/proc/{pid}/attr/current")).unwrap();
+                assert_eq!(profile.trim(), "docker-default (enforce)", "{service}");
+            }
+        });
+    }
+}
+
 #[test]
 fn an_agent_sees_neither_the_engines_socket_nor_the_swarms_secrets() {
     let Some(swarm) = shared_swarm() else { return };

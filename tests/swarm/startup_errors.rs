@@ -15,7 +15,7 @@ use crate::kernel::{attached, pins};
 const MOUNTS: [&str; 4] = [
     "/run/swarmlb:/run/swarmlb",
     "/var/lib/docker/swarm/certificates:/var/lib/docker/swarm/certificates:ro",
-    "/sys/fs/bpf:/sys/fs/bpf",
+    "/sys/fs/bpf:/host/sys/fs/bpf",
     "/sys/fs/cgroup:/sys/fs/cgroup:ro",
 ];
 

@@ -62,7 +62,8 @@ fn image(programs: &[Program]) -> Result<PathBuf> {
     let image = Image {
         names: &[version, "swarmlb:latest"],
         // With the root as search path, `docker exec AGENT lbctl stats` works.
-        environment: &["PATH=/"],
+        // Where deploy/stack.yml mounts the BPF file system of the node.
+        environment: &["PATH=/", "SWARMLB_BPFFS=/host/sys/fs/bpf"],
         entrypoint: &["/swarmlb"],
         command: &["run"],
     };

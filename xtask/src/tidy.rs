@@ -8,6 +8,7 @@ mod invariants;
 mod layers;
 mod mentions;
 mod modules;
+mod mounts;
 mod paths;
 mod retired;
 mod source;
@@ -67,6 +68,7 @@ pub(crate) fn run_verb() -> Result<()> {
     findings.extend(circles::findings(&files));
     findings.extend(retired::findings(&files));
     findings.extend(invariants::findings(&files));
+    findings.extend(mounts::findings(&files));
     for (package, manifest) in layers::PURE_CRATES {
         findings.extend(layers::impure_dependencies(
             manifest,

@@ -16,6 +16,8 @@ pub(crate) enum Guest {
 
 /// Installed in every guest: an engine, what looks into the kernel, what makes load.
 const PACKAGES: &[&str] = &[
+    // Engines confine containers by it where it is there, as on nearly all machines with Debian or Ubuntu.
+    "apparmor",
     "ca-certificates",
     "conntrack",
     "curl",

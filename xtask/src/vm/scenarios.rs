@@ -85,13 +85,14 @@ pub(crate) const SCENARIOS: [Scenario; 14] = [
         tests: &[
             "stack_removal::a_removed_stack_leaves_no_pin_and_no_program_on_any_node",
             // The same by IPVS, which has other traces.
-            "what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_the_end",
+            "privileges::where_the_kernel_has_apparmor_the_agents_serve_under_dockers_profile",
+    "what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_the_end",
         ],
     },
 ];
 
 /// The core of that, and what befalls the IPVS path: what CI runs, on the oldest kernel.
-pub(crate) const SHORT: [&str; 7] = [
+pub(crate) const SHORT: [&str; 8] = [
     "balance::six_requests_reach_six_tasks_and_then_the_turn_begins_again",
     "balance::tasks_see_the_clients_address_and_port_by_tcp_and_udp",
     "balance::a_client_may_use_one_port_for_every_node_at_once_and_one_after_the_other",
@@ -102,7 +103,7 @@ pub(crate) const SHORT: [&str; 7] = [
 ];
 
 /// Those of [`SHORT`] that run by eBPF: its programs are loaded by an older kernel, and serve.
-pub(crate) const SHORT_EBPF: [&str; 2] = [SHORT[0], SHORT[1]];
+pub(crate) const SHORT_EBPF: [&str; 3] = [SHORT[0], SHORT[1], SHORT[6]];
 
 /// The names of all their tests.
 pub(crate) fn tests() -> Vec<&'static str> {

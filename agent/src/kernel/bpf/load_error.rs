@@ -7,7 +7,7 @@ use thiserror::Error;
 pub enum LoadError {
     /// The directory is not on a BPF file system.
     #[error(
-        "{path} is not a BPF file system: mount one (`mount -t bpf -o mode=700 bpf {path}`), or bind the host's {path} into the agent's container"
+        "{path} is not a BPF file system: mount one on the host (`mount -t bpf -o mode=700 bpf /sys/fs/bpf`), and bind it to {path} where the agent is in a container"
     )]
     NoBpffs {
         /// The directory.
