@@ -47,7 +47,10 @@ pub fn from_container<P: Packet, T: Tables>(
     if backend.locality == LOCAL && (settings.bridge | backend.link) == 0 {
         return Verdict::Pass;
     }
-    if flow.port.get() == 0 && !present(packet.link(), tables, settings, &own, flow) {
+    let link = packet.link();
+    if !still_presented(tables, settings, link, &own, flow.port)
+        && !present(link, tables, settings, &own, flow)
+    {
         return Verdict::Drop(Reason::NoPort);
     }
     if backend.locality != LOCAL && !tunnel::fits(packet, segment, settings) {
@@ -116,6 +119,35 @@ pub fn to_container<P: Packet, T: Tables>(
         Verdict::Container(caller.link)
     } else {
         Verdict::Drop(Reason::NoRoom)
+    }
+}
+
+/// Is the caller with the tuple `own` presented under `port`? While it was silent, others may have taken the room of its entry:
+/// that is made again where nobody has the port since.
+#[inline(always)]
+fn still_presented<T: Tables>(
+    tables: &T,
+    settings: &Settings,
+    link: u32,
+    own: &Tuple,
+    port: Be16,
+) -> bool {
+    let caller = SnatEntry {
+        address: own.source,
+        port: own.source_port,
+        zero: 0,
+        link,
+    };
+    port.get() != 0 && held_by(tables, &under(settings, own, port), &caller)
+}
+
+/// Is `caller` presented under `tuple`, now if it was not? A function of its own: of what it went through nothing is left
+/// for the verifier to tell apart.
+#[inline(never)]
+fn held_by<T: Tables>(tables: &T, tuple: &Tuple, caller: &SnatEntry) -> bool {
+    match tables.hairpin_snat(tuple) {
+        Some(holder) => holder == *caller,
+        None => tables.remember_hairpin_snat(tuple, caller),
     }
 }
 

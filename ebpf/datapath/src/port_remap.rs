@@ -63,7 +63,7 @@ pub(crate) fn allocate<T: Tables>(
     if begins && !goes_on && on_link(tables, settings, flow, back) {
         return found(other(tables, key, flow, back, reply), back);
     }
-    if held && (begins || flow.presented()) && holder(tables, back, reply, false) == BUSY {
+    if held && holder(tables, back, reply, false) == BUSY {
         // In the midst of a connection there is no other port for it: it is lost, and not another client's.
         return found(begins && other(tables, key, flow, back, reply), back);
     }

@@ -89,10 +89,10 @@ pub fn next<T: Tables>(
         return fresh(tables, port, frontend, client, avoid);
     }
     let stays = AffinityKey::new(frontend.service, client.0);
-    let now = tables.now();
     let kept = tables
         .affinity(&stays)
-        .filter(|kept| now.wrapping_sub(kept.since) <= frontend.affinity_ticks)
+        // The clock is read after the entry, which is then not of a later tick.
+        .filter(|kept| tables.now().wrapping_sub(kept.since) <= frontend.affinity_ticks)
         .filter(|kept| kept.task != avoid)
         .and_then(|kept| Some((kept.task, tables.backend(kept.task)?)))
         .filter(|(_, backend)| backend.flags & ACTIVE != 0 && backend.service == frontend.service);

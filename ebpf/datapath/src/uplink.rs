@@ -12,6 +12,7 @@ use crate::hairpin::to_container;
 use crate::l4_packet::L4Packet;
 use crate::packet::{ETHERNET, Packet, Tables};
 use crate::parse;
+use crate::port_remap::LINGERS;
 use crate::schedule::target;
 use crate::sender::{answers, has_task};
 use crate::settle::{answered, begin, confirm, opening, over};
@@ -230,13 +231,22 @@ fn to_task<P: Packet, T: Tables>(
 #[inline(always)]
 fn yields<T: Tables>(tables: &T, inner: &L4Packet, before: Option<Flow>, opened: Opened) -> bool {
     let called = inner.tuple.destination;
-    let own = before.is_some_and(|flow| flow.came_here() && !over(tables, &flow, inner));
+    let own = before.is_some_and(|flow| flow.came_here() && !is_past(tables, &flow, inner));
     // One look-up after the other: of two that are always made, the compiler joins the answers, which are pointers
     // to the kernel's verifier.
     if own && tables.is_vip(called) {
         return false;
     }
     called == opened.sender || tables.peer(called).is_none()
+}
+
+/// Is nobody waiting for anything in `flow` any more, as far as nobody else can say so in its client's name? A reset that the
+/// client has not sent does not end the connection: the task's kernel believes none whose sequence number is not right.
+#[inline(always)]
+fn is_past<T: Tables>(tables: &T, flow: &Flow, inner: &L4Packet) -> bool {
+    let quiet = tables.now().wrapping_sub(flow.seen);
+    let only_reset = inner.tuple.proto == TCP && !Flow::finished(flow.state);
+    over(tables, flow, inner) && !(only_reset && quiet < LINGERS)
 }
 
 /// A segment that was in the tunnel, once it is not any more.

@@ -8,12 +8,13 @@ use lb_abi::counters::Reason;
 use lb_abi::flow::{FIN_IN, FIN_OUT, Flow};
 use lb_abi::service::{Backend, LOCAL, REMOTE};
 use lb_datapath::Verdict;
+use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
 use lb_datapath::parse::outer;
 use lb_datapath::tunnel::{Direction, enter};
 use lb_datapath::uplink::uplink;
 
-use crate::nodes::{HOME, INGRESS, key, serving};
+use crate::nodes::{HOME, INGRESS, key, serving, task};
 use crate::packets::{Body, Transport, segment};
 
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), 40_000);
@@ -22,6 +23,7 @@ const SECOND: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 3);
 /// An address that all nodes answer on, as routers see fit.
 const SHARED: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 99), 80);
 const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 const OWN_FLOW: Verdict = Verdict::Drop(Reason::OwnFlow);
 
@@ -95,6 +97,41 @@ fn no_other_node_says_where_a_client_of_this_node_goes_until_its_flow_is_over() 
     let said = to_task(&segment(SYN), CLIENT, SHARED);
     assert_eq!(tc(&home, said), Verdict::Bridge);
     assert!(only_flow(&home).came_from(Be32::new(INGRESS.into())));
+}
+
+#[test]
+fn a_reset_in_a_clients_name_gives_its_flow_to_no_other_node() {
+    // So many ticks after the client's last packet: for a minute its connection may go on.
+    for (quiet, expected) in [(0, OWN_FLOW), (56, OWN_FLOW), (57, Verdict::Bridge)] {
+        let mut home = node(HOME, LOCAL);
+        tc(&home, segment(SYN).frame(CLIENT, SHARED));
+        tc(&home, segment(RST).frame(CLIENT, SHARED));
+        assert!(Flow::closed(only_flow(&home).state));
+        home.now = quiet;
+        let said = to_task(&segment(ACK), CLIENT, SHARED);
+        assert_eq!(tc(&home, said), expected, "after {quiet} ticks");
+        assert_eq!(only_flow(&home).came_here(), expected == OWN_FLOW);
+    }
+}
+
+#[test]
+fn the_middle_of_another_connection_takes_over_no_answers_of_one_that_lives() {
+    let home = node(HOME, LOCAL);
+    let called = SocketAddrV4::new(HOME, 80);
+    assert_eq!(
+        tc(&home, segment(SYN).frame(CLIENT, called)),
+        Verdict::Bridge
+    );
+    let answers = || {
+        let mut frame = Frame::<true>::new(segment(SYN | ACK).frame(task(0), CLIENT));
+        (bridge(&mut frame, &home), frame.bytes)
+    };
+    let before = answers();
+    assert_eq!(before.0, Verdict::Uplink);
+    // One from the same port of the client, to another node, which goes on there: to the task both would be one.
+    let said = to_task(&segment(ACK), CLIENT, SocketAddrV4::new(INGRESS, 80));
+    assert_eq!(tc(&home, said), Verdict::Drop(Reason::NoPort));
+    assert_eq!(answers(), before);
 }
 
 #[test]

@@ -4,7 +4,8 @@
 use crate::node::{HERE, KEYS, TASK, THERE, be, memory};
 use etherparse::PacketBuilder;
 use lb_abi::counters::Reason;
-use lb_abi::{TCP, UDP};
+use lb_abi::flow::{Flow, SnatEntry, Tuple};
+use lb_abi::{Be16, TCP, UDP};
 use lb_datapath::Verdict;
 use lb_datapath::bridge::bridge;
 use lb_datapath::model::{Frame, Memory};
@@ -117,6 +118,50 @@ fn a_container_is_answered_by_a_task_here_in_the_name_of_whom_it_called() {
         assert_eq!(sends(&memory, answer).0, UNKNOWN, "no caller");
         assert_eq!(traffic(&memory, 1), (1, 1, 1), "nor is it counted");
     }
+}
+
+#[test]
+fn a_caller_whose_entry_others_have_pushed_out_is_presented_under_the_same_port_again() {
+    for proto in [TCP, UDP] {
+        let memory = alone(proto, 1);
+        sends(&memory, packet(proto, [CALLER, CALLED], 0));
+        let before = shown(&memory);
+        memory.callers.borrow_mut().clear();
+        let (verdict, sent) = sends(&memory, packet(proto, [CALLER, CALLED], 30));
+        assert_eq!(verdict, Verdict::Bridge);
+        assert_eq!(sent, packet(proto, [before, (TASK, 80)], 30));
+        let answer = packet(proto, [(TASK, 80), before], 30);
+        assert_eq!(sends(&memory, answer).0, Verdict::Container(BRIDGE));
+        // Another caller has the port by now: this one gets another one.
+        let entry = memory.callers.borrow().values().next().copied();
+        let other = SnatEntry {
+            port: Be16::new(2000),
+            ..entry.unwrap()
+        };
+        memory
+            .callers
+            .borrow_mut()
+            .values_mut()
+            .for_each(|caller| *caller = other);
+        let taken = taken(&memory);
+        memory.flows.borrow_mut().extend(taken);
+        let (_, sent) = sends(&memory, packet(proto, [CALLER, CALLED], 30));
+        assert_ne!(sent, packet(proto, [before, (TASK, 80)], 30));
+    }
+}
+
+/// The flow of the caller's, as that of its port 2000.
+fn taken(memory: &Memory) -> Option<(Tuple, Flow)> {
+    let flows = memory.flows.borrow();
+    let (tuple, flow) = flows.iter().next()?;
+    let source_port = Be16::new(2000);
+    Some((
+        Tuple {
+            source_port,
+            ..*tuple
+        },
+        *flow,
+    ))
 }
 
 #[test]

@@ -103,11 +103,8 @@ impl Gc {
             .affinities
             .retain(|affinity| alive.has(affinity.task))?;
         whole &= self.calls.retain(|called| alive.has(called.task))?;
-        let now = clock::now();
-        // One that was written after `now` was read is a tick younger than that.
-        let awaits = |answer: &Tuple, sent: &u32| {
-            awaited(answer.proto, *sent, now) || *sent == now.wrapping_add(1)
-        };
+        // The clock is read after the entry, so that no entry is younger than that.
+        let awaits = |answer: &Tuple, sent: &u32| awaited(answer.proto, *sent, clock::now());
         whole &= self.own_flows.retain_by(awaits)?;
         for (tuple, caller) in self.callers.entries()? {
             let own = Tuple {
@@ -115,7 +112,8 @@ impl Gc {
                 source_port: caller.port,
                 ..tuple
             };
-            if self.flows.get(&own)?.is_none() {
+            // Twice: a flow that settles between the two look-ups of one question is in neither table.
+            if self.flows.get(&own)?.is_none() && self.flows.get(&own)?.is_none() {
                 self.callers.remove(&tuple)?;
             }
         }
