@@ -15,6 +15,7 @@ mod style;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod variables;
 
 use std::fmt;
 use std::fs;
@@ -67,6 +68,7 @@ pub(crate) fn run_verb() -> Result<()> {
     findings.extend(circles::findings(&files));
     findings.extend(retired::findings(&files));
     findings.extend(invariants::findings(&files));
+    findings.extend(variables::findings(&files));
     for (package, manifest) in layers::PURE_CRATES {
         findings.extend(layers::impure_dependencies(
             manifest,
