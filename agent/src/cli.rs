@@ -139,7 +139,7 @@ pub struct Run {
     )]
     pub flows: Option<u32>,
     /// Ports that services may publish by label: FIRST-LAST, or off (none); the same on all nodes.
-    /// What Swarm publishes is not concerned
+    /// Ports published by --publish are not affected
     #[arg(
         long,
         value_name = "RANGE",

@@ -100,6 +100,12 @@ impl Swarm {
         self.stack_deploy(Path::new(STACK_FILE), STACK).map(drop)
     }
 
+    /// [`Self::deploy_agents`] with these variables and their values exported.
+    pub fn deploy_agents_with(&self, variables: &[(&str, &str)]) -> Result<()> {
+        self.stack_deploy_with(variables, &[Path::new(STACK_FILE)], STACK)?;
+        self.wait_for_agents()
+    }
+
     /// Waits until there is an agent on every node that is connected and in sync.
     pub fn wait_for_agents(&self) -> Result<()> {
         if by_mesh() {

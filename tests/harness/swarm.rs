@@ -181,6 +181,17 @@ impl Swarm {
 
     /// `docker stack deploy` of compose files of this machine, later ones over earlier ones.
     pub fn stack_deploy_files(&self, files: &[&Path], name: &str) -> Result<String> {
+        self.stack_deploy_with(&[], files, name)
+    }
+
+    /// `docker stack deploy` of compose files of this machine, later ones over earlier ones, with these variables and their
+    /// values exported.
+    pub fn stack_deploy_with(
+        &self,
+        variables: &[(&str, &str)],
+        files: &[&Path],
+        name: &str,
+    ) -> Result<String> {
         let mut arguments: Vec<PathBuf> = Vec::new();
         arguments.extend(["stack", "deploy", "--resolve-image", "never"].map(PathBuf::from));
         for file in files {
@@ -190,7 +201,7 @@ impl Swarm {
         let manager = self.manager()?;
         // What README has operators of such hosts do.
         let mut command = manager.command(&docker_cli())?;
-        command.args(arguments);
+        command.args(arguments).envs(variables.iter().copied());
         if manager.is_old_engine()? {
             command.env("SWARMLB_CAP_BPF", "SYS_ADMIN");
             command.env("SWARMLB_CAP_PERFMON", "CAP_SYS_ADMIN");

@@ -18,6 +18,7 @@ mod cli;
 mod clients;
 mod container_callers;
 mod crash;
+mod data_root;
 mod datagrams;
 mod direct_replies;
 mod drain;

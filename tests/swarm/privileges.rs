@@ -14,10 +14,20 @@ use harness::swarm::Swarm;
 use crate::shared_swarm;
 
 /// Capabilities by their numbers (include/uapi/linux/capability.h).
+pub(crate) const NET_BIND_SERVICE: u64 = 1 << 10;
 const NET_ADMIN: u64 = 1 << 12;
 const SYS_ADMIN: u64 = 1 << 21;
 const PERFMON: u64 = 1 << 38;
 const BPF: u64 = 1 << 39;
+/// Their names.
+const NAMES: [(u64, &str); 5] = [
+    (NET_BIND_SERVICE, "NET_BIND_SERVICE"),
+    (NET_ADMIN, "NET_ADMIN"),
+    (SYS_ADMIN, "SYS_ADMIN"),
+    (PERFMON, "PERFMON"),
+    (BPF, "BPF"),
+];
+const SECURITY: &str = include_str!("../../SECURITY.md");
 
 /// A line of a process' status.
 fn status(pid: u32, field: &str) -> String {
@@ -28,6 +38,39 @@ fn status(pid: u32, field: &str) -> String {
 
 fn capabilities(pid: u32, field: &str) -> u64 {
     u64::from_str_radix(&status(pid, field), 16).unwrap()
+}
+
+/// The first cells of SECURITY.md's table of what the agent may do.
+fn documented_rights() -> Vec<&'static str> {
+    let (_, section) = SECURITY.split_once("\n## What the agent may do\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| "));
+    rows.filter_map(|row| row.split(" |").next()).collect()
+}
+
+/// The agent of a node has the capabilities that `stack.yml` gives it and `further` ones, and SECURITY.md names all of them.
+pub(crate) fn assert_agents_capabilities(node: &Node, further: u64) {
+    let bpf = match node.is_old_engine().unwrap() {
+        true => SYS_ADMIN,
+        false => BPF | PERFMON,
+    };
+    let may = NET_ADMIN | bpf | further;
+    assert_capabilities(node, SERVICE, may);
+    let documented = documented_rights();
+    for (_, name) in NAMES.iter().filter(|(bit, _)| may & bit != 0) {
+        assert!(
+            documented.iter().any(|right| right.contains(name)),
+            "{name}: {documented:?}"
+        );
+    }
+}
+
+fn assert_capabilities(node: &Node, service: &str, may: u64) {
+    let pid = node.pid_of(service).unwrap();
+    for set in ["CapEff", "CapPrm", "CapBnd"] {
+        let has = capabilities(pid, set);
+        assert_eq!(has, may, "{service} {set}: {has:x}");
+    }
 }
 
 /// A path as a process sees it.
@@ -63,16 +106,10 @@ fn each_node(swarm: &Swarm, test: impl Fn(&Node)) {
 fn an_agent_has_few_capabilities_and_what_asks_the_engine_has_none() {
     let Some(swarm) = shared_swarm() else { return };
     each_node(&swarm, |node| {
-        let bpf = match node.is_old_engine().unwrap() {
-            true => SYS_ADMIN,
-            false => BPF | PERFMON,
-        };
-        for (service, may) in [(SERVICE, NET_ADMIN | bpf), (FILTER, 0)] {
+        assert_agents_capabilities(node, 0);
+        assert_capabilities(node, FILTER, 0);
+        for service in [SERVICE, FILTER] {
             let pid = node.pid_of(service).unwrap();
-            for set in ["CapEff", "CapPrm", "CapBnd"] {
-                let has = capabilities(pid, set);
-                assert_eq!(has, may, "{service} {set}: {has:x}");
-            }
             assert_eq!(status(pid, "NoNewPrivs"), "1", "{service}");
             let container = node.container_of(service).unwrap();
             let format = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}";

@@ -16,7 +16,7 @@ use harness::wait;
 use protocols::curl;
 use swarm::Routed;
 
-use crate::TASKS;
+use crate::{TASKS, privileges};
 
 /// Three services by labels of Interlock and three by those of Traefik; none publishes a port, and no two share a network.
 const STACK: &str = "
@@ -118,6 +118,9 @@ fn services_without_ports_answer_by_host_through_every_node_from_everywhere() {
         }
     }
     routed.assert_unprivileged();
+    for node in &swarm.nodes {
+        privileges::assert_agents_capabilities(node, privileges::NET_BIND_SERVICE);
+    }
     let routes = swarm.nodes[1].lbctl(&["routes"]).unwrap();
     let routes = String::from_utf8(routes.stdout).unwrap();
     for (host, ..) in URLS.iter().filter(|(host, ..)| !host.starts_with("wiki")) {

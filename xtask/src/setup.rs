@@ -108,6 +108,7 @@ pub(crate) fn further_proxies() -> Vec<(&'static str, PathBuf)> {
 
 /// Prepares fuzzing.
 pub(crate) fn fuzzer() -> Result<()> {
+    packages::ensure(&packages::COMPILER)?;
     fuzzer::ensure()
 }
 
@@ -119,6 +120,13 @@ pub(crate) fn mutants() -> Result<()> {
 /// Prepares the virtual machine.
 pub(crate) fn vm() -> Result<()> {
     packages::ensure(&packages::VM)
+}
+
+/// The path of the program that shares files with the virtual machine.
+pub(crate) fn virtiofsd() -> Result<PathBuf> {
+    packages::virtiofsd().context(
+        "there is no virtiofsd, which shares files with the guest: install the package virtiofsd",
+    )
 }
 
 /// The compiler that rust-toolchain.toml names.

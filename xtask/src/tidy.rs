@@ -4,6 +4,7 @@
 mod circles;
 mod columns;
 mod doc_comments;
+mod glossary;
 mod invariants;
 mod layers;
 mod mentions;
@@ -16,6 +17,7 @@ mod style;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod variables;
 
 use std::fmt;
 use std::fs;
@@ -67,8 +69,10 @@ pub(crate) fn run_verb() -> Result<()> {
     findings.extend(layers::findings(&files));
     findings.extend(circles::findings(&files));
     findings.extend(retired::findings(&files));
+    findings.extend(glossary::findings(&files));
     findings.extend(invariants::findings(&files));
     findings.extend(mounts::findings(&files));
+    findings.extend(variables::findings(&files));
     for (package, manifest) in layers::PURE_CRATES {
         findings.extend(layers::impure_dependencies(
             manifest,

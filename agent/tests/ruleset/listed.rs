@@ -5,8 +5,8 @@ use lb_netlink::nft;
 use lb_support::not_tested;
 use std::process::Command;
 
-/// Other versions write some of it in other words. It is the one that CI's machine has; what the rules do is
-/// tested wherever they are (`order` and its neighbours).
+/// Other versions write some of it in other words. It is that of Debian 12, in a container of which CI runs
+/// (`.github/workflows/ci.yml`); what the rules do is tested wherever they are (`order` and its neighbours).
 const VERSION: &str = "v1.0.6";
 
 #[test]

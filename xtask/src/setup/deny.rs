@@ -1,4 +1,5 @@
-//! cargo-deny, which checks licences, bans and sources of the dependencies.
+//! cargo-deny, which checks licences, bans and sources of the dependencies, and once a week advisories on them
+//! (`.github/workflows/advisories.yml`).
 
 use std::process::Command;
 
@@ -26,4 +27,19 @@ pub(super) fn ensure() -> Result<()> {
     read(Command::new("cargo-deny").arg("--version"))
         .context("cargo-deny is installed but does not run: is cargo's bin directory in PATH?")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::VERSION;
+    use crate::process::root;
+
+    #[test]
+    fn the_weekly_look_for_advisories_is_by_the_same_version() {
+        let workflow = root().join(".github/workflows/advisories.yml");
+        let workflow = std::fs::read_to_string(workflow).unwrap();
+        let install = format!("cargo install cargo-deny --locked --version {VERSION}\n");
+        assert!(workflow.contains(&install), "{workflow}");
+        assert!(workflow.contains("check advisories") && workflow.contains("schedule:"));
+    }
 }

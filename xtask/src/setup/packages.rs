@@ -1,6 +1,6 @@
-//! The system's packages that a Swarm on one machine needs, Docker's engine and the
-//! tools that build its network, what loads it, and those of a virtual machine. Installed as root on Debian and Ubuntu;
-//! elsewhere the missing ones are named.
+//! Packages of the system: installed as root on Debian and Ubuntu; elsewhere the missing ones are named.
+
+mod needed;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,129 +10,29 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::process::{find, is_root, run, say};
-
-/// Programs that belong together.
-pub(super) struct Needed {
-    /// The user of the packages, for messages.
-    who: &'static str,
-    /// Program, and the packages that may bring it, newest naming first.
-    programs: &'static [Need],
-}
-
-/// For unit tests in network namespaces, which read what the kernel was told with them.
-pub(super) const LISTED: Needed = Needed {
-    who: "the tests of the kernel's tables",
-    programs: &[("ip", &["iproute2"]), ("nft", &["nftables"])],
+pub(super) use needed::{
+    BENCH, BROWSER, CLIENTS, COMPILER, LAB, LISTED, PARSERS, PIP, PROXIES, VM,
 };
+use needed::{Need, Needed, VIRTIOFSD};
 
-/// For tests that ask parsers of HTTP other than the router's what they read. Python's packages are known by a file of
-/// theirs.
-pub(super) const PARSERS: Needed = Needed {
-    who: "the tests of hostile requests",
-    programs: &[
-        (
-            "/usr/lib/python3/dist-packages/h11/__init__.py",
-            &["python3-h11"],
-        ),
-        (
-            "/usr/lib/python3/dist-packages/httptools/__init__.py",
-            &["python3-httptools"],
-        ),
-        ("node", &["nodejs"]),
-    ],
-};
-
-/// For tests of the HTTP router with programs that others have written.
-pub(super) const CLIENTS: Needed = Needed {
-    who: "the tests of the router with other programs",
-    programs: &[
-        ("curl", &["curl"]),
-        ("node", &["nodejs"]),
-        (
-            "/usr/lib/python3/dist-packages/websockets/__init__.py",
-            &["python3-websockets"],
-        ),
-        (
-            "/usr/lib/python3/dist-packages/grpc/__init__.py",
-            &["python3-grpcio"],
-        ),
-    ],
-};
-
-/// For the test of the router with a browser, which takes 400 MB: installed last, after what is quick.
-pub(super) const BROWSER: Needed = Needed {
-    who: "the test of the router with a browser",
-    programs: &[("chromium", &["chromium-browser", "chromium"])],
-};
-
-/// For a Swarm on this machine.
-pub(super) const LAB: Needed = Needed {
-    who: "the lab",
-    programs: &[
-        ("dockerd", &["docker.io"]),
-        ("docker", &["docker-cli", "docker.io"]),
-        ("ip", &["iproute2"]),
-        ("iptables", &["iptables"]),
-        ("nft", &["nftables"]),
-        ("ethtool", &["ethtool"]),
-        ("nsenter", &["util-linux"]),
-        ("curl", &["curl"]),
-        ("openssl", &["openssl"]),
-    ],
-};
-
-/// For measurements on that Swarm.
-pub(super) const BENCH: Needed = Needed {
-    who: "the bench",
-    programs: &[("wrk", &["wrk"])],
-};
-
-/// For measurements of the HTTP router: what loads it, and what it is compared with.
-pub(super) const PROXIES: Needed = Needed {
-    who: "the bench of the router",
-    programs: &[
-        ("wrk", &["wrk"]),
-        ("h2load", &["nghttp2-client"]),
-        ("nginx", &["nginx-light", "nginx"]),
-        ("haproxy", &["haproxy"]),
-        ("openssl", &["openssl"]),
-    ],
-};
-
-/// For programs that PyPI has.
-pub(super) const PIP: Needed = Needed {
-    who: "what comes from PyPI",
-    programs: &[("pip3", &["python3-pip"])],
-};
-
-/// For a virtual machine with another kernel.
-pub(super) const VM: Needed = Needed {
-    who: "the virtual machine",
-    programs: &[
-        ("qemu-system-x86_64", &["qemu-system-x86"]),
-        ("debootstrap", &["debootstrap"]),
-        ("mke2fs", &["e2fsprogs"]),
-        ("ssh", &["openssh-client"]),
-    ],
-};
+/// Where Debian has [`VIRTIOFSD`], which is in no search path.
+const VIRTIOFSD_PLACES: [&str; 2] = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"];
 
 pub(super) fn ensure(needed: &Needed) -> Result<()> {
     let who = needed.who;
-    let missing = missing(needed, |program| find(program).is_some());
+    let missing = missing(needed, is_there);
     if missing.is_empty() {
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
     let names = names.join(", ");
     if find("apt-get").is_none() {
-        bail!(
-            "{who} needs {names}: install Docker's engine and the network tools by your system's packages"
-        );
+        bail!("{who} needs {names}: install what has them by your system's packages");
     }
     if !is_root() {
         bail!(
             "{who} needs {names}: run `sudo apt-get install {}`",
-            first_choices(&missing).join(" ")
+            choices(&missing, is_offered).join(" ")
         );
     }
     say(format_args!(
@@ -166,7 +66,18 @@ pub(super) fn ensure(needed: &Needed) -> Result<()> {
     }
 }
 
-type Need = (&'static str, &'static [&'static str]);
+fn is_there(program: &str) -> bool {
+    match program {
+        VIRTIOFSD => virtiofsd().is_some(),
+        _ => find(program).is_some(),
+    }
+}
+
+/// The path of virtiofsd, if it is installed.
+pub(super) fn virtiofsd() -> Option<PathBuf> {
+    let places = VIRTIOFSD_PLACES.map(PathBuf::from);
+    find(VIRTIOFSD).or_else(|| places.into_iter().find(|path| path.is_file()))
+}
 
 fn missing(needed: &Needed, is_there: impl Fn(&str) -> bool) -> Vec<Need> {
     needed
@@ -178,18 +89,19 @@ fn missing(needed: &Needed, is_there: impl Fn(&str) -> bool) -> Vec<Need> {
 }
 
 fn missing_now(needed: &Needed) -> Vec<&'static str> {
-    missing(needed, |program| find(program).is_some())
+    missing(needed, is_there)
         .iter()
         .map(|(program, _)| *program)
         .collect()
 }
 
-fn first_choices(missing: &[Need]) -> Vec<&'static str> {
-    let mut packages: Vec<_> = missing
-        .iter()
-        .filter_map(|(_, packages)| packages.last())
-        .copied()
-        .collect();
+/// For each program, the last of its packages that is offered; the last one where none is.
+fn choices(missing: &[Need], is_offered: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let choice = |(_, packages): &Need| {
+        let mut offered = packages.iter().filter(|package| is_offered(package));
+        offered.next_back().or(packages.last()).copied()
+    };
+    let mut packages: Vec<_> = missing.iter().filter_map(choice).collect();
     packages.dedup();
     packages
 }
@@ -245,11 +157,20 @@ mod tests {
     #[test]
     fn one_package_that_brings_two_programs_is_named_once() {
         let missing = missing(&LAB, |program| !program.starts_with("docker"));
-        assert_eq!(first_choices(&missing), ["docker.io"]);
+        assert_eq!(choices(&missing, |_| true), ["docker.io"]);
     }
 
     #[test]
     fn nothing_is_missing_where_all_is_there() {
         assert!(missing(&LAB, |_| true).is_empty());
+    }
+
+    /// QEMU's packages of Debian 13 and Ubuntu 24.04 do not bring it, and Debian 12 has no package of that name.
+    #[test]
+    fn what_shares_files_with_a_guest_is_looked_for_and_its_package_is_the_systems() {
+        let missing = missing(&VM, |program| program != "virtiofsd");
+        assert_eq!(choices(&missing, |_| true), ["virtiofsd"]);
+        let debian_12 = |package: &str| package != "virtiofsd";
+        assert_eq!(choices(&missing, debian_12), ["qemu-system-common"]);
     }
 }

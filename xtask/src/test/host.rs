@@ -44,7 +44,7 @@ pub(super) fn suite() -> Result<()> {
     step("lints of the BPF programs", bpf_lints)?;
     step("dependencies", || {
         // Advisories would need a database from the network, which changes under a
-        // change that is tested: they are for a scheduled run.
+        // change that is tested: .github/workflows/advisories.yml looks for them.
         let mut deny = cargo();
         deny.args([
             "deny",

@@ -17,7 +17,8 @@ use super::rootfs::System;
 use super::shell_quote::shell_quote;
 use super::state::{self, State};
 use crate::image::dist_dir;
-use crate::process::{find, read, root, run, say, target_dir};
+use crate::process::{read, root, run, say, target_dir};
+use crate::setup;
 
 /// Emulation is slow, and the machine may be busy.
 const BOOT: Duration = Duration::from_secs(180);
@@ -157,14 +158,7 @@ impl Machine {
 
     /// Serves a directory of this machine to the guest; returns where.
     fn share(&mut self, tag: &str, path: &Path) -> Result<PathBuf> {
-        let server = find("virtiofsd")
-            .or_else(|| {
-                ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"]
-                    .map(PathBuf::from)
-                    .into_iter()
-                    .find(|path| path.is_file())
-            })
-            .context("there is no virtiofsd, which shares files with the guest")?;
+        let server = setup::virtiofsd()?;
         let socket = self.directory.join(format!("{tag}.sock"));
         let mut serve = Command::new(server);
         serve
