@@ -5,7 +5,7 @@ mod values;
 pub use values::{LabelPorts, Lease};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lb_core::model::config::{Config, DEFAULT_LABEL_PORTS, DEFAULT_PORT};
+use lb_core::model::config::{Config, DEFAULT_LABEL_PORTS, DEFAULT_PORT, DEFAULT_ROUTER_USER};
 use lb_core::table_sizes::TableSizes;
 use std::path::PathBuf;
 
@@ -178,12 +178,13 @@ pub struct Run {
         default_value = "/run/swarmlb/router/agent.sock"
     )]
     pub router_socket: PathBuf,
-    /// Number of the user as whom the HTTP router runs: nobody else but root is answered
+    /// Number of the user as whom the HTTP router runs, and nobody else: no other user is answered on that socket, or reaches tasks
+    /// by addresses that HTTP routes alone open
     #[arg(
         long,
         value_name = "UID",
         env = "SWARMLB_ROUTER_USER",
-        default_value_t = 65_534
+        default_value_t = DEFAULT_ROUTER_USER
     )]
     pub router_user: u32,
 }
@@ -235,6 +236,7 @@ impl Run {
             label_ports: self.labels_publish.0.clone(),
             task_addresses: self.task_addresses,
             router: self.router == Switch::On,
+            router_user: self.router_user,
         }
     }
 }
@@ -293,15 +295,16 @@ mod tests {
 
     #[test]
     fn the_router_is_off_unless_it_is_switched_on() {
-        for (line, on) in [
-            (["swarmlb", "run"].as_slice(), false),
-            (&["swarmlb", "run", "--router", "off"], false),
-            (&["swarmlb", "run", "--router", "on"], true),
+        for (line, expected) in [
+            (["swarmlb", "run"].as_slice(), (false, 60_081)),
+            (&["swarmlb", "run", "--router", "on"], (true, 60_081)),
+            (&["swarmlb", "run", "--router-user=999"], (false, 999)),
         ] {
             let Verb::Run(run) = Cli::try_parse_from(line).unwrap().verb else {
                 panic!("not run")
             };
-            assert_eq!(run.config().router, on);
+            let config = run.config();
+            assert_eq!((config.router, config.router_user), expected);
         }
     }
 

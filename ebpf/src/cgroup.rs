@@ -3,8 +3,10 @@
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::bpf_sock_addr;
+use aya_ebpf::helpers::bpf_get_current_uid_gid;
 use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_set_retval};
 use aya_ebpf::programs::SockAddrContext;
+use lb_abi::settings::NO_USER;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::socket_lb::{Address, Socket, ipv4, mapped};
 
@@ -52,6 +54,7 @@ impl Named {
         Some(Socket {
             cookie: self.cookie(),
             network,
+            user: user(),
             bound: source,
             proto,
         })
@@ -136,6 +139,14 @@ impl Named {
             user_port
         );
     }
+}
+
+/// Number of the user as whom the process runs that makes the call, in the host's own count: these hooks run in it.
+#[inline(always)]
+fn user() -> u32 {
+    // The group is in the upper half.
+    let user = bpf_get_current_uid_gid() & u64::from(u32::MAX);
+    u32::try_from(user).unwrap_or(NO_USER)
 }
 
 #[inline(always)]

@@ -23,7 +23,7 @@ use crate::packet::hex;
 /// The test service's program, which sends what it is told to (`whoami send`).
 const WHOAMI: &str = env!("CARGO_BIN_EXE_whoami");
 /// nobody and nogroup, everywhere.
-const NOBODY: &str = "65534";
+pub(crate) const NOBODY: &str = "65534";
 /// A flood of an emulated machine is over by then. Six times as long as IPVS's rules keep what opens a
 /// connection: a longer one would fill no more of them.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -60,15 +60,22 @@ fn send(to: SocketAddrV4, payloads: &[Vec<u8>]) -> Vec<String> {
         .collect()
 }
 
-/// The user nobody of a node, with the test service's program in a place where he may run it.
+/// A user of a node without any privilege, with the test service's program in a place where he may run it.
 pub(crate) struct Nobody<'a> {
     node: &'a Node,
+    user: &'static str,
     program: PathBuf,
     inside: String,
 }
 
 impl<'a> Nobody<'a> {
+    /// The user nobody.
     pub(crate) fn on(node: &'a Node) -> Self {
+        Self::numbered(node, NOBODY)
+    }
+
+    /// The user, and the group, with this number.
+    pub(crate) fn numbered(node: &'a Node, user: &'static str) -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let inside = format!("/run/whoami-{}-{number}", std::process::id());
@@ -77,6 +84,7 @@ impl<'a> Nobody<'a> {
         std::fs::copy(WHOAMI, &program).unwrap();
         Self {
             node,
+            user,
             program,
             inside,
         }
@@ -85,7 +93,8 @@ impl<'a> Nobody<'a> {
     /// A command without any privilege.
     fn command(&self, program: &str) -> Command {
         let mut command = self.node.command("setpriv").unwrap();
-        command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
+        let user = self.user;
+        command.args(["--reuid", user, "--regid", user, "--clear-groups"]);
         command.args(["--inh-caps=-all", "--no-new-privs", "--", program]);
         command
     }

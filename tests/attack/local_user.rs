@@ -127,7 +127,7 @@ fn a_port_that_a_task_does_not_publish_is_no_users_and_no_containers_of_any_node
 }
 
 /// Whether a container in the network of its node gets an answer.
-fn from_host_network(node: &Node, url: &str) -> bool {
+pub(crate) fn from_host_network(node: &Node, url: &str) -> bool {
     let begin = std::time::Instant::now();
     let run = [
         "run",

@@ -16,6 +16,7 @@ mod attacker;
 mod fallen_worker;
 mod local_owner;
 mod local_user;
+mod local_user_routes;
 mod messages;
 mod packet;
 mod restricted_service;

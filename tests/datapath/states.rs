@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use lb_abi::service::{ADDRESSED, Backend, Frontend, LOCAL, Port, REMOTE};
-use lb_abi::settings::{BridgePort, Settings, TASKS_BY_IPV4, Uplink};
+use lb_abi::service::{ADDRESSED, Backend, Frontend, LOCAL, Port, REMOTE, ROUTED};
+use lb_abi::settings::{BridgePort, NO_USER, Settings, TASKS_BY_IPV4, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
 use lb_core::backend::ebpf::{Hook, HookKind, State};
@@ -65,6 +65,12 @@ pub(crate) fn addressed((key, backend): Task) -> Task {
     (key, Backend { flags, ..backend })
 }
 
+/// This task, which the HTTP router of a node may call by its own address.
+pub(crate) fn routed((key, backend): Task) -> Task {
+    let flags = backend.flags | ROUTED;
+    (key, Backend { flags, ..backend })
+}
+
 /// Lets IPv4 addresses stand for tasks, as on a host without IPv6; task `n` has `252.0.0.n`, where it has one.
 pub(crate) fn without_ipv6(state: &mut State, tasks: &[u8]) {
     if let Some(settings) = &mut state.settings {
@@ -99,7 +105,7 @@ pub(crate) fn bare(net: &Net, n: u8) -> State {
             bridge: net.bridge,
             network: net.cookie,
             gateway: Be32::new(DOCKER_GWBRIDGE.into()),
-            zero: 0,
+            router_user: NO_USER,
         }),
         uplinks: [(net.uplink, Uplink::new(mac(node(n))))].into(),
         // Whatever frames of fixtures stand for, they bear the MAC address of their node.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lb_abi::counters::Reason;
 use lb_abi::service::Backend;
+use lb_abi::settings::NO_USER;
 use lb_abi::{Be16, Be32, TCP};
 use lb_core::backend::ebpf::task_address;
 use lb_core::backend::ebpf::{Hook, HookKind};
@@ -17,7 +18,9 @@ use crate::hooks::{around, sealed};
 use crate::lab::{Lab, lab, node};
 use crate::pair::Pair;
 use crate::read::read;
-use crate::states::{address_of, addressed, by_ipv4, here, key, publish, there, without_ipv6};
+use crate::states::{
+    address_of, addressed, by_ipv4, here, key, publish, routed, there, without_ipv6,
+};
 use crate::tunnel::open;
 use crate::world::{BridgeTc, UplinkTc, UplinkXdp, World};
 
@@ -77,6 +80,32 @@ fn a_socket_that_names_a_task_is_pointed_at_it_here_and_elsewhere() {
         let others = SocketAddr::from((Ipv6Addr::LOCALHOST, OWN));
         let refused = TcpStream::connect_timeout(&others, SHORT).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    });
+}
+
+/// This process is root's: it is the router's or not, as the settings say.
+#[test]
+fn a_task_that_is_called_for_its_routes_is_called_by_the_routers_user_alone() {
+    lab(|lab| {
+        let mut world = World::new(lab, 1);
+        world.change(|state| {
+            let tasks = [routed(there(1, node(2))), addressed(there(2, node(2)))];
+            publish(state, TCP, 8080, 80, &tasks);
+            let on_host = |kind| Hook { kind, link: 0 };
+            state.hooks.extend(HookKind::HOST.map(on_host));
+        });
+        let call = |task: u64| {
+            let to = SocketAddr::from((task_address(Key(task)), OWN));
+            TcpStream::connect_timeout(&to, SHORT).unwrap_err().kind()
+        };
+        for (router_user, refused) in [(NO_USER, true), (60_081, true), (0, false)] {
+            world.change(|state| {
+                state.settings.as_mut().unwrap().router_user = router_user;
+            });
+            let denied = call(key(1)) == ErrorKind::PermissionDenied;
+            assert_eq!(denied, refused, "the router's user is {router_user}");
+            assert_ne!(call(key(2)), ErrorKind::PermissionDenied, "open to all");
+        }
     });
 }
 
@@ -232,5 +261,9 @@ fn at_its_node_it_reaches_the_tasks_own_port_and_the_answer_goes_back() {
         assert_eq!(pair.home.send(UplinkTc, &syn).0, dropped);
         let (verdict, _) = pair.home.send(UplinkTc, &tcp(host, asked, "A").frame());
         assert_eq!(verdict, Verdict::Pass, "not published");
+        // Routers of other nodes call it.
+        pair.home
+            .change(|state| state.backends.extend([routed(here(1))]));
+        assert_eq!(pair.home.send(UplinkTc, &syn).0, Verdict::Bridge);
     });
 }

@@ -160,6 +160,7 @@ pub fn host(address: Ipv4Addr) -> Host {
         bridge_ports: BTreeSet::new(),
         port_bridges: BTreeMap::new(),
         netns_cookie: 1,
+        router_user: None,
         addresses: [address].into(),
         token_keys: None,
         peers: BTreeMap::new(),

@@ -281,5 +281,6 @@ fn params(node_config: &NodeConfig) -> Params {
         tunnel_port: node_config.port,
         tunnel_mtu: u16::try_from(tunnel(node_config).mtu).unwrap_or(u16::MAX),
         connections: capacity::connections(),
+        router_user: node_config.router_user,
     }
 }

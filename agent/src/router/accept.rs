@@ -1,4 +1,4 @@
-//! Accepts routers on the agent's socket for them: few at a time, and of one user.
+//! Accepts routers on the agent's socket for them: few at a time, and of one user, whom alone the datapath lets call tasks.
 
 use super::{RETRY, Shared, session};
 use crate::error_chain::error_chain;
@@ -18,7 +18,7 @@ const SESSIONS: usize = 4;
 /// Whoever is sent away holds up the next one for so long, so that nobody makes the agent busy.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(10);
 
-/// Answers routers for ever; what fails is tried again. Only root and `user` may connect.
+/// Answers routers for ever; what fails is tried again. Only `user` may connect.
 pub(super) async fn serve(path: &Path, user: u32, shared: Arc<Shared>) {
     let permits = Arc::new(Semaphore::new(SESSIONS));
     // They end with this.
@@ -53,7 +53,7 @@ async fn accept(
         if !may_connect(&stream, user) {
             tracing::warn!(
                 user,
-                "whoever is not root or this user gets no routes and no sockets"
+                "whoever is not this user (--router-user) gets no routes and no sockets"
             );
             sleep(REFUSAL_PAUSE).await;
             continue;
@@ -85,12 +85,7 @@ fn make_directory(socket: &Path) {
 
 /// The sockets are worth protecting: who accepts on them answers in the name of every service.
 fn may_connect(stream: &UnixStream, user: u32) -> bool {
-    let peer = stream.peer_cred().map(|peer| peer.uid());
-    peer.is_ok_and(|peer| is_allowed(peer, user))
-}
-
-fn is_allowed(peer: u32, user: u32) -> bool {
-    peer == 0 || peer == user
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == user)
 }
 
 #[cfg(test)]

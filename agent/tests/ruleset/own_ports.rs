@@ -10,6 +10,7 @@ use agent::kernel::ipvs::ruleset::*;
 use etherparse::PacketBuilder;
 use lb_core::backend::ipvs::ids::{OWN_PORT_ID, RETURN_ID, TASK_MARKS};
 use lb_core::backend::ipvs::{Element, EncapRoute};
+use nix::unistd::{Uid, setfsuid};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::mpsc::channel;
 
@@ -39,8 +40,11 @@ fn segment(packet: &[u8]) -> (Ipv4Addr, Ipv4Addr, u16, u32) {
     (address(12), address(16), port, sequence)
 }
 
+/// The user as whom the router runs, by the rules' parameters.
+const ROUTER: u32 = 60_081;
+
 #[test]
-fn a_process_calls_a_task_elsewhere_and_only_its_node_answers() {
+fn the_router_calls_a_task_elsewhere_and_only_its_node_answers() {
     in_namespace("a call of a task elsewhere", |netlink| {
         let stranger = neighbour_node(netlink, tcp(PORT));
         let (ready, waits) = channel();
@@ -76,8 +80,16 @@ fn a_process_calls_a_task_elsewhere_and_only_its_node_answers() {
         elements.looked_up.extend(peer(NODE).looked_up);
         elements.looked_up.insert(Element::OwnAddress(TASK, BACK));
         put(netlink, &elements);
+        // Another user's process reaches nobody, not even root's.
+        assert!(connects_not(&(TASK, PORT).into()));
+        let refused = counts(netlink).unwrap()["forged"];
+        assert!(refused > 0);
         let caller = std::thread::scope(|scope| {
-            let call = scope.spawn(|| TcpStream::connect_timeout(&(TASK, PORT).into(), PATIENCE));
+            let call = scope.spawn(|| {
+                // Of this thread alone, and of the sockets that it makes.
+                setfsuid(Uid::from_raw(ROUTER));
+                TcpStream::connect_timeout(&(TASK, PORT).into(), PATIENCE)
+            });
             let (header, source, to, port, sequence) = called.recv().unwrap();
             assert_eq!((source, to), (params().node, TASK));
             let [_, high, middle, low] = id.to_be_bytes();
@@ -97,7 +109,7 @@ fn a_process_calls_a_task_elsewhere_and_only_its_node_answers() {
         run("ip", &["route", "add", "default", "via", "10.7.0.2"]);
         let nobody: SocketAddr = (NETWORK, PORT).into();
         assert!(connects_not(&nobody));
-        assert!(counts(netlink).unwrap()["forged"] > 0);
+        assert!(counts(netlink).unwrap()["forged"] > refused);
     });
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn params() -> Params {
         tunnel_port: 7790,
         tunnel_mtu: 1464,
         connections: 131_072,
+        router_user: Some(60_081),
     }
 }
 

@@ -296,6 +296,8 @@ pub const ACTIVE: u32 = 1;
 /// [`Backend::flags`]: processes on nodes may call it by its own address
 /// ([`crate::sock_rev_nat::address_of`], [`crate::sock_rev_nat::TASKS_IPV4`]), at any port.
 pub const ADDRESSED: u32 = 2;
+/// [`Backend::flags`]: processes of the HTTP router's user ([`crate::settings::Settings::router_user`]) may, as HTTP routes lead to it.
+pub const ROUTED: u32 = 4;
 
 /// A task, by its key.
 #[derive(
@@ -320,7 +322,7 @@ pub struct Backend {
     pub locality: u32,
     /// [`LOCAL`]: index of the bridge that it is on, where that is not `docker_gwbridge`; else 0.
     pub link: u32,
-    /// Bits: [`ACTIVE`], [`ADDRESSED`].
+    /// Bits: [`ACTIVE`], [`ADDRESSED`], [`ROUTED`].
     pub flags: u32,
     /// Key of its service.
     pub service: u64,

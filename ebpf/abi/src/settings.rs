@@ -7,6 +7,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// ([`crate::sock_rev_nat::TASKS_IPV4`]).
 pub const TASKS_BY_IPV4: u32 = 1;
 
+/// [`Settings::router_user`]: there is no HTTP router. No process has this number (`INVALID_UID` of `linux/uidgid.h`).
+pub const NO_USER: u32 = u32::MAX;
+
 /// The one entry of the settings map.
 #[derive(
     Clone,
@@ -45,8 +48,8 @@ pub struct Settings {
     pub network: u64,
     /// This node's address on `docker_gwbridge`; 0 while there is none.
     pub gateway: Be32,
-    /// Zero.
-    pub zero: u32,
+    /// Number of the user as whom the HTTP router runs, who may call tasks that are [`crate::service::ROUTED`]; else [`NO_USER`].
+    pub router_user: u32,
 }
 
 /// A device on which clients and other nodes come in, by its index.

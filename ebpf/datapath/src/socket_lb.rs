@@ -13,7 +13,7 @@
 
 use crate::packet::Tables;
 use crate::schedule::{NOBODY, Scheduled, next, target};
-use lb_abi::service::{ADDRESSED, Backend, Frontend, LOCAL, Port};
+use lb_abi::service::{ADDRESSED, Backend, Frontend, LOCAL, Port, ROUTED};
 use lb_abi::settings::TASKS_BY_IPV4;
 use lb_abi::sock_rev_nat::{SockRevNatKey, SockRevNatValue, in_tasks_ipv4, task_at};
 use lb_abi::{Be16, Be32, TCP};
@@ -43,6 +43,8 @@ pub struct Socket {
     pub cookie: u64,
     /// Cookie of its network namespace.
     pub network: u64,
+    /// Number of the user as whom the process runs that calls, as the host counts users.
+    pub user: u32,
     /// The IPv4 address that it is bound to; 0: any.
     pub bound: Be32,
     /// Its IP protocol.
@@ -100,7 +102,7 @@ pub fn connect<T: Tables>(
     Some(to)
 }
 
-/// Points a socket at one task, at the port that this listens on, where the task's service lets it. Only
+/// Points a socket at one task, at the port that this listens on, where the socket's user may call the task. Only
 /// TCP: what HTTP routers speak.
 #[inline(always)]
 fn own<T: Tables>(
@@ -114,7 +116,7 @@ fn own<T: Tables>(
         return None;
     }
     let backend = tables.backend(task)?;
-    if backend.flags & ADDRESSED == 0 {
+    if !may_call(tables, socket, &backend) {
         return None;
     }
     let call = SockRevNatKey::new(socket.cookie, backend.address, number);
@@ -130,6 +132,19 @@ fn own<T: Tables>(
     }
     tables.count_new(task);
     Some((backend.address, number))
+}
+
+/// May the socket's user call the task itself? All may where its service, or the operator, says so. What is open for HTTP routes
+/// is open to their router alone: whoever else called the task would pass by what the routes ask of clients.
+#[inline(always)]
+fn may_call<T: Tables>(tables: &T, socket: &Socket, backend: &Backend) -> bool {
+    if backend.flags & ADDRESSED != 0 {
+        return true;
+    }
+    backend.flags & ROUTED != 0
+        && tables
+            .settings()
+            .is_some_and(|settings| settings.router_user == socket.user)
 }
 
 /// Is it a socket of the host's own? Containers and other hosts' namespaces have a

@@ -21,7 +21,7 @@ use crate::verdict::Verdict;
 use lb_abi::TCP;
 use lb_abi::counters::Reason;
 use lb_abi::flow::{EMBRYONIC, Flow, UNDER_GATEWAY, UNDER_NODE};
-use lb_abi::service::{ADDRESSED, Frontend, LOCAL, Port};
+use lb_abi::service::{ADDRESSED, Frontend, LOCAL, Port, ROUTED};
 use lb_abi::settings::Settings;
 use lb_abi::tunnel::TokenKeys;
 
@@ -155,10 +155,10 @@ fn to_task<P: Packet, T: Tables>(
         return Verdict::Drop(Reason::UnknownTask);
     };
     // The published port, if that is of the task's service; or the task's own port, where its service
-    // lets processes on nodes call that.
+    // lets processes on nodes call that, or their routers: whose process it was, its node has looked at.
     let port = Port::new(inner.tuple.destination_port, inner.tuple.proto);
     let frontend = if P::DELIVERS && opened.direction == Direction::ToOwn {
-        if backend.flags & ADDRESSED == 0 || inner.tuple.proto != TCP {
+        if backend.flags & (ADDRESSED | ROUTED) == 0 || inner.tuple.proto != TCP {
             return Verdict::Drop(Reason::UnknownTask);
         }
         Frontend::new(port.number, 1, 0, backend.service)

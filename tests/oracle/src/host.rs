@@ -32,6 +32,7 @@ impl Call {
         let socket = Socket {
             cookie: u64::from(self.cookie & 3),
             network: if self.foreign { 1 } else { NETWORK },
+            user: 0,
             bound: self.bound.map_or(Be32::ZERO, |who| be(who.address())),
             proto: if self.tcp { TCP } else { UDP },
         };

@@ -6,10 +6,10 @@ use crate::names::{
 };
 use arbitrary::Arbitrary;
 use lb_abi::service::{
-    ACTIVE, ADDRESSED, Backend, DIRECT, Frontend, LOCAL, Port, REMOTE, RESTRICTED, Slot, Source,
-    TARGETS, TargetKey,
+    ACTIVE, ADDRESSED, Backend, DIRECT, Frontend, LOCAL, Port, REMOTE, RESTRICTED, ROUTED, Slot,
+    Source, TARGETS, TargetKey,
 };
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::settings::{NO_USER, Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
 
@@ -30,6 +30,7 @@ struct Task {
     home: Node,
     takes_none: bool,
     other_bridge: bool,
+    /// Called by its own address: by all, or by routers where its number is odd.
     addressed: bool,
 }
 
@@ -63,7 +64,7 @@ impl Tables {
             bridge: if self.no_bridge { 0 } else { BRIDGE },
             network: NETWORK,
             gateway: be(std::net::Ipv4Addr::new(172, 18, 0, 1)),
-            zero: 0,
+            router_user: NO_USER,
         });
         memory.uplinks = [(UPLINK, Uplink::new(MAC))].into();
         memory.expired = self.expired;
@@ -156,6 +157,7 @@ impl Task {
         } else {
             (self.home.address(), REMOTE)
         };
+        let called = if n % 2 == 0 { ADDRESSED } else { ROUTED };
         Backend {
             link: if here && self.other_bridge {
                 OTHER_BRIDGE
@@ -163,7 +165,7 @@ impl Task {
                 0
             },
             flags: if self.takes_none { 0 } else { ACTIVE }
-                | if self.addressed { ADDRESSED } else { 0 },
+                | if self.addressed { called } else { 0 },
             ..Backend::new(be(address), place, service_of_task(n))
         }
     }

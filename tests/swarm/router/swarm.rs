@@ -145,7 +145,7 @@ impl Routed {
                 for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
                     assert!(has(&format!("{set}:\t0000000000000000")), "{status}");
                 }
-                assert!(has("Uid:\t65534\t65534\t65534\t65534"), "{status}");
+                assert!(has("Uid:\t60081\t60081\t60081\t60081"), "{status}");
                 assert!(has("NoNewPrivs:\t1"), "{status}");
                 let mounts = std::fs::read_to_string(format!("/proc/{process}/mountinfo")).unwrap();
                 assert!(

@@ -72,7 +72,8 @@ pub(crate) fn desired() -> impl Strategy<Value = Desired> {
                 });
             }
             for (key, service) in &mut services {
-                service.task_address = *key != 1;
+                service.task_address = *key == 2;
+                service.routed = *key != 1;
             }
             let services = services.into_iter();
             Desired {

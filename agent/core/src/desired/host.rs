@@ -26,6 +26,7 @@ pub(super) fn host(snapshot: &Snapshot, node: &Node, config: &Config) -> Option<
         bridge_ports: node.bridge_ports.keys().copied().collect(),
         port_bridges: node.port_bridges.clone(),
         netns_cookie: node.netns_cookie,
+        router_user: config.router.then_some(config.router_user),
         addresses: node.addresses.clone(),
         token_keys: node.token_keys,
         peers,

@@ -55,6 +55,8 @@ pub struct Host {
     pub port_bridges: BTreeMap<u32, u32>,
     /// Cookie of the host's network namespace; 0 if the kernel has none.
     pub netns_cookie: u64,
+    /// Number of the user as whom the HTTP router runs, if one is switched on.
+    pub router_user: Option<u32>,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
     /// Keys of what this node puts into the tunnel; none if that bears no tokens.
@@ -84,8 +86,10 @@ pub struct Service {
     pub affinity: Option<Duration>,
     /// Replies go to the client past the node that it came to.
     pub direct: bool,
-    /// Processes on nodes may call each task by its own address.
+    /// Processes on nodes may call each task by its own address, whoever runs them.
     pub task_address: bool,
+    /// The HTTP routers of nodes may ([`Host::router_user`]): it declares HTTP routes.
+    pub routed: bool,
     /// TCP ports of its tasks to which HTTP routes lead. By eBPF a task's own address serves all ports; by IPVS these.
     pub routed_ports: BTreeSet<u16>,
     /// Docker publishes ports of it on its tasks' nodes (`mode=host`), too: its NAT needs connection

@@ -27,9 +27,9 @@ pub(super) struct Asked {
     pub(super) ports: Vec<PublishedPort>,
     /// Networks whose clients it lets in; none given: all.
     pub(super) allow: Option<Arc<[Ipv4Net]>>,
-    /// Processes on nodes may call its tasks by their own addresses.
+    /// Processes of any user on nodes may call its tasks by their own addresses.
     pub(super) task_address: bool,
-    /// It declares HTTP routes: its tasks are served without a port, too.
+    /// It declares HTTP routes: its tasks are served without a port, too, and routers call them by their own addresses.
     pub(super) routed: bool,
     /// Ports of its tasks to which these routes lead.
     pub(super) routed_ports: BTreeSet<u16>,
@@ -104,7 +104,7 @@ impl Asked {
         Self {
             ports,
             allow,
-            task_address: options.task_address || config.task_addresses || routed,
+            task_address: options.task_address || config.task_addresses,
             routed,
             routed_ports: declaration.map(Declaration::task_ports).unwrap_or_default(),
             problems,

@@ -163,6 +163,7 @@ pub(super) fn serve<'a>(
         affinity: options.affinity,
         direct: options.direct,
         task_address: asked.task_address,
+        routed: asked.routed,
         routed_ports: asked.routed_ports.clone(),
         tracked: by_docker().next().is_some(),
         allow: asked.allow.clone(),

@@ -110,6 +110,7 @@ fn labels_are_options_in_plain_values() {
         affinity: Some(Duration::from_secs(60)),
         direct: true,
         task_address: true,
+        routed: false,
         routed_ports: [].into(),
         tracked: false,
         allow: Some(["192.0.2.0/24".parse().unwrap()].into()),

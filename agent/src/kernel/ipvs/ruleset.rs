@@ -88,4 +88,6 @@ pub struct Params {
     pub tunnel_mtu: u16,
     /// Room for so many connections, in sets of 60 to 80 bytes for each.
     pub connections: u32,
+    /// Number of the user whose processes may open connections to tasks by their route addresses; `None`: nobody's.
+    pub router_user: Option<u32>,
 }

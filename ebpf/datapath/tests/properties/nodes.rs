@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::settings::{NO_USER, Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
@@ -47,7 +47,7 @@ pub(crate) fn node(address: Ipv4Addr) -> Memory {
             bridge: 3,
             network: 0,
             gateway: Be32::new(GATEWAY.into()),
-            zero: 0,
+            router_user: NO_USER,
         }),
         uplinks: [(0, Uplink::new(MAC))].into(),
         addresses: [address.into()].into(),

@@ -11,6 +11,10 @@ use std::net::Ipv4Addr;
 
 /// The network namespace of the host.
 pub(crate) const HOST: u64 = 77;
+/// The user as whom the node's HTTP router runs.
+pub(crate) const ROUTER: u32 = 60_081;
+/// The user of other processes.
+pub(crate) const USER: u32 = 1000;
 /// The node.
 pub(crate) const HERE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// Another node.
@@ -37,7 +41,7 @@ pub(crate) fn memory(proto: u8) -> Memory {
             bridge: 3,
             network: HOST,
             gateway: Be32::ZERO,
-            zero: 0,
+            router_user: ROUTER,
         }),
         uplinks: [(0, Uplink::new([2; 6]))].into(),
         ..Memory::default()
@@ -62,6 +66,7 @@ pub(crate) fn socket(cookie: u64, proto: u8) -> Socket {
     Socket {
         cookie,
         network: HOST,
+        user: USER,
         bound: Be32::ZERO,
         proto,
     }

@@ -1,9 +1,10 @@
 //! Processes of the node that call one task by its own address, at a port that it listens on itself (ADR 0011).
 
-use crate::node::{HERE, HOST, KEYS, TASK, THERE, be, memory, socket};
+use crate::node::{HERE, HOST, KEYS, ROUTER, TASK, THERE, be, memory, socket};
 use etherparse::PacketBuilder;
 use lb_abi::counters::Reason;
-use lb_abi::service::{ADDRESSED, Backend, LOCAL};
+use lb_abi::service::{ACTIVE, ADDRESSED, Backend, LOCAL, ROUTED};
+use lb_abi::settings::NO_USER;
 use lb_abi::sock_rev_nat::address_of;
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::Verdict;
@@ -13,6 +14,7 @@ use lb_datapath::model::{Frame, Memory};
 use lb_datapath::socket_lb::{Socket, asked, connect, mapped};
 use lb_datapath::tunnel::{Direction, Opened, Read, open};
 use lb_datapath::uplink::uplink;
+use proptest::prelude::*;
 use std::net::Ipv4Addr;
 
 /// A port that nobody publishes.
@@ -25,11 +27,24 @@ const FAR: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 9);
 
 /// The node, whose tasks may be called so.
 fn addressed() -> Memory {
+    with_flags(ADDRESSED)
+}
+
+/// The node, whose tasks have these flags.
+fn with_flags(flags: u32) -> Memory {
     let mut memory = memory(TCP);
     for backend in memory.backends.values_mut() {
-        backend.flags |= ADDRESSED;
+        backend.flags = ACTIVE | flags;
     }
     memory
+}
+
+/// A socket of a process that this user runs.
+fn of_user(user: u32) -> Socket {
+    Socket {
+        user,
+        ..socket(SOCKET, TCP)
+    }
 }
 
 /// The node of task 2.
@@ -153,16 +168,37 @@ fn a_call_reaches_the_tasks_own_port_on_another_node_and_its_answer_the_process(
     }
 }
 
+proptest! {
+    #[test]
+    fn all_may_call_a_task_that_is_addressed_and_the_router_one_that_is_routed(
+        user in prop_oneof![Just(ROUTER), Just(0), 0..NO_USER],
+        router_user in prop_oneof![Just(ROUTER), Just(NO_USER)],
+        flags in prop_oneof![Just(0), Just(ADDRESSED), Just(ROUTED), Just(ADDRESSED | ROUTED)],
+        task in 1_u64..=2,
+    ) {
+        let mut memory = with_flags(flags);
+        memory.settings.as_mut().unwrap().router_user = router_user;
+        let may = flags & ADDRESSED != 0 || (flags & ROUTED != 0 && user == router_user);
+        let pointed = called(&memory, &of_user(user), task);
+        prop_assert_eq!(pointed.is_some(), may);
+        prop_assert_eq!(memory.calls.borrow().is_empty(), !may, "left a trace");
+    }
+}
+
 #[test]
 fn a_node_lets_others_call_tasks_of_services_that_want_it_and_by_tcp_alone() {
-    let here = addressed();
-    called(&here, &socket(SOCKET, TCP), 2).unwrap();
+    let here = with_flags(ROUTED);
+    called(&here, &of_user(ROUTER), 2).unwrap();
     let (_, tunnelled) = leaves(&here, tcp([PROCESS, (THERE, PORT)], true));
     let mut far = far();
     far.backends.get_mut(&2).unwrap().flags &= !ADDRESSED;
     let unknown = Verdict::Drop(Reason::UnknownTask);
-    assert_eq!(arrives(&far, tunnelled).0, unknown);
+    assert_eq!(arrives(&far, tunnelled.clone()).0, unknown);
     assert!(far.flows.borrow().is_empty());
+    // Whose process it was, its own node has looked at.
+    far.backends.get_mut(&2).unwrap().flags |= ROUTED;
+    let delivered = tcp([PROCESS, (FAR, PORT)], true);
+    assert_eq!(arrives(&far, tunnelled), (Verdict::Bridge, delivered));
 }
 
 #[test]

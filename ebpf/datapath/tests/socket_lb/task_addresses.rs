@@ -1,7 +1,7 @@
 //! Calls of processes on the node for tasks themselves: by IPv6, and by IPv4 on a node without IPv6.
 
-use crate::node::{HERE, HOST, TASK, THERE, be, memory, socket};
-use lb_abi::service::ADDRESSED;
+use crate::node::{HERE, HOST, ROUTER, TASK, THERE, be, memory, socket};
+use lb_abi::service::{ADDRESSED, ROUTED};
 use lb_abi::settings::TASKS_BY_IPV4;
 use lb_abi::sock_rev_nat::address_of;
 use lb_abi::{Be16, TCP, UDP};
@@ -80,6 +80,14 @@ fn what_names_no_task_that_may_be_called_is_pointed_nowhere_and_known_for_such()
     assert!(memory == before, "left a trace");
     memory.backends.get_mut(&1).unwrap().flags &= !ADDRESSED;
     assert_eq!(called(&memory, 1, to), None, "its service does not let it");
+    memory.backends.get_mut(&1).unwrap().flags |= ROUTED;
+    assert_eq!(called(&memory, 1, to), None, "it is the router's");
+    assert!(names_task(&memory, to), "and so refused");
+    let router = Socket {
+        user: ROUTER,
+        ..socket(1, TCP)
+    };
+    assert_eq!(connect(&memory, &router, to, OWN), Some((be(TASK), OWN)));
 }
 
 #[test]

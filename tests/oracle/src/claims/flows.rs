@@ -4,7 +4,7 @@ use super::{Event, inside};
 use crate::hook::Hook;
 use crate::sums::{self, ETHERNET, TCP, UDP};
 use lb_abi::flow::{ANSWERED, EMBRYONIC, Flow, TIMED, Tuple};
-use lb_abi::service::{ACTIVE, ADDRESSED, AffinityKey, Port, RESTRICTED, Slot, Source};
+use lb_abi::service::{ACTIVE, ADDRESSED, AffinityKey, Port, RESTRICTED, ROUTED, Slot, Source};
 use lb_datapath::Tables as _;
 use lb_datapath::tunnel::Direction;
 
@@ -75,7 +75,7 @@ impl Event<'_> {
         let frontend = self.was.frontend(&port).map(|frontend| frontend.service);
         let backend = self.was.backends.get(&flow.task);
         let service = backend.map(|backend| backend.service);
-        let asked = backend.is_some_and(|backend| backend.flags & ADDRESSED != 0);
+        let asked = backend.is_some_and(|backend| backend.flags & (ADDRESSED | ROUTED) != 0);
         assert!(
             frontend == service || (direction == Direction::ToOwn && asked),
             "a task of another service"

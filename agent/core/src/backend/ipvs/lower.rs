@@ -29,7 +29,7 @@ pub struct Lowered {
     pub state: State,
     /// The task of each destination, by its address or route address.
     pub tasks: BTreeMap<Ipv4Addr, Key>,
-    /// The addresses by which processes of this node reach tasks of routed services, at the ports that those listen on.
+    /// The addresses by which the HTTP router of this node reaches tasks of routed services, at the ports that those listen on.
     pub own_addresses: Arc<BTreeMap<Key, Ipv4Addr>>,
     /// The Swarm service of each published port.
     pub services: BTreeMap<Port, Key>,
@@ -105,6 +105,7 @@ impl Lowering<'_> {
             port: host.tunnel_port,
             // The kernel's tunnel follows the path by itself, and this one is part of the rules, which hold flows.
             mtu: host.uplink.mtu,
+            router_user: host.router_user,
         });
         let bridges = host.bridge.iter().chain(&host.bridges);
         out.elements

@@ -39,11 +39,17 @@ pub enum Op {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Prepare(node_config) => write!(
-                f,
-                "make devices and rules: node {}, port {}, MTU {}",
-                node_config.node, node_config.port, node_config.mtu
-            ),
+            Self::Prepare(node_config) => {
+                write!(
+                    f,
+                    "make devices and rules: node {}, port {}, MTU {}",
+                    node_config.node, node_config.port, node_config.mtu
+                )?;
+                if let Some(user) = node_config.router_user {
+                    write!(f, ", router's user {user}")?;
+                }
+                Ok(())
+            }
             Self::PutKeys(keys) => write!(f, "keep the keys of epoch {}", keys.epoch),
             Self::PutRoutes(routes) => write!(f, "add {} routes to other nodes", routes.len()),
             Self::RemoveRoutes(route_addresses) => {

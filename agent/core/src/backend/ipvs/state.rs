@@ -35,6 +35,8 @@ pub struct NodeConfig {
     pub port: u16,
     /// MTU of the uplink, in bytes.
     pub mtu: u32,
+    /// Number of the user whose processes may call tasks by route addresses; `None`: no HTTP router is switched on.
+    pub router_user: Option<u32>,
 }
 
 /// A route into the tunnel.
@@ -118,7 +120,7 @@ pub enum Element {
     /// Tunnel packets with this number to a port that a task itself listens on, of which the destination's upper bits are
     /// these, get this mark.
     OwnPortMark(u32, Ipv4Addr, u16, u32),
-    /// Processes of this node may call the task with this route address, and its replies come from the node with this one.
+    /// The HTTP router of this node may call the task with this route address, and its replies come from the node with this one.
     OwnAddress(Ipv4Addr, Ipv4Addr),
     /// Clients of a network may use a restricted port.
     Allowed(Port, Ipv4Net),

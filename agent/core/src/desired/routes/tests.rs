@@ -16,6 +16,7 @@ const ON: Config = Config {
     label_ports: Some(1024..=u16::MAX),
     task_addresses: false,
     router: true,
+    router_user: 999,
 };
 const WEB: [(&str, &str); 2] = [
     ("com.docker.lb.hosts", "a.example"),
@@ -67,7 +68,10 @@ fn a_service_with_routes_is_served_without_a_port_and_its_tasks_have_addresses()
     let (wanted, problems) = desired(&view(with(&WEB)), &ON);
     assert_eq!(problems, []);
     let served = &wanted.services[&Key::of("s")];
-    assert!(served.task_address && served.frontends.is_empty());
+    // For the routers alone.
+    assert!(served.routed && !served.task_address && served.frontends.is_empty());
+    let host = wanted.host.as_ref().unwrap();
+    assert_eq!(host.router_user, Some(999));
     let remote = Backend {
         address: Ipv4Addr::new(10, 0, 0, 2),
         locality: Locality::Remote,
@@ -109,6 +113,8 @@ fn without_a_router_or_a_route_nothing_is_served_or_said() {
         let (wanted, problems) = desired(&view(service), &config);
         assert_eq!((wanted.services.len(), wanted.routed.len()), (0, 0));
         assert_eq!(problems, []);
+        let user = config.router.then_some(999);
+        assert_eq!(wanted.host.unwrap().router_user, user);
     }
 }
 

@@ -132,6 +132,14 @@ pub(super) fn of_a_process() -> Expressions {
     ]
 }
 
+/// A process sends it that runs as the user with this number, by the rights with which it made the socket.
+pub(super) fn of_user(user: u32) -> Expressions {
+    equal(
+        Expression::Meta(Meta::User, KEY),
+        user.to_ne_bytes().to_vec(),
+    )
+}
+
 /// Connection tracking was told to leave it alone.
 pub(super) fn not_tracked() -> Expressions {
     /// `NF_CT_STATE_UNTRACKED_BIT` of `linux/netfilter/nf_conntrack_common.h`.

@@ -69,10 +69,10 @@ pub(super) fn incoming(params: &Params) -> Vec<Line> {
     all
 }
 
-/// What this host sends. What the tunnel's device makes belongs to no process, or to one that calls a task by its route
-/// address. Connection tracking has no use for it.
+/// What this host sends. What the tunnel's device makes belongs to no process, or to the HTTP router that calls a task by its
+/// route address. Connection tracking has no use for it.
 pub(super) fn outgoing(params: &Params) -> Vec<Line> {
-    let mut all = vec![own_ports::called()];
+    let mut all = own_ports::called(params);
     all.extend(to_route_address());
     all.extend([
         named(

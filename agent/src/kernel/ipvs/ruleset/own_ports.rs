@@ -10,18 +10,25 @@ use super::line::{self, Line, line};
 use super::matches::{self, is_in, value_of};
 use super::sets::{OWN_ADDRESSES, OWN_ANSWERS, OWN_PEERS, OWN_TAGS};
 use super::statements::{self, accept, counted, drop, goto, untracked};
+use super::tcp;
 use lb_abi::TCP;
 use lb_core::backend::ipvs::ids::{ANSWER_MARK, CALL_MARK, OWN_ROUTE_ADDRESSES, TUNNEL};
 
-/// What a process of this node sends to a task elsewhere. To the host's firewall it is a connection like others.
-pub(super) fn called() -> Line {
-    line([
-        matches::destination_in(OWN_ROUTE_ADDRESSES),
-        matches::protocol(TCP),
-        is_in(OWN_ADDRESSES, &[KeyField::Destination]),
-        statements::set_mark_to(CALL_MARK),
-        accept(),
-    ])
+/// What the HTTP router of this node sends to a task elsewhere. To the host's firewall it is a connection like others. Whose it is,
+/// the SYN says: nobody else opens one, and what the kernel sends once the socket is closed belongs to no user any more.
+pub(super) fn called(params: &Params) -> Vec<Line> {
+    let call = |allowed| {
+        line([
+            matches::destination_in(OWN_ROUTE_ADDRESSES),
+            allowed,
+            is_in(OWN_ADDRESSES, &[KeyField::Destination]),
+            statements::set_mark_to(CALL_MARK),
+            accept(),
+        ])
+    };
+    let by_router = |user| call([tcp::opens(), matches::of_user(user)].concat());
+    let opens = params.router_user.map(by_router);
+    opens.into_iter().chain([call(tcp::opens_not())]).collect()
 }
 
 /// A packet of the tunnel with such a packet in it, which belongs to the process that sent that.

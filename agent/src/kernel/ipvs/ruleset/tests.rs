@@ -6,7 +6,7 @@ use lb_abi::service::Port;
 use lb_abi::{Be16, TCP, UDP};
 use lb_core::backend::ipvs::{Element, ServiceKey};
 use lb_core::model::token::{TokenKey, TokenKeys};
-use lb_netlink::nft::{self, Change, Expression, Found, SetName, Verdict};
+use lb_netlink::nft::{self, Change, Comparison, Expression, Found, Meta, SetName, Verdict};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +16,7 @@ fn params() -> Params {
         tunnel_port: 7790,
         tunnel_mtu: 1464,
         connections: 131_072,
+        router_user: Some(60_081),
     }
 }
 
@@ -49,6 +50,14 @@ fn other_parameters_have_another_digest_and_the_same_the_same() {
         },
         Params {
             tunnel_mtu: 1400,
+            ..params()
+        },
+        Params {
+            router_user: Some(999),
+            ..params()
+        },
+        Params {
+            router_user: None,
             ..params()
         },
     ];
@@ -108,6 +117,30 @@ fn nobody_decides_behind_a_step_that_may_fail() {
             assert!(expressions.all(notes), "in chain {}", rule.chain);
         }
     }
+}
+
+#[test]
+fn one_rule_lets_the_routers_user_open_connections_and_none_does_without_a_router() {
+    let by_user = |router_user: Option<u32>| {
+        let params = Params {
+            router_user,
+            ..params()
+        };
+        let rules = definition(&params).into_iter().filter(|change| {
+            let Change::AddRule(rule) = change else {
+                return false;
+            };
+            rule.expressions.windows(2).any(|pair| {
+                use Expression::{Compare, Meta as Load};
+                matches!(
+                    pair,
+                    [Load(Meta::User, _), Compare(_, Comparison::Equal, _)]
+                )
+            })
+        });
+        rules.count()
+    };
+    assert_eq!((by_user(Some(60_081)), by_user(None)), (1, 0));
 }
 
 #[test]

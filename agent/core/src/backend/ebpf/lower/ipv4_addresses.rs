@@ -159,7 +159,7 @@ type Tasks<'a> = Option<&'a BTreeMap<Key, Backend>>;
 
 /// The tasks of a service that processes may call by themselves.
 fn called(service: Option<&Arc<Service>>) -> Tasks<'_> {
-    let service = service.filter(|service| service.task_address)?;
+    let service = service.filter(|service| service.task_address || service.routed)?;
     Some(&service.backends)
 }
 

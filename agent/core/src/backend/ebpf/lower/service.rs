@@ -9,8 +9,8 @@ use crate::model::ids::Key;
 use crate::model::labels::Policy;
 use ipnet::Ipv4Net;
 use lb_abi::service::{
-    ACTIVE, ADDRESSED, Backend, DIRECT, Frontend, LOCAL, Port, REMOTE, RESTRICTED, SCHED_LC,
-    SCHED_MAGLEV, SCHED_RR, SCHED_SH, TARGETS,
+    ACTIVE, ADDRESSED, Backend, DIRECT, Frontend, LOCAL, Port, REMOTE, RESTRICTED, ROUTED,
+    SCHED_LC, SCHED_MAGLEV, SCHED_RR, SCHED_SH, TARGETS,
 };
 use lb_abi::{Be16, Be32};
 use std::collections::BTreeSet;
@@ -187,11 +187,12 @@ fn backend(key: Key, service: &Service, backend: &desired::Backend) -> Backend {
         Locality::Remote => (REMOTE, 0),
     };
     let addressed = if service.task_address { ADDRESSED } else { 0 };
+    let routed = if service.routed { ROUTED } else { 0 };
     Backend {
         address: Be32::new(backend.address.into()),
         locality,
         link,
-        flags: addressed | if backend.active { ACTIVE } else { 0 },
+        flags: addressed | routed | if backend.active { ACTIVE } else { 0 },
         service: key.0,
     }
 }

@@ -25,7 +25,8 @@ use crate::model::snapshot::{
 use crate::report::Problem;
 use crate::testing::{self, SnapshotBuilder, link, member, task};
 use lb_abi::service::{
-    ACTIVE, ADDRESSED, DIRECT, LOCAL, Port, REMOTE, RESTRICTED, SCHED_LC, SCHED_MAGLEV, SCHED_SH,
+    ACTIVE, ADDRESSED, DIRECT, LOCAL, Port, REMOTE, RESTRICTED, ROUTED, SCHED_LC, SCHED_MAGLEV,
+    SCHED_SH,
 };
 use lb_abi::{Be16, TCP};
 use std::collections::{BTreeMap, BTreeSet};

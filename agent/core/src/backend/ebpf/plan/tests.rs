@@ -125,7 +125,7 @@ fn state() -> impl Strategy<Value = State> {
             state.settings = known.then(|| Settings {
                 network: 0,
                 gateway: Be32::new(3),
-                zero: 0,
+                router_user: 7,
                 node: Be32::new(1),
                 tunnel_port: Be16::new(6081),
                 mac: [2; 6],

@@ -48,7 +48,8 @@ fn a_service_that_declares_only_middlewares_is_told_to_the_router_and_no_packet_
         it.ports = vec![port(Proto::Tcp, 8080, 80)];
     });
     let (wanted, _) = desired(&publishing, &ON);
-    assert!(!wanted.services[&Key::of("p")].task_address);
+    let served = &wanted.services[&Key::of("p")];
+    assert!(!served.task_address && !served.routed);
     assert_eq!(wanted.routed[&"p".into()].tasks, []);
 }
 

@@ -46,6 +46,7 @@ fn the_programs_know_their_node_and_its_devices() {
         addresses: addresses.clone(),
         mtu: 1400,
         netns_cookie: 4711,
+        router_user: Some(60_081),
         ..testing::host(NODE)
     };
     let state = lowered(host, &State::default());
@@ -60,7 +61,7 @@ fn the_programs_know_their_node_and_its_devices() {
         bridge: 3,
         network: 4711,
         gateway: Be32::new(Ipv4Addr::new(172, 18, 0, 1).into()),
-        zero: 0,
+        router_user: 60_081,
     };
     assert_eq!(state.settings, Some(settings));
     let uplinks = [(2, Uplink::new([2; 6])), (5, Uplink::new([7; 6]))];

@@ -98,29 +98,37 @@ fn a_label_publishes_a_port_that_swarm_does_not_know() {
 
 #[test]
 fn the_tasks_of_a_service_with_routes_are_reached_by_their_own_addresses_and_under_no_port() {
-    let mut snapshot = labelled(&[
+    let routes = [
         ("com.docker.lb.hosts", "a.example"),
         ("com.docker.lb.port", "80"),
-    ]);
-    let service = snapshot.services.get_mut(&"vote".into()).unwrap();
-    service.ports.clear();
+    ];
+    let open = [routes[0], routes[1], ("swarmlb.task-address", "true")];
     let config = Config {
         router: true,
+        router_user: 999,
         ..Config::default()
     };
-    let (state, problems) = lower(&snapshot, &node(), &config, &State::default());
-    assert_eq!(problems, vec![]);
-    for (task, locality) in [("a", LOCAL), ("b", REMOTE)] {
-        let backend = state.backends[&Key::of(task)];
-        assert_eq!(
-            (backend.locality, backend.flags),
-            (locality, ACTIVE | ADDRESSED)
-        );
+    // By the router alone, or by all where the service says so.
+    for (labels, flags) in [
+        (&routes[..], ACTIVE | ROUTED),
+        (&open[..], ACTIVE | ROUTED | ADDRESSED),
+    ] {
+        let mut snapshot = labelled(labels);
+        let service = snapshot.services.get_mut(&"vote".into()).unwrap();
+        service.ports.clear();
+        let (state, problems) = lower(&snapshot, &node(), &config, &State::default());
+        assert_eq!(problems, vec![]);
+        assert_eq!(state.settings.map(|it| it.router_user), Some(999));
+        for (task, locality) in [("a", LOCAL), ("b", REMOTE)] {
+            let backend = state.backends[&Key::of(task)];
+            assert_eq!((backend.locality, backend.flags), (locality, flags));
+        }
+        assert_eq!((state.frontends.len(), state.tables.len()), (0, 0));
+        // Where there is no router, no task has one, and nobody is its user.
+        let (state, _) = want(&snapshot);
+        assert_eq!(state.backends.len(), 0);
+        assert_eq!(state.settings.map(|it| it.router_user), Some(u32::MAX));
     }
-    assert_eq!((state.frontends.len(), state.tables.len()), (0, 0));
-    // And no other service's tasks.
-    let (state, _) = want(&snapshot);
-    assert_eq!(state.backends.len(), 0);
 }
 
 #[test]

@@ -87,20 +87,25 @@ fn after(address: Ipv4Addr, n: u32) -> Ipv4Addr {
 
 #[test]
 fn without_ipv6_each_task_that_may_be_called_has_one_address_and_else_none() {
-    let labels = testing::labels(&[("swarmlb.task-address", "true")]);
+    let open = [("swarmlb.task-address", "true")];
+    let routes = [
+        ("com.docker.lb.hosts", "a.example"),
+        ("com.docker.lb.port", "80"),
+    ];
+    let config = Config {
+        router: true,
+        ..Config::default()
+    };
     let mut snapshot = snapshot();
-    for (labelled, family, count, flags) in [
-        (true, TaskAddressFamily::Ipv4, 2, TASKS_BY_IPV4),
-        (true, TaskAddressFamily::Ipv6, 0, 0),
-        (false, TaskAddressFamily::Ipv4, 0, TASKS_BY_IPV4),
+    for (labels, family, count, flags) in [
+        (&open[..], TaskAddressFamily::Ipv4, 2, TASKS_BY_IPV4),
+        (&open[..], TaskAddressFamily::Ipv6, 0, 0),
+        (&routes[..], TaskAddressFamily::Ipv4, 2, TASKS_BY_IPV4),
+        (&open[..0], TaskAddressFamily::Ipv4, 0, TASKS_BY_IPV4),
     ] {
         let service = snapshot.services.get_mut(&"vote".into()).unwrap();
-        service.labels = if labelled {
-            labels.clone()
-        } else {
-            testing::labels(&[])
-        };
-        let (wanted, problems) = desired(&snapshot, &node(), &Config::default());
+        service.labels = testing::labels(labels);
+        let (wanted, problems) = desired(&snapshot, &node(), &config);
         assert_eq!(problems, vec![]);
         let lowered = Lowered::new(family).update(&wanted, &State::default());
         assert_eq!(lowered.want.task_addresses.len(), count);

@@ -90,6 +90,18 @@ fn a_task_of_a_node_that_is_not_known_is_not_called() {
 }
 
 #[test]
+fn the_rules_are_told_as_whom_the_router_runs() {
+    for router_user in [None, Some(60_081)] {
+        let mut want = want();
+        let host = want.host.as_mut().unwrap();
+        Arc::make_mut(host).router_user = router_user;
+        let lowered = lower(&want, &BTreeMap::new());
+        let node_config = lowered.state.node_config.unwrap();
+        assert_eq!(node_config.router_user, router_user);
+    }
+}
+
+#[test]
 fn services_without_routes_have_no_addresses_of_their_own() {
     assert!(lowered(|_| {}).own_addresses.is_empty());
 }
