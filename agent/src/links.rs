@@ -5,6 +5,7 @@
 mod changes;
 mod container_addresses;
 mod dump;
+mod ephemeral_ports;
 mod ipv6;
 mod listening;
 mod netns_cookie;
@@ -14,6 +15,7 @@ mod uplink;
 pub use changes::{Changes, changes};
 pub use container_addresses::{Container, ContainerAddresses};
 pub use dump::FarEnd;
+pub use ephemeral_ports::ephemeral_ports;
 pub use ipv6::has_ipv6;
 pub use listening::{Listening, Ports};
 pub use netns_cookie::{netns_cookie, netns_cookie_of};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use lb_abi::service::{ADDRESSED, Backend, Frontend, LOCAL, Port, REMOTE, ROUTED};
-use lb_abi::settings::{BridgePort, NO_USER, Settings, TASKS_BY_IPV4, Uplink};
+use lb_abi::settings::{BridgePort, NO_USER, PortRange, Settings, TASKS_BY_IPV4, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
 use lb_core::backend::ebpf::{Hook, HookKind, State};
@@ -106,6 +106,8 @@ pub(crate) fn bare(net: &Net, n: u8) -> State {
             network: net.cookie,
             gateway: Be32::new(DOCKER_GWBRIDGE.into()),
             router_user: NO_USER,
+            ephemeral: PortRange::NONE,
+            zero: 0,
         }),
         uplinks: [(net.uplink, Uplink::new(mac(node(n))))].into(),
         // Whatever frames of fixtures stand for, they bear the MAC address of their node.

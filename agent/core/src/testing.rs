@@ -161,6 +161,7 @@ pub fn host(address: Ipv4Addr) -> Host {
         port_bridges: BTreeMap::new(),
         netns_cookie: 1,
         router_user: None,
+        ephemeral_ports: None,
         addresses: [address].into(),
         token_keys: None,
         peers: BTreeMap::new(),

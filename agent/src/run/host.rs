@@ -82,6 +82,7 @@ pub(super) async fn read_node(
         gateway: links.gateway,
         uplink_networks: links.uplink_networks,
         netns_cookie: links::netns_cookie(),
+        ephemeral_ports: links::ephemeral_ports(),
         bridges: links.bridges,
         bridge_ports,
         port_bridges: links.port_bridges,

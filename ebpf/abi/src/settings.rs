@@ -50,6 +50,54 @@ pub struct Settings {
     pub gateway: Be32,
     /// Number of the user as whom the HTTP router runs, who may call tasks that are [`crate::service::ROUTED`]; else [`NO_USER`].
     pub router_user: u32,
+    /// Ports that the kernel of this node gives to connections which it begins itself.
+    pub ephemeral: PortRange,
+    /// Zero.
+    pub zero: u32,
+}
+
+/// Ports in a row.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+)]
+#[repr(C)]
+pub struct PortRange {
+    /// The first one.
+    pub first: Be16,
+    /// The last one.
+    pub last: Be16,
+}
+
+impl PortRange {
+    /// No port.
+    pub const NONE: Self = Self::new(1, 0);
+
+    /// The ports from `first` to `last`.
+    #[must_use]
+    pub const fn new(first: u16, last: u16) -> Self {
+        Self {
+            first: Be16::new(first),
+            last: Be16::new(last),
+        }
+    }
+
+    /// Is it one of them?
+    #[inline(always)]
+    #[must_use]
+    pub const fn contains(&self, port: Be16) -> bool {
+        self.first.get() <= port.get() && port.get() <= self.last.get()
+    }
 }
 
 /// A device on which clients and other nodes come in, by its index.

@@ -3,7 +3,7 @@
 use crate::l4_packet::L4Packet;
 use crate::own_flows;
 use crate::packet::Tables;
-use crate::schedule::{NOBODY, hashes, schedule};
+use crate::schedule::{NOBODY, hashes, schedule, takes_over};
 use crate::settle::{client_state, confirm, counts, forget_replaced, opening};
 use crate::verdict::Verdict;
 use lb_abi::Be32;
@@ -74,7 +74,8 @@ pub(crate) fn choose<T: Tables>(
 #[inline(always)]
 fn begins<T: Tables>(tables: &T, segment: &L4Packet, frontend: &Frontend) -> Result<(), Verdict> {
     // By hash, every node finds the task of a connection that another one began.
-    let hashed = hashes(frontend) && segment.state_in() & RESET == 0;
+    let hashed = segment.state_in() & RESET == 0
+        && takes_over(tables, frontend, segment.tuple.destination_port);
     if !segment.may_begin_flow() && !hashed
         || !tables.is_vip(segment.tuple.destination)
         || !answerable(segment.tuple.source)

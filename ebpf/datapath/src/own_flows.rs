@@ -8,7 +8,9 @@
 //!
 //! An answer to a connection opens none, so a port whose tasks have turns leaves it to the kernel by itself. By hash the
 //! middle of a connection finds a task on every node, and there answers would, too. Such a connection may be silent for
-//! hours: it is remembered until others take its room, and a SYN to its ports is a client's all the same.
+//! hours: it is remembered until others take its room, and a SYN to its ports is a client's all the same. But it may be older
+//! than the service, or its entry may have been pushed out: so at the ports that the kernel gives to the node's own connections,
+//! the middle of a connection finds no task by hash.
 //!
 //! Only what leaves makes entries, so that no outsider can keep a port's datagrams from its tasks. A container can do it
 //! for the one address and port to which it has itself sent from a port of the node's, which source NAT gives it where
@@ -20,7 +22,7 @@
 
 use crate::l4_packet::L4Packet;
 use crate::packet::{Packet, Tables};
-use crate::schedule::hashes;
+use crate::schedule::takes_over;
 use crate::settle::{counts, over};
 use lb_abi::UDP;
 use lb_abi::flow::Tuple;
@@ -53,7 +55,7 @@ fn begun<T: Tables>(tables: &T, segment: &L4Packet) {
     let Some(frontend) = tables.frontend(&port) else {
         return;
     };
-    if answer.proto != UDP && !hashes(&frontend) {
+    if answer.proto != UDP && !takes_over(tables, &frontend, answer.destination_port) {
         return;
     }
     if !tables.is_vip(answer.destination) || !tables.leased() {

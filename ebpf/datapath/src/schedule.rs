@@ -12,6 +12,7 @@ use lb_abi::service::{
     ACTIVE, AffinityKey, AffinityValue, Backend, Frontend, LOCAL, Port, SCHED_LC, SCHED_MAGLEV,
     SCHED_SH, Slot, TARGETS, TargetKey,
 };
+use lb_abi::settings::Settings;
 use lb_abi::{Be16, Be32};
 
 /// Where a new flow goes.
@@ -176,6 +177,15 @@ fn turn<T: Tables>(
 #[must_use]
 pub const fn hashes(frontend: &Frontend) -> bool {
     matches!(frontend.scheduler, SCHED_SH | SCHED_MAGLEV)
+}
+
+/// Does the middle of a connection of which no flow is known find its task, at the port `number` of this node? A packet to a
+/// port that the kernel gives to the node's own connections is more likely an answer to one of those.
+#[inline(always)]
+#[must_use]
+pub fn takes_over<T: Tables>(tables: &T, frontend: &Frontend, number: Be16) -> bool {
+    let own = |settings: &Settings| settings.ephemeral.contains(number);
+    hashes(frontend) && !tables.settings().is_some_and(own)
 }
 
 /// Spreads the bits of `value` over all bits (the finalizer of SplitMix64: Steele et

@@ -9,7 +9,7 @@ use lb_abi::service::{
     ACTIVE, ADDRESSED, Backend, DIRECT, Frontend, LOCAL, Port, REMOTE, RESTRICTED, ROUTED, Slot,
     Source, TARGETS, TargetKey,
 };
-use lb_abi::settings::{NO_USER, Settings, Uplink};
+use lb_abi::settings::{NO_USER, PortRange, Settings, Uplink};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
 
@@ -65,6 +65,8 @@ impl Tables {
             network: NETWORK,
             gateway: be(std::net::Ipv4Addr::new(172, 18, 0, 1)),
             router_user: NO_USER,
+            ephemeral: PortRange::NONE,
+            zero: 0,
         });
         memory.uplinks = [(UPLINK, Uplink::new(MAC))].into();
         memory.expired = self.expired;

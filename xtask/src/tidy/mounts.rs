@@ -41,10 +41,13 @@ mod tests {
 
     #[test]
     fn a_place_that_apparmor_denies_is_refused_where_it_is_written_to() {
-        let mount = |rest: &str| format!("    volumes:\n      - type: bind\n        source: /sys/fs/bpf\n{rest}");
+        let mount = |rest: &str| {
+            format!("    volumes:\n      - type: bind\n        source: /sys/fs/bpf\n{rest}")
+        };
         let denied = mount("        target: /sys/fs/bpf\n");
         assert_eq!(lines(findings, "deploy/stack.yml", &denied), [4]);
-        let more = denied.clone() + "      - type: bind\n        target: /a\n        read_only: true\n";
+        let more =
+            denied.clone() + "      - type: bind\n        target: /a\n        read_only: true\n";
         assert_eq!(lines(findings, "deploy/stack.yml", &more), [4]);
         let key = denied.clone() + "    deploy:\n      mode: global\n    read_only: true\n";
         assert_eq!(lines(findings, "deploy/stack.yml", &key), [4]);
@@ -53,7 +56,10 @@ mod tests {
             mount("        target: /sys/fs/cgroup\n        read_only: true\n"),
             mount("        target: /host/sys/fs/bpf\n"),
         ] {
-            assert!(lines(findings, "deploy/stack.yml", &allowed).is_empty(), "{allowed}");
+            assert!(
+                lines(findings, "deploy/stack.yml", &allowed).is_empty(),
+                "{allowed}"
+            );
         }
     }
 }

@@ -86,7 +86,7 @@ pub(crate) const SCENARIOS: [Scenario; 14] = [
             "stack_removal::a_removed_stack_leaves_no_pin_and_no_program_on_any_node",
             // The same by IPVS, which has other traces.
             "privileges::where_the_kernel_has_apparmor_the_agents_serve_under_dockers_profile",
-    "what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_the_end",
+            "what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_the_end",
         ],
     },
 ];

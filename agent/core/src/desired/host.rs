@@ -27,6 +27,7 @@ pub(super) fn host(snapshot: &Snapshot, node: &Node, config: &Config) -> Option<
         port_bridges: node.port_bridges.clone(),
         netns_cookie: node.netns_cookie,
         router_user: config.router.then_some(config.router_user),
+        ephemeral_ports: node.ephemeral_ports.clone(),
         addresses: node.addresses.clone(),
         token_keys: node.token_keys,
         peers,

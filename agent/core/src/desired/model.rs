@@ -10,6 +10,7 @@ use crate::persistent::PersistentMap;
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub struct Host {
     pub netns_cookie: u64,
     /// Number of the user as whom the HTTP router runs, if one is switched on.
     pub router_user: Option<u32>,
+    /// Ports that the kernel gives to connections which the node begins itself; none if they are not known.
+    pub ephemeral_ports: Option<RangeInclusive<u16>>,
     /// Addresses on which published ports are answered.
     pub addresses: BTreeSet<Ipv4Addr>,
     /// Keys of what this node puts into the tunnel; none if that bears no tokens.

@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 
 /// Facts about the node the agent runs on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,9 @@ pub struct Node {
     pub uplink_networks: BTreeSet<Ipv4Net>,
     /// Cookie of the host's network namespace; 0 if the kernel has none.
     pub netns_cookie: u64,
+    /// Ports that the kernel gives to connections which the node begins itself (`net.ipv4.ip_local_port_range`); none if
+    /// they can't be read.
+    pub ephemeral_ports: Option<RangeInclusive<u16>>,
     /// Other bridges of the host, whose containers may be clients of published ports.
     pub bridges: BTreeSet<Link>,
     /// Indexes of the devices that are ports of any of these bridges: the host's ends of

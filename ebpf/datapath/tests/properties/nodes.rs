@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
-use lb_abi::settings::{NO_USER, Settings, Uplink};
+use lb_abi::settings::{NO_USER, PortRange, Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32, TCP, UDP};
 use lb_datapath::model::Memory;
@@ -48,6 +48,8 @@ pub(crate) fn node(address: Ipv4Addr) -> Memory {
             network: 0,
             gateway: Be32::new(GATEWAY.into()),
             router_user: NO_USER,
+            ephemeral: PortRange::NONE,
+            zero: 0,
         }),
         uplinks: [(0, Uplink::new(MAC))].into(),
         addresses: [address.into()].into(),

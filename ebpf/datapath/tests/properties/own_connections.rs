@@ -4,6 +4,7 @@
 use std::net::SocketAddrV4;
 
 use lb_abi::service::{LOCAL, SCHED_LC, SCHED_MAGLEV, SCHED_RR, SCHED_SH};
+use lb_abi::settings::{PortRange, Settings};
 use lb_datapath::Verdict;
 use lb_datapath::egress::egress;
 use lb_datapath::model::{Frame, Memory};
@@ -73,6 +74,20 @@ proptest! {
         leaves(&memory, SYN | ACK, far);
         leaves(&memory, ACK, far);
         prop_assert!(memory.own_flows.borrow().is_empty());
+        prop_assert_eq!(comes(&memory, ACK, far), Verdict::Bridge);
+    }
+
+    /// Also one that is older than the service, and one whose entry others have pushed out.
+    #[test]
+    fn at_ports_of_the_kernels_choice_the_middle_of_a_connection_is_the_kernels(far in client()) {
+        let mut memory = node(SCHED_MAGLEV);
+        let own = |first| move |settings| Settings { ephemeral: PortRange::new(first, 90), ..settings };
+        memory.settings = memory.settings.map(own(81));
+        prop_assert_eq!(comes(&memory, ACK, far), Verdict::Bridge, "a port of another one's");
+        memory.flows.get_mut().clear();
+        memory.settings = memory.settings.map(own(80));
+        prop_assert_eq!(comes(&memory, ACK, far), Verdict::Pass);
+        prop_assert_eq!(comes(&memory, SYN, far), Verdict::Bridge, "a client's");
         prop_assert_eq!(comes(&memory, ACK, far), Verdict::Bridge);
     }
 }

@@ -2,7 +2,7 @@
 
 use lb_abi::counters::Counters;
 use lb_abi::service::{Backend, Frontend, LOCAL, Port, REMOTE, Slot};
-use lb_abi::settings::{Settings, Uplink};
+use lb_abi::settings::{PortRange, Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
 use lb_datapath::model::Memory;
@@ -42,6 +42,8 @@ pub(crate) fn memory(proto: u8) -> Memory {
             network: HOST,
             gateway: Be32::ZERO,
             router_user: ROUTER,
+            ephemeral: PortRange::NONE,
+            zero: 0,
         }),
         uplinks: [(0, Uplink::new([2; 6]))].into(),
         ..Memory::default()

@@ -7,7 +7,7 @@ use lb_abi::service::Port;
 use lb_abi::{TCP, UDP};
 use lb_datapath::Tables as _;
 use lb_datapath::own_flows::awaited;
-use lb_datapath::schedule::hashes;
+use lb_datapath::schedule::takes_over;
 
 impl Event<'_> {
     /// Does nothing happen to what leaves with these ends? `published`: another node may answer it as its service's.
@@ -22,7 +22,8 @@ impl Event<'_> {
     /// tasks are found by hash?
     fn begun_here(&self, tuple: &Tuple) -> bool {
         let port = Port::new(tuple.source_port, tuple.proto);
-        let remembers = |frontend| tuple.proto == UDP || hashes(&frontend);
+        let remembers =
+            |frontend| tuple.proto == UDP || takes_over(self.was, &frontend, tuple.source_port);
         self.was.frontend(&port).is_some_and(remembers)
             && self.was.is_vip(tuple.source)
             && !self.was.expired

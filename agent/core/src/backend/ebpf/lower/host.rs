@@ -5,7 +5,7 @@ use crate::backend::ebpf::state::{Hook, HookKind, State};
 use crate::desired::{Host, PeerKeys};
 use crate::model::node::Link;
 use crate::model::token;
-use lb_abi::settings::{BridgePort, NO_USER, Settings, TASKS_BY_IPV4, Uplink};
+use lb_abi::settings::{BridgePort, NO_USER, PortRange, Settings, TASKS_BY_IPV4, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +31,13 @@ pub(super) fn state(host: &Host, have: &State, family: TaskAddressFamily) -> Sta
             network: host.netns_cookie,
             gateway: host.gateway.map_or(Be32::ZERO, |own| Be32::new(own.into())),
             router_user: host.router_user.unwrap_or(NO_USER),
+            ephemeral: host
+                .ephemeral_ports
+                .as_ref()
+                .map_or(PortRange::NONE, |ports| {
+                    PortRange::new(*ports.start(), *ports.end())
+                }),
+            zero: 0,
         }),
         uplinks: uplinks()
             .map(|link| (link.index, Uplink::new(link.mac)))

@@ -7,7 +7,7 @@ use crate::kernel::Kernel;
 use crate::kernel::fake::FakeKernel;
 use crate::model::ids::Key;
 use lb_abi::service::{Backend, Frontend, Port, RESTRICTED, TARGETS};
-use lb_abi::settings::{BridgePort, Settings, Uplink};
+use lb_abi::settings::{BridgePort, PortRange, Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 use lb_abi::{Be16, Be32, TCP};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -126,6 +126,8 @@ fn state() -> impl Strategy<Value = State> {
                 network: 0,
                 gateway: Be32::new(3),
                 router_user: 7,
+                ephemeral: PortRange::NONE,
+                zero: 0,
                 node: Be32::new(1),
                 tunnel_port: Be16::new(6081),
                 mac: [2; 6],

@@ -5,7 +5,7 @@ use crate::desired::{Desired, Host, PeerKeys};
 use crate::model::node::Link;
 use crate::model::token;
 use lb_abi::Be32;
-use lb_abi::settings::{BridgePort, Settings, Uplink};
+use lb_abi::settings::{BridgePort, PortRange, Settings, Uplink};
 use lb_abi::tunnel::{TokenKey, TokenKeys};
 
 const NODE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -47,6 +47,7 @@ fn the_programs_know_their_node_and_its_devices() {
         mtu: 1400,
         netns_cookie: 4711,
         router_user: Some(60_081),
+        ephemeral_ports: Some(20_000..=29_999),
         ..testing::host(NODE)
     };
     let state = lowered(host, &State::default());
@@ -62,6 +63,8 @@ fn the_programs_know_their_node_and_its_devices() {
         network: 4711,
         gateway: Be32::new(Ipv4Addr::new(172, 18, 0, 1).into()),
         router_user: 60_081,
+        ephemeral: PortRange::new(20_000, 29_999),
+        zero: 0,
     };
     assert_eq!(state.settings, Some(settings));
     let uplinks = [(2, Uplink::new([2; 6])), (5, Uplink::new([7; 6]))];
