@@ -41,3 +41,22 @@ fn without_a_task_the_connection_ends() {
     let router = Router::start(&[service("a", &labels, &[&leaving])]);
     assert!(get(router.https, &authority, "a.test", "https://a.test/").is_err());
 }
+
+#[test]
+fn a_host_of_its_own_is_served_beside_a_service_that_has_all_hosts_about_it_passed() {
+    let (authority, task) = authority_and_task("a.test", &["h2"]);
+    let other = Task::start();
+    let all = [("com.docker.lb.hosts", "*.test"), PORT, PASSTHROUGH];
+    let own = [("com.docker.lb.hosts", "b.test"), PORT];
+    let router = Router::start(&[
+        service("all", &all, &[&task]),
+        service("own", &own, &[&other]),
+    ]);
+    let b = certificate(&router.certificates(), "b", &["b.test"]);
+    let (_, status, body) = until(|| get(router.https, &b, "b.test", "https://b.test/"));
+    assert_eq!(status, 200);
+    assert!(body.contains("\nx-forwarded-proto: https\n"), "{body}");
+    let (_, status, body) = get(router.https, &authority, "a.test", "https://a.test/x").unwrap();
+    assert_eq!(status, 200);
+    assert!(!body.contains("x-forwarded-for"), "{body}");
+}
