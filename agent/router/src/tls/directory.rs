@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Longest file that is read: secrets have 500 KB at most (Docker Engine API, SecretCreate).
 const LONGEST: u64 = 1 << 20;
@@ -17,8 +18,8 @@ const LONGEST: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Directories {
     all: Vec<Directory>,
-    /// They were looked at before.
-    looked: bool,
+    /// The certificates that were in them, once they were looked at.
+    last: Option<Arc<Certificates>>,
 }
 
 /// A directory, and what was in it when it was read last.
@@ -57,14 +58,13 @@ impl Directories {
         };
         Self {
             all: paths.into_iter().map(directory).collect(),
-            looked: false,
+            last: None,
         }
     }
 
     /// The certificates in them, if any file has changed since the last call.
-    pub(crate) fn changed(&mut self) -> Option<Certificates> {
-        let mut changed = !self.looked;
-        self.looked = true;
+    pub(crate) fn changed(&mut self) -> Option<Arc<Certificates>> {
+        let mut changed = self.last.is_none();
         for directory in &mut self.all {
             changed |= directory.look();
         }
@@ -76,10 +76,12 @@ impl Directories {
             let place = files.entry(name.clone());
             place.or_insert_with(|| content.clone());
         }
-        let (certificates, problems) = Certificates::of(&files);
+        let (certificates, problems) = Certificates::of(&files, self.last.as_deref());
         for problem in problems {
             tracing::warn!(%problem, "a certificate is not used");
         }
+        let certificates = Arc::new(certificates);
+        self.last = Some(certificates.clone());
         Some(certificates)
     }
 }

@@ -1,3 +1,5 @@
+//! Directories that change, and such as cannot be read.
+
 use super::Directories;
 use rcgen::{CertificateParams, KeyPair};
 use std::fs;
