@@ -34,7 +34,8 @@ pub struct Limits {
     pub response_head: Duration,
     /// A connection to a task that is not used is closed after this time.
     pub upstream_idle: Duration,
-    /// Connections that are kept for one task and worker.
+    /// Connections that are kept for one task and worker, whatever they lead to there: so many of HTTP/1.1 that nobody uses, and
+    /// so many of HTTP/2 that take more exchanges.
     pub upstream_kept: usize,
     /// Bytes that are read of a task before they are handed on: the longest head of an answer, and what a client that
     /// takes nothing makes the router hold.

@@ -137,15 +137,23 @@ impl Table {
         self.by_host.naming(host).next().is_some()
     }
 
-    /// The first route of a host on 443 that says anything of how TLS is spoken ([`Route::tls`](crate::route::Route::tls)).
+    /// The route that says how TLS is spoken with the clients of a host ([`Route::tls`](crate::route::Route::tls)); `None`: as
+    /// with those of every host.
+    ///
+    /// One service says it: of those with routes on 443 whose rules name the host, the oldest one; where there is none, of those
+    /// whose rules name the hosts below the nearest one above it. Paths and priorities have no part in it, as a handshake has none,
+    /// and so no younger service takes over what an older one answers.
     #[must_use]
     pub fn tls(&self, host: &Host) -> Option<&Entry> {
-        let says = |entry: &&Arc<Entry>| {
-            entry.route.entry_points.https && entry.route.tls != Tls::default()
-        };
-        let lists = self.by_host.naming(host);
-        let found = lists.filter_map(|list| list.iter().find(says));
-        let first = found.min_by(|one, other| one.precedence().cmp(&other.precedence()))?;
+        let on_https = |entry: &&Arc<Entry>| entry.route.entry_points.https;
+        let (list, owner) = self.by_host.naming(host).find_map(|list| {
+            let routes = list.iter().filter(on_https);
+            let oldest = routes.min_by(|one, other| one.age().cmp(&other.age()))?;
+            Some((list, oldest))
+        })?;
+        let mut routes = list.iter().filter(on_https);
+        let first = routes
+            .find(|entry| entry.service == owner.service && entry.route.tls != Tls::default())?;
         Some(first.as_ref())
     }
 

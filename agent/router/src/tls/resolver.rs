@@ -54,13 +54,13 @@ impl Tls {
     }
 
     /// Uses these certificates from now on.
-    pub(crate) fn use_certificates(&self, certificates: Certificates) {
+    pub(crate) fn use_certificates(&self, certificates: Arc<Certificates>) {
         match ToTasks::new(&certificates.authorities) {
             Ok(tasks) => *self.tasks.write().unwrap_or_else(PoisonError::into_inner) = tasks,
             Err(error) => tracing::error!(%error, "TLS with tasks stays as it is"),
         }
         let place = self.resolver.certificates.write();
-        *place.unwrap_or_else(PoisonError::into_inner) = Arc::new(certificates);
+        *place.unwrap_or_else(PoisonError::into_inner) = certificates;
     }
 
     /// Uses the secrets that these routes name from now on.

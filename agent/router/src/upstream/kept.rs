@@ -36,6 +36,27 @@ impl<T> Kept<T> {
         }
     }
 
+    /// Drops connections to a task, whatever they lead to there, until there are fewer than `most` of them: the oldest one of the
+    /// oldest destination first. Destinations without a connection are forgotten where there are `most` or more of them.
+    pub(super) fn make_room(&mut self, task: u64, most: usize) {
+        let Some(of_task) = self.by_task.get_mut(&task) else {
+            return;
+        };
+        if of_task.len() >= most {
+            of_task.retain(|(_, connections)| !connections.is_empty());
+        }
+        let kept: usize = of_task.iter().map(|(_, all)| all.len()).sum();
+        let mut surplus = kept.saturating_add(1).saturating_sub(most).min(kept);
+        for (_, connections) in of_task {
+            let dropped = surplus.min(connections.len());
+            connections.drain(..dropped);
+            surplus -= dropped;
+            if surplus == 0 {
+                break;
+            }
+        }
+    }
+
     /// Drops all that lead to a task.
     pub(super) fn remove(&mut self, task: u64) {
         self.by_task.remove(&task);
@@ -90,5 +111,35 @@ mod tests {
         kept.remove(1);
         assert!(kept.get_mut(&plain).is_none() && kept.get_mut(&others[1]).is_none());
         assert_eq!(kept.get_mut(&others[2]), Some(&mut vec![4]));
+    }
+
+    #[test]
+    fn there_is_room_for_one_more_whatever_the_others_of_the_task_lead_to() {
+        let mut kept = Kept::default();
+        let host = |number: i32| {
+            let tls = Transport::Tls {
+                name: format!("{number}.test").into(),
+                verify: false,
+                http2: false,
+            };
+            to(1, 443, tls)
+        };
+        let other = to(2, 443, Transport::Http1);
+        kept.push(other.clone(), 99);
+        for number in 0..40 {
+            kept.make_room(1, 4);
+            kept.push(host(number / 2), number);
+        }
+        let all: Vec<i32> = (0..20)
+            .filter_map(|number| kept.get_mut(&host(number)).cloned())
+            .flatten()
+            .collect();
+        assert_eq!(all, [36, 37, 38, 39]);
+        assert_eq!(kept.get_mut(&other), Some(&mut vec![99]));
+        // Nor are destinations known without end.
+        assert!(kept.by_task[&1_u64].len() <= 5);
+        kept.make_room(1, 0);
+        assert!(kept.by_task[&1_u64].iter().all(|(_, all)| all.is_empty()));
+        kept.make_room(3, 4);
     }
 }

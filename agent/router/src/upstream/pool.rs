@@ -85,20 +85,21 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection, if its task stays and has not enough of them.
+    /// Keeps a connection, if its task stays, and drops another one that is kept to the task where there are enough of them: what
+    /// a connection leads to may be a client's choice (the name in TLS is the host of a request), and so the number is that of
+    /// the task.
     pub(super) fn put(&self, to: Destination, connection: Exclusive) {
         if connection.sender.is_closed() || !self.tasks.borrow().stays(to.task) {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let of_task = idle.get_mut(&to).map_or(0, |of_task| of_task.len());
-        if of_task < self.limits.upstream_kept {
-            let since = Seconds::now();
-            idle.push(to, Idle { connection, since });
-        }
+        idle.make_room(to.task, self.limits.upstream_kept);
+        let since = Seconds::now();
+        idle.push(to, Idle { connection, since });
     }
 
-    /// Shares a connection of HTTP/2.
+    /// Shares a connection of HTTP/2, in the place of another one to its task where there are enough of them. What is under way
+    /// on that one goes on: an exchange holds its connection by a sender of its own.
     pub(super) fn share(
         &self,
         to: Destination,
@@ -112,7 +113,9 @@ impl Pool {
                 streams,
                 since,
             };
-            self.shared.borrow_mut().push(to, connection);
+            let mut shared = self.shared.borrow_mut();
+            shared.make_room(to.task, self.limits.upstream_kept);
+            shared.push(to, connection);
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct Task {
     pub(crate) leaving: bool,
     /// Connections that it has accepted.
     pub(crate) connections: Arc<AtomicUsize>,
+    /// Those of them that are open.
+    pub(crate) open: Arc<AtomicUsize>,
     _runtime: Option<Runtime>,
 }
 
@@ -74,12 +76,18 @@ impl Task {
             .unwrap();
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
-        let accepted = connections.clone();
+        let open = Arc::new(AtomicUsize::new(0));
+        let (accepted, still_open) = (connections.clone(), open.clone());
         runtime.spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 accepted.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(serve(key, stream));
+                still_open.fetch_add(1, Ordering::Relaxed);
+                let (served, still_open) = (serve(key, stream), still_open.clone());
+                tokio::spawn(async move {
+                    served.await;
+                    still_open.fetch_sub(1, Ordering::Relaxed);
+                });
             }
         });
         Self {
@@ -87,6 +95,7 @@ impl Task {
             address,
             leaving: false,
             connections,
+            open,
             _runtime: Some(runtime),
         }
     }
@@ -99,6 +108,7 @@ impl Task {
             address,
             leaving: false,
             connections: Arc::default(),
+            open: Arc::default(),
             _runtime: None,
         }
     }

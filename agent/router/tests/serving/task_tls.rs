@@ -1,11 +1,12 @@
 //! Tasks that speak TLS.
 
-use crate::harness::{Router, Task, ask, service};
+use crate::harness::{Client, Router, Task, ask, service};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio_rustls::TlsAcceptor;
 
@@ -75,4 +76,48 @@ fn where_labels_say_so_any_certificate_will_do() {
     let router = Router::start(&[service("a", &[HOST, PORT, TLS, any], &[&task])]);
     let answer = ask(router.http, "a.test", "/x");
     assert!(answer.body.contains("GET /x HTTP/1.1\n"), "{answer:?}");
+}
+
+/// Waits until the number of a task's open connections is as it should be.
+#[track_caller]
+fn until_open(task: &Task, is_right: impl Fn(usize) -> bool) {
+    let begin = Instant::now();
+    loop {
+        let open = task.open.load(Ordering::Relaxed);
+        if is_right(open) {
+            return;
+        }
+        // Connections that nobody uses are closed after 30 s.
+        assert!(begin.elapsed() < Duration::from_secs(10), "{open} are open");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_client_that_asks_for_many_hosts_makes_no_task_hold_many_connections() {
+    let labels = [
+        ("com.docker.lb.hosts", "*.a.test"),
+        PORT,
+        TLS,
+        ("com.docker.lb.ssl_backend_tls_verify", "none"),
+    ];
+    for protocols in [vec![], vec!["h2"]] {
+        let (_, task) = authority_and_task("a.test", &protocols);
+        let router = Router::start(&[service("a", &labels, &[&task])]);
+        let mut begun = Client::connect(router.http);
+        begun.send("POST /begun HTTP/1.1\r\nHost: begun.a.test\r\nContent-Length: 5\r\n\r\nhel");
+        until_open(&task, |open| open == 1);
+        let mut client = Client::connect(router.http);
+        for host in 0..300 {
+            let answer = client.get(&format!("h{host}.a.test"), "/");
+            assert_eq!((answer.status, answer.task()), (200, task.key));
+        }
+        // And the one whose request still comes: it is not kept, or no more.
+        until_open(&task, |open| open <= 64 + 1);
+        // What was under way goes on.
+        let answer = begun.ask("lo");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(answer.body.ends_with("\nhello"), "{answer:?}");
+        until_open(&task, |open| open <= 64);
+    }
 }

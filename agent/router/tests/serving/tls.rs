@@ -23,6 +23,17 @@ pub(crate) fn get(
     name: &str,
     url: &str,
 ) -> Result<(String, u16, String), String> {
+    get_offering(address, trusted, name, url, vec![b"h2".to_vec()])
+}
+
+/// Asks so with these protocols (ALPN), HTTP/2 among them.
+pub(crate) fn get_offering(
+    address: SocketAddr,
+    trusted: &str,
+    name: &str,
+    url: &str,
+    protocols: Vec<Vec<u8>>,
+) -> Result<(String, u16, String), String> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap())
@@ -33,7 +44,7 @@ pub(crate) fn get(
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = protocols;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -59,13 +59,14 @@ impl ByHost {
         self.naming(host).chain([&*self.others])
     }
 
-    /// The lists of routes whose rules name the host, or hosts among which it is.
+    /// The lists of routes whose rules name the host, or hosts among which it is: its own one first, then those of the hosts that
+    /// it is below of, from the nearest one on.
     pub(super) fn naming(&self, host: &Host) -> impl Iterator<Item = &List> {
         // Most tables have no names of hosts below others.
         let parents = (!self.below.is_empty()).then(|| host.parents());
         let parents = parents.into_iter().flatten();
         let below = parents.filter_map(|parent| self.below.get(parent));
-        below.chain(self.exact.get(host))
+        self.exact.get(host).into_iter().chain(below)
     }
 }
 

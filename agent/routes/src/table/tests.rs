@@ -1,4 +1,5 @@
 mod changes;
+mod tls;
 
 use super::rank::Rank;
 use super::*;
@@ -183,33 +184,6 @@ proptest! {
         let expected = host.ends_with(&format!(".{parent}"));
         prop_assert_eq!(below.matches(&Host::of(&host).unwrap()), expected);
     }
-}
-
-#[test]
-fn the_first_route_of_a_host_that_says_how_tls_is_spoken_decides() {
-    let secrets = |name: &str| {
-        format!(
-            "com.docker.lb.hosts=a.test
-             com.docker.lb.port=80
-             com.docker.lb.ssl_cert={name}.crt
-             com.docker.lb.ssl_key={name}.key"
-        )
-    };
-    let (table, _) = Table::new(
-        [
-            service("younger", 2, &secrets("younger")),
-            service("older", 1, &secrets("older")),
-            routed("silent", 0, "Host(`a.test`) && PathPrefix(`/longer`)", ""),
-        ]
-        .into_iter()
-        .flatten(),
-    );
-    let certificate = |host: &str| {
-        let entry = table.tls(&Host::of(host).unwrap())?;
-        Some(entry.route.tls.secrets.as_ref()?.certificate.as_str())
-    };
-    assert_eq!(certificate("a.test"), Some("older.crt"));
-    assert_eq!(certificate("b.test"), None);
 }
 
 #[test]

@@ -51,6 +51,31 @@ fn a_connection_for_one_host_and_a_request_for_another_need_one_certificate() {
 }
 
 #[test]
+fn a_host_that_a_service_names_is_not_passed_to_the_service_of_all_hosts_about_it() {
+    let all = [
+        ("com.docker.lb.hosts", "*.example"),
+        SITE[1],
+        ("com.docker.lb.ssl_passthrough", "true"),
+    ];
+    let snapshot = SnapshotBuilder::new()
+        .service("a", with("all", 1, &all))
+        .service("b", with("site", 2, &SITE))
+        .tasks("a", [("t1", "n1")])
+        .tasks("b", [("t4", "n1")])
+        .build();
+    let by = |url| {
+        let told = explain(&snapshot, &query(url));
+        (told.certificate.unwrap().by, told.task)
+    };
+    let (certificate, task) = by("https://shop.example/");
+    assert_eq!(certificate, CertificateBy::Name);
+    assert_eq!(task.as_deref(), Some("site.1"));
+    let (certificate, task) = by("https://blog.example/");
+    assert_eq!(certificate, CertificateBy::Task);
+    assert_eq!(task.as_deref(), Some("all.1"));
+}
+
+#[test]
 fn it_is_said_how_one_of_several_tasks_is_chosen() {
     let drawn = "the less loaded of two that are drawn";
     for (labelled, how) in [
