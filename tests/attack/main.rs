@@ -28,6 +28,7 @@ mod stranger_fragments;
 mod stranger_tunnel;
 mod tenant_answers;
 mod tenant_calls;
+mod tenant_connections;
 mod tenant_image;
 mod tenant_labels;
 mod tenant_tunnel;
