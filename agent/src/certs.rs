@@ -2,7 +2,8 @@
 //!
 //! The engine renews it every few weeks, at a change of role and when the root changes, and
 //! writes the files one after the other: only a pair that matches is ever taken, and what was
-//! read before stays in force until there is a better one.
+//! read before stays in force until there is a better one. `docker swarm leave` removes their directory, and `join` makes
+//! another one: whoever has it mounted sees the removed one, and nothing in it, for ever.
 //!
 //! Keys are never logged; no type that holds one shows it.
 
@@ -12,6 +13,7 @@ mod pem;
 pub use identity::{Identity, Subject, expires};
 
 use std::hash::{DefaultHasher, Hasher};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,12 @@ pub enum CertsError {
         /// Error of the system.
         source: std::io::Error,
     },
+    /// The directory of the files was removed after it had been mounted.
+    #[error(
+        "the directory of the Swarm's node certificate that this agent sees at {} was removed, as by `docker swarm leave`, and one that was made anew can only be seen by an agent that starts after that: start the agent again (Docker and systemd do so when it ends)",
+        .0.display()
+    )]
+    Removed(PathBuf),
     /// The key is encrypted.
     #[error(
         "the node key at {} is locked by the Swarm's autolock, so this agent cannot prove who it is to the others: turn autolock off with `docker swarm update --autolock=false`",
@@ -62,6 +70,8 @@ pub struct CertificateState {
     pub identity: Option<Arc<Identity>>,
     /// Why there is no identity, or none newer.
     pub problem: Option<String>,
+    /// The directory was removed: no identity will ever be read there again.
+    pub removed: bool,
 }
 
 /// Reads the certificates in `directory` once, for tests.
@@ -77,7 +87,7 @@ pub fn load(directory: &Path) -> Result<Identity, CertsError> {
 pub async fn follow(directory: PathBuf, period: Duration, out: watch::Sender<CertificateState>) {
     let mut seen: Option<u64> = None;
     while !out.is_closed() {
-        match read(&directory) {
+        match present(&directory).and_then(read) {
             Err(error) => {
                 seen = None;
                 note(&out, Err(error));
@@ -101,6 +111,7 @@ fn note(out: &watch::Sender<CertificateState>, read: Result<Identity, CertsError
             out.send_replace(CertificateState {
                 identity: Some(Arc::new(identity)),
                 problem: None,
+                removed: false,
             });
         }
         Err(error) => {
@@ -110,6 +121,7 @@ fn note(out: &watch::Sender<CertificateState>, read: Result<Identity, CertsError
                 if news {
                     tracing::warn!(%error, "node certificate not usable");
                     certificate.problem = problem;
+                    certificate.removed = matches!(error, CertsError::Removed(_));
                 }
                 news
             });
@@ -139,6 +151,15 @@ impl Files {
 const CERTIFICATE: &str = "swarm-node.crt";
 const KEY: &str = "swarm-node.key";
 const ROOT: &str = "swarm-root-ca.crt";
+
+/// The directory, unless it was removed while it was mounted or open. Where it can't be looked at, reading says why.
+fn present(directory: &Path) -> Result<&Path, CertsError> {
+    match std::fs::metadata(directory) {
+        // Nothing names it any more.
+        Ok(found) if found.nlink() == 0 => Err(CertsError::Removed(directory.to_owned())),
+        _ => Ok(directory),
+    }
+}
 
 fn read(directory: &Path) -> Result<Files, CertsError> {
     let read = |name: &str| {

@@ -28,6 +28,7 @@ use http_router::HttpRouter;
 use lb_core::report::Problem;
 use reconcile::Reconciler;
 use retry::{FIRST_RETRY, Retry};
+use shutdown::certificates_removed;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +47,8 @@ const REFRESH: Duration = Duration::from_secs(30);
 /// Runs the agent until it is told to stop.
 ///
 /// # Errors
-/// When it can't start. Once it runs, nothing ends it but a signal: what fails is
-/// tried again, and what was programmed stays.
+/// When it can't start, and when the directory of certificates that it sees was removed, whose successor it would never see.
+/// Nothing else but a signal ends it once it runs: what fails is tried again, and what was programmed stays.
 pub async fn run(settings: cli::Run) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
@@ -119,7 +120,8 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
         path_mtus,
     };
     let mut changes = links::changes()?;
-    loop {
+    let mut certificate = cluster.certificate.clone();
+    let ended = loop {
         tokio::select! {
             wake = agent.wait(&mut cluster, &mut changes) => agent.handle(wake, &mut cluster).await,
             _ = terminate.recv() => {
@@ -129,15 +131,18 @@ pub async fn run(settings: cli::Run) -> Result<(), RunError> {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
                 }
-                break;
+                break Ok(());
             }
-            _ = interrupt.recv() => break,
+            _ = interrupt.recv() => break Ok(()),
+            problem = certificates_removed(&mut certificate) => {
+                break Err(RunError::CertificatesRemoved(problem));
+            }
         }
-    }
+    };
     agent.shut_down(&cluster);
     drop(stop);
     let _ = answers.await;
-    Ok(())
+    ended
 }
 
 struct Agent {

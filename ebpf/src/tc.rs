@@ -250,6 +250,12 @@ impl Packet for TcFrame {
     }
 
     #[inline(always)]
+    fn forwarded(&self) -> bool {
+        // SAFETY: as above. The kernel's `skb_iif`: the device on which it was last received, 0 for what was made here.
+        unsafe { (*self.context.skb.skb).ingress_ifindex != 0 }
+    }
+
+    #[inline(always)]
     fn tagged(&self) -> bool {
         // SAFETY: as above. The kernel takes tags out of the bytes before tc sees them.
         unsafe { (*self.context.skb.skb).vlan_present != 0 }

@@ -164,6 +164,11 @@ impl Packet for XdpFrame {
     }
 
     #[inline(always)]
+    fn forwarded(&self) -> bool {
+        false // it comes in
+    }
+
+    #[inline(always)]
     fn tagged(&self) -> bool {
         // Unseen where the card takes tags out. No harm is done: what XDP sends it sends by the
         // host's routes, and the rest it leaves to tc.

@@ -166,8 +166,13 @@ impl Stranger {
     }
 
     /// Sends so many packets, no more than `rate` in a second; those that do not fit a queue are lost.
-    /// An emulated machine sends what it can for a while: there, each takes far longer.
-    pub(crate) fn floods(&self, count: u32, rate: u32, mut packet: impl FnMut(u32) -> Vec<u8>) {
+    /// An emulated machine sends what it can for a while: there, each takes far longer. How many it sent.
+    pub(crate) fn floods(
+        &self,
+        count: u32,
+        rate: u32,
+        mut packet: impl FnMut(u32) -> Vec<u8>,
+    ) -> u32 {
         let begin = Instant::now();
         let mut sent = 0;
         while sent < count && (slow::factor() == 1 || begin.elapsed() < LONGEST) {
@@ -180,5 +185,6 @@ impl Stranger {
             sent += 1;
         }
         println!("{sent} of {count} packets in {:?}", begin.elapsed());
+        sent
     }
 }

@@ -27,8 +27,10 @@ mod stranger_connections;
 mod stranger_flood;
 mod stranger_fragments;
 mod stranger_tunnel;
+mod tables;
 mod tenant_answers;
 mod tenant_calls;
+mod tenant_connections;
 mod tenant_image;
 mod tenant_labels;
 mod tenant_tunnel;
@@ -39,17 +41,21 @@ mod witness;
 use std::path::Path;
 
 use harness::acceptance::TASKS;
-use harness::shared::{self, SharedSwarm};
+use harness::shared::{self, MachineLock, SharedSwarm};
 
 /// Takes a laboratory down when its test process ends.
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
 
-/// The shared Swarm, or nothing where tests cannot run. Others may use it too.
+/// The shared Swarm, or nothing where tests cannot run. Others may use it too. Its nodes have small tables.
 fn shared_swarm() -> Option<SharedSwarm> {
-    shared::is_root().then(|| shared::swarm(Path::new(LAB), shared::together()))
+    shared::is_root().then(|| swarm(shared::together()))
 }
 
 /// The shared Swarm, or nothing where tests cannot run. Nobody else uses this machine meanwhile.
 fn alone() -> Option<SharedSwarm> {
-    shared::is_root().then(|| shared::swarm(Path::new(LAB), shared::alone()))
+    shared::is_root().then(|| swarm(shared::alone()))
+}
+
+fn swarm(machine: MachineLock) -> SharedSwarm {
+    shared::swarm_with(Path::new(LAB), machine, &[Path::new(tables::SMALL)])
 }

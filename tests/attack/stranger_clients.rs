@@ -15,11 +15,8 @@ use harness::traffic::http::Connection;
 use crate::alone;
 use crate::attacker::Stranger;
 use crate::packet::{ack, at, syn, udp};
-use crate::scale::load;
+use crate::tables::more_clients_than_fit;
 
-/// More than any table of flows has places (`LB_FLOWS`: 176,128 by default, or fewer).
-const CONVERSATIONS: u32 = 370_000;
-const GUESSES: u32 = 320_000;
 const RATE: u32 = 50_000;
 /// An acknowledgement follows its SYN 40 ms later: as many are under way between.
 const APART: u32 = RATE / 25;
@@ -70,12 +67,14 @@ fn idle_connections_outlive_conversations_of_two_datagrams() {
         .publish("8421:80/udp");
     let (_service, _) = served(&swarm, &spec, 1);
     let node = swarm.node("node1").unwrap();
+    let clients = more_clients_than_fit(node);
     let stranger = Stranger::of(&swarm);
     idle_during(&swarm, at(node.addr, 8421), 12, || {
-        stranger.floods(2 * load(CONVERSATIONS), slow::fewer(RATE), |index| {
+        let sent = stranger.floods(2 * clients, slow::fewer(RATE), |index| {
             let (number, _) = in_twos(index);
             udp(invented(number), at(node.addr, 8421), b"who")
         });
+        assert!(sent == 2 * clients || slow::factor() > 1, "{sent} packets");
     });
 }
 
@@ -87,9 +86,10 @@ fn idle_connections_outlive_acknowledgements_that_are_guessed() {
         .publish("8422:80");
     let (_service, _) = served(&swarm, &spec, 1);
     let node = swarm.node("node1").unwrap();
+    let clients = more_clients_than_fit(node);
     let stranger = Stranger::of(&swarm);
     idle_during(&swarm, at(node.addr, 8422), 6, || {
-        stranger.floods(2 * load(GUESSES), slow::fewer(RATE), |index| {
+        let sent = stranger.floods(2 * clients, slow::fewer(RATE), |index| {
             let (number, second) = in_twos(index);
             let to = at(node.addr, 8422);
             if second {
@@ -99,5 +99,6 @@ fn idle_connections_outlive_acknowledgements_that_are_guessed() {
                 syn(invented(number), to)
             }
         });
+        assert!(sent == 2 * clients || slow::factor() > 1, "{sent} packets");
     });
 }

@@ -19,6 +19,54 @@ const CHANGES_EMULATED: usize = 3;
 const LASTS: Duration = Duration::from_secs(4);
 /// A view that is so late does not come.
 const NEVER: Duration = Duration::from_secs(10);
+/// By so much views are later during an attack at the most: the median of them.
+const LATER: Duration = Duration::from_millis(100);
+/// And each of them. The attacker, who asks, three engines and all agents share the processors of one machine, two in CI: now
+/// and then one of them waits for some hundred milliseconds, also without an attack. What an attack itself makes wait, by a
+/// limit of rates, a session that is lost (3 s) or memory, takes longer, or meets most views.
+const LATEST: Duration = Duration::from_secs(1);
+
+/// Times from changes to when a node knew of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delays {
+    /// Number of changes.
+    changes: usize,
+    median: Duration,
+    longest: Duration,
+}
+
+impl Delays {
+    fn of(mut delays: Vec<Duration>) -> Result<Self> {
+        delays.sort();
+        let median = delays.get(delays.len() / 2).copied();
+        Ok(Self {
+            changes: delays.len(),
+            median: median.context("no change")?,
+            longest: delays.last().copied().context("no change")?,
+        })
+    }
+
+    /// During what was done, views were hardly later than without it.
+    #[track_caller]
+    pub(crate) fn assert_hardly_later_than(&self, usual: &Self) {
+        println!("views usually took {usual:?}, and then {self:?}");
+        assert!(
+            self.median <= usual.median + slow::longer(LATER),
+            "half of {} views take {:?} or longer, and {:?} usually",
+            self.changes,
+            self.median,
+            usual.median
+        );
+        assert!(
+            self.longest <= usual.median + slow::longer(LATEST),
+            "one of {} views takes {:?}, and half of {} take {:?} usually",
+            self.changes,
+            self.longest,
+            usual.changes,
+            usual.median
+        );
+    }
+}
 
 /// A service that is changed to see how soon a worker knows.
 pub(crate) struct Viewed<'a> {
@@ -42,9 +90,8 @@ impl<'a> Viewed<'a> {
         }
     }
 
-    /// Changes it again and again: how long after the engine has taken a change the node knows of it,
-    /// the median.
-    pub(crate) fn delay(&mut self) -> Result<Duration> {
+    /// Changes it again and again: how long after the engine has taken a change the node knows of it.
+    pub(crate) fn delays(&mut self) -> Result<Delays> {
         let (begin, mut delays) = (Instant::now(), Vec::new());
         let changes = if slow::factor() > 1 {
             CHANGES_EMULATED
@@ -54,8 +101,7 @@ impl<'a> Viewed<'a> {
         while delays.len() < changes || begin.elapsed() < LASTS {
             delays.push(self.change()?);
         }
-        delays.sort();
-        delays.get(delays.len() / 2).copied().context("no change")
+        Delays::of(delays)
     }
 
     fn change(&mut self) -> Result<Duration> {

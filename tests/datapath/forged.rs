@@ -147,6 +147,27 @@ fn what_this_nodes_programs_did_not_make_never_leaves_towards_a_tunnel() {
 }
 
 #[test]
+fn a_container_opens_no_connection_to_another_nodes_agent_and_the_node_itself_does() {
+    in_pair(|mut pair| {
+        let agent = at(node(2), TUNNEL);
+        // Source NAT gives it the node's address.
+        let syn = tcp(at(node(1), 40_000), agent, "S").frame();
+        let world = &mut pair.ingress;
+        assert_eq!(world.forward(&syn).0, Verdict::Drop(Reason::NotOurs));
+        assert_eq!(world.send(UplinkEgress, &syn).0, Verdict::Pass);
+        let fragment = patched(&syn[..42], &[(16, &[0, 28]), (20, &[0x20, 0])]);
+        assert_eq!(world.forward(&fragment).0, Verdict::Drop(Reason::NotOurs));
+        let answer = tcp(at(node(1), 40_000), agent, "SA").frame();
+        let other_port = tcp(at(node(1), 40_000), at(node(2), TUNNEL + 1), "S").frame();
+        let elsewhere = at(Ipv4Addr::new(192, 0, 2, 9), TUNNEL);
+        let elsewhere = tcp(at(node(1), 40_000), elsewhere, "S").frame();
+        for frame in [answer, other_port, elsewhere] {
+            assert_eq!(world.forward(&frame), (Verdict::Pass, frame));
+        }
+    });
+}
+
+#[test]
 fn a_port_of_one_service_never_gets_a_task_of_another() {
     in_pair(|mut pair| {
         pair.home

@@ -31,6 +31,8 @@ pub(crate) struct Sent<'a> {
     pub(crate) segments: u32,
     /// The device that it came in on.
     pub(crate) link: u32,
+    /// The device on which the host received what it passes on, or 0.
+    pub(crate) received_on: u32,
 }
 
 /// The plain code's answer.
@@ -49,6 +51,7 @@ pub(crate) fn model<const DELIVERS: bool>(
         // A frame in a test run has a socket of its own, which nobody knows.
         socket: 0,
         redirected: false,
+        forwarded: sent.received_on != 0,
         link: sent.link,
         tagged: false,
     };

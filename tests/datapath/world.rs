@@ -140,6 +140,7 @@ impl World {
             segment_size: 0,
             segments: 1,
             link: self.link(kind),
+            received_on: 0,
         };
         self.run(kind, sent)
     }
@@ -154,8 +155,24 @@ impl World {
             segment_size: 0,
             segments: 1,
             link,
+            received_on: 0,
         };
         self.run(UplinkTc, sent)
+    }
+
+    /// Passes a frame on that came in on the bridge: it leaves by the uplink.
+    #[track_caller]
+    pub(crate) fn forward(&mut self, frame: &[u8]) -> (Verdict, Vec<u8>) {
+        let sent = Sent {
+            frame,
+            routed: self.routed,
+            leads: true,
+            segment_size: 0,
+            segments: 1,
+            link: self.net.uplink,
+            received_on: self.net.bridge,
+        };
+        self.run(UplinkEgress, sent)
     }
 
     /// Sends a frame that stands for several packets of `size` bytes of payload: tc only.
@@ -174,6 +191,7 @@ impl World {
             segment_size: size,
             segments,
             link: self.link(kind),
+            received_on: 0,
         };
         self.run(kind, sent)
     }
@@ -270,6 +288,7 @@ impl World {
         self.net.enter();
         let arrival = Arrival {
             link: sent.link,
+            received_on: sent.received_on,
             frame: sent.frame,
             segment_size: sent.segment_size,
             segments: if sent.segment_size == 0 {

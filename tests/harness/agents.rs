@@ -88,10 +88,16 @@ impl Swarm {
 
     /// `docker stack deploy -c deploy/stack.yml lb`; returns when all agents serve.
     pub fn deploy_agents(&self) -> Result<()> {
+        self.deploy_agents_with(&[])
+    }
+
+    /// `docker stack deploy -c deploy/stack.yml -c over… lb`; returns when all agents serve.
+    pub fn deploy_agents_with(&self, over: &[&Path]) -> Result<()> {
         if by_mesh() {
             return Ok(());
         }
-        self.start_agents()?;
+        let files = [&[Path::new(STACK_FILE)][..], over].concat();
+        self.stack_deploy_files(&files, STACK)?;
         self.wait_for_agents()
     }
 

@@ -104,11 +104,22 @@ impl std::ops::Deref for SharedSwarm {
 /// # Panics
 /// Where the Swarm does not come up: then no test can run.
 #[must_use]
-#[expect(clippy::panic, reason = "fails the test that calls it")]
 pub fn swarm(lab_binary: &Path, machine: MachineLock) -> SharedSwarm {
+    swarm_with(lab_binary, machine, &[])
+}
+
+/// The Swarm of three nodes that the tests of this binary share, with an agent on each, as it is deployed with the compose
+/// files `over` the agents' own. All tests of a binary name the same files.
+///
+/// # Panics
+/// Where the Swarm does not come up: then no test can run.
+#[must_use]
+#[expect(clippy::panic, reason = "fails the test that calls it")]
+pub fn swarm_with(lab_binary: &Path, machine: MachineLock, over: &[&Path]) -> SharedSwarm {
     let shared = SHARED.get_or_init(|| {
         take_down_at_exit();
-        let test = with_agents(lab_binary, "lbswarm", 3).map_err(|error| format!("{error:#}"))?;
+        let test = deployed(lab_binary, ("lbswarm", 3), over);
+        let test = test.map_err(|error| format!("{error:#}"))?;
         Ok(RwLock::new(Some(test)))
     });
     match shared {
@@ -122,9 +133,13 @@ pub fn swarm(lab_binary: &Path, machine: MachineLock) -> SharedSwarm {
 
 /// A Swarm of its own, with an agent on every node.
 pub fn with_agents(lab_binary: &Path, suite: &str, nodes: u8) -> Result<TestSwarm> {
+    deployed(lab_binary, (suite, nodes), &[])
+}
+
+fn deployed(lab_binary: &Path, (suite, nodes): (&str, u8), over: &[&Path]) -> Result<TestSwarm> {
     let test = TestSwarm::up(lab_binary, suite, nodes)?;
     test.swarm.load_agent()?;
-    test.swarm.deploy_agents()?;
+    test.swarm.deploy_agents_with(over)?;
     Ok(test)
 }
 

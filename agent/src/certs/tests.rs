@@ -1,5 +1,6 @@
 use super::*;
 use crate::certs::testing::{Authority, Role};
+use std::os::fd::AsRawFd as _;
 
 #[test]
 fn a_managers_files_are_read_with_the_headers_that_it_writes() {
@@ -46,6 +47,34 @@ fn each_way_to_have_no_identity_has_its_sentence() {
         load(home.path()),
         Err(CertsError::Unusable { .. })
     ));
+}
+
+#[tokio::test]
+async fn a_directory_that_was_removed_while_it_was_held_is_told_from_one_without_files() {
+    let swarm = Authority::new("cluster1");
+    let home = swarm.node("node1", Role::Worker);
+    // As by a mount: the directory itself, whatever its path names later.
+    let held = std::fs::File::open(home.path()).unwrap();
+    let directory = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+    let (out, mut certificate) = watch::channel(CertificateState::default());
+    let follower = tokio::spawn(follow(directory, Duration::from_millis(10), out));
+    let read = certificate.wait_for(|state| state.identity.is_some()).await;
+    assert!(!read.unwrap().removed);
+
+    std::fs::remove_file(home.path().join(ROOT)).unwrap();
+    let missing = certificate.wait_for(|state| state.problem.is_some()).await;
+    assert!(!missing.unwrap().removed, "a file is missing, and may come");
+
+    let path = home.path().to_owned();
+    home.close().unwrap();
+    std::fs::create_dir(&path).unwrap();
+    swarm.write(&path, "node1", Role::Worker);
+    let removed = certificate.wait_for(|state| state.removed).await;
+    let removed = removed.unwrap().clone();
+    assert!(removed.identity.is_some(), "the last one stays");
+    assert!(removed.problem.unwrap().contains("was removed"));
+    follower.abort();
+    std::fs::remove_dir_all(path).unwrap();
 }
 
 #[tokio::test]

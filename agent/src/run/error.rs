@@ -1,4 +1,4 @@
-//! Reasons for which the agent can't start.
+//! Reasons for which the agent can't start, or go on.
 
 use super::datapath::ChooseError;
 use crate::links::LinksError;
@@ -6,7 +6,7 @@ use crate::serve::BindError;
 use crate::sync::StartError;
 use lb_core::kernel::ObserveError;
 
-/// Errors of the agent's start.
+/// Errors of the agent's start, and what ends it later.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// Docker, certificates or the peer port could not be opened.
@@ -27,6 +27,9 @@ pub enum RunError {
     /// This host is not in a Swarm.
     #[error("{0}")]
     NoSwarm(String),
+    /// The directory of the node certificate was removed: only an agent that starts anew sees its successor.
+    #[error("{0}")]
+    CertificatesRemoved(String),
     /// The engine did not tell in time which node this host is.
     #[error("Docker did not say within 30 s who this host is in the Swarm: {0}")]
     Silent(String),

@@ -1,4 +1,5 @@
-//! Shutdown on a signal: the Swarm's reason for it decides what is left in the kernel.
+//! Shutdown on a signal: the Swarm's reason for it decides what is left in the kernel. And the one reason to end without a
+//! signal: a directory of certificates that was removed.
 //!
 //! Service removed: nothing. Node drained, which stops the agent along with all other tasks: the
 //! agent goes on for its grace period, so that this node learns where its tasks moved. Otherwise
@@ -6,11 +7,13 @@
 
 use super::Agent;
 use super::datapath;
+use crate::certs::CertificateState;
 use crate::error_chain::error_chain;
 use crate::links::Changes;
 use crate::sync::ClusterView;
 use lb_core::model::ids::ServiceId;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// Grace period on a drained node: less than `stop_grace_period` in deploy/stack.yml.
@@ -82,9 +85,48 @@ impl Agent {
     }
 }
 
+/// Waits until the directory of the node certificate was removed; the sentence that says so.
+pub(super) async fn certificates_removed(
+    certificate: &mut watch::Receiver<CertificateState>,
+) -> String {
+    if let Ok(state) = certificate.wait_for(|state| state.removed).await {
+        return state.problem.clone().unwrap_or_default();
+    }
+    // Nobody looks at it any more.
+    std::future::pending().await
+}
+
 /// Is this node drained, so that it runs no tasks and no agent either?
 fn draining(cluster: &ClusterView) -> bool {
     let snapshot = cluster.snapshot.borrow();
     let own = snapshot.nodes.get(&cluster.local.borrow().id);
     own.is_some_and(|node| node.draining)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_directory_of_certificates_that_was_removed_ends_the_agent() {
+        let moment = Duration::from_millis(50);
+        let (out, mut certificate) = watch::channel(CertificateState::default());
+        out.send_modify(|state| state.problem = Some("a file is missing".to_owned()));
+        let ended = tokio::time::timeout(moment, certificates_removed(&mut certificate)).await;
+        assert!(ended.is_err());
+        out.send_modify(|state| {
+            state.problem = Some("it was removed".to_owned());
+            state.removed = true;
+        });
+        let said = certificates_removed(&mut certificate).await;
+        assert_eq!(said, "it was removed");
+
+        let (out, mut certificate) = watch::channel(CertificateState::default());
+        drop(out);
+        let ended = tokio::time::timeout(moment, certificates_removed(&mut certificate)).await;
+        assert!(
+            ended.is_err(),
+            "nobody looks at certificates outside of a Swarm"
+        );
+    }
 }

@@ -128,12 +128,13 @@ pub(super) fn assemble(
     tasks.spawn(view_store::run(port, store_inputs, store_outputs));
     tasks.spawn(peers::run(info.clone(), views, peers, to_peers, chosen_out));
     tasks.spawn(server::run(acceptor, service));
-    tasks.spawn(report_certificate(info, certificate, problems));
+    tasks.spawn(report_certificate(info, certificate.clone(), problems));
     ClusterView {
         snapshot,
         local: facts,
         source,
         agents,
+        certificate,
         problems: problem_list,
         cluster_stats,
         tasks,

@@ -2,6 +2,7 @@
 
 use super::stats::ClusterStats;
 use super::view_store::SourceState;
+use crate::certs::CertificateState;
 use crate::watch::LocalFacts;
 use lb_core::model::ids::NodeId;
 use lb_core::model::snapshot::Snapshot;
@@ -21,6 +22,8 @@ pub struct ClusterView {
     pub source: watch::Receiver<SourceState>,
     /// Nodes whose agents are connected to this one; on managers.
     pub agents: watch::Receiver<BTreeSet<NodeId>>,
+    /// This node's certificate.
+    pub certificate: watch::Receiver<CertificateState>,
     /// Problems between the agents.
     pub problems: watch::Receiver<BTreeSet<Problem>>,
     /// Traffic of all nodes.

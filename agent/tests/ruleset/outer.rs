@@ -1,7 +1,7 @@
 //! Tunnel packets as they are on the wire: nobody but the tunnel's own device sends any to another node, and none
-//! comes in by a way that no node has.
+//! comes in by a way that no node has. Nobody but nodes calls another node's agent through this one.
 
-use crate::arrival::{assert_count, hears, hears_nothing};
+use crate::arrival::{MOMENT, PATIENCE, assert_count, hears, hears_nothing};
 use crate::namespace::{in_namespace, run};
 use crate::neighbour::{index, neighbour};
 use crate::ruleset::{device, params, put};
@@ -9,8 +9,9 @@ use crate::tunnel::{encapsulated, peer};
 use agent::kernel::ipvs::ruleset::Elements;
 use lb_core::backend::ipvs::Element;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 /// Another node.
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 8, 0, 2);
@@ -106,6 +107,57 @@ fn what_a_container_sends_to_another_nodes_tunnel_never_leaves() {
         node.join().unwrap();
         let heard: Vec<bool> = heard_there.iter().flatten().collect();
         assert_eq!(heard, [true, true]);
+    });
+}
+
+#[test]
+fn what_a_container_calls_of_another_nodes_agent_never_leaves() {
+    in_namespace("agents called by a container", |netlink| {
+        device();
+        run("sysctl", &["-q", "net.ipv4.ip_forward=1"]);
+        let (call, calls) = channel::<(SocketAddr, Duration)>();
+        let (tell, told) = channel::<bool>();
+        let container = neighbour("inside0", &["172.18.0.3/24"], "172.18.0.1", move || {
+            for (to, patience) in calls {
+                let connected = TcpStream::connect_timeout(&to, patience);
+                tell.send(connected.is_ok()).unwrap();
+            }
+        });
+        let (end, ends) = channel::<()>();
+        let (listens, is_ready) = channel::<()>();
+        let port = params().tunnel_port;
+        let node = neighbour("outside0", &["10.8.0.2/24"], "10.8.0.1", move || {
+            let agents = [port, port + 1].map(|port| TcpListener::bind((PEER, port)).unwrap());
+            listens.send(()).unwrap();
+            // Until the other end is gone.
+            let _ = ends.recv();
+            drop(agents);
+        });
+        is_ready.recv().unwrap();
+        let reaches = |port: u16, patience: Duration| {
+            call.send(((PEER, port).into(), patience)).unwrap();
+            told.recv().unwrap()
+        };
+        assert!(reaches(port, PATIENCE), "without rules");
+        for bridges in [vec![index("inside0")], Vec::new()] {
+            let mut elements = peer(PEER);
+            let bridges = bridges.into_iter().map(Element::Bridge);
+            elements.looked_up.extend(bridges);
+            put(netlink, &elements);
+            assert!(!reaches(port, MOMENT), "the agent");
+            assert_count(netlink, "agent called", 1);
+            assert!(reaches(port + 1, PATIENCE), "another port");
+        }
+        // A node may be behind this one.
+        let mut elements = peer(PEER);
+        let behind = peer(Ipv4Addr::new(172, 18, 0, 3));
+        elements.looked_up.extend(behind.looked_up);
+        put(netlink, &elements);
+        assert!(reaches(port, PATIENCE), "called by a node");
+        drop(call);
+        drop(end);
+        container.join().unwrap();
+        node.join().unwrap();
     });
 }
 

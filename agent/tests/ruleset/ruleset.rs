@@ -298,6 +298,7 @@ fn what_rules_count_is_told_by_their_names() {
         put(netlink, &elements());
         assert!(is_current(netlink, &params()).unwrap());
         let expected = [
+            "agent called",
             "bad token",
             "forged",
             "no room",

@@ -74,8 +74,8 @@ reasons! {
     NotAllowed = 7, "the client is in none of the networks that the service's label swarmlb.allow names";
     /// A tunnel packet whose token does not fit.
     BadToken = 8, "a packet under another node's address had no valid token: this node does not know that node's key yet, or something else sent it";
-    /// A tunnel packet that this node's programs did not make.
-    NotOurs = 9, "a container or a process of this node sent a packet of its own to the tunnel port of another node";
+    /// What is not swarmlb's own, to another node's tunnel or agent.
+    NotOurs = 9, "a container or a process of this node sent a packet of its own to the tunnel port of another node, or a container called another node's agent";
     /// A tunnel packet of a flow whose client came to this node.
     OwnFlow = 10, "another node sent a packet of a connection that this node has from the client itself";
     /// A frame of a container under another container's address.

@@ -4,21 +4,25 @@
 //! addressed to that task's node; in the tunnel they also name the task. All else is
 //! left alone: the other node answers it as it answers anyone. Of what begins at published ports it is remembered
 //! whose answers come ([`crate::own_flows`]).
+//!
+//! Containers, too, send by an uplink, under this node's address. What would pass for this node's own to the other
+//! nodes' agents and tunnels does not leave.
 
 use crate::fragments;
-use crate::l4_packet::L4Packet;
+use crate::headers::{Fragment, Ipv4, TcpNumbers};
+use crate::l4_packet::{L4Packet, flags};
 use crate::mss;
 use crate::own_flows;
-use crate::packet::{Packet, Tables};
+use crate::packet::{ETHERNET, Packet, Tables};
 use crate::parse;
 use crate::settle::{begin, confirm};
 use crate::tunnel::{self, Direction, Read};
 use crate::verdict::Verdict;
 use lb_abi::counters::Reason;
-use lb_abi::flow::{EMBRYONIC, Flow};
+use lb_abi::flow::{EMBRYONIC, Flow, Ports};
 use lb_abi::service::{Frontend, Port, REMOTE};
 use lb_abi::sock_rev_nat::SockRevNatKey;
-use lb_abi::{TCP, UDP};
+use lb_abi::{Be16, TCP, UDP};
 
 /// Decides about a frame that is about to leave by an uplink. It keeps its next hop.
 #[inline(always)]
@@ -28,6 +32,10 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Verdict {
     };
     if !parse::ipv4(packet) {
         return Verdict::Pass;
+    }
+    // Before anything is left alone for being no whole segment.
+    if packet.forwarded() && calls_agent(packet, tables, settings.tunnel_port) {
+        return Verdict::Drop(Reason::NotOurs);
     }
     let Some(segment) = parse::outer(packet, tables) else {
         return Verdict::Pass;
@@ -104,6 +112,36 @@ fn tunnelled<P: Packet, T: Tables>(packet: &P, tables: &T, segment: &L4Packet) -
     } else {
         Verdict::Drop(Reason::NotOurs)
     }
+}
+
+/// May this frame, which the host passes on, open a connection to another node's agent, which has TCP port `port` as the
+/// tunnel has UDP port `port`? Source NAT has given it this node's address, and an agent takes a limited number of
+/// handshakes from each: a container would use up those of its own node's agent. Nodes that are behind this one call
+/// under their own addresses.
+///
+/// The first fragment of a segment may end before the flags, which the next one then has: it may open one, too.
+///
+/// A function of its own: for the verifier nothing but the answer is left of what it went through.
+#[inline(never)]
+fn calls_agent<P: Packet, T: Tables>(packet: &P, tables: &T, port: Be16) -> bool {
+    let Some(ip) = packet.load::<Ipv4>(ETHERNET) else {
+        return false;
+    };
+    if ip.proto != TCP || Fragment::of(&ip) == Fragment::Rest {
+        return false;
+    }
+    let l4 = ETHERNET + (usize::from(ip.version_length & 0x0f) << 2);
+    let Some(ports) = packet.load::<Ports>(l4) else {
+        return false;
+    };
+    let opens = match packet.load::<TcpNumbers>(l4 + size_of::<Ports>()) {
+        Some(tcp) => flags::open(tcp.flags),
+        None => true,
+    };
+    opens
+        && ports.destination == port
+        && tables.peer(ip.destination).is_some()
+        && tables.peer(ip.source).is_none()
 }
 
 /// The task that the packet's flow goes to: its socket says so, or the flow where the

@@ -14,6 +14,13 @@ pub mod flags {
     pub const RST: u8 = 0x04;
     /// Acknowledgment field significant.
     pub const ACK: u8 = 0x10;
+
+    /// Are these the flags of a SYN that opens a connection?
+    #[inline(always)]
+    #[must_use]
+    pub const fn open(flags: u8) -> bool {
+        flags & (SYN | ACK | RST | FIN) == SYN
+    }
 }
 
 /// A TCP or UDP packet, or a fragment of one.
@@ -70,7 +77,7 @@ impl L4Packet {
     #[inline(always)]
     #[must_use]
     pub const fn opens(&self) -> bool {
-        self.flags & (flags::SYN | flags::ACK | flags::RST | flags::FIN) == flags::SYN
+        flags::open(self.flags)
     }
 
     /// May it be a flow's first packet: a TCP SYN, or any UDP datagram?

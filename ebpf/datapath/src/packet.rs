@@ -69,6 +69,9 @@ pub trait Packet {
     /// Did a program of swarmlb send it out of an uplink, by its own decision? Asked of what leaves.
     fn redirected(&self) -> bool;
 
+    /// Did this host receive it from a device, to pass it on? Not so what the host itself sends. Asked of what leaves.
+    fn forwarded(&self) -> bool;
+
     /// Index of the device that it came in on; of the bridge, once it has entered one.
     fn link(&self) -> u32;
 

@@ -132,6 +132,7 @@ impl kernel::StatsReader for IpvsStats {
             (Reason::BadTunnel, "stranger"),
             (Reason::BadTunnel, "forged"),
             (Reason::BadTunnel, "unasked"),
+            (Reason::NotOurs, "agent called"),
             (Reason::UnknownTask, "unknown task"),
             (Reason::Spoofed, "spoofed"),
         ];

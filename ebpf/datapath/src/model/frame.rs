@@ -24,6 +24,8 @@ pub struct Frame<const DELIVERS: bool> {
     pub socket: u64,
     /// Whether a program of swarmlb sent it out.
     pub redirected: bool,
+    /// Whether this host received it from a device, and passes it on.
+    pub forwarded: bool,
     /// The device that it came in on.
     pub link: u32,
     /// Whether it is a VLAN's.
@@ -42,6 +44,7 @@ impl<const DELIVERS: bool> Frame<DELIVERS> {
             segments: 1,
             socket: 0,
             redirected: false,
+            forwarded: false,
             link: 0,
             tagged: false,
         }
@@ -152,6 +155,10 @@ impl<const DELIVERS: bool> Packet for Frame<DELIVERS> {
 
     fn redirected(&self) -> bool {
         self.redirected
+    }
+
+    fn forwarded(&self) -> bool {
+        self.forwarded
     }
 
     fn link(&self) -> u32 {

@@ -243,6 +243,9 @@ impl<const DELIVERS: bool> Packet for Stiff<DELIVERS> {
     fn redirected(&self) -> bool {
         false
     }
+    fn forwarded(&self) -> bool {
+        self.0.forwarded
+    }
     fn link(&self) -> u32 {
         0
     }

@@ -13,6 +13,7 @@ mod packets;
 
 mod admission;
 mod affinity;
+mod agent_port;
 mod bridge_port;
 mod checksum;
 mod faults;

@@ -21,6 +21,9 @@ pub struct Arrival<'a> {
     /// Index of the device, in the caller's network namespace. XDP wants one whose
     /// receive queue is ready for XDP: with GRO or a program on it, if it is a veth.
     pub link: u32,
+    /// Index of the device on which the host received what it passes on, 0 for what it sends itself. For the hook at
+    /// which frames leave.
+    pub received_on: u32,
     /// Bytes from the Ethernet header on. The kernel refuses less than 15 bytes, and may
     /// refuse less than a whole IPv4 header under tc.
     pub frame: &'a [u8],
@@ -36,6 +39,7 @@ impl<'a> Arrival<'a> {
     pub fn new(link: u32, frame: &'a [u8]) -> Self {
         Self {
             link,
+            received_on: 0,
             frame,
             segment_size: 0,
             segments: 0,
@@ -226,7 +230,8 @@ impl XdpContext {
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
 struct TcContext {
-    before: [u32; 10],
+    before: [u32; 9],
+    ingress_ifindex: u32,
     ifindex: u32,
     between: [u32; 30],
     gso_segs: u32,
@@ -238,7 +243,8 @@ struct TcContext {
 impl TcContext {
     fn of(arrival: &Arrival<'_>) -> Self {
         Self {
-            before: [0; 10],
+            before: [0; 9],
+            ingress_ifindex: arrival.received_on,
             ifindex: arrival.link,
             between: [0; 30],
             gso_segs: arrival.segments,
@@ -250,6 +256,7 @@ impl TcContext {
 }
 
 const _: () = assert!(size_of::<TcContext>() == 192);
+const _: () = assert!(std::mem::offset_of!(TcContext, ingress_ifindex) == 36);
 const _: () = assert!(std::mem::offset_of!(TcContext, ifindex) == 40);
 const _: () = assert!(std::mem::offset_of!(TcContext, gso_segs) == 164);
 const _: () = assert!(std::mem::offset_of!(TcContext, gso_size) == 176);

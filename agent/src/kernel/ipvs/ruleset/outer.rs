@@ -1,5 +1,6 @@
 //! Rules for tunnel packets as they are on the wire: only what the tunnel's own device makes leaves
-//! for another node, and only what came from another node comes in.
+//! for another node, and only what came from another node comes in. And for calls of other nodes' agents, which have
+//! the tunnel's port by TCP: none of those that this host passes on leaves.
 
 use super::Params;
 use super::cookie;
@@ -9,7 +10,8 @@ use super::matches;
 use super::own_ports;
 use super::sets::{BRIDGES, PEERS};
 use super::statements::{accept, counted, drop, goto, untracked};
-use lb_abi::UDP;
+use super::tcp;
+use lb_abi::{TCP, UDP};
 use lb_core::backend::ipvs::ids::{
     CALL_MARK, OWN_ROUTE_ADDRESSES, PEER_ROUTE_ADDRESSES, TASK_ROUTE_ADDRESSES,
 };
@@ -23,6 +25,16 @@ fn to_tunnel(params: &Params) -> Expressions {
 fn to_peer(params: &Params) -> Expressions {
     [
         to_tunnel(params),
+        matches::in_map(PEERS, &[KeyField::Destination]),
+    ]
+    .concat()
+}
+
+/// Destined to another node's agent.
+fn to_agent(params: &Params) -> Expressions {
+    [
+        matches::protocol(TCP),
+        matches::destination_port(params.tunnel_port),
         matches::in_map(PEERS, &[KeyField::Destination]),
     ]
     .concat()
@@ -93,19 +105,23 @@ pub(super) fn outgoing(params: &Params) -> Vec<Line> {
 }
 
 /// What this host passes on: nothing of containers, nor of whoever else is behind it. Nodes may be.
+///
+/// What opens no connection is no call of an agent: it may answer a client that has the agents' port itself. Of a segment in
+/// fragments, where nothing has put it together, the first one may end before the flags; then it may open one.
 pub(super) fn passing(params: &Params) -> Vec<Line> {
+    let mut all = of_nodes_alone("forged", &to_peer(params)).to_vec();
+    all.push(line([tcp::opens_not(), accept()]));
+    all.extend(of_nodes_alone("agent called", &to_agent(params)));
+    all
+}
+
+/// Of packets that are `meant`, those of other nodes pass, which no container is, and all others are counted under `name`.
+fn of_nodes_alone(name: &'static str, meant: &Expressions) -> [Line; 3] {
+    let containers = matches::from_any(BRIDGES);
     let node = matches::in_map(PEERS, &[KeyField::Source]);
-    vec![
-        named(
-            "forged",
-            [
-                matches::from_any(BRIDGES),
-                to_peer(params),
-                counted(),
-                drop(),
-            ],
-        ),
-        line([to_peer(params), node, accept()]),
-        named("forged", [to_peer(params), counted(), drop()]),
+    [
+        named(name, [containers, meant.clone(), counted(), drop()]),
+        line([meant.clone(), node, accept()]),
+        named(name, [meant.clone(), counted(), drop()]),
     ]
 }
