@@ -20,8 +20,11 @@ use crate::{TASKS, alone};
 
 /// Time during which the node has no engine.
 const WITHOUT: Duration = Duration::from_secs(3);
-/// From the first request that fails to the last one.
-const AT_MOST: Duration = Duration::from_secs(1);
+/// From the first request that fails to the last one: five times what is usual (docs/bench.md), and half of what it takes where
+/// an agent does not tell of its own end. Also from a request to its failure.
+const AT_MOST: Duration = Duration::from_millis(500);
+/// A request may have been asked so long before its task was ended.
+const SLACK: Duration = Duration::from_millis(100);
 
 #[test]
 fn what_fails_when_an_engine_dies_fails_at_once_and_only_at_its_tasks() {
@@ -61,8 +64,10 @@ fn what_fails_when_an_engine_dies_fails_at_once_and_only_at_its_tasks() {
         Ok((starting, answers, after))
     };
     let ((starting, answers, after), report, _) = clients.during("kill -9 of an engine", restarts);
-    let first = report.failures.first().map(|failure| failure.asked);
-    let last = report.failures.last().map(|failure| failure.asked);
+    // From the beginning of this test, as the moments above.
+    let late = report.begun.unwrap() - begin;
+    let asked = report.failures.iter().map(|failure| late + failure.asked);
+    let (first, last) = (asked.clone().min(), asked.clone().max());
     println!(
         "{} requests, {} failed, asked from {first:?} to {last:?}; slowest {:?}",
         report.answered() + report.failed,
@@ -70,7 +75,6 @@ fn what_fails_when_an_engine_dies_fails_at_once_and_only_at_its_tasks() {
         report.slowest
     );
     // The others answered all the time, through each node, and go on.
-    let (first, last) = (first.unwrap_or(starting), last.unwrap_or(starting));
     let others: BTreeSet<_> = ids(&others);
     assert!(others.is_subset(&ids(&after)), "{after:?}");
     let least = report.through.values().min().unwrap();
@@ -80,26 +84,22 @@ fn what_fails_when_an_engine_dies_fails_at_once_and_only_at_its_tasks() {
         "{:?}",
         report.through
     );
-    // Without an engine nothing fails; when it starts and ends its tasks, their share does.
-    assert!(
-        first + slow::longer(Duration::from_millis(100)) > starting,
-        "{:?}",
-        report.failures.first()
-    );
-    assert!(
-        last < answers && last - first < slow::longer(AT_MOST),
-        "{:?} {:?}",
-        report.failures.first(),
-        report.failures.last()
-    );
-    let asked = (last - first).as_secs_f64() * f64::from(slow::fewer(clients.load.rate));
-    let share = asked * 2.0 / 6.0;
+    // Without an engine nothing fails; when it starts and ends its tasks, their share does, two of six, until all know.
+    let begins = starting.saturating_sub(slow::longer(SLACK));
+    let early_or_late = asked.filter(|asked| *asked < begins || *asked >= answers);
+    assert_eq!(early_or_late.count(), 0, "{:?}", report.failures);
+    if let (Some(first), Some(last)) = (first, last) {
+        assert!(
+            last - first < slow::longer(AT_MOST),
+            "{first:?} to {last:?}"
+        );
+    }
+    let asked_meanwhile =
+        slow::longer(AT_MOST).as_secs_f64() * f64::from(slow::fewer(clients.load.rate));
+    let share = asked_meanwhile * 2.0 / 6.0;
     #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
     let failed = report.failed as f64;
-    assert!(
-        failed <= share * 1.2 + 10.0,
-        "{failed} failed, their share is {share}"
-    );
+    assert!(failed <= share, "{failed} failed, their share is {share}");
     assert!(
         report
             .failures

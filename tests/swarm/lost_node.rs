@@ -10,6 +10,8 @@ use harness::shared;
 use harness::swarm::Swarm;
 use harness::traffic::http::{self, Connection};
 use harness::{slow, wait};
+use lb_core::model::snapshot::NodeState;
+use lb_core::report::Nodes;
 
 use crate::tools::{everywhere, served, settled};
 use crate::{LAB, TASKS};
@@ -59,10 +61,16 @@ fn a_node_said_to_be_down_keeps_its_connections_gets_no_new_ones_and_comes_back(
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let down = begin.elapsed();
-        // Every agent has heard of it by then.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        for node in &swarm.nodes {
+            wait::until(
+                &format!("{} to take node2 for lost", node.name),
+                TASKS,
+                || Ok(takes_for_lost(node, "node2")?.then_some(())),
+            )?;
+        }
+        let known = begin.elapsed();
         let mut new = 0;
-        while begin.elapsed() < down + Duration::from_secs(6) {
+        while begin.elapsed() < known + Duration::from_secs(5) {
             for connection in &mut kept {
                 let who = connection.who().await?;
                 assert_eq!(who.node.as_deref(), Some("node2"));
@@ -76,12 +84,12 @@ fn a_node_said_to_be_down_keeps_its_connections_gets_no_new_ones_and_comes_back(
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         drop(cut);
-        Ok((down, asked, new))
+        Ok((down, known, asked, new))
     };
-    let (down, asked, new) = swarm.client.block_on(talk).unwrap();
+    let (down, known, asked, new) = swarm.client.block_on(talk).unwrap();
     println!(
-        "node2 said to be down {down:?} after its managers were cut off: {asked} requests on 3 \
-         connections to its tasks, {new} new connections to others, none failed"
+        "node2 said to be down {down:?} after its managers were cut off, all agents know after {known:?}: {asked} requests on \
+         3 connections to its tasks, {new} new connections to others, none failed"
     );
     let begin = Instant::now();
     wait::until("node2 to be ready", TASKS, || {
@@ -100,6 +108,15 @@ fn a_node_said_to_be_down_keeps_its_connections_gets_no_new_ones_and_comes_back(
         "node2 ready {ready:?} after that, its new tasks served {:?} after",
         begin.elapsed()
     );
+}
+
+/// Does the agent of this node know that another one is down, and has its kernel what follows from that? It shows what its
+/// last reconcile pass went by.
+fn takes_for_lost(node: &Node, lost: &str) -> anyhow::Result<bool> {
+    let report = node.report(&["nodes"])?;
+    let nodes: Nodes = serde_json::from_value(report)?;
+    let mut others = nodes.nodes.iter();
+    Ok(others.any(|other| other.hostname == lost && other.state == NodeState::Down))
 }
 
 fn state(swarm: &Swarm, name: &str) -> String {

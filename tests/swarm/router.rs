@@ -1,8 +1,11 @@
 //! The HTTP router, deployed beside the agents as README says: services share ports 80 and 443 by their labels.
 
 mod changes;
+mod kills;
+mod loads;
 mod protocols;
 mod site;
+mod streams;
 mod swarm;
 mod updates;
 

@@ -16,6 +16,11 @@ const STARTS: u32 = 20;
 /// Between two changes of the number of tasks. On a slow machine 40 requests come meanwhile ([`Clients::lighter`]), 13
 /// through each node: each of twelve tasks is due one of them.
 const BETWEEN: Duration = Duration::from_secs(1);
+/// The median of the times from a task's process to its first answer through a node, and the longest of them, stay below these:
+/// five times what is usual, and fifteen times (docs/bench.md).
+const SOON: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
+/// Bounds of the median and the longest time in an emulated machine, whose engine says seconds late that a task runs.
+const SOON_EMULATED: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(10)];
 
 #[test]
 fn scaling_up_and_down_under_load_fails_no_request_and_uses_new_tasks() {
@@ -83,11 +88,12 @@ fn a_task_is_reached_through_every_node_as_soon_as_it_runs() {
         "task runs to first answer, {} tasks through 3 nodes: median {median:?}, longest {max:?}",
         slow::fewer(STARTS)
     );
-    // The goal is 100 ms at the median; a busy machine gets some slack.
-    assert!(
-        *median < slow::longer(Duration::from_millis(300)),
-        "{delays:?}"
-    );
+    let [half, all] = if slow::factor() > 1 {
+        SOON_EMULATED
+    } else {
+        SOON
+    };
+    assert!(*median < half && *max < all, "{delays:?}");
 }
 
 /// How long a task had been running when a peer first answered. Where nobody serves a port yet, a stock mesh

@@ -3,6 +3,7 @@
 //! A request that was sent and not answered by 200 has failed. A connection that ends between two requests costs its client a
 //! new connection and nothing else: it is counted by itself.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use tokio::time::{self, MissedTickBehavior};
 
 use super::http::{Connection, Reply};
 use crate::slow;
+use crate::who::Who;
 
 /// Reasons of failures that are kept; all failures are counted.
 const SHOWN: usize = 20;
@@ -39,12 +41,16 @@ pub struct KeptReport {
     pub requests: u64,
     /// Those that were not answered by 200, or not in time.
     pub failed: u64,
+    /// Of those that failed: requests on a connection that had answered before, which ended in place of the answer.
+    pub cut: u64,
     /// Connections that the peer ended: by an answer that said so, between two requests, or in place of an answer.
     pub closed: u64,
     /// The longest request that succeeded.
     pub slowest: Duration,
     /// Why the first ones failed.
     pub failures: Vec<String>,
+    /// The tasks of the test service that answered.
+    pub tasks: BTreeSet<String>,
 }
 
 /// Asks until `stop` is set.
@@ -75,14 +81,18 @@ async fn worker(load: &KeptLoad, number: u32, stop: &AtomicBool) -> KeptReport {
         let ended = open.take_if(|it| it.has_ended() || it.is_closed());
         report.closed += u64::from(ended.is_some());
         let begin = Instant::now();
-        let reply = ask(load, &mut open, &mut report.closed).await;
+        let reply = ask(load, &mut open, &mut report).await;
         report.add(begin.elapsed(), reply);
     }
 }
 
 /// Sends one request, on the connection that is open or on a new one. It goes to a new one, too, if the other ended before
 /// anything was sent on it.
-async fn ask(load: &KeptLoad, open: &mut Option<Connection>, closed: &mut u64) -> Result<Reply> {
+async fn ask(
+    load: &KeptLoad,
+    open: &mut Option<Connection>,
+    report: &mut KeptReport,
+) -> Result<Reply> {
     if let Some(mut connection) = open.take() {
         match connection.get("/").await {
             Ok(reply) => {
@@ -90,8 +100,10 @@ async fn ask(load: &KeptLoad, open: &mut Option<Connection>, closed: &mut u64) -
                 return Ok(reply);
             }
             Err(error) => {
-                *closed += u64::from(broken(&error).is_some());
+                let ended = u64::from(broken(&error).is_some());
+                report.closed += ended;
                 if was_sent(&error) {
+                    report.cut += ended;
                     return Err(error);
                 }
             }
@@ -102,7 +114,7 @@ async fn ask(load: &KeptLoad, open: &mut Option<Connection>, closed: &mut u64) -
     let reply = connection.get("/").await;
     match &reply {
         Ok(_) => *open = Some(connection),
-        Err(error) => *closed += u64::from(broken(error).is_some()),
+        Err(error) => report.closed += u64::from(broken(error).is_some()),
     }
     reply
 }
@@ -123,6 +135,8 @@ impl KeptReport {
         let why = match reply {
             Ok(reply) if reply.status == 200 => {
                 self.slowest = self.slowest.max(took);
+                let who = serde_json::from_str::<Who>(&reply.body);
+                self.tasks.extend(who.ok().and_then(|who| who.task));
                 return;
             }
             Ok(reply) => format!("answered {}: {}", reply.status, reply.body),
@@ -137,129 +151,14 @@ impl KeptReport {
     fn merge(&mut self, other: Self) {
         self.requests += other.requests;
         self.failed += other.failed;
+        self.cut += other.cut;
         self.closed += other.closed;
         self.slowest = self.slowest.max(other.slowest);
         self.failures.extend(other.failures);
         self.failures.truncate(SHOWN);
+        self.tasks.extend(other.tasks);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-    use std::sync::Arc;
-
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
-
-    use super::super::load::{self, Load, Report};
-    use super::*;
-
-    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-    const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
-    const BAD_GATEWAY: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
-    /// Duration of each load.
-    const MOMENT: Duration = Duration::from_millis(400);
-    const PATIENCE: Duration = Duration::from_secs(5);
-
-    /// Answers each request by these bytes, and closes the connection after the first one if `closes`.
-    async fn serve(listener: TcpListener, answer: &'static [u8], closes: bool) {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
-                    if !head.ends_with(b"\r\n\r\n") {
-                        continue;
-                    }
-                    head.clear();
-                    if stream.write_all(answer).await.is_err() || closes {
-                        return;
-                    }
-                }
-            });
-        }
-    }
-
-    /// The address of such a server.
-    async fn server(answer: &'static [u8], closes: bool) -> SocketAddr {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, answer, closes));
-        address
-    }
-
-    /// An address where nobody listens.
-    async fn nobody() -> SocketAddr {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        listener.local_addr().unwrap()
-    }
-
-    /// What comes of two connections with 50 requests a second.
-    async fn kept(peer: SocketAddr) -> KeptReport {
-        let load = KeptLoad {
-            peer,
-            host: "some.test".to_owned(),
-            connections: 2,
-            rate: 50,
-            timeout: PATIENCE,
-        };
-        let stop = AtomicBool::new(false);
-        let stopping = async {
-            time::sleep(MOMENT).await;
-            stop.store(true, Ordering::Relaxed);
-        };
-        let (report, ()) = tokio::join!(run(&load, &stop), stopping);
-        assert!(report.requests > 1, "{report:?}");
-        report
-    }
-
-    /// What comes of a new connection for each of 50 requests a second.
-    async fn new(peer: SocketAddr) -> Report {
-        let load = Load {
-            rate: 50,
-            at_most: MOMENT,
-            ..Load::new([peer])
-        };
-        load::run(&load, &Arc::default()).await
-    }
-
-    #[tokio::test]
-    async fn a_refused_connection_is_a_failed_request() {
-        let peer = nobody().await;
-        let report = kept(peer).await;
-        assert_eq!((report.failed, report.closed), (report.requests, 0));
-        let report = new(peer).await;
-        assert!(report.failed > 1 && report.answered() == 0, "{report:?}");
-    }
-
-    #[tokio::test]
-    async fn an_answer_other_than_200_is_a_failed_request() {
-        let peer = server(BAD_GATEWAY, false).await;
-        let report = kept(peer).await;
-        assert_eq!((report.failed, report.closed), (report.requests, 0));
-        let report = new(peer).await;
-        assert!(report.failed > 1 && report.answered() == 0, "{report:?}");
-    }
-
-    #[tokio::test]
-    async fn a_connection_that_ends_in_place_of_an_answer_is_a_failed_request() {
-        let report = kept(server(b"", true).await).await;
-        assert_eq!(report.failed, report.requests, "{report:?}");
-        assert_eq!(report.closed, report.requests, "{report:?}");
-    }
-
-    #[tokio::test]
-    async fn a_connection_that_ends_between_two_answers_is_counted_and_no_failure() {
-        for last in [OK, LAST] {
-            let report = kept(server(last, true).await).await;
-            assert!(report.closed > 1, "{report:?}");
-            assert_eq!(report.failed, 0, "{report:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn where_all_is_answered_nothing_has_failed_or_ended() {
-        let report = kept(server(OK, false).await).await;
-        assert_eq!((report.failed, report.closed), (0, 0), "{report:?}");
-    }
-}
+mod tests;

@@ -58,10 +58,12 @@ impl Load {
 /// Asks until `stop` is set or the load's time is over.
 pub async fn run(load: &Load, stop: &Arc<AtomicBool>) -> Report {
     let begin = Instant::now();
-    match load.kept {
+    let mut report = match load.kept {
         None => arrivals(load, begin, stop).await,
         Some(connections) => workers(load, connections, begin, stop).await,
-    }
+    };
+    report.begun = Some(begin);
+    report
 }
 
 /// New connections by the clock; none that is due is left out.

@@ -55,6 +55,8 @@ pub struct Slow {
 /// Answers and failures of a load.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
+    /// When the load began, once it is over.
+    pub begun: Option<Instant>,
     /// Answers, by the task that gave them.
     pub answers: BTreeMap<String, u64>,
     /// Answers, by whom was asked.
@@ -99,9 +101,14 @@ impl Report {
     /// second; but a busy machine can be as late without one.
     #[must_use]
     pub fn resent(&self) -> u64 {
-        let late = self.slow.iter().filter(|slow| slow.took >= RESENT);
-        let late = late.count() as u64;
+        let late = self.later_than(RESENT);
         self.syns_sent_again.map_or(late, |again| again.min(late))
+    }
+
+    /// The number of answers that took `bound` or longer, which is more than 700 ms: faster ones are not recorded one by one.
+    #[must_use]
+    pub fn later_than(&self, bound: Duration) -> u64 {
+        self.slow.iter().filter(|slow| slow.took >= bound).count() as u64
     }
 
     pub(super) fn add(&mut self, begin: Instant, (asked, peer, result): Asked) {

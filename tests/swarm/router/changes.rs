@@ -1,21 +1,16 @@
-//! Requests by all that clients speak, while labels, agents, nodes and certificates change; ports of the datapath while
-//! routers are killed.
+//! Requests by all that clients speak, and streams, while tasks, labels, agents, nodes, certificates and routers change.
 
 use std::time::Instant;
 
-use harness::beside::beside;
-use harness::service::ServiceSpec;
-use harness::{procs, slow, wait};
+use harness::image::{WHOAMI, WHOAMI_NEXT};
+use harness::{procs, wait};
 
-use super::protocols::{grpc_stream, stream, websocket, who_by_tls};
-use super::site::{AFTER, LIVE, REPLICAS, Site, wait_until_live};
-use super::swarm::{Routed, kill, processes};
+use super::protocols::who_by_tls;
+use super::site::{LIVE, REPLICAS, Site, wait_until_live};
+use super::streams::{replaced, uncut};
+use super::swarm::{Routed, processes};
 use crate::TASKS;
 use crate::lifecycle::{kill as kill_agent, wait_for_another};
-use crate::tools::{answered, assert_unharmed, during, ids, load, served};
-
-/// Published by the service whose clients pass no router.
-const PORT: u16 = 8310;
 
 impl Site<'_> {
     /// A host goes from the younger service to the older one, which answers as soon as its label names the host.
@@ -64,7 +59,7 @@ impl Site<'_> {
         self.unharmed("node drained", &peers, &[&self.one], || {
             let (agent, routers) = (node2.agent_pid()?, processes(node2)?);
             available("drain")?;
-            for service in [&self.one, &self.two] {
+            for service in self.both() {
                 wait::until("tasks to move", TASKS, || {
                     let tasks = service.wait_for_tasks(REPLICAS, TASKS)?;
                     let moved = tasks.iter().all(|task| task.node != "node2");
@@ -86,9 +81,10 @@ impl Site<'_> {
         });
     }
 
-    fn certificate_replaced(&self) {
+    /// All routers are replaced, by others that have another certificate.
+    fn routers_updated(&self) {
         let (swarm, peers) = (&self.routed.test.swarm, self.routed.everywhere());
-        let replaced = || {
+        let updated = || {
             self.routed.replace_certificates("next");
             for peer in &peers {
                 wait::until(&format!("the new certificate at {peer}"), LIVE, || {
@@ -97,64 +93,39 @@ impl Site<'_> {
             }
             Ok(())
         };
-        self.unharmed("certificate replaced", &peers, &[&self.one], replaced);
+        let what = "routers updated, certificate replaced";
+        self.unharmed(what, &peers, &[&self.two], updated);
     }
 }
 
 #[test]
-fn no_request_fails_and_no_stream_is_cut_while_labels_nodes_agents_and_certificates_change() {
+fn no_request_fails_and_no_stream_is_cut_while_tasks_labels_nodes_agents_and_routers_change() {
     let Some(routed) = Routed::up("lbrchg") else {
         return;
     };
     let swarm = &routed.test.swarm;
     let site = Site::of(&routed);
-    // Streams by the nodes that are not drained. A router that is updated leaves them 55 s, which is more than the rest of
-    // the update takes.
+    // Streams by the nodes that are not drained.
     let [first, _, third] = routed.everywhere()[..] else {
         panic!("three nodes");
     };
     let acts = || {
         site.labels();
-        site.agents_killed();
-        site.drained();
-        site.certificate_replaced();
-        Ok(())
-    };
-    let with_calls = || {
-        beside(
-            |stop| grpc_stream(swarm, first, "calls.stays.test", stop),
-            acts,
-        )
-    };
-    let with_stream = || beside(|stop| stream(swarm, first, "stays.test", stop), with_calls);
-    let with_third = || {
-        beside(
-            |stop| websocket(swarm, third, "stays.test", stop),
-            with_stream,
-        )
-    };
-    let talked = beside(
-        |stop| websocket(swarm, first, "stays.test", stop),
-        with_third,
-    );
-    let (((((), calls), bytes), by_third), by_first) = talked.unwrap();
-    println!(
-        "streams: {by_first} and {by_third} messages, {calls} by gRPC, an answer of {bytes} bytes"
-    );
-
-    let spec = ServiceSpec::named("published")
-        .replicas(REPLICAS)
-        .publish(&format!("{PORT}:80"));
-    let (_service, tasks) = served(swarm, &spec, REPLICAS);
-    let killed = || {
-        for node in &swarm.nodes {
-            kill(node)?;
-            std::thread::sleep(slow::longer(AFTER));
+        for (order, image) in [("start-first", WHOAMI_NEXT), ("stop-first", WHOAMI)] {
+            site.tasks_updated(order, image, &site.one);
         }
+        site.scaled(&site.one);
+        site.agents_killed();
+        site.agents_updated("update of the agents", &site.one);
+        site.drained();
         Ok(())
     };
-    let ((), report, lost) = during(swarm, &swarm.client, &load(swarm, PORT), killed);
-    assert_unharmed("routers killed, a published port", &report, lost);
-    assert_eq!(answered(&report), ids(&tasks));
+    // What comes after the update of the routers takes longer than the grace of those that it replaces.
+    let all = || {
+        site.routers_updated();
+        uncut(swarm, &[first, third], acts)
+    };
+    replaced(swarm, &[first, third], all).unwrap();
+    site.routers_killed();
     routed.wait_for_routers();
 }

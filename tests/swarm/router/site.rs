@@ -1,31 +1,29 @@
-//! Services that share port 80, and clients of them by all protocols.
+//! Services that share port 80, and whose tasks may answer for which of their hosts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use harness::beside::beside;
 use harness::client::PATIENCE;
 use harness::guards::Service;
 use harness::service::ServiceSpec;
 use harness::swarm::Swarm;
 use harness::traffic::http::Connection;
-use harness::traffic::load::Load;
-use harness::{slow, wait};
+use harness::wait;
 
-use super::protocols::{Kind, http2, tls};
 use super::swarm::Routed;
 use crate::TASKS;
-use crate::tools::{answered, assert_unharmed, during, ids, task};
+use crate::tools::{ids, task};
 
 /// Tasks of each service that is under load.
 pub(super) const REPLICAS: usize = 3;
 /// In which a label or a certificate is used on all nodes.
 pub(super) const LIVE: Duration = Duration::from_secs(5);
-/// Of load, after what was changed.
-pub(super) const AFTER: Duration = Duration::from_secs(4);
+
+/// The tasks that the Swarm knows of the service of each host, those that have ended among them.
+pub(super) type Owners = BTreeMap<&'static str, BTreeSet<String>>;
 
 /// Two services under load, and one whose task stays where it is.
 pub(super) struct Site<'a> {
@@ -37,7 +35,7 @@ pub(super) struct Site<'a> {
     /// The secrets `next.crt` and `next.key`, which routers do not have yet: the file of the certificate.
     pub(super) next: PathBuf,
     /// The certificates that clients by TLS believe: the routers' own, and the next one.
-    trusted: PathBuf,
+    pub(super) trusted: PathBuf,
 }
 
 impl<'a> Site<'a> {
@@ -55,6 +53,8 @@ impl<'a> Site<'a> {
                 .label("traefik.http.routers.calls.rule", &calls)
                 .label(&label("port"), "80")
                 .label(&label("scheme"), "h2c")
+                .option("--update-delay", "1s")
+                .option("--update-monitor", "1s")
                 .replicas(replicas);
             let spec = match name {
                 "stays" => spec.on_node("node3"),
@@ -92,66 +92,42 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Does something under 360 requests a second through these nodes, and new connections by TLS beside them: nothing
-    /// fails, and each host is answered by its own service; `moving.test` by one of the services that `moving` has.
-    pub(super) fn unharmed(
+    /// The services under load.
+    pub(super) fn both(&self) -> [&Service<'a>; 2] {
+        [&self.one, &self.two]
+    }
+
+    /// The tasks that may answer for each host now; for `moving.test`, those of the services `moving`.
+    pub(super) fn owners(&self, moving: &[&Service<'_>]) -> Owners {
+        let known = |services: &[&Service<'_>]| {
+            let mut tasks = BTreeSet::new();
+            for service in services {
+                tasks.extend(ids(&service.tasks().unwrap()));
+            }
+            tasks
+        };
+        let one = known(&[&self.one]);
+        [
+            ("one.test", one.clone()),
+            ("calls.one.test", one),
+            ("two.test", known(&[&self.two])),
+            ("moving.test", known(moving)),
+        ]
+        .into()
+    }
+
+    /// Each host was answered by tasks that its service has, or had `before`: the Swarm forgets tasks that scaling ends.
+    pub(super) fn assert_own(
         &self,
         what: &str,
-        peers: &[SocketAddr],
+        answers: &[(&str, BTreeSet<String>)],
+        before: &Owners,
         moving: &[&Service<'_>],
-        acts: impl FnOnce() -> Result<()>,
     ) {
-        let swarm = &self.routed.test.swarm;
-        let load = |host: &str, rate| Load {
-            rate,
-            host: Some(host.to_owned()),
-            ..Load::new(peers.iter().copied())
-        };
-        let (new, moved) = (load("two.test", 100), load("moving.test", 40));
-        let kept = Load {
-            kept: Some(12),
-            ..load("one.test", 100)
-        };
-        let acts = || {
-            let done = acts();
-            std::thread::sleep(slow::longer(AFTER));
-            done
-        };
-        let with_tls = || {
-            beside(
-                |stop| Ok(tls(swarm, peers, "two.test", &self.trusted, stop)),
-                acts,
-            )
-        };
-        let calls = ("calls.one.test", Kind::Grpc);
-        let with_calls = || beside(|stop| http2(swarm, peers, calls, stop), with_tls);
-        let gets = ("one.test", Kind::Get);
-        let with_http2 = || beside(|stop| http2(swarm, peers, gets, stop), with_calls);
-        let with_kept = || Ok(during(swarm, &swarm.client, &kept, with_http2));
-        let with_moved = || Ok(during(swarm, &swarm.client, &moved, with_kept));
-        let (beside_new, by_new, lost) = during(swarm, &swarm.client, &new, with_moved);
-        let (beside_moved, by_moved, _) = beside_new;
-        let (((((), by_tls), by_calls), by_http2), by_kept, _) = beside_moved;
-        assert_unharmed(&format!("{what}, new connections"), &by_new, lost);
-        assert_unharmed(&format!("{what}, the moving host"), &by_moved, lost);
-        assert_unharmed(&format!("{what}, kept connections"), &by_kept, u64::MAX);
-        by_http2.assert_unharmed(&format!("{what}, HTTP/2"));
-        by_calls.assert_unharmed(&format!("{what}, gRPC"));
-        by_tls.assert_unharmed(&format!("{what}, new connections by TLS"));
-        let (one, two) = ([&self.one], [&self.two]);
-        for (host, tasks, services) in [
-            ("two.test", answered(&by_new), &two[..]),
-            ("moving.test", answered(&by_moved), moving),
-            ("one.test", answered(&by_kept), &one[..]),
-            ("one.test", by_http2.tasks, &one[..]),
-            ("calls.one.test", by_calls.tasks, &one[..]),
-            ("two.test", by_tls.tasks, &two[..]),
-        ] {
-            let ever: BTreeSet<String> = services
-                .iter()
-                .flat_map(|service| ids(&service.tasks().unwrap()))
-                .collect();
-            let wrong = &tasks - &ever;
+        let now = self.owners(moving);
+        for (host, tasks) in answers {
+            let ever = &now[*host] | &before[*host];
+            let wrong = tasks - &ever;
             assert!(wrong.is_empty(), "{what}: {wrong:?} answered for {host}");
         }
     }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -10,7 +9,7 @@ use harness::agents::{STACK, by_mesh};
 use harness::certificate::self_signed;
 use harness::node::Node;
 use harness::shared::{self, MachineLock, TestSwarm};
-use harness::{shell, wait};
+use harness::wait;
 use serde_json::Value;
 
 use crate::LAB;
@@ -178,12 +177,4 @@ pub(super) fn processes(node: &Node) -> Result<Vec<u32>> {
     }
     ensure!(!processes.is_empty(), "no router runs on {}", node.name);
     Ok(processes)
-}
-
-/// Kills the routers of a node at once.
-pub(super) fn kill(node: &Node) -> Result<()> {
-    for process in processes(node)? {
-        shell::stdout(Command::new("kill").args(["-KILL", &process.to_string()]))?;
-    }
-    Ok(())
 }
