@@ -142,7 +142,7 @@ impl Router {
     pub fn stats(&self) -> HttpStats {
         let view = self.shared.view.borrow().clone();
         let counted = lock(&self.shared.counted);
-        counted.report(|service| {
+        counted.report(&self.shared.hostname, |service| {
             let services = &view.as_ref()?.services;
             let service = services.get(&ServiceId::from(service))?;
             Some(service.name.clone())

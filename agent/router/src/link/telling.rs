@@ -64,6 +64,14 @@ impl Telling {
         }
     }
 
+    /// Routes that the agent has sent are in force, so long after they came.
+    pub(super) fn applied(&self, after: Duration) {
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        sums.increase(Total::TableApplies, 1);
+        let us = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
+        sums.increase(Total::TableApplyUs, us);
+    }
+
     /// What the agent is told, where the routes are those of the store.
     pub(super) fn next(&mut self, store: &Store) -> Vec<Stats> {
         self.told = true;
@@ -71,6 +79,7 @@ impl Telling {
         if let Some(log) = &self.log {
             sums.set(Total::LogDropped, log.dropped());
         }
+        sums.set(Total::TableVersion, store.routing().version);
         sums.fold(Instant::now(), |key| {
             store
                 .served(&key.service)
