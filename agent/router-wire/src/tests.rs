@@ -1,5 +1,6 @@
 //! Bytes and back, whatever comes.
 
+use crate::certificates::{Certificate, Certificates};
 use crate::fds;
 use crate::frame::{Decoder, FrameError, Message, encode};
 use crate::stats::{Counts, Outcome, RouteKey, Stats, Total};
@@ -202,6 +203,15 @@ fn answers_of_a_router_arrive() {
         ToAgent::Applied(7),
         ToAgent::Resend,
         ToAgent::Stats(stats()),
+        ToAgent::Certificates(Certificates {
+            certificates: vec![Certificate {
+                file: "a.crt".into(),
+                keys: vec!["a.key".into()],
+                names: vec!["a.test".into(), "*.a.test".into()],
+                expires_s: 7,
+            }],
+            more: true,
+        }),
     ];
     let mut decoder = Decoder::default();
     for message in sent.clone() {

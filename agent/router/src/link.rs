@@ -94,8 +94,8 @@ impl Link {
         let message = tokio::select! {
             message = channel.receive() => message?,
             () = self.telling.due() => {
-                for stats in self.telling.next(&self.store) {
-                    channel.send(ToAgent::Stats(stats), &[]).await?;
+                for message in self.telling.next(&self.store) {
+                    channel.send(message, &[]).await?;
                 }
                 return Ok(());
             }

@@ -96,7 +96,11 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     let (workers, threads) =
         Workers::start(workers, &serving, &tls, settings.grace).map_err(RunError::Threads)?;
     drop(serving);
-    let mut link = Link::new(&settings.agent, workers, Telling::new(sums, log));
+    let mut link = Link::new(
+        &settings.agent,
+        workers,
+        Telling::new(sums, log, tls.clone()),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

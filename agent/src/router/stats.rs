@@ -90,7 +90,8 @@ impl Counted {
         }
     }
 
-    /// The sums, on this node. `name` is the name of a service that has routes; others are counted with the routes that are gone.
+    /// The sums, on the node `hostname`. `name` is the name of a service that has routes; others are counted with the routes that
+    /// are gone.
     pub(super) fn report(
         &self,
         hostname: &str,

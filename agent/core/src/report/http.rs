@@ -3,6 +3,10 @@
 use crate::model::ids::ServiceId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// Name of the numbers that say when certificates end, in seconds since 1970 ([`RouterNumber::name`]).
+pub(super) const CERTIFICATE_EXPIRES: &str = "certificate_expires_seconds";
 
 /// Requests by route, and the routers as a whole, since they started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,8 +138,18 @@ impl HttpStats {
             .into_iter()
             .chain(other.routers)
         {
-            let number = numbers.entry((name, labels)).or_default();
-            *number = number.saturating_add(value);
+            match numbers.entry((name, labels)) {
+                Entry::Vacant(free) => {
+                    free.insert(value);
+                }
+                // Of a certificate that nodes have in different editions: the end that comes first.
+                Entry::Occupied(mut known) if known.key().0 == CERTIFICATE_EXPIRES => {
+                    *known.get_mut() = value.min(*known.get());
+                }
+                Entry::Occupied(mut known) => {
+                    *known.get_mut() = value.saturating_add(*known.get());
+                }
+            }
         }
         let numbers = numbers.into_iter();
         let numbers = numbers.map(|((name, labels), value)| RouterNumber {
@@ -256,5 +270,21 @@ mod tests {
             number("refused_total", "late", 11),
         ];
         assert_eq!(sum.routers, expected);
+    }
+
+    #[test]
+    fn of_ends_of_certificates_the_first_one_is_told() {
+        let told = |value| HttpStats {
+            routers: vec![RouterNumber {
+                name: "certificate_expires_seconds".to_owned(),
+                value,
+                ..RouterNumber::default()
+            }],
+            ..HttpStats::default()
+        };
+        let mut sum = told(7);
+        sum.add(told(5));
+        sum.add(told(6));
+        assert_eq!(sum.routers, told(5).routers);
     }
 }

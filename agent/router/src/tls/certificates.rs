@@ -1,5 +1,7 @@
 //! Certificates and their keys, by file and by name.
 
+use lb_router_wire::certificates as wire;
+use lb_routes::certificates::ByName;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -27,26 +29,37 @@ pub(crate) enum CertificateProblem {
 /// All certificates that there are.
 #[derive(Debug, Default)]
 pub(crate) struct Certificates {
-    /// By the name that it is for, in small letters.
-    exact: HashMap<String, Certificate>,
-    /// By the domain below which it is for each name of one label (RFC 6125, section 6.4.3).
-    wildcard: HashMap<String, Certificate>,
+    by_name: ByName<Certificate>,
     /// By file name.
     chains: HashMap<String, Vec<CertificateDer<'static>>>,
     keys: HashMap<String, Arc<dyn SigningKey>>,
     /// Of authorities, by which certificates of tasks are verified.
     pub(super) authorities: Vec<CertificateDer<'static>>,
+    /// Those with a key, as the agent is told of them.
+    told: Vec<wire::Certificate>,
+}
+
+/// A key, and the names of the files that have it.
+#[derive(Debug)]
+struct Key {
+    signing: Arc<dyn SigningKey>,
+    files: Vec<String>,
 }
 
 impl Certificates {
     /// From the contents of files, by file name; files that hold neither certificate nor key are passed over.
     pub(crate) fn of(files: &BTreeMap<String, Vec<u8>>) -> (Self, Vec<CertificateProblem>) {
         let mut all = Self::default();
-        let mut by_public_key: HashMap<Vec<u8>, Arc<dyn SigningKey>> = HashMap::new();
+        let mut by_public_key: HashMap<Vec<u8>, Key> = HashMap::new();
         for (file, content) in files {
             if let Some(key) = signing_key(content) {
                 if let Some(public) = key.public_key() {
-                    by_public_key.insert(public.to_vec(), key.clone());
+                    let known = by_public_key.entry(public.to_vec());
+                    let known = known.or_insert_with(|| Key {
+                        signing: key.clone(),
+                        files: Vec::new(),
+                    });
+                    known.files.push(file.clone());
                 }
                 all.keys.insert(file.clone(), key);
             }
@@ -74,7 +87,7 @@ impl Certificates {
         &mut self,
         file: &str,
         chain: Vec<CertificateDer<'static>>,
-        keys: &HashMap<Vec<u8>, Arc<dyn SigningKey>>,
+        keys: &HashMap<Vec<u8>, Key>,
     ) -> Result<(), CertificateProblem> {
         let broken = || CertificateProblem::Broken(file.to_owned());
         let leaf = chain.first().ok_or_else(broken)?;
@@ -87,26 +100,33 @@ impl Certificates {
             return Ok(());
         }
         let names = dns_names(&leaf);
+        if let Some(key) = key {
+            self.told.push(wire::Certificate {
+                file: file.to_owned(),
+                keys: key.files.clone(),
+                names: names.clone(),
+                expires_s: u64::try_from(leaf.validity().not_after.timestamp()).unwrap_or(0),
+            });
+        }
         if names.is_empty() {
             return Err(CertificateProblem::NoName(file.to_owned()));
         }
         let key = key.ok_or_else(|| CertificateProblem::NoKey(file.to_owned()))?;
-        let certificate = Arc::new(CertifiedKey::new(chain, key.clone()));
+        let certificate = Arc::new(CertifiedKey::new(chain, key.signing.clone()));
         for name in names {
-            let (names, name) = match name.strip_prefix("*.") {
-                Some(parent) => (&mut self.wildcard, parent.to_owned()),
-                None => (&mut self.exact, name),
-            };
-            names.entry(name).or_insert_with(|| certificate.clone());
+            self.by_name.add(&name, certificate.clone());
         }
         Ok(())
     }
 
+    /// Those that a client can be shown, by file: names and ends of validity.
+    pub(crate) fn told(&self) -> &[wire::Certificate] {
+        &self.told
+    }
+
     /// The certificate for a name in small letters.
     pub(crate) fn for_name(&self, name: &str) -> Option<Certificate> {
-        let exact = self.exact.get(name);
-        let wildcard = || self.wildcard.get(name.split_once('.')?.1);
-        exact.or_else(wildcard).cloned()
+        self.by_name.get(name).cloned()
     }
 
     /// The certificate and the key of two files.
@@ -205,6 +225,28 @@ mod tests {
         assert!(all.for_name("self.test").is_some() && all.authorities.is_empty());
         let (all, _) = Certificates::of(&files(&with[..1]));
         assert!(all.for_name("self.test").is_none() && all.authorities.len() == 1);
+    }
+
+    #[test]
+    fn the_agent_is_told_of_those_with_a_key_and_nothing_of_that_but_its_files() {
+        let (shop, shop_key) = made(&["Shop.test", "*.shop.test"]);
+        let (alone, _) = made(&["alone.test"]);
+        let (all, _) = Certificates::of(&files(&[
+            ("alone", alone.as_slice()),
+            ("key2", &shop_key),
+            ("shop", &shop),
+            ("key1", &shop_key),
+        ]));
+        let [told] = all.told() else {
+            panic!("{:?}", all.told());
+        };
+        assert_eq!(
+            (told.file.as_str(), &told.keys[..]),
+            ("shop", &["key1".to_owned(), "key2".to_owned()][..])
+        );
+        assert_eq!(told.names, ["shop.test", "*.shop.test"]);
+        // 4096-01-01, as rcgen has it.
+        assert_eq!(told.expires_s, 67_090_118_400);
     }
 
     #[test]
