@@ -10,23 +10,26 @@
 //! router on until the agent ends, and come back with the routers when the next agent starts.
 
 mod accept;
+mod certificates;
 mod connection;
 mod feed;
 mod listeners;
 mod session;
 mod stats;
 
+use certificates::Told;
 use feed::{Routed, RoutedView};
 use lb_core::backend::TaskAddresses;
 use lb_core::model::ids::ServiceId;
-use lb_core::report::{HttpStats, Problem, RouterReport, RouterStatus};
+use lb_core::report::certificates::{expiries, expiring};
+use lb_core::report::{HttpStats, Problem, RouterCertificate, RouterReport, RouterStatus};
 use listeners::Listeners;
 use stats::Counted;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -70,6 +73,8 @@ struct Shared {
     sessions: AtomicU64,
     /// What routers have counted.
     counted: Mutex<Counted>,
+    /// What routers have said of their certificates.
+    certificates: Mutex<Told>,
     /// Since when no router was connected, if none is.
     alone_since: Mutex<Instant>,
     /// Why no router can connect.
@@ -142,17 +147,30 @@ impl Router {
     pub fn stats(&self) -> HttpStats {
         let view = self.shared.view.borrow().clone();
         let counted = lock(&self.shared.counted);
-        counted.report(|service| {
+        let mut stats = counted.report(&self.shared.hostname, |service| {
             let services = &view.as_ref()?.services;
             let service = services.get(&ServiceId::from(service))?;
             Some(service.name.clone())
-        })
+        });
+        drop(counted);
+        let certificates = self.certificates().unwrap_or_default();
+        stats.routers.extend(expiries(&certificates));
+        stats
     }
 
-    /// Why routes are not served, or not on all ports, and what to do.
+    /// The certificates that the router of this node can show; `None` where no router has said it.
+    #[must_use]
+    pub fn certificates(&self) -> Option<Arc<[RouterCertificate]>> {
+        lock(&self.shared.certificates).newest()
+    }
+
+    /// Why routes are not served, or not on all ports, which certificates end, and what to do.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
-        self.shared.problems(Instant::now())
+        let mut problems = self.shared.problems(Instant::now());
+        let certificates = self.certificates().unwrap_or_default();
+        problems.extend(expiring(&certificates, seconds_since_1970()));
+        problems
     }
 }
 
@@ -172,6 +190,7 @@ impl Shared {
             routers: Mutex::default(),
             sessions: AtomicU64::new(0),
             counted: Mutex::default(),
+            certificates: Mutex::default(),
             alone_since: Mutex::new(Instant::now()),
             failure: Mutex::default(),
             ending: AtomicBool::new(false),
@@ -227,6 +246,13 @@ impl Shared {
         }
         problems
     }
+}
+
+/// The time of day. A clock before 1970 is wrong anyway.
+#[must_use]
+pub fn seconds_since_1970() -> u64 {
+    let passed = SystemTime::now().duration_since(UNIX_EPOCH);
+    passed.unwrap_or_default().as_secs()
 }
 
 /// A panic ends the process, so a poisoned lock is ignored.

@@ -5,6 +5,7 @@
 pub mod affinity_by_port;
 pub mod aggregate;
 pub mod build;
+pub mod certificates;
 pub mod datapath_mismatch;
 mod drops;
 mod explanation;
@@ -16,6 +17,7 @@ mod request;
 mod routes;
 mod tables;
 
+pub use certificates::RouterCertificate;
 pub use drops::{DropReport, Drops};
 pub use explanation::{Explanation, Published, Rule, Verdict};
 pub use flows::{DEFAULT_FLOWS, FlowReport, FlowState, Flows};

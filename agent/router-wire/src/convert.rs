@@ -1,5 +1,6 @@
 //! Messages to and from their protobuf form.
 
+mod certificates;
 mod counts;
 
 use crate::message::{Change, EntryPoint, Listener, Service, Task, ToAgent, ToRouter, View};
@@ -82,6 +83,7 @@ impl From<ToAgent> for proto::ToAgent {
             ToAgent::Applied(version) => Kind::Applied(proto::Applied { version }),
             ToAgent::Resend => Kind::Resend(proto::Resend {}),
             ToAgent::Stats(stats) => Kind::Stats(counts::proto(stats)),
+            ToAgent::Certificates(told) => Kind::Certificates(certificates::proto(told)),
         };
         Self { kind: Some(kind) }
     }
@@ -100,6 +102,7 @@ impl proto::ToAgent {
             Kind::Applied(proto::Applied { version }) => ToAgent::Applied(version),
             Kind::Resend(proto::Resend {}) => ToAgent::Resend,
             Kind::Stats(stats) => ToAgent::Stats(counts::message(stats)),
+            Kind::Certificates(told) => ToAgent::Certificates(certificates::message(told)),
         })
     }
 }

@@ -51,8 +51,8 @@ impl Message for ToRouter {
 }
 
 impl Message for ToAgent {
-    /// Numbers, and a version or names of [`crate::stats::ROUTES`] routes. A router that a client has taken over costs the
-    /// agent no more memory.
+    /// Numbers, and a version, names of [`crate::stats::ROUTES`] routes, or those of some certificates. A router that a client
+    /// has taken over costs the agent no more memory.
     const MOST: usize = 64 << 10;
 
     fn encode(self) -> Vec<u8> {

@@ -20,6 +20,7 @@ mod proto {
     include!(concat!(env!("OUT_DIR"), "/swarmlb.router.v1.rs"));
 }
 
+pub mod certificates;
 mod convert;
 pub mod fds;
 pub mod frame;

@@ -1,5 +1,6 @@
 //! What agent and router say to each other.
 
+use crate::certificates::Certificates;
 use crate::stats::Stats;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -45,6 +46,9 @@ pub enum ToAgent {
     Resend,
     /// What has changed of what it counts, once a second; only to an agent that takes it.
     Stats(Stats),
+    /// Certificates that it can show, once it knows them and whenever others have taken their place; only to an agent that
+    /// takes [`Self::Stats`].
+    Certificates(Certificates),
 }
 
 /// A listening TCP socket.

@@ -14,8 +14,8 @@ pub const BUCKETS: usize = BOUNDS_US.len() + 1;
 pub const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 /// How tries to get an answer of a task end: see [`Outcome`].
 pub const OUTCOMES: [&str; 5] = ["ok", "refused", "reset", "timeout", "undelivered"];
-/// Most routes in one message.
-pub const ROUTES: usize = 96;
+/// Most routes in one message: with the longest names and the highest numbers it is as long as a message may be.
+pub const ROUTES: usize = 80;
 /// Most bytes of a route's name; longer ones are cut.
 pub const NAME: usize = 200;
 
@@ -62,6 +62,11 @@ pub struct Counts {
     pub latency: [u64; BUCKETS],
     /// These times together, in microseconds.
     pub latency_us: u64,
+    /// Answers of tasks by the time from the beginning of the try to the answer's head ([`BOUNDS_US`]), in which the router
+    /// connects where it has to, and the request is sent; `upstream_seconds`.
+    pub upstream: [u64; BUCKETS],
+    /// These times together, in microseconds.
+    pub upstream_us: u64,
     /// Tries by how they ended ([`OUTCOMES`]).
     pub tries: [u64; OUTCOMES.len()],
     /// Exchanges under way. Wraps: one worker may count an end whose beginning another sum has.
@@ -73,21 +78,24 @@ impl Counts {
     pub fn add(&mut self, other: &Self) {
         add_each(&mut self.requests, &other.requests);
         add_each(&mut self.latency, &other.latency);
+        add_each(&mut self.upstream, &other.upstream);
         add_each(&mut self.tries, &other.tries);
         self.broken = self.broken.saturating_add(other.broken);
         self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
         self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
         self.latency_us = self.latency_us.saturating_add(other.latency_us);
+        self.upstream_us = self.upstream_us.saturating_add(other.upstream_us);
         self.under_way = self.under_way.wrapping_add(other.under_way);
     }
 
     /// Counts an exchange that took so many microseconds.
     pub fn took(&mut self, us: u64) {
-        let bucket = BOUNDS_US.partition_point(|bound| *bound < us);
-        if let Some(bucket) = self.latency.get_mut(bucket) {
-            *bucket += 1;
-        }
-        self.latency_us = self.latency_us.saturating_add(us);
+        count_time(&mut self.latency, &mut self.latency_us, us);
+    }
+
+    /// Counts an answer of a task whose head came after so many microseconds.
+    pub fn answered(&mut self, us: u64) {
+        count_time(&mut self.upstream, &mut self.upstream_us, us);
     }
 
     /// Counts a request by its status; `None`: the client has gone before.
@@ -106,6 +114,14 @@ impl Counts {
             *tries += 1;
         }
     }
+}
+
+fn count_time(buckets: &mut [u64; BUCKETS], sum: &mut u64, us: u64) {
+    let bucket = BOUNDS_US.partition_point(|bound| *bound < us);
+    if let Some(bucket) = buckets.get_mut(bucket) {
+        *bucket += 1;
+    }
+    *sum = sum.saturating_add(us);
 }
 
 fn add_each(to: &mut [u64], other: &[u64]) {
@@ -192,4 +208,10 @@ totals! {
     RejectedRequests = "rejected_total" { "reason" = "requests" };
     ShedMemory = "connections_shed_total" { "reason" = "memory" };
     ShedConnections = "connections_shed_total" { "reason" = "connections" };
+    PoolIdle = "pool_connections" { "state" = "idle" };
+    PoolShared = "pool_connections" { "state" = "shared" };
+    DrainingRequests = "draining_requests" {};
+    TableVersion = "table_version" {};
+    TableApplies = "table_applies_total" {};
+    TableApplyUs = "table_apply_microseconds_total" {};
 }

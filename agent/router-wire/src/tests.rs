@@ -1,5 +1,6 @@
 //! Bytes and back, whatever comes.
 
+use crate::certificates::{Certificate, Certificates};
 use crate::fds;
 use crate::frame::{Decoder, FrameError, Message, encode};
 use crate::stats::{Counts, Outcome, RouteKey, Stats, Total};
@@ -126,6 +127,7 @@ fn stats() -> Stats {
         ..Counts::default()
     };
     counts.took(1_001);
+    counts.answered(900);
     counts.status(Some(404));
     counts.tried(Outcome::Timeout);
     Stats {
@@ -151,6 +153,8 @@ fn the_largest_message_of_statistics_is_read() {
         bytes_in: u64::MAX,
         bytes_out: u64::MAX,
         latency_us: u64::MAX,
+        upstream: [u64::MAX; crate::stats::BUCKETS],
+        upstream_us: u64::MAX,
         under_way: u64::MAX,
     };
     let stats = Stats {
@@ -174,6 +178,11 @@ fn times_fall_into_their_buckets() {
     let last = crate::stats::BUCKETS - 1;
     let found = [0, 1, last - 1, last].map(|bucket| counts.latency[bucket]);
     assert_eq!(found, [2, 1, 1, 1]);
+    counts.answered(700);
+    let mut twice = counts;
+    twice.add(&counts);
+    assert_eq!((twice.upstream[1], twice.upstream_us), (2, 1_400));
+    assert_eq!(counts.latency[1], 1, "another histogram");
     for status in [Some(101), Some(200), Some(999), None] {
         counts.status(status);
     }
@@ -194,6 +203,15 @@ fn answers_of_a_router_arrive() {
         ToAgent::Applied(7),
         ToAgent::Resend,
         ToAgent::Stats(stats()),
+        ToAgent::Certificates(Certificates {
+            certificates: vec![Certificate {
+                file: "a.crt".into(),
+                keys: vec!["a.key".into()],
+                names: vec!["a.test".into(), "*.a.test".into()],
+                expires_s: 7,
+            }],
+            more: true,
+        }),
     ];
     let mut decoder = Decoder::default();
     for message in sent.clone() {

@@ -37,6 +37,10 @@ pub struct Cli {
         value_name = "NETWORK"
     )]
     pub trusted_proxies: Vec<IpNet>,
+    /// Tasks get `Forwarded` (RFC 7239), too.
+    #[arg(long, env = "SWARMLB_ROUTER_FORWARDED", default_value_t = false, action = clap::ArgAction::Set,
+          num_args = 0..=1, default_missing_value = "true", value_name = "true|false")]
+    pub forwarded: bool,
     /// Networks of balancers whose connections begin with a header of the PROXY protocol, version 1 or 2.
     #[arg(
         long,
@@ -122,6 +126,7 @@ impl Cli {
             },
             memory: self.memory_mib.map(|mib| u64::from(mib) << 20),
             trusted: self.trusted_proxies.clone(),
+            forwarded: self.forwarded,
             proxy_protocol: self.proxy_protocol.clone(),
             access_log: self.access_log,
             access_log_query: self.access_log_query,
@@ -159,5 +164,21 @@ mod tests {
             let option = format!("--send-timeout={refused}");
             assert!(Cli::try_parse_from(["swarmlb-router", &option]).is_err());
         }
+    }
+
+    #[test]
+    fn forwarded_is_written_where_it_is_asked_for() {
+        for (arguments, expected) in [
+            (&[][..], false),
+            (&["--forwarded"], true),
+            (&["--forwarded", "true"], true),
+            (&["--forwarded=false"], false),
+            (&["--forwarded", "--requests", "1"], true),
+        ] {
+            let line = [&["swarmlb-router"], arguments].concat();
+            let settings = Cli::parse_from(&line).settings();
+            assert_eq!(settings.forwarded, expected, "{line:?}");
+        }
+        assert!(Cli::try_parse_from(["swarmlb-router", "--forwarded=x"]).is_err());
     }
 }

@@ -17,7 +17,7 @@ use lb_router_wire::{ToAgent, ToRouter};
 use listeners::Listeners;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time between two attempts to reach the agent.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -94,8 +94,8 @@ impl Link {
         let message = tokio::select! {
             message = channel.receive() => message?,
             () = self.telling.due() => {
-                for stats in self.telling.next(&self.store) {
-                    channel.send(ToAgent::Stats(stats), &[]).await?;
+                for message in self.telling.next(&self.store) {
+                    channel.send(message, &[]).await?;
                 }
                 return Ok(());
             }
@@ -117,8 +117,9 @@ impl Link {
                 }
             }
             ToRouter::View(view) => {
-                let version = view.version;
+                let (version, began) = (view.version, Instant::now());
                 self.workers.route(&self.store.view(view)).await;
+                self.telling.applied(began.elapsed());
                 if !self.routed {
                     self.routed = true;
                     self.workers.listen(&self.listeners);
@@ -126,10 +127,11 @@ impl Link {
                 channel.send(ToAgent::Applied(version), &[]).await?;
             }
             ToRouter::Change(change) => {
-                let version = change.to;
+                let (version, began) = (change.to, Instant::now());
                 match self.store.change(change) {
                     Ok(step) => {
                         self.workers.route(&step).await;
+                        self.telling.applied(began.elapsed());
                         channel.send(ToAgent::Applied(version), &[]).await?;
                     }
                     Err(gap) => {

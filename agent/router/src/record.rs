@@ -39,6 +39,8 @@ struct Exchange {
     /// Key of the task that was tried last.
     task: Option<u64>,
     tries: u32,
+    /// When the try began that has no end yet.
+    tried_at: Option<Instant>,
     reused: bool,
     /// Why there is no answer of the task that was tried last.
     failed: Option<&'static str>,
@@ -83,6 +85,7 @@ impl Record {
             found: None,
             task: None,
             tries: 0,
+            tried_at: None,
             reused: false,
             failed: None,
             retried_because: None,
@@ -147,6 +150,7 @@ impl Record {
     pub(crate) fn tries(&mut self, task: u64) {
         self.change(|it| {
             it.tries += 1;
+            it.tried_at = Some(Instant::now());
             it.task = Some(task);
             it.reused = false;
             if let Some(failed) = it.failed.take() {
@@ -160,7 +164,15 @@ impl Record {
         self.change(|it| {
             it.reused = reused;
             it.failed = failed;
-            it.count(|counts| counts.tried(outcome));
+            let began = it.tried_at.take();
+            let took = began.filter(|_| outcome == Outcome::Ok);
+            let took = took.map(|began| microseconds(began.elapsed()));
+            it.count(|counts| {
+                counts.tried(outcome);
+                if let Some(us) = took {
+                    counts.answered(us);
+                }
+            });
         });
     }
 
@@ -254,11 +266,15 @@ impl Drop for Exchange {
             counts.bytes_out += bytes_out;
             counts.broken += u64::from(self.head.is_some() && !self.whole);
             if self.tunnel.is_none() && self.head.is_some() {
-                counts.took(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+                counts.took(microseconds(took));
             }
         });
         self.log(took, (bytes_in, bytes_out));
     }
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn protocol(version: Version) -> &'static str {

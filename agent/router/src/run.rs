@@ -37,6 +37,8 @@ pub struct Settings {
     pub memory: Option<u64>,
     /// Networks of other proxies, whose `X-Forwarded-*` are kept.
     pub trusted: Vec<IpNet>,
+    /// Tasks get `Forwarded` (RFC 7239), too.
+    pub forwarded: bool,
     /// Networks of balancers whose connections begin with a header of the PROXY protocol.
     pub proxy_protocol: Vec<IpNet>,
     /// Form of the access log.
@@ -85,7 +87,7 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         memory: Some(memory),
         forwarded: Policy {
             trusted: settings.trusted.clone(),
-            forwarded: false,
+            forwarded: settings.forwarded,
         },
         proxy_protocol: settings.proxy_protocol.clone(),
         log: log.clone(),
@@ -94,7 +96,11 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     let (workers, threads) =
         Workers::start(workers, &serving, &tls, settings.grace).map_err(RunError::Threads)?;
     drop(serving);
-    let mut link = Link::new(&settings.agent, workers, Telling::new(sums, log));
+    let mut link = Link::new(
+        &settings.agent,
+        workers,
+        Telling::new(sums, log, tls.clone()),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

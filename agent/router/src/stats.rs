@@ -32,6 +32,8 @@ pub(crate) struct Stats {
     /// By the address of the route, which stays where it is while it is counted.
     routes: RefCell<HashMap<usize, Rc<OfRoute>>>,
     totals: RefCell<Totals>,
+    /// What was set last of numbers that are looked at.
+    levels: RefCell<Totals>,
 }
 
 /// What a worker has counted of a route.
@@ -80,6 +82,18 @@ impl Stats {
         self.change(total, |number| number.wrapping_sub(1));
     }
 
+    /// Sets a number that is looked at, and not counted: it is `now` of this worker.
+    pub(crate) fn set(&self, total: Total, now: u64) {
+        let mut levels = self.levels.borrow_mut();
+        let Some(level) = levels.0.get_mut(total as usize) else {
+            return;
+        };
+        let before = std::mem::replace(level, now);
+        self.change(total, |number| {
+            number.wrapping_add(now).wrapping_sub(before)
+        });
+    }
+
     fn change(&self, total: Total, change: impl Fn(u64) -> u64) {
         if let Some(number) = self.totals.borrow_mut().0.get_mut(total as usize) {
             *number = change(*number);
@@ -97,5 +111,23 @@ impl Stats {
             sums.add(&of_route.service, &of_route.route, &counts);
             true
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stats, Sums};
+    use lb_router_wire::stats::Total;
+
+    #[test]
+    fn numbers_that_are_looked_at_are_the_sum_of_what_workers_have_now() {
+        let (one, other, mut sums) = (Stats::default(), Stats::default(), Sums::default());
+        for (now, expected) in [([3, 0], 3), ([1, 4], 5), ([0, 4], 4), ([0, 0], 0)] {
+            one.set(Total::PoolIdle, now[0]);
+            other.set(Total::PoolIdle, now[1]);
+            one.add_to(&mut sums);
+            other.add_to(&mut sums);
+            assert_eq!(sums.totals.0[Total::PoolIdle as usize], expected);
+        }
     }
 }

@@ -8,5 +8,6 @@ mod directory;
 mod resolver;
 mod tasks;
 
+pub(crate) use certificates::Certificates;
 pub(crate) use directory::Directories;
 pub(crate) use resolver::Tls;

@@ -188,6 +188,19 @@ impl Upstream {
         connect::tcp(address, &self.limits).await
     }
 
+    /// Connections that are kept: those that bear no exchange, and those of HTTP/2 that bear some.
+    pub(crate) fn kept(&self) -> [u64; 2] {
+        self.pool.count().map(|number| number as u64)
+    }
+
+    /// Exchanges of this worker that are under way at tasks which take no new ones.
+    pub(crate) fn draining(&self, routing: &Routing) -> u64 {
+        let (loads, tasks) = (self.loads.borrow(), routing.tasks());
+        let loads = loads.iter().map(|(task, load)| (*task, load.get()));
+        let draining = loads.filter(|(task, load)| *load > 0 && !tasks.stays(*task));
+        draining.map(|(_, load)| u64::from(load)).sum()
+    }
+
     /// Closes the connections to tasks that leave or are gone. What else is known of them is for [`Self::sweep`] to forget: a
     /// step comes often, and clients wait for it.
     pub(crate) fn follow(&self, step: &Step) {

@@ -10,6 +10,7 @@ use crate::stats::{Stats, Sums};
 use crate::tls::Tls;
 use crate::upstream::Upstream;
 use ipnet::IpNet;
+use lb_router_wire::stats::Total;
 use lb_routes::heads::Policy;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -83,6 +84,11 @@ impl Worker {
 
     /// Adds what was counted to the sums of all workers.
     pub(crate) fn sum_up(&self) {
+        let [idle, shared] = self.upstream.kept();
+        self.stats.set(Total::PoolIdle, idle);
+        self.stats.set(Total::PoolShared, shared);
+        let draining = self.upstream.draining(&self.routing());
+        self.stats.set(Total::DrainingRequests, draining);
         let sums = self.settings.sums.lock();
         self.stats
             .add_to(&mut sums.unwrap_or_else(PoisonError::into_inner));

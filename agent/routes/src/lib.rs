@@ -12,6 +12,7 @@
 
 pub mod answers;
 pub mod balance;
+pub mod certificates;
 pub mod filters;
 pub mod heads;
 pub mod labels;

@@ -76,7 +76,9 @@ async fn begin(connection: &mut Connection, shared: &Shared) -> Result<Hello, Se
             let workers = workers.clamp(1, super::listeners::SOCKETS);
             Ok(Hello { version, workers })
         }
-        ToAgent::Applied(_) | ToAgent::Resend | ToAgent::Stats(_) => Err(SessionEnd::Order),
+        ToAgent::Applied(_) | ToAgent::Resend | ToAgent::Stats(_) | ToAgent::Certificates(_) => {
+            Err(SessionEnd::Order)
+        }
     }
 }
 
@@ -155,6 +157,9 @@ impl Session {
                 }
                 counted.take(stats);
             }
+            ToAgent::Certificates(told) => {
+                lock(&self.shared.certificates).take(self.entry.number, told);
+            }
         }
         Ok(())
     }
@@ -225,6 +230,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         lock(&self.shared.routers).remove(&self.number);
+        lock(&self.shared.certificates).end(self.number);
         if let Some(instance) = self.instance {
             lock(&self.shared.counted).end(instance);
         }

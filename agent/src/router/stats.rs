@@ -90,8 +90,13 @@ impl Counted {
         }
     }
 
-    /// The sums. `name` is the name of a service that has routes; others are counted with the routes that are gone.
-    pub(super) fn report(&self, name: impl Fn(&str) -> Option<String>) -> HttpStats {
+    /// The sums, on the node `hostname`. `name` is the name of a service that has routes; others are counted with the routes that
+    /// are gone.
+    pub(super) fn report(
+        &self,
+        hostname: &str,
+        name: impl Fn(&str) -> Option<String>,
+    ) -> HttpStats {
         let mut routes: BTreeMap<RouteKey, (String, Counts)> = BTreeMap::new();
         let mut totals = vec![0_u64; Total::ALL.len()];
         for router in self.routers.values().chain([&self.ended]) {
@@ -112,14 +117,19 @@ impl Counted {
             }
             for ((sum, number), total) in totals.iter_mut().zip(&router.totals).zip(Total::ALL) {
                 if router.sessions > 0 || !is_gauge(*total) {
-                    *sum = sum.saturating_add(*number);
+                    *sum = match total {
+                        // While one router takes the place of another: how far the newer one is.
+                        Total::TableVersion => (*sum).max(*number),
+                        _ => sum.saturating_add(*number),
+                    };
                 }
             }
         }
+        let numbers = Total::ALL.iter().zip(totals);
         let mut stats = HttpStats {
             bounds_us: BOUNDS_US.to_vec(),
             routes: routes.into_iter().map(route).collect(),
-            routers: Total::ALL.iter().zip(totals).map(number).collect(),
+            routers: numbers.map(|it| number(hostname, it)).collect(),
         };
         stats.sort();
         stats
@@ -176,15 +186,19 @@ fn route((key, (service_name, counts)): (RouteKey, (String, Counts))) -> HttpRou
             bytes_out: counts.bytes_out,
             latency: counts.latency.to_vec(),
             latency_us: counts.latency_us,
+            upstream: counts.upstream.to_vec(),
+            upstream_us: counts.upstream_us,
             tries: named(&OUTCOMES, &counts.tries),
             under_way: counts.under_way,
         },
     }
 }
 
-fn number((total, value): (&Total, u64)) -> RouterNumber {
-    let labels = total.labels().iter();
-    let labels = labels.map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
+/// A number of the routers of this node. Each agent numbers its views by itself: those of two nodes are not added.
+fn number(hostname: &str, (total, value): (&Total, u64)) -> RouterNumber {
+    let of_node = (*total == Total::TableVersion).then_some(("node", hostname));
+    let labels = total.labels().iter().copied().chain(of_node);
+    let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned()));
     RouterNumber {
         name: total.name().to_owned(),
         labels: labels.collect(),

@@ -5,7 +5,8 @@ use crate::router::{Router, Settings};
 use lb_core::backend::TaskAddresses;
 use lb_core::desired::Desired;
 use lb_core::model::config::ROUTER_PORTS;
-use lb_core::report::{HttpStats, Problem, RouterStatus};
+use lb_core::report::{HttpStats, Problem, RouterCertificate, RouterStatus};
+use std::sync::Arc;
 
 /// What serves routers.
 #[derive(Debug)]
@@ -60,7 +61,12 @@ impl HttpRouter {
         self.0.stats()
     }
 
-    /// Why routes are not served, or not on all ports.
+    /// The certificates that the router of this node can show; `None` where no router has said it.
+    pub(super) fn certificates(&self) -> Option<Arc<[RouterCertificate]>> {
+        self.0.certificates()
+    }
+
+    /// Why routes are not served, or not on all ports, and which certificates end.
     pub(super) fn problems(&self) -> Vec<Problem> {
         self.0.problems()
     }

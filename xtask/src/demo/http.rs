@@ -34,7 +34,7 @@ const KEY: &str = "shop.key";
 /// Directory of these files on the manager. Its `/run` is in memory, and goes with the laboratory.
 const FILES: &str = "/run/demo";
 /// Lines of `lbctl explain` that are shown.
-const EXPLAINED: usize = 5;
+const EXPLAINED: usize = 6;
 
 /// A service, and the host that its requests ask for.
 struct Site {

@@ -5,6 +5,7 @@
 //! RequestQuery ── heads ──> what rules see ── Table ──> route, and why not the others ── Chain ──> answer, or tasks
 //! ```
 
+mod certificate;
 mod query;
 mod sentences;
 mod tasks;
@@ -17,8 +18,8 @@ use crate::model::ids::ServiceId;
 use crate::model::snapshot::Snapshot;
 use crate::persistent::PersistentMap;
 use crate::report::{
-    CertificateBy, CertificateReport, FilterOutcome, FilterReport, OtherReason, OtherRoute,
-    RequestExplanation, RequestResult, RouteReport, build,
+    CertificateBy, FilterOutcome, FilterReport, OtherReason, OtherRoute, RequestExplanation,
+    RequestResult, RouteReport, RouterCertificate, build,
 };
 use http::{HeaderMap, Version};
 use lb_routes::answers::{Answer, elsewhere};
@@ -27,7 +28,6 @@ use lb_routes::heads::{Checked, Downstream, Head, Origin, Policy, check, prepare
 use lb_routes::route::{Filter, Target};
 use lb_routes::rule;
 use lb_routes::table::{Entry, Outcome, Table};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What is routed on a node.
@@ -41,6 +41,10 @@ pub struct Routed<'a> {
     pub services: &'a PersistentMap<ServiceId, Arc<RoutedService>>,
     /// Where the router reaches their tasks.
     pub addresses: &'a TaskAddresses,
+    /// The certificates that the router can show, by file; `None` where it has not said so.
+    pub certificates: Option<&'a [RouterCertificate]>,
+    /// The time of day, in seconds since 1970.
+    pub now_s: u64,
 }
 
 /// `GET /v1/explain-request`.
@@ -48,11 +52,14 @@ pub struct Routed<'a> {
 pub fn explain_request(routed: &Routed<'_>, query: &RequestQuery) -> RequestExplanation {
     let table = routed.declarations.table();
     let mut told = asked(query);
-    told.certificate = query.tls().then(|| certificate(table, query));
+    let certificates = routed.certificates;
+    told.certificate = query
+        .tls()
+        .then(|| certificate::shown(table, query, certificates, routed.now_s));
     let by = told.certificate.as_ref().map(|it| it.by);
     let refusal = match by {
         // There is no connection on which a request could come.
-        Some(CertificateBy::Nothing) => None,
+        Some(CertificateBy::Nothing | CertificateBy::Missing) => None,
         Some(CertificateBy::Task) => {
             if let Some(entry) = table.tls(&query.host) {
                 told.result = RequestResult::PassedThrough;
@@ -64,7 +71,7 @@ pub fn explain_request(routed: &Routed<'_>, query: &RequestQuery) -> RequestExpl
             routed.request(table, query, &mut told)
         }
     };
-    told.sentences = sentences::sentences(query, &told, refusal.as_deref());
+    told.sentences = sentences::sentences(query, &told, refusal.as_deref(), routed.now_s);
     told
 }
 
@@ -88,28 +95,6 @@ fn asked(query: &RequestQuery) -> RequestExplanation {
         task: None,
         certificate: None,
         sentences: Vec::new(),
-    }
-}
-
-/// The certificate that a client gets which connects to the host of the URL.
-fn certificate(table: &Table, query: &RequestQuery) -> CertificateReport {
-    let host = &query.host;
-    let tls = table.tls(host).map(|entry| &entry.route.tls);
-    let secrets = tls.and_then(|tls| tls.secrets.as_ref());
-    let by = if host.as_str().parse::<IpAddr>().is_ok() {
-        CertificateBy::Nothing
-    } else if tls.is_some_and(|tls| tls.passthrough) {
-        CertificateBy::Task
-    } else if secrets.is_some() {
-        CertificateBy::Label
-    } else {
-        CertificateBy::Name
-    };
-    let secrets = secrets.filter(|_| by == CertificateBy::Label);
-    CertificateReport {
-        by,
-        certificate: secrets.map(|it| it.certificate.clone()),
-        key: secrets.map(|it| it.key.clone()),
     }
 }
 

@@ -3,11 +3,16 @@
 use crate::model::ids::ServiceId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// Name of the numbers that say when certificates end, in seconds since 1970 ([`RouterNumber::name`]).
+pub(super) const CERTIFICATE_EXPIRES: &str = "certificate_expires_seconds";
 
 /// Requests by route, and the routers as a whole, since they started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpStats {
-    /// Upper bounds of the buckets of [`HttpCounts::latency`], in microseconds; a last bucket has what took longer.
+    /// Upper bounds of the buckets of [`HttpCounts::latency`] and [`HttpCounts::upstream`], in microseconds; a last bucket has
+    /// what took longer.
     pub bounds_us: Vec<u64>,
     /// By service and route.
     pub routes: Vec<HttpRouteStats>,
@@ -45,6 +50,12 @@ pub struct HttpCounts {
     pub latency: Vec<u64>,
     /// These times together, in microseconds.
     pub latency_us: u64,
+    /// Answers of tasks by the time from the beginning of the try to the answer's head.
+    #[serde(default)]
+    pub upstream: Vec<u64>,
+    /// These times together, in microseconds.
+    #[serde(default)]
+    pub upstream_us: u64,
     /// Tries to get an answer of a task, by how they ended: `ok`, `refused`, `reset`, `timeout`, `undelivered`.
     pub tries: BTreeMap<String, u64>,
     /// Exchanges under way now.
@@ -67,17 +78,13 @@ impl HttpCounts {
     pub fn add(&mut self, other: &Self) {
         add_each(&mut self.requests, &other.requests);
         add_each(&mut self.tries, &other.tries);
-        if self.latency.is_empty() {
-            self.latency.clone_from(&other.latency);
-        } else if self.latency.len() == other.latency.len() {
-            for (to, other) in self.latency.iter_mut().zip(&other.latency) {
-                *to = to.saturating_add(*other);
-            }
-        }
+        add_buckets(&mut self.latency, &other.latency);
+        add_buckets(&mut self.upstream, &other.upstream);
         self.broken = self.broken.saturating_add(other.broken);
         self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
         self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
         self.latency_us = self.latency_us.saturating_add(other.latency_us);
+        self.upstream_us = self.upstream_us.saturating_add(other.upstream_us);
         self.under_way = self.under_way.saturating_add(other.under_way);
     }
 }
@@ -86,6 +93,16 @@ fn add_each(to: &mut BTreeMap<String, u64>, other: &BTreeMap<String, u64>) {
     for (name, number) in other {
         let to = to.entry(name.clone()).or_default();
         *to = to.saturating_add(*number);
+    }
+}
+
+fn add_buckets(to: &mut Vec<u64>, other: &[u64]) {
+    if to.is_empty() {
+        to.extend_from_slice(other);
+    } else if to.len() == other.len() {
+        for (to, other) in to.iter_mut().zip(other) {
+            *to = to.saturating_add(*other);
+        }
     }
 }
 
@@ -103,6 +120,7 @@ impl HttpStats {
         for mut route in other.routes {
             if !same {
                 route.counts.latency.clear();
+                route.counts.upstream.clear();
             }
             match routes.get_mut(&route.key()) {
                 Some(ours) => ours.counts.add(&route.counts),
@@ -111,14 +129,35 @@ impl HttpStats {
         }
         self.routes = routes.into_values().collect();
         self.sort();
-        for number in other.routers {
-            let mut ours = self.routers.iter_mut();
-            match ours.find(|it| it.name == number.name && it.labels == number.labels) {
-                Some(ours) => ours.value = ours.value.saturating_add(number.value),
-                None => self.routers.push(number),
+        let mut numbers: BTreeMap<(String, BTreeMap<String, String>), u64> = BTreeMap::new();
+        for RouterNumber {
+            name,
+            labels,
+            value,
+        } in std::mem::take(&mut self.routers)
+            .into_iter()
+            .chain(other.routers)
+        {
+            match numbers.entry((name, labels)) {
+                Entry::Vacant(free) => {
+                    free.insert(value);
+                }
+                // Of a certificate that nodes have in different editions: the end that comes first.
+                Entry::Occupied(mut known) if known.key().0 == CERTIFICATE_EXPIRES => {
+                    *known.get_mut() = value.min(*known.get());
+                }
+                Entry::Occupied(mut known) => {
+                    *known.get_mut() = value.saturating_add(*known.get());
+                }
             }
         }
-        self.routers.sort();
+        let numbers = numbers.into_iter();
+        let numbers = numbers.map(|((name, labels), value)| RouterNumber {
+            name,
+            labels,
+            value,
+        });
+        self.routers = numbers.collect();
     }
 
     /// Brings the routes into their order: by name, those that are gone last.
@@ -145,6 +184,8 @@ mod tests {
         let counts = HttpCounts {
             requests: [("2xx".to_owned(), requests)].into(),
             latency: vec![requests, 0],
+            upstream: vec![0, requests],
+            upstream_us: requests,
             bytes_in: requests,
             ..HttpCounts::default()
         };
@@ -186,6 +227,8 @@ mod tests {
         sum.add(stats("b", 5, &[700]));
         assert_eq!(sum.routes[1].counts.requests["2xx"], 9);
         assert_eq!(sum.routes[1].counts.latency, [4, 0]);
+        assert_eq!(sum.routes[1].counts.upstream, [0, 4]);
+        assert_eq!(sum.routes[1].counts.upstream_us, 9);
     }
 
     #[test]
@@ -227,5 +270,21 @@ mod tests {
             number("refused_total", "late", 11),
         ];
         assert_eq!(sum.routers, expected);
+    }
+
+    #[test]
+    fn of_ends_of_certificates_the_first_one_is_told() {
+        let told = |value| HttpStats {
+            routers: vec![RouterNumber {
+                name: "certificate_expires_seconds".to_owned(),
+                value,
+                ..RouterNumber::default()
+            }],
+            ..HttpStats::default()
+        };
+        let mut sum = told(7);
+        sum.add(told(5));
+        sum.add(told(6));
+        assert_eq!(sum.routers, told(5).routers);
     }
 }

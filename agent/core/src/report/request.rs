@@ -148,10 +148,16 @@ pub struct RequestTask {
 pub struct CertificateReport {
     /// What decides.
     pub by: CertificateBy,
-    /// The file with the certificate, where a label names it.
+    /// The file with the certificate, where a label names it or the router has told of it; in a Swarm, a secret of its service.
     pub certificate: Option<String>,
-    /// The file with its key, where a label names it.
+    /// The file with its key, where a label names it or the router has told of it.
     pub key: Option<String>,
+    /// The DNS names that the certificate is for, where the router has told of it.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// End of its validity, in seconds since 1970, where the router has told of it.
+    #[serde(default)]
+    pub expires_s: Option<u64>,
 }
 
 /// What decides which certificate is shown.
@@ -166,6 +172,8 @@ pub enum CertificateBy {
     Task,
     /// Nothing: clients say no name where the URL has an address.
     Nothing,
+    /// The router has none: neither for the name, nor in the files that a label names.
+    Missing,
 }
 
 #[cfg(test)]

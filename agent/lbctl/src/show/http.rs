@@ -47,6 +47,7 @@ fn columns(watched: bool) -> Vec<Column> {
         numbers("P50"),
         numbers("P90").spare(5),
         numbers("P99"),
+        numbers("TASK P99").spare(5),
         numbers("IN").spare(3),
         numbers("OUT").spare(3),
         numbers("UNDER WAY").spare(2),
@@ -121,10 +122,11 @@ fn line(
     bounds_us: &[u64],
 ) -> Vec<String> {
     let class = |class: &str| count(counts.requests.get(class).copied().unwrap_or_default());
-    let within = |part| {
+    let of = |part, buckets: &[u64]| {
         let time = |us| time(us, bounds_us);
-        quantile(part, &times.latency, bounds_us).map_or_else(|| NONE.to_owned(), time)
+        quantile(part, buckets, bounds_us).map_or_else(|| NONE.to_owned(), time)
     };
+    let within = |part| of(part, &times.latency);
     let tries = counts.tries.iter().filter(|(outcome, _)| *outcome != "ok");
     let mut line = vec![name, count(requests(counts))];
     line.extend(rate);
@@ -136,6 +138,7 @@ fn line(
         within(0.5),
         within(0.9),
         within(0.99),
+        of(0.99, &times.upstream),
         bytes(counts.bytes_in),
         bytes(counts.bytes_out),
         count(counts.under_way),
@@ -145,12 +148,19 @@ fn line(
     line
 }
 
-/// The routers as a whole: connections, requests without a route, requests that were refused.
+/// The routers as a whole: connections, requests without a route, requests that were refused, and how fast changes of routes
+/// were in force.
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
 fn routers(http: &HttpStats) -> String {
     let of = |name: &'static str| http.routers.iter().filter(move |it| it.name == name);
     let sum = |name: &'static str| -> u64 { of(name).map(|it| it.value).sum() };
     let mut text = format!("\nopen connections: {}\n", count(sum("connections")));
     for (name, title) in [
+        ("pool_connections", "kept connections to tasks"),
+        (
+            "draining_requests",
+            "requests at tasks that are being stopped",
+        ),
         ("unrouted_total", "requests without a route"),
         ("rejected_total", "requests refused"),
         ("connections_shed_total", "connections ended for others"),
@@ -163,7 +173,7 @@ fn routers(http: &HttpStats) -> String {
             continue;
         }
         let reasons = of(name).filter(|it| it.value > 0).filter_map(|it| {
-            let reason = it.labels.get("reason")?;
+            let reason = it.labels.get("reason").or_else(|| it.labels.get("state"))?;
             Some(format!("{reason} {}", count(it.value)))
         });
         let reasons: Vec<String> = reasons.collect();
@@ -172,6 +182,14 @@ fn routers(http: &HttpStats) -> String {
             text.push_str(&format!(" ({})", reasons.join(", ")));
         }
         text.push('\n');
+    }
+    let applies = sum("table_applies_total");
+    if let Some(us) = sum("table_apply_microseconds_total").checked_div(applies) {
+        let each = time(us as f64, &http.bounds_us);
+        text.push_str(&format!(
+            "changes of routes: {}, in force after {each} on average\n",
+            count(applies)
+        ));
     }
     text
 }
@@ -197,12 +215,15 @@ fn less(now: &HttpCounts, before: &HttpCounts) -> Option<HttpCounts> {
         let number = number.checked_sub(before)?;
         since.requests.insert(class.clone(), number);
     }
-    let mut earlier = before.latency.iter().copied();
-    for number in &now.latency {
-        let number = number.checked_sub(earlier.next().unwrap_or_default())?;
-        since.latency.push(number);
-    }
+    since.latency = less_each(&now.latency, &before.latency)?;
+    since.upstream = less_each(&now.upstream, &before.upstream)?;
     Some(since)
+}
+
+fn less_each(now: &[u64], before: &[u64]) -> Option<Vec<u64>> {
+    let before = before.iter().copied().chain(std::iter::repeat(0));
+    let each = now.iter().zip(before);
+    each.map(|(now, before)| now.checked_sub(before)).collect()
 }
 
 #[cfg(test)]

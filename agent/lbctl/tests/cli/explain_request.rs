@@ -2,7 +2,9 @@
 
 use crate::agent::Agent;
 use crate::tables::{json, shows};
-use lb_core::report::{RequestExplanation, RequestResult, Routes};
+use lb_core::report::{
+    CertificateBy, RequestExplanation, RequestResult, RouterCertificate, Routes,
+};
 use lb_core::testing::labels;
 
 fn serving() -> Agent {
@@ -56,6 +58,50 @@ Not route vote of service shop_vote (Host(`vote.example`) && (Method(`GET`) || H
     let key = ["--header", "x-key: a & b", "--header", "accept: */*"];
     let told: RequestExplanation = json(&agent, &[&["--json"], &post[..], &key[..]].concat());
     assert_eq!((told.result, told.task), (RequestResult::Task, None));
+}
+
+#[test]
+fn which_certificate_is_shown_and_what_comes_where_there_is_none() {
+    let agent = serving();
+    let wildcard = RouterCertificate {
+        file: "wild.crt".to_owned(),
+        keys: vec!["wild.key".to_owned()],
+        names: vec!["*.example".to_owned()],
+        // 2027-01-01.
+        expires_s: 1_798_761_600,
+    };
+    agent.change(|swarm| {
+        swarm.certificates = Some(vec![wildcard]);
+        let vote = swarm.snapshot.services.get_mut(&"s1".into()).unwrap();
+        vote.labels = labels(&[
+            ("traefik.http.routers.vote.rule", "Host(`vote.example`)"),
+            ("traefik.http.routers.vote.tls", "true"),
+            ("traefik.http.services.vote.loadbalancer.server.port", "80"),
+        ]);
+    });
+    let ran = agent.lbctl(&["explain", "https://vote.example/"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for line in [
+        "The certificate for vote.example is in the file wild.crt of the router, found by that name.\n",
+        "It is for *.example, and expires on 2027-01-01 (UTC).\n",
+    ] {
+        assert!(ran.out.contains(line), "{}", ran.out);
+    }
+    let url = "https://a.vote.example/";
+    let none = agent.lbctl(&["explain", url]);
+    assert_eq!(none.code, Some(1), "{none:?}");
+    assert!(
+        none.out
+            .contains("The router has no certificate for a.vote.example: "),
+        "{}",
+        none.out
+    );
+    let told: RequestExplanation = json(&agent, &["--json", "explain", "https://vote.example/"]);
+    let shown = told.certificate.unwrap();
+    assert_eq!(
+        (shown.by, shown.expires_s),
+        (CertificateBy::Name, Some(1_798_761_600))
+    );
 }
 
 #[test]

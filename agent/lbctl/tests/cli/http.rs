@@ -13,6 +13,8 @@ fn counts(requests: [u64; 3], latency: [u64; 3]) -> HttpCounts {
         bytes_out: 2_500_000,
         latency: latency.to_vec(),
         latency_us: 1,
+        upstream: vec![10, 0, 0],
+        upstream_us: 1,
         tries: [("ok".to_owned(), 5), ("refused".to_owned(), 2)].into(),
         under_way: 3,
     }
@@ -61,13 +63,13 @@ fn requests_by_service_and_route() {
     );
     agent.change(|swarm| swarm.http = Some(http()));
     shows(&agent.lbctl(&["stats", "--http"]), 0, "\
-SERVICE/ROUTE   REQUESTS     2XX   3XX   4XX   5XX       P50       P90       P99       IN      OUT   UNDER WAY   TRIES FAILED   BROKEN
-blog               20.0k   20.0k     0    10     0   0.56 ms   1.00 ms     90 ms   1.0 kB   2.5 MB           3              2        1
-  blog             20.0k   20.0k     0    10     0   0.56 ms   1.00 ms     90 ms   1.0 kB   2.5 MB           3              2        1
-shop_vote            100      95     0     0     5   0.61 ms     90 ms   >100 ms   2.0 kB   5.0 MB           6              4        2
-  a                   90      90     0     0     0   0.56 ms   1.00 ms     90 ms   1.0 kB   2.5 MB           3              2        1
-  b                   10       5     0     0     5   >100 ms   >100 ms   >100 ms   1.0 kB   2.5 MB           3              2        1
-ended routes           7       7     0     0     0   0.50 ms   0.90 ms   0.99 ms   1.0 kB   2.5 MB           3              2        1
+SERVICE/ROUTE   REQUESTS     2XX   3XX   4XX   5XX       P50       P90       P99   TASK P99       IN      OUT   UNDER WAY   TRIES FAILED   BROKEN
+blog               20.0k   20.0k     0    10     0   0.56 ms   1.00 ms     90 ms    0.99 ms   1.0 kB   2.5 MB           3              2        1
+  blog             20.0k   20.0k     0    10     0   0.56 ms   1.00 ms     90 ms    0.99 ms   1.0 kB   2.5 MB           3              2        1
+shop_vote            100      95     0     0     5   0.61 ms     90 ms   >100 ms    0.99 ms   2.0 kB   5.0 MB           6              4        2
+  a                   90      90     0     0     0   0.56 ms   1.00 ms     90 ms    0.99 ms   1.0 kB   2.5 MB           3              2        1
+  b                   10       5     0     0     5   >100 ms   >100 ms   >100 ms    0.99 ms   1.0 kB   2.5 MB           3              2        1
+ended routes           7       7     0     0     0   0.50 ms   0.90 ms   0.99 ms    0.99 ms   1.0 kB   2.5 MB           3              2        1
 
 open connections: 12
 requests without a route: 4 (host 4)

@@ -12,7 +12,7 @@ use lb_core::model::snapshot::{LocalHealth, Proto, Snapshot, SwarmNode, Task};
 use lb_core::report::build::{self, FlowFilter, FlowTable};
 use lb_core::report::{
     Check, Counters, Explanation, Flows, HookReport, HttpStats, Problem, RequestExplanation,
-    Routes, Scope, Stats, Status,
+    RouterCertificate, Routes, Scope, Stats, Status,
 };
 use lb_core::testing::{SnapshotBuilder, link, member, port, service, task};
 use lb_datapath::model::Memory;
@@ -27,6 +27,8 @@ pub(crate) struct Swarm {
     /// `None`: the router is off.
     pub(crate) routes: Option<Routes>,
     pub(crate) http: Option<HttpStats>,
+    /// As a router has told of them.
+    pub(crate) certificates: Option<Vec<RouterCertificate>>,
     pub(crate) missing: BTreeSet<NodeId>,
     pub(crate) drops: BTreeMap<Reason, u64>,
     pub(crate) flows: FlowTable,
@@ -83,6 +85,9 @@ impl Swarm {
             declarations: incremental.declarations(),
             services: &incremental.desired.routed,
             addresses: &lb_core::backend::TaskAddresses::ByKey,
+            certificates: self.certificates.as_deref(),
+            // 2026-12-01.
+            now_s: 1_796_083_200,
         };
         explain_request(&routed, query)
     }
@@ -181,6 +186,7 @@ pub(crate) fn swarm() -> Swarm {
         check: Check::default(),
         routes: None,
         http: None,
+        certificates: None,
         missing: BTreeSet::new(),
         drops: BTreeMap::new(),
         flows: FlowTable::default(),

@@ -1,7 +1,10 @@
 //! Statistics to and from their protobuf form. Of lists that are longer than this version knows, the rest is left out.
 
 use crate::proto;
-use crate::stats::{Counts, ROUTES, RouteKey, Stats, Total};
+use crate::stats::{Counts, RouteKey, Stats, Total};
+
+/// Most routes that are read of one message: as many as routers have ever sent.
+const ROUTES: usize = 96;
 
 /// The protobuf form.
 pub(super) fn proto(stats: Stats) -> proto::Stats {
@@ -35,6 +38,8 @@ fn route((key, counts): (RouteKey, Counts)) -> proto::RouteCounts {
         bytes_out: counts.bytes_out,
         latency: counts.latency.to_vec(),
         latency_us: counts.latency_us,
+        upstream: counts.upstream.to_vec(),
+        upstream_us: counts.upstream_us,
         tries: counts.tries.to_vec(),
         under_way: counts.under_way,
     }
@@ -48,6 +53,8 @@ fn counts(route: proto::RouteCounts) -> (RouteKey, Counts) {
         bytes_out: route.bytes_out,
         latency: array(&route.latency),
         latency_us: route.latency_us,
+        upstream: array(&route.upstream),
+        upstream_us: route.upstream_us,
         tries: array(&route.tries),
         under_way: route.under_way,
     };

@@ -80,6 +80,13 @@ impl Sums {
         }
     }
 
+    /// Adds to a number of the router as a whole.
+    pub(crate) fn increase(&mut self, total: Total, by: u64) {
+        if let Some(sum) = self.totals.0.get_mut(total as usize) {
+            *sum = sum.wrapping_add(by);
+        }
+    }
+
     /// Counts the routes together that are not served for long.
     pub(crate) fn fold(&mut self, now: Instant, is_served: impl Fn(&RouteKey) -> bool) {
         let ended = RouteKey::default();

@@ -1,5 +1,7 @@
 //! Certificates and their keys, by file and by name.
 
+use lb_router_wire::certificates as wire;
+use lb_routes::certificates::ByName;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -24,28 +26,20 @@ pub(crate) enum CertificateProblem {
     NoName(String),
 }
 
-/// A certificate for some names, with its key.
+/// A certificate with its key, and what the agent is told of it.
 #[derive(Debug)]
 struct Usable {
     certificate: Certificate,
-    /// DNS names in small letters, `*.` among them.
-    names: Vec<String>,
-    /// Last second of its validity, since 1970.
-    not_after_s: u64,
-    /// Names of the files in which its key is.
-    key_files: Vec<String>,
+    told: wire::Certificate,
 }
 
 /// All certificates that there are.
 #[derive(Debug, Default)]
 pub(crate) struct Certificates {
-    /// By the name that they are for, in small letters; those of files with smaller names first.
-    exact: HashMap<String, Vec<Arc<Usable>>>,
-    /// By the domain below which they are for each name of one label (RFC 6125, section 6.4.3); those of files with
-    /// smaller names first.
-    wildcard: HashMap<String, Vec<Arc<Usable>>>,
+    /// Those of files with smaller names first.
+    by_name: ByName<Certificate>,
     /// By the name of the file that it is in, or was in before that was replaced by one that cannot be used yet.
-    usable: HashMap<String, Arc<Usable>>,
+    usable: BTreeMap<String, Arc<Usable>>,
     /// By file name.
     chains: HashMap<String, Vec<CertificateDer<'static>>>,
     keys: HashMap<String, Arc<dyn SigningKey>>,
@@ -89,14 +83,13 @@ impl Certificates {
                 None if kept.is_some() => Err(CertificateProblem::Broken(file.clone())),
                 None => continue,
             };
-            let nameless = matches!(added, Err(CertificateProblem::NoName(_)));
             problems.extend(added.err());
-            if let Some(kept) = kept.filter(|_| !nameless && !all.usable.contains_key(file)) {
+            if let Some(kept) = kept.filter(|_| !all.usable.contains_key(file)) {
                 tracing::warn!(
                     file,
                     "the certificate that was in a file before goes on being used"
                 );
-                all.serve(file, kept);
+                all.serve(kept);
             }
         }
         (all, problems)
@@ -125,46 +118,49 @@ impl Certificates {
             return Ok(());
         }
         let names = dns_names(&leaf);
-        if names.is_empty() {
+        let (Some(key), Some(key_files)) = (key, key_files) else {
+            return Err(if names.is_empty() {
+                CertificateProblem::NoName(file.to_owned())
+            } else {
+                CertificateProblem::NoKey(file.to_owned())
+            });
+        };
+        let is_nameless = names.is_empty();
+        let not_after = leaf.validity().not_after.timestamp();
+        let told = wire::Certificate {
+            file: file.to_owned(),
+            keys: key_files.clone(),
+            names,
+            expires_s: u64::try_from(not_after).unwrap_or_default(),
+        };
+        let certificate = Arc::new(CertifiedKey::new(chain, key.clone()));
+        self.serve(&Arc::new(Usable { certificate, told }));
+        if is_nameless {
+            // A label can name its files all the same.
             return Err(CertificateProblem::NoName(file.to_owned()));
         }
-        let (Some(key), Some(key_files)) = (key, key_files) else {
-            return Err(CertificateProblem::NoKey(file.to_owned()));
-        };
-        let not_after = leaf.validity().not_after.timestamp();
-        let usable = Usable {
-            certificate: Arc::new(CertifiedKey::new(chain, key.clone())),
-            names,
-            not_after_s: u64::try_from(not_after).unwrap_or_default(),
-            key_files: key_files.clone(),
-        };
-        self.serve(file, &Arc::new(usable));
         Ok(())
     }
 
-    /// Uses a certificate, of this file, for its names.
-    fn serve(&mut self, file: &str, usable: &Arc<Usable>) {
-        for name in &usable.names {
-            let (names, name) = match name.strip_prefix("*.") {
-                Some(parent) => (&mut self.wildcard, parent),
-                None => (&mut self.exact, name.as_str()),
-            };
-            let of_name = names.entry(name.to_owned()).or_default();
-            of_name.push(usable.clone());
+    /// Uses a certificate for its names.
+    fn serve(&mut self, usable: &Arc<Usable>) {
+        let told = &usable.told;
+        for name in &told.names {
+            let certificate = usable.certificate.clone();
+            self.by_name.add(name, told.expires_s, certificate);
         }
-        self.usable.insert(file.to_owned(), usable.clone());
+        self.usable.insert(told.file.clone(), usable.clone());
     }
 
-    /// The certificate for a name in small letters: of several, the first that has not expired.
+    /// Those that a client can be shown, by file: names and ends of validity.
+    pub(crate) fn told(&self) -> impl Iterator<Item = &wire::Certificate> {
+        self.usable.values().map(|usable| &usable.told)
+    }
+
+    /// The certificate for a name in small letters.
     pub(crate) fn for_name(&self, name: &str) -> Option<Certificate> {
-        let exact = self.exact.get(name);
-        let parent = name.split_once('.').map(|(_, parent)| parent);
-        let wildcard = parent.and_then(|parent| self.wildcard.get(parent));
-        let all = || [exact, wildcard].into_iter().flatten().flatten();
         let now_s = UnixTime::now().as_secs();
-        let valid = all().find(|it| it.not_after_s >= now_s);
-        let found = valid.or_else(|| all().next())?;
-        Some(found.certificate.clone())
+        self.by_name.get(name, now_s).cloned()
     }
 
     /// The certificate and the key of two files.
@@ -177,7 +173,7 @@ impl Certificates {
         // While one of them is replaced, those that were in both before.
         let kept = || {
             let usable = self.usable.get(certificate)?;
-            let fits = usable.key_files.iter().any(|file| file == key);
+            let fits = usable.told.keys.iter().any(|file| file == key);
             fits.then(|| usable.certificate.clone())
         };
         fitting().or_else(kept)
@@ -202,102 +198,4 @@ fn dns_names(leaf: &X509Certificate<'_>) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    mod replaced;
-
-    use super::{CertificateProblem, Certificates};
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-    use std::collections::BTreeMap;
-
-    /// Certificate and key, PEM.
-    fn made(names: &[&str]) -> (Vec<u8>, Vec<u8>) {
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names).unwrap().self_signed(&key);
-        (
-            certificate.unwrap().pem().into_bytes(),
-            key.serialize_pem().into_bytes(),
-        )
-    }
-
-    fn files(files: &[(&str, &[u8])]) -> BTreeMap<String, Vec<u8>> {
-        let files = files.iter();
-        files
-            .map(|(name, content)| ((*name).to_owned(), content.to_vec()))
-            .collect()
-    }
-
-    #[test]
-    fn a_name_leads_to_its_certificate_whatever_the_files_are_called() {
-        let (shop, shop_key) = made(&["shop.test", "*.shop.test"]);
-        let (blog, blog_key) = made(&["Blog.test"]);
-        let both = [blog.as_slice(), &blog_key].concat();
-        let (all, problems) = Certificates::of(
-            &files(&[
-                ("a", shop.as_slice()),
-                ("z", &shop_key),
-                ("both.pem", &both),
-                ("password", b"secret"),
-            ]),
-            None,
-        );
-        assert_eq!(problems, []);
-        let of = |name: &str| all.for_name(name).map(|it| it.cert[0].to_vec());
-        assert!(of("shop.test").is_some());
-        assert_eq!(of("shop.test"), of("www.shop.test"));
-        assert_eq!(of("a.b.shop.test"), None, "one label");
-        assert!(of("blog.test").is_some_and(|blog| Some(blog) != of("shop.test")));
-        assert_eq!(of("other.test"), None);
-    }
-
-    #[test]
-    fn labels_name_files_and_a_key_that_does_not_fit_is_not_used() {
-        let (one, one_key) = made(&["one.test"]);
-        let (_, other_key) = made(&["other.test"]);
-        let files = files(&[
-            ("cert", one.as_slice()),
-            ("key", &one_key),
-            ("other", &other_key),
-        ]);
-        let (all, _) = Certificates::of(&files, None);
-        assert!(all.of_files("cert", "key").is_some());
-        assert!(all.of_files("cert", "other").is_none());
-        assert!(all.of_files("cert", "nowhere").is_none());
-    }
-
-    #[test]
-    fn a_certificate_that_signs_itself_serves_with_its_key_and_is_an_authority_without() {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["self.test".to_owned()]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key).unwrap().pem();
-        let key = key.serialize_pem();
-        let with = [("crt", certificate.as_bytes()), ("key", key.as_bytes())];
-        let (all, _) = Certificates::of(&files(&with), None);
-        assert!(all.for_name("self.test").is_some() && all.authorities.is_empty());
-        let (all, _) = Certificates::of(&files(&with[..1]), None);
-        assert!(all.for_name("self.test").is_none() && all.authorities.len() == 1);
-    }
-
-    #[test]
-    fn what_cannot_serve_is_named() {
-        let (alone, _) = made(&["alone.test"]);
-        let (nameless, key) = made(&[]);
-        let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        let (_, problems) = Certificates::of(
-            &files(&[
-                ("alone", alone.as_slice()),
-                ("broken", broken),
-                ("key", &key),
-                ("nameless", &nameless),
-            ]),
-            None,
-        );
-        let expected = [
-            CertificateProblem::NoKey("alone".into()),
-            CertificateProblem::Broken("broken".into()),
-            CertificateProblem::NoName("nameless".into()),
-        ];
-        assert_eq!(problems, expected);
-    }
-}
+mod tests;

@@ -63,6 +63,12 @@ impl Tls {
         *place.unwrap_or_else(PoisonError::into_inner) = certificates;
     }
 
+    /// The certificates that are used now.
+    pub(crate) fn certificates(&self) -> Arc<Certificates> {
+        let certificates = self.resolver.certificates.read();
+        certificates.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Uses the secrets that these routes name from now on.
     pub(crate) fn use_routing(&self, routing: Arc<Routing>) {
         let place = self.resolver.routing.write();

@@ -25,6 +25,12 @@ impl<T> Kept<T> {
         found.map(|(_, connections)| connections)
     }
 
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        let to_tasks = self.by_task.values().flatten();
+        to_tasks.flat_map(|(_, connections)| connections)
+    }
+
     /// One more.
     pub(super) fn push(&mut self, to: Destination, connection: T) {
         match self.get_mut(&to) {
@@ -104,6 +110,7 @@ mod tests {
             kept.push(other.clone(), number);
         }
         assert_eq!(kept.get_mut(&plain), Some(&mut vec![0, 1]));
+        assert_eq!(kept.iter().sum::<i32>(), 10);
         kept.retain(|number| *number != 2 && *number != 0);
         assert_eq!(kept.get_mut(&plain), Some(&mut vec![1]));
         assert!(kept.get_mut(&others[0]).is_none());

@@ -128,6 +128,14 @@ impl Pool {
         self.tasks.replace(tasks.clone());
     }
 
+    /// How many are kept: those that bear no exchange, and those of HTTP/2 that bear some.
+    pub(super) fn count(&self) -> [usize; 2] {
+        let shared = self.shared.borrow();
+        let busy = shared.iter().filter(|it| it.streams.any()).count();
+        let free = shared.iter().count() - busy;
+        [self.idle.borrow().iter().count() + free, busy]
+    }
+
     /// Closes what was not used for long, and forgets what is closed.
     pub(super) fn sweep(&self, now: Seconds) {
         let limit = self.limits.upstream_idle;

@@ -45,11 +45,14 @@ fn a_task_that_leaves_is_forgotten_once_its_exchanges_have_ended() {
     drop((upstream.begin(2), upstream.begin(3)));
     sweep(&store);
     assert_eq!(known(&upstream), [1, 2, 3]);
+    assert_eq!(upstream.draining(&store.routing()), 0);
     upstream.follow(&store.leaving(&[1, 2]));
+    assert_eq!(upstream.draining(&store.routing()), 1);
     assert_eq!(known(&upstream), [1, 2, 3], "not while clients wait");
     sweep(&store);
     assert_eq!(known(&upstream), [1, 3]);
     drop(under_way);
+    assert_eq!(upstream.draining(&store.routing()), 0);
     sweep(&store);
     assert_eq!(known(&upstream), [3]);
 }

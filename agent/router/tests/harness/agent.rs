@@ -2,6 +2,7 @@
 
 use super::session::Session;
 use super::task::Task;
+use lb_router_wire::certificates::Certificate;
 use lb_router_wire::stats::Stats;
 use lb_router_wire::{Change, Service, ToAgent, ToRouter, View};
 use std::io::{BufRead as _, BufReader};
@@ -174,6 +175,18 @@ impl Router {
         loop {
             if let ToAgent::Stats(stats) = self.session.next() {
                 return stats;
+            }
+        }
+    }
+
+    /// The certificates that it tells of next.
+    pub(crate) fn told_certificates(&mut self) -> Vec<Certificate> {
+        let mut all = Vec::new();
+        loop {
+            let told = self.session.certificates();
+            all.extend(told.certificates);
+            if !told.more {
+                return all;
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The agent's end of a router's session: messages, and the sockets that go with them.
 
+use lb_router_wire::certificates::Certificates;
 use lb_router_wire::frame::{self, Decoder};
 use lb_router_wire::{EntryPoint, Listener, ToAgent, ToRouter, fds};
+use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -12,6 +14,8 @@ use std::time::Duration;
 pub(super) struct Session {
     stream: UnixStream,
     decoder: Decoder<ToAgent>,
+    /// What it has said of its certificates, and nobody has taken.
+    told: VecDeque<Certificates>,
 }
 
 impl Session {
@@ -24,6 +28,7 @@ impl Session {
         let mut session = Self {
             stream,
             decoder: Decoder::default(),
+            told: VecDeque::new(),
         };
         let mut buffer = [0; 4096];
         let (length, sockets) = fds::receive(session.stream.as_fd(), &mut buffer).unwrap();
@@ -71,12 +76,27 @@ impl Session {
         self.stream.shutdown(Shutdown::Both).unwrap();
     }
 
-    /// The next message.
+    /// The next message about its certificates.
+    pub(super) fn certificates(&mut self) -> Certificates {
+        loop {
+            match self.told.pop_front() {
+                Some(told) => return told,
+                None => drop(self.next()),
+            }
+        }
+    }
+
+    /// The next message that is not about its certificates.
     pub(super) fn next(&mut self) -> ToAgent {
         let mut buffer = [0; 4096];
         loop {
-            if let Some(message) = self.decoder.next_message().unwrap() {
-                return message;
+            match self.decoder.next_message().unwrap() {
+                Some(ToAgent::Certificates(told)) => {
+                    self.told.push_back(told);
+                    continue;
+                }
+                Some(message) => return message,
+                None => {}
             }
             let length = self.stream.read(&mut buffer).unwrap();
             assert_ne!(length, 0, "the router closed its connection");

@@ -52,6 +52,22 @@ fn a_task_sees_the_request_and_who_sent_it() {
 }
 
 #[test]
+fn a_task_gets_forwarded_where_that_is_asked_for_and_not_what_a_client_sends() {
+    let task = Task::start();
+    let labels = [("com.docker.lb.hosts", "a.test"), PORT];
+    let services = [service("a", &labels, &[&task])];
+    let written = "for=127.0.0.1;host=\"a.test\";proto=http";
+    for (arguments, expected) in [(&[][..], None), (&["--forwarded"], Some(written))] {
+        let router = Router::start_with(&services, arguments);
+        let answer = Client::connect(router.http)
+            .ask("GET / HTTP/1.1\r\nHost: a.test\r\nForwarded: for=192.0.2.9\r\n\r\n");
+        assert_eq!(answer.status, 200);
+        let seen = answer.seen("forwarded");
+        assert!(seen.iter().eq(expected.iter()), "{seen:?}");
+    }
+}
+
+#[test]
 fn a_connection_bears_many_requests_and_so_does_one_to_a_task() {
     let task = Task::start();
     let labels = [("com.docker.lb.hosts", "a.test"), PORT];

@@ -75,8 +75,43 @@ fn requests_are_counted_by_route_and_status() {
     assert_eq!((a.bytes_in, a.bytes_out, a.broken), (0, out, 0));
     assert_eq!(a.latency.iter().sum::<u64>(), 5);
     assert!(a.latency_us > 0);
+    assert_eq!(a.upstream.iter().sum::<u64>(), 5);
+    assert!((1..=a.latency_us).contains(&a.upstream_us));
     assert_eq!((a.tries, a.under_way), ([5, 0, 0, 0, 0], 0));
-    assert_eq!(known.of("absent").tries, [0, 1, 0, 0, 0]);
+    let absent = known.of("absent");
+    assert_eq!(absent.tries, [0, 1, 0, 0, 0]);
+    assert_eq!(absent.upstream, [0; 16], "no task has answered");
+}
+
+#[test]
+fn kept_connections_what_drains_and_the_routes_in_force_are_counted() {
+    let (task, other) = (Task::start(), Task::start());
+    let mut router = Router::start(&[service("a", &LABELS, &[&task])]);
+    ask(router.http, "a.test", "/");
+    let mut known = Known::default();
+    known.until(&mut router, |known| {
+        known.total(Total::PoolIdle) == 1
+            && known.total(Total::TableVersion) == 1
+            && known.total(Total::TableApplies) == 1
+    });
+    assert!(known.total(Total::TableApplyUs) > 0);
+    let mut socket = Client::connect(router.http);
+    socket.ask(
+        "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    );
+    let task = task.leaving();
+    router.change(&[service("a", &LABELS, &[&task, &other])]);
+    known.until(&mut router, |known| {
+        known.total(Total::DrainingRequests) == 1
+            && known.total(Total::PoolIdle) == 0
+            && known.total(Total::TableVersion) == 2
+            && known.total(Total::TableApplies) == 2
+    });
+    drop(socket);
+    known.until(&mut router, |known| {
+        known.total(Total::DrainingRequests) == 0
+    });
 }
 
 #[test]

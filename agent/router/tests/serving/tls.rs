@@ -1,6 +1,7 @@
 //! TLS with clients: certificates by name, by label, and replaced.
 
 use crate::harness::{Client, Router, Task, certificate, get_over_http2, service};
+use lb_router_wire::certificates::Certificate;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 const LABELS: [(&str, &str); 2] = [
     ("com.docker.lb.hosts", "a.test,b.test"),
@@ -94,6 +96,38 @@ fn a_name_is_served_with_its_certificate_by_http2() {
     // And a connection that was made for one name reaches no other one.
     let (_, status, body) = get(router.https, &a, "a.test", "https://b.test/").unwrap();
     assert_eq!(status, 421, "{body}");
+}
+
+#[test]
+fn the_agent_is_told_of_the_certificate_that_a_client_is_shown() {
+    let task = Task::start();
+    let services = [service("a", &LABELS, &[&task])];
+    let mut a = String::new();
+    let prepare = |directory: &Path| a = certificate(directory, "a", &["a.test"]);
+    let mut router = Router::start_after(&services, &[], prepare);
+    let told = router.told_certificates();
+    let seen = |told: &[Certificate]| -> Vec<(String, Vec<String>, Vec<String>)> {
+        let told = told.iter();
+        told.map(|it| (it.file.clone(), it.keys.clone(), it.names.clone()))
+            .collect()
+    };
+    let one = |file: &str, name: &str| {
+        let [crt, key] = ["crt", "key"].map(|end| format!("{file}.{end}"));
+        (crt, vec![key], vec![name.to_owned()])
+    };
+    assert_eq!(seen(&told), [one("a", "a.test")]);
+    let leaf = CertificateDer::from_pem_slice(a.as_bytes()).unwrap();
+    let (_, leaf) = X509Certificate::from_der(&leaf).unwrap();
+    let end = leaf.validity().not_after.timestamp();
+    assert_eq!(i64::try_from(told[0].expires_s), Ok(end));
+    get(router.https, &a, "a.test", "https://a.test/").unwrap();
+    // What comes later is told, too, and so is another agent.
+    let b = certificate(&router.certificates(), "b", &["b.test"]);
+    let both = [one("a", "a.test"), one("b", "b.test")];
+    while seen(&router.told_certificates()) != both {}
+    get(router.https, &b, "b.test", "https://b.test/").unwrap();
+    router.new_agent(&services);
+    assert_eq!(seen(&router.told_certificates()), both);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::router::feed::Routed;
 use crate::router::testing::{TestRouter, agent, ports, service};
 use lb_core::backend::TaskAddresses;
 use lb_router_wire::EntryPoint;
+use lb_router_wire::certificates::{Certificate, Certificates};
 use lb_router_wire::stats::{Counts, RouteKey, Stats};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -305,4 +306,44 @@ async fn what_a_router_counts_is_known_and_stays_and_it_is_one_router() {
     router.say(stats(2), &[]).await;
     assert!(matches!(session.await.unwrap(), SessionEnd::Order));
     assert_eq!(known(), [("web".to_owned(), 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn certificates_of_a_router_are_known_and_those_that_end_are_problems_until_it_goes() {
+    let agent = agent(ports());
+    let (mut router, session) = connected(&agent, 1).await;
+    assert_eq!(agent.certificates(), None);
+    let certificate = |file: &str, expires_s| Certificate {
+        file: file.to_owned(),
+        keys: vec![format!("{file}.key")],
+        names: vec!["a.example".to_owned()],
+        expires_s,
+    };
+    let told = Certificates {
+        certificates: vec![certificate("old", 86_400), certificate("new", u64::MAX)],
+        more: false,
+    };
+    router.say(ToAgent::Certificates(told), &[]).await;
+    router.all().await;
+    assert_eq!(agent.certificates().map(|all| all.len()), Some(2));
+    let [problem] = &agent.problems()[..] else {
+        panic!("{:?}", agent.problems());
+    };
+    assert_eq!(problem.object, "certificate old");
+    assert!(
+        problem.message.contains("expired on 1970-01-02"),
+        "{problem:?}"
+    );
+    let ends = || {
+        let numbers = agent.stats().routers.into_iter();
+        let ends = numbers.filter(|it| it.name == "certificate_expires_seconds");
+        ends.map(|it| (it.labels["file"].clone(), it.value))
+            .collect::<Vec<_>>()
+    };
+    let expected = [("old".to_owned(), 86_400), ("new".to_owned(), u64::MAX)];
+    assert_eq!(ends(), expected);
+    drop(router);
+    let _ = session.await;
+    assert_eq!((agent.certificates(), ends()), (None, Vec::new()));
+    assert_eq!(agent.problems(), []);
 }

@@ -29,7 +29,9 @@ fn stats(instance: u64, key: RouteKey, requests: u64) -> Stats {
 }
 
 fn report(counted: &Counted) -> HttpStats {
-    counted.report(|service| (service == "s").then(|| "web".to_owned()))
+    counted.report("alpha", |service| {
+        (service == "s").then(|| "web".to_owned())
+    })
 }
 
 /// Requests and exchanges under way of the only route; connections and requests without a route.
@@ -134,4 +136,28 @@ fn a_router_that_was_taken_over_costs_no_more_memory_and_breaks_no_sum() {
     let ended = report(&counted);
     let mut ended = ended.routes.iter().filter(|it| it.name.is_empty());
     assert_eq!(ended.next().unwrap().counts.requests["2xx"], u64::MAX);
+}
+
+#[test]
+fn the_version_of_the_table_is_that_of_the_newest_router_that_is_there() {
+    let mut counted = Counted::default();
+    for (instance, version) in [(1, 5), (2, 7), (3, 6)] {
+        counted.begin(instance);
+        let mut stats = stats(instance, key("s", "r"), 1);
+        stats.totals[Total::TableVersion as usize] = version;
+        stats.routes[0].1.answered(700);
+        counted.take(stats);
+    }
+    let version = |counted: &Counted| {
+        let report = report(counted);
+        let mut numbers = report.routers.iter();
+        let version = numbers.find(|it| it.name == "table_version").unwrap();
+        assert_eq!(version.labels["node"], "alpha");
+        version.value
+    };
+    assert_eq!(version(&counted), 7);
+    counted.end(2);
+    assert_eq!(version(&counted), 6);
+    let counts = report(&counted).routes[0].counts.clone();
+    assert_eq!((counts.upstream[1], counts.upstream_us), (3, 2_100));
 }

@@ -4,6 +4,7 @@
 use super::AdminState;
 use crate::error_chain::error_chain;
 use crate::kernel::StatsReader;
+use crate::router::seconds_since_1970;
 use crate::serve::ApiError;
 use crate::sync::LocalStats;
 use futures_util::FutureExt;
@@ -86,12 +87,13 @@ impl AdminState {
         explanation.ok_or(ApiError::KernelDecides)
     }
 
-    /// Answers from memory, as the router does: it is not asked.
+    /// Answers from memory, as the router does: it is not asked. What it has said of its certificates may be a second old.
     pub(super) fn run_explain_request(
         &self,
         query: &RequestQuery,
     ) -> Result<RequestExplanation, ApiError> {
-        self.router.as_ref().ok_or(ApiError::RouterOff)?;
+        let router = self.router.as_ref().ok_or(ApiError::RouterOff)?;
+        let certificates = router.certificates();
         let snapshot = self.complete_snapshot()?;
         let (declarations, services, addresses) = {
             let report = &self.last().report;
@@ -107,6 +109,8 @@ impl AdminState {
             declarations: &declarations,
             services: &services,
             addresses: &addresses,
+            certificates: certificates.as_deref(),
+            now_s: seconds_since_1970(),
         };
         Ok(explain_request(&routed, query))
     }

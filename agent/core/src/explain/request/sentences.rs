@@ -1,6 +1,6 @@
 //! An explanation of a request in words: who asks for what, which route answers and why no other does, and what comes of it.
 
-use super::RequestQuery;
+use super::{RequestQuery, certificate};
 use crate::report::{
     CertificateBy, FilterOutcome, OtherReason, OtherRoute, RequestExplanation, RequestResult,
     RouteReport,
@@ -12,13 +12,14 @@ use lb_routes::rule::Host;
 /// Routes and tasks of which a sentence is said each.
 const FEW: usize = 24;
 
-/// `refusal`: why the request is refused, where it is.
+/// `refusal`: why the request is refused, where it is; `now_s`: the time of day, in seconds since 1970.
 pub(super) fn sentences(
     query: &RequestQuery,
     told: &RequestExplanation,
     refusal: Option<&str>,
+    now_s: u64,
 ) -> Vec<String> {
-    let context = Context { query, told };
+    let context = Context { query, told, now_s };
     let mut all = context.question();
     all.extend(context.certificate());
     all.extend(context.route(refusal));
@@ -33,6 +34,7 @@ pub(super) fn sentences(
 struct Context<'a> {
     query: &'a RequestQuery,
     told: &'a RequestExplanation,
+    now_s: u64,
 }
 
 impl Context<'_> {
@@ -73,31 +75,11 @@ impl Context<'_> {
             return Vec::new();
         };
         let host = &self.query.host;
-        let file = |name: &Option<String>| name.clone().unwrap_or_default();
-        let mut all = vec![match certificate.by {
-            CertificateBy::Label => format!(
-                "The certificate for {host} is in the files {} and {} of the router, as a label says.",
-                file(&certificate.certificate),
-                file(&certificate.key)
-            ),
-            CertificateBy::Name => format!(
-                "The certificate for {host} is found by that name among the router's certificates, which its agent does \
-                 not see."
-            ),
-            CertificateBy::Task => format!(
-                "Tasks speak TLS themselves with the clients of {host}, as a label says: the router sees neither requests \
-                 nor certificate."
-            ),
-            CertificateBy::Nothing => format!(
-                "Clients say no name in the handshake where they are given an address: there is no certificate for {host}, \
-                 and no TLS."
-            ),
-        }];
+        let mut all = certificate::sentences(certificate, host, self.now_s);
         let named = self.query.headers.get(HOST);
         let named = named.and_then(|host| host.to_str().ok()).and_then(Host::of);
-        if certificate.by != CertificateBy::Task
-            && let Some(named) = named.filter(|named| named != host)
-        {
+        let request_comes = !matches!(certificate.by, CertificateBy::Task | CertificateBy::Missing);
+        if request_comes && let Some(named) = named.filter(|named| named != host) {
             all.push(format!(
                 "The connection is made for {host} and the request for {named}: the router answers 421 unless both have \
                  one certificate."

@@ -1,3 +1,4 @@
+mod certificates;
 mod many;
 mod said;
 
@@ -57,6 +58,15 @@ fn swarm() -> Snapshot {
 }
 
 fn explain(snapshot: &Snapshot, query: &RequestQuery) -> RequestExplanation {
+    explain_with(snapshot, query, None)
+}
+
+/// With these certificates of the router, on 2026-12-01.
+fn explain_with(
+    snapshot: &Snapshot,
+    query: &RequestQuery,
+    certificates: Option<&[RouterCertificate]>,
+) -> RequestExplanation {
     let at = |last| TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, last));
     let node = Node {
         id: "n1".into(),
@@ -75,6 +85,8 @@ fn explain(snapshot: &Snapshot, query: &RequestQuery) -> RequestExplanation {
         declarations: full.declarations(),
         services: &full.desired.routed,
         addresses: &TaskAddresses::ByKey,
+        certificates,
+        now_s: 1_796_083_200,
     };
     explain_request(&routed, query)
 }

@@ -11,6 +11,7 @@ fn route(service: &str, name: &str, requests: u64) -> HttpRouteStats {
         counts: HttpCounts {
             requests: [("2xx".to_owned(), requests), ("5xx".to_owned(), 1)].into(),
             latency: vec![requests, 1, 0],
+            upstream: vec![requests, 0, 0],
             tries: [("ok".to_owned(), requests), ("reset".to_owned(), 3)].into(),
             bytes_out: 1_200,
             under_way: 2,
@@ -93,4 +94,42 @@ fn routes_that_are_gone_and_routers_that_are_off_are_said() {
     );
     let off = text(&Stats::default(), None, None);
     assert!(off.contains("--router on"), "{off}");
+}
+
+#[test]
+fn what_tasks_take_and_what_leads_to_them_is_shown() {
+    let mut after = stats(vec![route("web", "a", 100)]);
+    let number = |name: &str, state: Option<&str>, value| RouterNumber {
+        name: name.into(),
+        labels: state
+            .map(|it| ("state".into(), it.into()))
+            .into_iter()
+            .collect(),
+        value,
+    };
+    after.http.as_mut().unwrap().routers = vec![
+        number("pool_connections", Some("idle"), 3),
+        number("pool_connections", Some("shared"), 2),
+        number("draining_requests", None, 1),
+        number("table_version", None, 77),
+        number("table_applies_total", None, 4),
+        number("table_apply_microseconds_total", None, 1_000),
+    ];
+    let shown = text(&after, None, None);
+    for line in [
+        "kept connections to tasks: 5 (idle 3, shared 2)\n",
+        "requests at tasks that are being stopped: 1\n",
+        "changes of routes: 4, in force after 0.25 ms on average\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    assert!(!shown.contains("77"), "{shown}");
+    assert!(
+        shown.contains("TASK P99") && shown.contains("0.99 ms"),
+        "{shown}"
+    );
+    // With `--watch`, those since then: none.
+    let watched = Some(Some((&after, Duration::from_secs(1))));
+    let none = text(&after, watched, None);
+    assert!(!none.contains("0.99 ms"), "{none}");
 }
