@@ -17,12 +17,14 @@ mod routes;
 mod service;
 pub mod share;
 mod targets;
+mod withdrawn;
 
 pub use incremental::Incremental;
 pub use model::{
     Backend, Desired, Frontend, Host, Locality, PeerKeys, RoutedService, RoutedTask, Service,
 };
 pub use routes::{Declaration, Declarations};
+pub use withdrawn::WithdrawnPorts;
 
 use crate::model::config::Config;
 use crate::model::node::Node;

@@ -9,7 +9,7 @@ use crate::error_chain::error_chain;
 use crate::kernel::{NodeKernel, StatsReader};
 use lb_core::backend::ebpf::Hook;
 use lb_core::backend::{Applier, Backend as _, Prune, TaskAddresses};
-use lb_core::desired::{Desired, Number};
+use lb_core::desired::{Desired, Number, WithdrawnPorts};
 use lb_core::kernel::ObserveError;
 use lb_core::model::node::Serving;
 use lb_core::model::token::TokenKeys;
@@ -62,11 +62,12 @@ pub(super) trait Datapath: Send {
     /// When the kernel refused.
     fn tick(&mut self, lease: Option<Duration>) -> Result<bool, ObserveError>;
 
-    /// Those of the ports in `withdrawn` that have no connection any more, as far as that is known by now.
+    /// Those of the ports in `withdrawn` that have no connection any more, as far as that is known by now. To be asked also
+    /// where no port is withdrawn: what was found about others is forgotten then.
     ///
     /// # Errors
     /// When the kernel could not be read.
-    fn drained(&mut self, withdrawn: &BTreeSet<Number>) -> Result<BTreeSet<Number>, ObserveError>;
+    fn drained(&mut self, withdrawn: &WithdrawnPorts) -> Result<BTreeSet<Number>, ObserveError>;
 
     /// MTUs of the paths to other nodes, by their addresses and in bytes, that routers have told this node lately about tunnel
     /// packets.
@@ -174,7 +175,7 @@ impl<K: NodeKernel> Datapath for BackendDatapath<K> {
         self.kernel.tick(lease, self.applier.have())
     }
 
-    fn drained(&mut self, withdrawn: &BTreeSet<Number>) -> Result<BTreeSet<Number>, ObserveError> {
+    fn drained(&mut self, withdrawn: &WithdrawnPorts) -> Result<BTreeSet<Number>, ObserveError> {
         match self.applier.have() {
             Some(have) => self.kernel.drained(withdrawn, have),
             None => Ok(BTreeSet::new()),

@@ -5,7 +5,7 @@ use crate::error_chain::error_chain;
 use crate::kernel::{NodeKernel, StatsReader};
 use lb_core::backend::ipvs::{Ipvs, State};
 use lb_core::backend::number;
-use lb_core::desired::Number;
+use lb_core::desired::{Number, WithdrawnPorts};
 use lb_core::kernel::{Kernel as _, ObserveError};
 use lb_core::model::token::TokenKeys;
 use lb_core::report::Problem;
@@ -61,10 +61,10 @@ impl NodeKernel for IpvsKernel {
     /// Of a connection that is over, IPVS remembers the ports for up to two minutes; so long it counts.
     fn drained(
         &mut self,
-        withdrawn: &BTreeSet<Number>,
+        withdrawn: &WithdrawnPorts,
         have: &State,
     ) -> Result<BTreeSet<Number>, ObserveError> {
-        let mut drained = withdrawn.clone();
+        let mut drained = withdrawn.ports().clone();
         for (service, port) in have.services_of_ports() {
             let number = number(&port);
             if drained.contains(&number) {

@@ -35,10 +35,10 @@ impl NodeKernel for FakeKernel<Op> {
     /// Ports with even numbers have no connection.
     fn drained(
         &mut self,
-        withdrawn: &BTreeSet<Number>,
+        withdrawn: &WithdrawnPorts,
         _have: &State,
     ) -> Result<BTreeSet<Number>, ObserveError> {
-        let even = withdrawn.iter().filter(|(port, _)| port % 2 == 0);
+        let even = withdrawn.ports().iter().filter(|(port, _)| port % 2 == 0);
         Ok(even.copied().collect())
     }
 
@@ -225,4 +225,20 @@ fn a_withdrawn_port_stays_until_it_has_no_connection() {
         assert_eq!(serving(&mut reconciler), expected);
         assert!(!tick(&mut reconciler));
     }
+}
+
+#[test]
+fn a_port_that_is_withdrawn_again_between_two_ticks_is_asked_about_anew() {
+    let kernel = FakeKernel::<Op>::of(State::default());
+    let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)), None);
+    pass(&mut reconciler, &snapshot(8081));
+    pass(&mut reconciler, &snapshot(8083));
+    let first = reconciler.withdrawn.clone();
+    assert_eq!(*first.ports(), [(8081, Proto::Tcp)].into());
+    pass(&mut reconciler, &snapshot(8083));
+    assert_eq!(reconciler.withdrawn, first, "it was withdrawn all the time");
+    pass(&mut reconciler, &snapshot(8081));
+    pass(&mut reconciler, &snapshot(8083));
+    assert_eq!(reconciler.withdrawn.ports(), first.ports());
+    assert_ne!(reconciler.withdrawn, first);
 }
