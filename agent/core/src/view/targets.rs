@@ -2,7 +2,8 @@
 //!
 //! Swarm replaces the tasks of a service whose ports have changed, one after the other; until then old tasks listen on the
 //! port in the containers that the service had when they were made. The engine's API does not tell which that is. It
-//! follows from what was listed before: a task that ran already when the service changed is an old one. Of tasks that are
+//! follows from what was listed before: a task that ran already when the service changed is an old one, unless it was made
+//! after the update began, and the list of tasks was newer than that of services. Of tasks that are
 //! seen for the first time, as after a start of the agent, the times at which they were made and at which the update began
 //! tell the old ones, which have the ports of the spec before.
 //!
@@ -39,6 +40,11 @@ pub struct Update {
 }
 
 impl Update {
+    /// Is it under way, and is a task that was made at this time, in nanoseconds since 1970, one that it has made?
+    fn has_made(&self, created: u64) -> bool {
+        !self.complete && self.began != 0 && created >= self.began
+    }
+
     /// Does it change the port in the containers of a port that `service` publishes?
     #[must_use]
     pub fn retargets(&self, service: &Service) -> bool {
@@ -109,14 +115,18 @@ impl TaskTargets {
         if shall_run && update.is_some_and(|update| update.complete) {
             return Vec::new();
         }
-        // The lists are read at once, and not at one moment: a new task may be listed before the new service is, but not
-        // as one that has begun to run.
+        // The lists are read at once, and not at one moment: a new task may be listed before the new service is, and where that
+        // takes long, as one that runs already. An update in turn, or a way back, begins later than that.
+        let created = updates.created.get(id).copied();
+        if update.is_some_and(|update| created.is_some_and(|created| update.has_made(created))) {
+            return Vec::new();
+        }
         let known = self.before.tasks.get(id);
         let known = known.filter(|known| known.state != TaskState::Pending);
         let made: Vec<&PublishedPort> = match known.zip(self.before.services.get(&task.service)) {
             Some((known, before)) => known.targets.iter().chain(&before.ports).collect(),
             None => {
-                let created = updates.created.get(id).copied().unwrap_or(u64::MAX);
+                let created = created.unwrap_or(u64::MAX);
                 let about = u64::try_from(ABOUT.as_nanos()).unwrap_or(u64::MAX);
                 let older = |update: &&Update| created.saturating_add(about) < update.began;
                 let before = update.filter(older).map(|update| &update.before);
