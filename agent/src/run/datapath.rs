@@ -11,6 +11,7 @@ use lb_core::backend::ebpf::Hook;
 use lb_core::backend::{Applier, Backend as _, Prune, TaskAddresses};
 use lb_core::desired::{Desired, Number, WithdrawnPorts};
 use lb_core::kernel::ObserveError;
+use lb_core::model::ids::Key;
 use lb_core::model::node::Serving;
 use lb_core::model::token::TokenKeys;
 use lb_core::persistent::PersistentMap;
@@ -35,6 +36,9 @@ pub(super) trait Datapath: Send {
 
     /// The published ports that are served now, by the last known state.
     fn serving(&mut self) -> PersistentMap<Number, Serving>;
+
+    /// May `task`, which runs on this node, hold flows by the last known state?
+    fn holds(&self, task: Key) -> bool;
 
     /// The keys of what this node puts into the tunnel that the kernel holds, if any.
     ///
@@ -130,6 +134,10 @@ impl<K: NodeKernel> Datapath for BackendDatapath<K> {
 
     fn serving(&mut self) -> PersistentMap<Number, Serving> {
         self.applier.serving()
+    }
+
+    fn holds(&self, task: Key) -> bool {
+        self.applier.holds(task)
     }
 
     fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError> {

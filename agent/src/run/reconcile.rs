@@ -49,7 +49,7 @@ pub(super) struct ReconcileReport {
     pub hooks: BTreeSet<Hook>,
     /// The kernel holds the whole desired state.
     pub in_sync: bool,
-    /// This node's tasks that are backends in the desired state.
+    /// This node's tasks that are backends in the desired state, and in the kernel.
     pub held: BTreeSet<TaskId>,
     /// Ports that are withdrawn from services and still have connections, with the port in the containers.
     pub withdrawn: BTreeMap<Key, BTreeMap<Number, u16>>,
@@ -213,6 +213,8 @@ impl Reconciler {
         problems.extend(network_overlap(snapshot, node, &wanted.desired, datapath));
         self.report(&problems);
         let held = node.tasks.keys().filter(|task| wanted.holds(task));
+        // What the kernel refuses may concern other tasks, and for good.
+        let held = held.filter(|task| in_sync || self.datapath.holds(Key::from(*task)));
         let held = held.cloned().collect();
         let declarations = wanted.declarations().clone();
         let routed = wanted.desired.routed.clone();

@@ -88,6 +88,7 @@ fn what_is_refused_is_reported_and_mended_by_a_retry_alone() {
         };
         assert!(problem.object.starts_with("add task"), "{problem:?}");
         assert!(problem.message.ends_with("told to fail"), "{problem:?}");
+        assert_eq!(report.held, BTreeSet::new());
         assert_eq!(reconciler.datapath.serving().iter().count(), 0);
     }
     reconciler.retry_refused();
@@ -96,6 +97,33 @@ fn what_is_refused_is_reported_and_mended_by_a_retry_alone() {
     assert_eq!(report.held, ["task1".into()].into());
     assert!(reconciler.publishes_any(&[(8080, Proto::Tcp)].into()));
     assert!(!reconciler.publishes_any(&[(8081, Proto::Tcp)].into()));
+}
+
+#[test]
+fn while_something_is_refused_the_tasks_that_the_kernel_has_are_held() {
+    let view = snapshot(8080);
+    let web = service("other", vec![port(Proto::Tcp, 8081, 80)]);
+    let mut other = SnapshotBuilder::new().service("service2", web);
+    other = other.tasks("service2", [("task2", "node1")]);
+    let mut both = other.build();
+    both.services.extend(view.services);
+    both.tasks.extend(view.tasks);
+    let mut this = node();
+    let address = TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, 3));
+    this.tasks.insert("task2".into(), address);
+    let tasks = ["task1", "task2"].map(TaskId::from);
+    let first = tasks.iter().min_by_key(|task| Key::from(*task)).unwrap();
+    // The first task, and a port.
+    for (refused, held) in [(0, 1), (2, 2)] {
+        let mut kernel = FakeKernel::of(State::default());
+        kernel.faults.insert(refused);
+        let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)), None);
+        let report = reconciler.reconcile(&both, &this, &Config::default());
+        let report = report.unwrap();
+        assert!(!report.in_sync);
+        assert_eq!(report.held.len(), held);
+        assert_eq!(report.held.contains(first), refused != 0);
+    }
 }
 
 #[test]
