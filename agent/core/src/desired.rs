@@ -8,6 +8,7 @@ mod endpoint;
 mod host;
 mod incremental;
 mod listening;
+mod members;
 mod model;
 mod on_link;
 mod ports;
