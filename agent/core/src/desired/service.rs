@@ -177,7 +177,7 @@ pub(super) fn serve<'a>(
         )
     });
     problems.extend(refused_if_any(service, over, &why));
-    let (targets, over) = differing(service, targets, &frontends);
+    let (targets, over) = differing(service, targets, &frontends, &withdrawn);
     problems.extend(over);
     let served = Service {
         policy: options.policy,

@@ -7,6 +7,9 @@
 //! seen for the first time, as after a start of the agent, the times at which they were made and at which the update began
 //! tell the old ones, which have the ports of the spec before.
 //!
+//! Where the service publishes the port no more, or is gone, in the middle of an update, the old tasks still have connections at
+//! their own port, until they end.
+//!
 //! Ports that a label publishes are none of these: a changed label replaces no task, so it holds for all of them at once.
 
 use crate::model::ids::{ServiceId, TaskId};
@@ -99,7 +102,7 @@ impl TaskTargets {
         self.before = view.clone();
     }
 
-    /// The ports of `task` that differ from those that its service has in `next`.
+    /// The ports of `task` that differ from those that its service has in `next`, or had last, where it has them no more.
     fn targets(
         &self,
         id: &TaskId,
@@ -107,8 +110,10 @@ impl TaskTargets {
         next: &Snapshot,
         updates: &Updates,
     ) -> Vec<PublishedPort> {
+        let known = self.before.tasks.get(id);
         let Some(service) = next.services.get(&task.service) else {
-            return Vec::new();
+            let targets = known.map(|known| known.targets.to_vec());
+            return targets.unwrap_or_default();
         };
         let update = updates.services.get(&task.service);
         let shall_run = task.desired != DesiredState::Ended;
@@ -121,7 +126,6 @@ impl TaskTargets {
         if update.is_some_and(|update| created.is_some_and(|created| update.has_made(created))) {
             return Vec::new();
         }
-        let known = self.before.tasks.get(id);
         let known = known.filter(|known| known.state != TaskState::Pending);
         let made: Vec<&PublishedPort> = match known.zip(self.before.services.get(&task.service)) {
             Some((known, before)) => known.targets.iter().chain(&before.ports).collect(),
@@ -137,7 +141,9 @@ impl TaskTargets {
             let target = target(made.iter().copied(), port)?;
             (target != port.target).then_some(PublishedPort { target, ..*port })
         });
-        differing.collect()
+        let own = known.into_iter().flat_map(|known| known.targets.iter());
+        let withdrawn = own.filter(|port| target(balanced(&service.ports), port).is_none());
+        differing.chain(withdrawn.copied()).collect()
     }
 }
 

@@ -108,6 +108,29 @@ fn a_task_that_an_update_has_made_has_the_new_port_though_it_was_listed_before_t
 }
 
 #[test]
+fn an_old_task_keeps_its_port_where_its_service_publishes_it_no_more_or_is_gone() {
+    let old = [("old", task("s", "n"))];
+    let unpublished = SnapshotBuilder::new()
+        .service("s", service("web", vec![]))
+        .task("old", task("s", "n"))
+        .build();
+    let removed = SnapshotBuilder::new().task("old", task("s", "n")).build();
+    for gone in [unpublished, removed] {
+        let mut targets = TaskTargets::default();
+        let mut next = |mut next: Snapshot| {
+            targets.note(&mut next, &Updates::default());
+            targets.keep(&next);
+            own(&next, "old")
+        };
+        assert_eq!(next(view(80, &old)), None);
+        assert_eq!(next(view(81, &old)), Some(80));
+        for _ in 0..2 {
+            assert_eq!(next(gone.clone()), Some(80));
+        }
+    }
+}
+
+#[test]
 fn of_tasks_that_were_never_seen_the_time_tells_the_old_ones() {
     let created = [
         ("old", 98 * SECOND),
