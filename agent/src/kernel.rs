@@ -11,7 +11,7 @@ use lb_abi::counters::Reason;
 use lb_abi::service::Port;
 use lb_core::backend::Backend;
 use lb_core::backend::ebpf::Hook;
-use lb_core::desired::Number;
+use lb_core::desired::{Number, WithdrawnPorts};
 use lb_core::kernel::{Kernel, ObserveError};
 use lb_core::model::ids::Key;
 use lb_core::model::token::TokenKeys;
@@ -67,13 +67,13 @@ pub trait NodeKernel: Kernel<State: Send> + Send {
     ) -> Result<bool, ObserveError>;
 
     /// Those of the ports in `withdrawn` that have no connection any more, as far as that is known by now. `have` is the last
-    /// known state.
+    /// known state. To be asked also where no port is withdrawn: what was found about others is forgotten then.
     ///
     /// # Errors
     /// When the kernel could not be read.
     fn drained(
         &mut self,
-        _withdrawn: &BTreeSet<Number>,
+        _withdrawn: &WithdrawnPorts,
         _have: &Self::State,
     ) -> Result<BTreeSet<Number>, ObserveError> {
         Ok(BTreeSet::new())

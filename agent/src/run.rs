@@ -288,9 +288,9 @@ impl Agent {
         }
         match reconciler.reconcile(&snapshot, &node, &self.settings.config()) {
             Ok(mut report) => {
+                let held = std::mem::take(&mut report.held);
+                self.announcer.advertise_local_tasks(held);
                 if report.in_sync {
-                    let held = std::mem::take(&mut report.held);
-                    self.announcer.advertise_local_tasks(held);
                     self.reconcile_at = self.observe_at;
                     self.retry.over();
                     if let Some(serving) = self.cleanup_pending.take() {

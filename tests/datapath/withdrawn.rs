@@ -3,9 +3,12 @@
 use lb_abi::service::{Frontend, Port, TARGETS};
 use lb_abi::{Be16, TCP, UDP};
 use lb_core::backend::ebpf::State;
+use lb_core::desired::WithdrawnPorts;
 use lb_core::model::ids::Key;
+use lb_core::model::port::Proto;
 use lb_datapath::Verdict;
 use std::collections::BTreeSet;
+use swarmlb::kernel::NodeKernel as _;
 
 use crate::frames::{at, client, tcp, udp};
 use crate::lab::{lab, node};
@@ -64,6 +67,37 @@ fn a_connection_outlives_its_port_and_what_begins_is_the_kernels() {
         for flags in ["S", "A"] {
             assert_eq!(world.receive(&to_8080(1, flags)).0, Verdict::Bridge);
         }
+    });
+}
+
+#[test]
+fn what_was_found_of_a_port_before_it_was_published_again_does_not_end_its_connections() {
+    lab(|lab| {
+        let mut world = World::new(lab, 1);
+        let published = |state: &mut State| publish(state, TCP, 8080, 80, &[here(1)]);
+        world.change(published);
+        world.change(withdraw);
+        let drained = |world: &mut World, ports: &WithdrawnPorts| {
+            let drained = world.kernel.drained(ports, &State::default()).unwrap();
+            // The look that this has requested.
+            world.kernel.finish();
+            drained
+        };
+        let mut ports = WithdrawnPorts::default();
+        ports.change([(8080, Proto::Tcp)].into());
+        assert_eq!(drained(&mut world, &ports), BTreeSet::new());
+        assert_eq!(drained(&mut world, &ports), *ports.ports());
+        world.change(published);
+        ports.change(BTreeSet::new());
+        for flags in ["S", "A"] {
+            assert_eq!(world.receive(&to_8080(1, flags)).0, Verdict::Bridge);
+        }
+        world.change(withdraw);
+        ports.change([(8080, Proto::Tcp)].into());
+        for _ in 0..2 {
+            assert_eq!(drained(&mut world, &ports), BTreeSet::new());
+        }
+        assert_eq!(world.receive(&to_8080(1, "PA")).0, Verdict::Bridge);
     });
 }
 

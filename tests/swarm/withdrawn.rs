@@ -136,6 +136,42 @@ fn a_port_that_is_taken_from_a_service_keeps_its_connections_and_gets_no_new_one
 }
 
 #[test]
+fn a_port_that_is_withdrawn_again_keeps_the_connections_that_it_has_by_then() {
+    let Some(swarm) = shared_swarm() else { return };
+    let spec = ServiceSpec::named("again").replicas(3).publish("8286:80");
+    let (service, _) = served(&swarm, &spec, 3);
+    let enable = |word: &str| service.update(&["--label-add", &format!("swarmlb.enable={word}")]);
+    // By IPVS no node has frontends.
+    let wait_for = |what: &str, there: bool| {
+        for node in &swarm.nodes {
+            wait::until(what, TASKS, || {
+                let as_wanted = by_ipvs() || frontends(node).contains(&8286) == there;
+                Ok(as_wanted.then_some(()))
+            })
+            .unwrap();
+        }
+    };
+    enable("false").unwrap();
+    wait_for("an end of the port", false);
+    // What looks for connections has found none, perhaps once more.
+    std::thread::sleep(slow::longer(Duration::from_secs(2)));
+    enable("true").unwrap();
+    wait_for("the port", true);
+    swarm.wait_until_served(&service.id, 3, TASKS).unwrap();
+    let mut withdrawn = || -> Result<()> {
+        enable("false")?;
+        // Some ticks of the agents.
+        std::thread::sleep(slow::longer(Duration::from_secs(4)));
+        Ok(())
+    };
+    let received = downloads(&swarm, &everywhere(&swarm, 8286), &mut withdrawn).unwrap();
+    let expected = pattern::sha256(LENGTH);
+    for received in received {
+        assert_eq!((received.bytes, &received.sha256), (LENGTH, &expected));
+    }
+}
+
+#[test]
 fn an_update_that_changes_the_port_in_the_containers_fails_no_request() {
     let Some(swarm) = alone() else { return };
     let late = slow::longer(Duration::from_millis(300)).as_millis();

@@ -19,6 +19,7 @@ pub use execute::execute;
 pub use task_addresses::{TaskAddressFamily, TaskAddresses};
 
 use crate::desired::{Desired, Number};
+use crate::model::ids::Key;
 use crate::model::node::Serving;
 use crate::model::port::Proto;
 use crate::persistent::PersistentMap;
@@ -47,6 +48,9 @@ pub trait Backend {
 
     /// The published ports that are served while the kernel holds `have`.
     fn serving(&mut self, have: &Self::State) -> PersistentMap<Number, Serving>;
+
+    /// May `task`, which runs on this node, hold flows while the kernel holds `have`?
+    fn holds(have: &Self::State, task: Key) -> bool;
 
     /// The addresses by which processes of the node call the tasks of what was lowered last.
     fn task_addresses(&self) -> TaskAddresses {

@@ -8,6 +8,7 @@ mod endpoint;
 mod host;
 mod incremental;
 mod listening;
+mod members;
 mod model;
 mod on_link;
 mod ports;
@@ -17,12 +18,14 @@ mod routes;
 mod service;
 pub mod share;
 mod targets;
+mod withdrawn;
 
 pub use incremental::Incremental;
 pub use model::{
     Backend, Desired, Frontend, Host, Locality, PeerKeys, RoutedService, RoutedTask, Service,
 };
 pub use routes::{Declaration, Declarations};
+pub use withdrawn::WithdrawnPorts;
 
 use crate::model::config::Config;
 use crate::model::node::Node;

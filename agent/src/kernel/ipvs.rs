@@ -7,6 +7,7 @@ mod capabilities;
 mod capacity;
 mod change_detector;
 mod clean;
+mod drain;
 mod error;
 mod node_kernel;
 pub mod routes;
@@ -19,6 +20,7 @@ pub use error::IpvsError;
 pub use stats::IpvsStats;
 
 use change_detector::ChangeDetector;
+use drain::DrainLooks;
 use lb_core::backend::ipvs::{Element, Lowered, NodeConfig, Op, ServiceKey, State};
 use lb_core::kernel::{ApplyError, Kernel, ObserveError};
 use lb_core::model::token::TokenKeys;
@@ -56,6 +58,7 @@ pub struct IpvsKernel {
     degraded: Vec<Problem>,
     /// Earliest time of the next look for drift.
     drift_check_at: Instant,
+    drain_looks: DrainLooks,
     owners: Arc<Mutex<Owners>>,
 }
 
@@ -80,6 +83,7 @@ impl IpvsKernel {
             foreign: BTreeSet::new(),
             degraded,
             drift_check_at: Instant::now(),
+            drain_looks: DrainLooks::default(),
             owners: Arc::default(),
         })
     }

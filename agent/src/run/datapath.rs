@@ -9,8 +9,9 @@ use crate::error_chain::error_chain;
 use crate::kernel::{NodeKernel, StatsReader};
 use lb_core::backend::ebpf::Hook;
 use lb_core::backend::{Applier, Backend as _, Prune, TaskAddresses};
-use lb_core::desired::{Desired, Number};
+use lb_core::desired::{Desired, Number, WithdrawnPorts};
 use lb_core::kernel::ObserveError;
+use lb_core::model::ids::Key;
 use lb_core::model::node::Serving;
 use lb_core::model::token::TokenKeys;
 use lb_core::persistent::PersistentMap;
@@ -35,6 +36,9 @@ pub(super) trait Datapath: Send {
 
     /// The published ports that are served now, by the last known state.
     fn serving(&mut self) -> PersistentMap<Number, Serving>;
+
+    /// May `task`, which runs on this node, hold flows by the last known state?
+    fn holds(&self, task: Key) -> bool;
 
     /// The keys of what this node puts into the tunnel that the kernel holds, if any.
     ///
@@ -62,11 +66,12 @@ pub(super) trait Datapath: Send {
     /// When the kernel refused.
     fn tick(&mut self, lease: Option<Duration>) -> Result<bool, ObserveError>;
 
-    /// Those of the ports in `withdrawn` that have no connection any more, as far as that is known by now.
+    /// Those of the ports in `withdrawn` that have no connection any more, as far as that is known by now. To be asked also
+    /// where no port is withdrawn: what was found about others is forgotten then.
     ///
     /// # Errors
     /// When the kernel could not be read.
-    fn drained(&mut self, withdrawn: &BTreeSet<Number>) -> Result<BTreeSet<Number>, ObserveError>;
+    fn drained(&mut self, withdrawn: &WithdrawnPorts) -> Result<BTreeSet<Number>, ObserveError>;
 
     /// MTUs of the paths to other nodes, by their addresses and in bytes, that routers have told this node lately about tunnel
     /// packets.
@@ -131,6 +136,10 @@ impl<K: NodeKernel> Datapath for BackendDatapath<K> {
         self.applier.serving()
     }
 
+    fn holds(&self, task: Key) -> bool {
+        self.applier.holds(task)
+    }
+
     fn token_keys(&self) -> Result<Option<TokenKeys>, ObserveError> {
         self.kernel.token_keys()
     }
@@ -174,7 +183,7 @@ impl<K: NodeKernel> Datapath for BackendDatapath<K> {
         self.kernel.tick(lease, self.applier.have())
     }
 
-    fn drained(&mut self, withdrawn: &BTreeSet<Number>) -> Result<BTreeSet<Number>, ObserveError> {
+    fn drained(&mut self, withdrawn: &WithdrawnPorts) -> Result<BTreeSet<Number>, ObserveError> {
         match self.applier.have() {
             Some(have) => self.kernel.drained(withdrawn, have),
             None => Ok(BTreeSet::new()),

@@ -7,7 +7,7 @@ use crate::cli::Lease;
 use crate::error_chain::error_chain;
 use lb_core::backend::ebpf::Hook;
 use lb_core::backend::{Prune, TaskAddresses};
-use lb_core::desired::{Declarations, Incremental, Number, RoutedService};
+use lb_core::desired::{Declarations, Incremental, Number, RoutedService, WithdrawnPorts};
 use lb_core::kernel::ObserveError;
 use lb_core::model::config::Config;
 use lb_core::model::ids::{Key, ServiceId, TaskId};
@@ -30,6 +30,8 @@ pub(super) struct Reconciler {
     router: Option<Arc<HttpRouter>>,
     /// What was desired last; `None`: the next pass observes the kernel.
     last: Option<Incremental>,
+    /// Ports that the last pass has withdrawn, or left so.
+    withdrawn: WithdrawnPorts,
     /// Withdrawn ports without a connection, of which the next pass is to hear.
     drained: BTreeSet<Number>,
     /// MTUs of the paths to other nodes that the datapath has learned.
@@ -47,7 +49,7 @@ pub(super) struct ReconcileReport {
     pub hooks: BTreeSet<Hook>,
     /// The kernel holds the whole desired state.
     pub in_sync: bool,
-    /// This node's tasks that are backends in the desired state.
+    /// This node's tasks that are backends in the desired state, and in the kernel.
     pub held: BTreeSet<TaskId>,
     /// Ports that are withdrawn from services and still have connections, with the port in the containers.
     pub withdrawn: BTreeMap<Key, BTreeMap<Number, u16>>,
@@ -65,6 +67,7 @@ impl Reconciler {
             datapath,
             router,
             last: None,
+            withdrawn: WithdrawnPorts::default(),
             drained: BTreeSet::new(),
             learned: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -106,21 +109,15 @@ impl Reconciler {
             );
             self.observe_again();
         }
-        let withdrawn = self.last.as_ref().map(Incremental::withdrawn);
-        let withdrawn = withdrawn.unwrap_or_default();
-        let ports: BTreeSet<Number> = withdrawn
-            .values()
-            .flat_map(|ports| ports.keys().copied())
-            .collect();
-        self.drained = if ports.is_empty() {
+        // Where no state is known, nobody knows which ports the kernel has withdrawn.
+        let none = WithdrawnPorts::default();
+        let withdrawn = self.last.as_ref().map_or(&none, |_| &self.withdrawn);
+        let drained = self.datapath.drained(withdrawn);
+        self.drained = drained.unwrap_or_else(|error| {
+            let error = error_chain(&error);
+            tracing::warn!(error, "connections of withdrawn ports can't be looked for");
             BTreeSet::new()
-        } else {
-            self.datapath.drained(&ports).unwrap_or_else(|error| {
-                let error = error_chain(&error);
-                tracing::warn!(error, "connections of withdrawn ports can't be looked for");
-                BTreeSet::new()
-            })
-        };
+        });
         Ok(changed | self.learns() || !self.drained.is_empty())
     }
 
@@ -195,6 +192,9 @@ impl Reconciler {
         } else {
             Prune::Withheld
         };
+        let withdrawn = wanted.withdrawn();
+        let ports = withdrawn.values().flat_map(BTreeMap::keys).copied();
+        self.withdrawn.change(ports.collect());
         let Applied {
             hooks,
             problems: refused,
@@ -213,8 +213,9 @@ impl Reconciler {
         problems.extend(network_overlap(snapshot, node, &wanted.desired, datapath));
         self.report(&problems);
         let held = node.tasks.keys().filter(|task| wanted.holds(task));
+        // What the kernel refuses may concern other tasks, and for good.
+        let held = held.filter(|task| in_sync || self.datapath.holds(Key::from(*task)));
         let held = held.cloned().collect();
-        let withdrawn = wanted.withdrawn();
         let declarations = wanted.declarations().clone();
         let routed = wanted.desired.routed.clone();
         self.last = Some(wanted);

@@ -149,11 +149,12 @@ impl Peer {
                 Ok(()) = own_datapath.changed() => outbox.send_hellos(own_report).await,
                 Ok(()) = chosen.changed() => {
                     let on = chosen.borrow_and_update().as_ref() == Some(&self.id);
-                    if on == subscribed {
-                        Ok(())
-                    } else {
-                        subscribed = on;
-                        outbox.send(up::Kind::Subscribe(Subscribe { on })).await
+                    match subscription(subscribed, on) {
+                        Some(subscribe) => {
+                            subscribed = on;
+                            outbox.send(up::Kind::Subscribe(subscribe)).await
+                        }
+                        None => Ok(()),
                     }
                 }
                 _ = alive.tick() => outbox.send(up::Kind::Alive(UpAlive {})).await,
@@ -235,4 +236,20 @@ impl Peer {
         let object = format!("manager {}", self.host);
         self.channels.problems.set(&object, problem);
     }
+}
+
+/// What a manager is told after the choice of the source has changed: where it is the source (`on`), that its view is wanted, also
+/// if it was told so before (`subscribed`). The choice may have gone to another one and back meanwhile, and the views that came
+/// then were not taken: each subscription makes it send its view again.
+fn subscription(subscribed: bool, on: bool) -> Option<Subscribe> {
+    (subscribed || on).then_some(Subscribe { on })
+}
+
+#[test]
+fn a_manager_that_is_chosen_again_is_asked_for_its_view_again() {
+    let told = |subscribed, on| subscription(subscribed, on).map(|told| told.on);
+    assert_eq!(told(false, true), Some(true));
+    assert_eq!(told(true, true), Some(true));
+    assert_eq!(told(true, false), Some(false));
+    assert_eq!(told(false, false), None, "it is no business of its own");
 }

@@ -4,6 +4,7 @@ use super::{Backend, Operation as _, Prune, execute};
 use crate::desired::{Desired, Number};
 use crate::kernel::sparing::{Refused, Sparing};
 use crate::kernel::{ApplyError, Kernel, ObserveError};
+use crate::model::ids::Key;
 use crate::model::node::Serving;
 use crate::persistent::PersistentMap;
 use std::collections::BTreeSet;
@@ -45,6 +46,12 @@ impl<B: Backend> Applier<B> {
     /// The last known state of the kernel.
     pub fn have(&self) -> Option<&B::State> {
         self.have.as_ref()
+    }
+
+    /// May `task`, which runs on this node, hold flows by the last known state of the kernel?
+    pub fn holds(&self, task: Key) -> bool {
+        let have = self.have.as_ref();
+        have.is_some_and(|have| B::holds(have, task))
     }
 
     /// Reads the kernel's state anew, in place of what is known of it.

@@ -18,6 +18,7 @@ pub use task_address::task_address;
 
 use super::{Backend, Prune, TaskAddressFamily, TaskAddresses};
 use crate::desired::{Desired, Number};
+use crate::model::ids::Key;
 use crate::model::node::Serving;
 use crate::persistent::PersistentMap;
 
@@ -57,6 +58,10 @@ impl Backend for Ebpf {
 
     fn serving(&mut self, have: &State) -> PersistentMap<Number, Serving> {
         self.in_use.of(have).clone()
+    }
+
+    fn holds(have: &State, task: Key) -> bool {
+        have.backends.contains_key(&task)
     }
 
     fn task_addresses(&self) -> TaskAddresses {

@@ -23,6 +23,7 @@ pub use state::{
 
 use super::{Backend, Prune, TaskAddresses};
 use crate::desired::{Desired, Number};
+use crate::model::ids::Key;
 use crate::model::node::Serving;
 use crate::persistent::PersistentMap;
 use std::sync::Arc;
@@ -59,6 +60,10 @@ impl Backend for Ipvs {
 
     fn want(&self) -> &State {
         &self.lowered.state
+    }
+
+    fn holds(have: &State, task: Key) -> bool {
+        have.leads_to(task)
     }
 
     fn task_addresses(&self) -> TaskAddresses {

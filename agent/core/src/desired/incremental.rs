@@ -31,6 +31,8 @@ pub struct Incremental {
     by_swarm: BTreeSet<Number>,
     /// Ports that are withdrawn from services. As long as these ask for the same ports, there are no others.
     withdrawn: BTreeMap<Key, Vec<Number>>,
+    /// Services with ports that are withdrawn, or that they can't have any more, and that keep connections.
+    keep: BTreeSet<Key>,
     room: Room,
     members: PersistentMap<ServiceId, BTreeSet<TaskId>>,
     problems: BTreeMap<ServiceId, Vec<Problem>>,
@@ -73,6 +75,7 @@ impl Incremental {
             withdrawn: withdrawn(snapshot, node, &asked, &port_owners, config),
             port_owners,
             by_swarm: by_swarm(snapshot),
+            keep: BTreeSet::new(),
             room: Room::default(),
             declarations,
             asked,
@@ -238,14 +241,14 @@ impl Incremental {
         self.withdrawn.values().flatten().any(|had| had == port)
     }
 
-    /// The ports that are withdrawn and kept for the connections that they have, by service, with the port in the containers.
+    /// The ports that are withdrawn, or that their services can't have any more, and kept for the connections that they have, by
+    /// service, with the port in the containers.
     #[must_use]
     pub fn withdrawn(&self) -> BTreeMap<Key, BTreeMap<Number, u16>> {
-        let kept = self.withdrawn.keys().filter_map(|key| {
-            let service = self.desired.services.get(key)?;
-            let ports = service.withdrawn.iter();
+        let kept = self.keep.iter().filter_map(|key| {
+            let ports = self.desired.services.get(key)?.withdrawn.iter();
             let ports = ports.map(|port| ((port.published, port.proto), port.target));
-            (!service.withdrawn.is_empty()).then(|| (*key, ports.collect()))
+            Some((*key, ports.collect()))
         });
         kept.collect()
     }
@@ -277,6 +280,7 @@ impl Incremental {
         let Some((service, asked)) = known else {
             self.desired.routed.remove(id);
             self.desired.services.remove(&Key::from(id));
+            self.keep.remove(&Key::from(id));
             self.problems.remove(id);
             self.room.need(id, 0);
             return;
@@ -316,6 +320,12 @@ impl Incremental {
         };
         self.room.need(id, places);
         let key = Key::from(id);
+        let served_now = served.as_ref();
+        if served_now.is_some_and(|served| !served.withdrawn.is_empty()) {
+            self.keep.insert(key);
+        } else {
+            self.keep.remove(&key);
+        }
         match served {
             Some(served) => self.desired.services.insert(key, Arc::new(served)),
             None => self.desired.services.remove(&key),

@@ -105,10 +105,10 @@ pub struct Service {
     /// The ports that it has on this node, each once.
     pub frontends: Vec<Frontend>,
     /// Ports of tasks that differ from [`Frontend::target`], by published port and task: a rolling update changes the target
-    /// port, and these tasks were made before it.
+    /// port, and these tasks were made before it. Of ports that are withdrawn, too.
     pub targets: BTreeMap<(Number, Key), u16>,
-    /// TCP ports that it had on this node and has no more: connections that exist go on, and new ones are the host's. Where
-    /// the kernel can't do both, [`Frontend::barred`] says that a process of the host wants them.
+    /// TCP ports that it had on this node and does not ask for, or can't have, any more: connections that exist go on, and new
+    /// ones are the host's. Where the kernel can't do both, [`Frontend::barred`] says that a process of the host wants them.
     pub withdrawn: Vec<Frontend>,
 }
 

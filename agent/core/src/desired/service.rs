@@ -1,17 +1,18 @@
-//! One service: where its tasks are, who takes new flows, and under which ports.
+//! One service: who takes new flows, under which ports, and which ports only keep the connections that they have.
 
-use super::model::{Backend, Frontend, Locality, Service};
+use super::members::{Members, replicas};
+use super::model::{Frontend, Service};
 use super::ports::Asked;
 use super::refusal::{refused, refused_if_any};
 use super::room::Room;
-use super::targets::{Targets, differing};
+use super::targets::differing;
 use super::{Number, listening, share};
 use crate::maglev;
 use crate::model::ids::{Key, ServiceId, TaskId};
-use crate::model::labels::{Local, Policy};
-use crate::model::node::{Bridge, DEFAULT_BRIDGE, Node};
+use crate::model::labels::Policy;
+use crate::model::node::Node;
 use crate::model::port::{Proto, PublishMode, PublishedPort};
-use crate::model::snapshot::{self, LocalHealth, Snapshot, Task};
+use crate::model::snapshot::{self, Snapshot, Task};
 use crate::report::Problem;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,18 +34,31 @@ impl ServiceContext<'_> {
     /// The ports that are withdrawn from a service and may still have connections.
     fn withdrawn_from(&self, service: Key) -> Vec<Frontend> {
         let numbers = self.withdrawn.get(&service).into_iter().flatten();
-        let served = numbers.filter_map(|number| {
-            let serving = self.node.serving.get(number)?;
-            let listener = self.node.listening.get(number);
-            let by_docker = self.by_swarm.contains(number);
-            (serving.service == service).then_some(Frontend {
-                published: number.0,
-                proto: number.1,
-                target: serving.target,
-                barred: listener.is_some_and(|it| listening::bars(it, by_docker, true)),
-            })
-        });
-        served.collect()
+        numbers
+            .filter_map(|number| self.had(service, number))
+            .collect()
+    }
+
+    /// A port that the service asks for and can't have, where it is of TCP, and the service has it here: it keeps its
+    /// connections until they have ended.
+    fn kept(&self, id: &ServiceId, port: &PublishedPort) -> Option<Frontend> {
+        let number = (port.published, port.proto);
+        let own = self.port_owners.get(&number) == Some(id);
+        let keeps = own && port.proto == Proto::Tcp && !self.node.drained.contains(&number);
+        self.had(Key::from(id), &number).filter(|_| keeps)
+    }
+
+    /// The port as this node has it until now; none where it is not the service's.
+    fn had(&self, service: Key, number: &Number) -> Option<Frontend> {
+        let serving = self.node.serving.get(number)?;
+        let listener = self.node.listening.get(number);
+        let by_docker = self.by_swarm.contains(number);
+        (serving.service == service).then_some(Frontend {
+            published: number.0,
+            proto: number.1,
+            target: serving.target,
+            barred: listener.is_some_and(|it| listening::bars(it, by_docker, true)),
+        })
     }
 }
 
@@ -69,7 +83,7 @@ pub(super) fn serve<'a>(
 ) -> Served {
     let mut problems = asked.problems.clone();
     let key = Key::from(id);
-    let withdrawn = context.withdrawn_from(key);
+    let mut withdrawn = context.withdrawn_from(key);
     let takes_none = asked.ports.is_empty() && !asked.routed;
     if takes_none && withdrawn.is_empty() {
         return Served {
@@ -80,12 +94,13 @@ pub(super) fn serve<'a>(
     let snapshot = context.snapshot;
     let options = service.options();
     let datagrams = asked.ports.iter().any(|port| port.proto == Proto::Udp);
+    let tasks: Vec<(&TaskId, &Task)> = tasks.collect();
     let Members {
         mut backends,
         bound,
         unreachable,
         targets,
-    } = Members::of(context, tasks, options.local, datagrams);
+    } = Members::of(snapshot, context.node, &tasks, options.local, datagrams);
     if takes_none {
         if backends.is_empty() {
             return Served {
@@ -106,11 +121,17 @@ pub(super) fn serve<'a>(
         Policy::SourceHash | Policy::Maglev => maglev::places(active),
     };
     let no_room = no_room(context, id, places);
+    let replicas = if share::ports(tasks.len()) < asked.ports.len() {
+        replicas(&tasks)
+    } else {
+        tasks.len()
+    };
     let most = match no_room {
         Some(_) => 0,
-        None => share::ports(active).min(asked.ports.len()),
+        None => share::ports(replicas).min(asked.ports.len()),
     };
     let (ports, over) = asked.ports.split_at(most);
+    withdrawn.extend(over.iter().filter_map(|port| context.kept(id, port)));
     let by_docker = |port: &&PublishedPort| port.mode == PublishMode::Host;
     let by_docker = || service.ports.iter().filter(by_docker);
     // One sentence for each reason.
@@ -150,13 +171,13 @@ pub(super) fn serve<'a>(
     problems.extend(denied.map(|(why, ports)| refused(service, ports, why)));
     let why = no_room.unwrap_or_else(|| {
         format!(
-            "a service can have {} pairs of port and task, and it has {active} tasks; share the ports out among several \
+            "a service can have {} pairs of port and task, and it has {replicas} tasks; share the ports out among several \
              services",
             share::PAIRS
         )
     });
     problems.extend(refused_if_any(service, over, &why));
-    let (targets, over) = differing(service, targets, &frontends);
+    let (targets, over) = differing(service, targets, &frontends, &withdrawn);
     problems.extend(over);
     let served = Service {
         policy: options.policy,
@@ -214,133 +235,4 @@ fn held(snapshot: &Snapshot, holder: Option<&ServiceId>) -> String {
     let holder = snapshot.services.get(holder);
     let holder = holder.map_or("?", |holder| holder.name.as_str());
     format!("service {holder} has it; choose another one")
-}
-
-/// The tasks of a service, as this node sees them.
-struct Members {
-    /// Those that may hold flows.
-    backends: BTreeMap<Key, Backend>,
-    /// Ports that Docker publishes for those on this node.
-    bound: BTreeSet<Number>,
-    /// Why some of them can't be reached.
-    unreachable: Vec<Problem>,
-    /// Ports of those on this node, where they were made before the service got others. Other tasks get what is sent to the
-    /// published port, and their own nodes know the rest.
-    targets: Targets,
-}
-
-impl Members {
-    fn of<'a>(
-        context: &ServiceContext<'_>,
-        tasks: impl Iterator<Item = (&'a TaskId, &'a Task)>,
-        local: Local,
-        datagrams: bool,
-    ) -> Self {
-        let (snapshot, node) = (context.snapshot, context.node);
-        let mut members = Self {
-            backends: BTreeMap::new(),
-            bound: BTreeSet::new(),
-            unreachable: Vec::new(),
-            targets: Targets::new(),
-        };
-        let mut ready = Vec::new();
-        for (id, task) in tasks {
-            // Where the node is only said to be lost, a connection may go on, and its end is
-            // the client's to notice; datagrams move on, as nobody would notice.
-            if !(snapshot.alive(task) || starts(context, id, task))
-                || (datagrams && snapshot.lost(task))
-            {
-                continue;
-            }
-            let eligible = snapshot.eligible(task);
-            if task.node == node.id {
-                let ports = task.host_ports.iter();
-                let ports = ports.map(|port| (port.published, port.proto));
-                members.bound.extend(ports);
-            }
-            match place(snapshot, node, id, task) {
-                Ok(backend) => {
-                    if matches!(backend.locality, Locality::Local { .. }) {
-                        let targets = task.targets.iter();
-                        members.targets.extend(targets.map(|port| {
-                            (((port.published, port.proto), Key::from(id)), port.target)
-                        }));
-                    }
-                    members.backends.insert(Key::from(id), backend);
-                    if eligible {
-                        ready.push((Key::from(id), backend.locality));
-                    }
-                }
-                // Before it runs, a task need not have an address yet.
-                Err(problem) if eligible => members.unreachable.push(problem),
-                Err(_) => {}
-            }
-        }
-        for task in takers(ready, local) {
-            if let Some(backend) = members.backends.get_mut(&task) {
-                backend.active = true;
-            }
-        }
-        members
-    }
-}
-
-/// Does it run on this node before the Swarm says so? The others are told of it once it is in the
-/// kernel here ([`crate::view::readiness`]).
-fn starts(context: &ServiceContext<'_>, id: &TaskId, task: &Task) -> bool {
-    let here = task.node == context.node.id && context.node.tasks.contains_key(id);
-    here && task.on_its_way() && task.health != LocalHealth::Dead
-}
-
-/// Those of the tasks that are `ready` which take new flows, with their places in the Swarm.
-fn takers(mut ready: Vec<(Key, Locality)>, local: Local) -> Vec<Key> {
-    let is_here = |(_, place): &(Key, Locality)| matches!(place, Locality::Local { .. });
-    let here = ready.iter().any(is_here);
-    if local == Local::Only || (local == Local::Prefer && here) {
-        ready.retain(is_here);
-    }
-    ready.into_iter().map(|(task, _)| task).collect()
-}
-
-/// Where packets of a task are sent.
-fn place(snapshot: &Snapshot, node: &Node, id: &TaskId, task: &Task) -> Result<Backend, Problem> {
-    let service_name = snapshot
-        .services
-        .get(&task.service)
-        .map_or("?", |service| service.name.as_str());
-    let object = format!("task {id} of service {service_name}");
-    let (locality, address) = if task.node == node.id {
-        let at = node.tasks.get(id).ok_or_else(|| Problem {
-            object: object.clone(),
-            message: "it has no address on docker_gwbridge or docker0, so this node can't reach it; does it use the host's network?".to_owned(),
-        })?;
-        let bridge = match at.bridge {
-            Bridge::Gateway => None,
-            Bridge::Default => {
-                let mut bridges = node.bridges.iter();
-                let bridge = bridges.find(|bridge| bridge.name == DEFAULT_BRIDGE);
-                let bridge = bridge.ok_or_else(|| Problem {
-                    object: object.clone(),
-                    message: format!("it is on {DEFAULT_BRIDGE}, which this host does not have; attach its service to an overlay network"),
-                })?;
-                Some(bridge.index)
-            }
-        };
-        (Locality::Local { bridge }, at.address)
-    } else {
-        let peer = snapshot.nodes.get(&task.node);
-        let address = peer.and_then(|peer| peer.address).ok_or_else(|| Problem {
-            object,
-            message: format!(
-                "its node {} has no address that other nodes could use; join it again with --advertise-addr",
-                peer.map_or(task.node.as_str(), |peer| peer.hostname.as_str())
-            ),
-        })?;
-        (Locality::Remote, address)
-    };
-    Ok(Backend {
-        address,
-        locality,
-        active: false,
-    })
 }

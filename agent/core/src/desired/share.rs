@@ -10,7 +10,8 @@ pub const ALL_PORTS: usize = 16_384;
 pub const PLACES: usize = 65_536;
 /// Places in the tables of all services; as much room again is for tables that replace others.
 pub const ALL_PLACES: usize = 131_072;
-/// Pairs of a port and a task, of a service: by IPVS each is a destination of its own.
+/// Pairs of a port and a replica, of a service: by IPVS each task of a port is a destination of its own. While an update replaces
+/// tasks, there are more.
 pub const PAIRS: usize = 65_536;
 /// Pairs of a restricted port and a network that may use it, of a service.
 pub const ALLOWED: usize = 16_384;
@@ -22,10 +23,10 @@ pub const ON_LINK_OF_TASK: usize = 64;
 /// Pairs of a port and a task that has another port for it than the service has now.
 pub const TARGETS: usize = 16_384;
 
-/// The number of ports that a service with so many tasks can have.
-pub(super) fn ports(tasks: usize) -> usize {
+/// The number of ports that a service with so many replicas can have.
+pub(super) fn ports(replicas: usize) -> usize {
     PAIRS
-        .checked_div(tasks)
+        .checked_div(replicas)
         .map_or(PORTS, |most| most.min(PORTS))
 }
 

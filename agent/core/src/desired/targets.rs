@@ -10,18 +10,20 @@ use std::collections::BTreeMap;
 /// Ports of tasks, by published port and task.
 pub(super) type Targets = BTreeMap<(Number, Key), u16>;
 
-/// Those of `targets` that are other ports than those of the frontends of `service`, as many as it can have; and the problem that
-/// there are more.
+/// Those of `targets` that are other ports than those of the frontends of `service`, and of the ports that are withdrawn from it,
+/// as many as it can have; and the problem that there are more.
 pub(super) fn differing(
     service: &Service,
     mut targets: Targets,
     frontends: &[Frontend],
+    withdrawn: &[Frontend],
 ) -> (Targets, Option<Problem>) {
     if targets.is_empty() {
         return (targets, None);
     }
     let frontends: BTreeMap<Number, u16> = frontends
         .iter()
+        .chain(withdrawn)
         .map(|frontend| ((frontend.published, frontend.proto), frontend.target))
         .collect();
     targets.retain(|(number, _), target| {

@@ -1,5 +1,6 @@
 //! What is desired, in its own words. What follows for the kernel is tested with each back end.
 
+mod growth;
 mod limits;
 mod withdrawn;
 

@@ -44,7 +44,8 @@ pub struct Task {
     pub desired: DesiredState,
     /// `Status.PortStatus.Ports`: where `mode=host` ports ended up.
     pub host_ports: PortList,
-    /// Ports of its service as they were when the task was made, where the service has another target by now; see
+    /// Ports of its service as they were when the task was made, where the service has another target by now, or had one before it
+    /// published the port no more; see
     /// [`crate::view::targets`].
     #[serde(default)]
     pub targets: PortList,

@@ -90,6 +90,10 @@ impl Backend for Plain {
         ops
     }
 
+    fn holds(have: &State, task: Key) -> bool {
+        have.tasks.contains(&task)
+    }
+
     fn serving(&mut self, have: &State) -> PersistentMap<Number, Serving> {
         let ports = have.ports.iter();
         let serving = ports.map(|(port, (service, tasks))| {

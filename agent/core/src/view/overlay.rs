@@ -56,9 +56,20 @@ pub struct Overlay {
 /// Reports of one node.
 #[derive(Clone, Debug, Default)]
 struct Said {
-    task_health: BTreeMap<TaskId, (LocalHealth, Duration)>,
+    task_health: BTreeMap<TaskId, TaskReport>,
     /// Number of tasks in `task_health` that the snapshot did not know when they were last counted; at most [`EARLY`].
     early: usize,
+}
+
+/// Report of one task.
+#[derive(Clone, Copy, Debug)]
+struct TaskReport {
+    /// What counts.
+    health: LocalHealth,
+    /// The time from which on it counts; of several kills, that of the last one.
+    since: Duration,
+    /// Where it is a kill that counts: the health that counts if the task survives it. `None` where nothing else was reported.
+    survivor: Option<LocalHealth>,
 }
 
 /// Node of a task, relative to the node that reports it.
@@ -77,6 +88,18 @@ fn whose(snapshot: &Snapshot, task: &TaskId, node: &NodeId) -> Whose {
     }
 }
 
+/// The health after an event of a task that had this one `before`, and that no signal was sent to.
+fn after(before: LocalHealth, kind: EventKind) -> LocalHealth {
+    match (before, kind) {
+        // A dead container stays dead: tasks never start twice.
+        (LocalHealth::Dead, _) | (_, EventKind::Die) => LocalHealth::Dead,
+        (_, EventKind::Kill) => LocalHealth::Stopping,
+        (_, EventKind::Unhealthy) => LocalHealth::Unhealthy,
+        (_, EventKind::Ready) | (LocalHealth::Ready, _) => LocalHealth::Ready,
+        (_, EventKind::Healthy | EventKind::Start) => LocalHealth::Ok,
+    }
+}
+
 impl Overlay {
     /// Takes in an event that `node` tells. Returns whether it changed anything.
     pub fn note(
@@ -86,16 +109,19 @@ impl Overlay {
         event: &LocalEvent,
         now: Duration,
     ) -> bool {
+        if event.kind != EventKind::Die
+            && let Some(report) = self.report_mut(node, &event.task)
+            && report.health == LocalHealth::Stopping
+        {
+            // The view does not change, but for how long it says so, or what it says then.
+            match event.kind {
+                EventKind::Kill => report.since = now,
+                kind => report.survivor = Some(after(report.survivor.unwrap_or_default(), kind)),
+            }
+            return false;
+        }
         let before = self.health(node, &event.task).unwrap_or_default();
-        let after = match (before, event.kind) {
-            // A dead container stays dead: tasks never start twice.
-            (LocalHealth::Dead, _) | (_, EventKind::Die) => LocalHealth::Dead,
-            (_, EventKind::Kill) => LocalHealth::Stopping,
-            (LocalHealth::Stopping, _) => LocalHealth::Stopping,
-            (_, EventKind::Unhealthy) => LocalHealth::Unhealthy,
-            (_, EventKind::Ready) | (LocalHealth::Ready, _) => LocalHealth::Ready,
-            (_, EventKind::Healthy | EventKind::Start) => LocalHealth::Ok,
-        };
+        let after = after(before, event.kind);
         after != before && self.put(snapshot, node, &event.task, after, now)
     }
 
@@ -119,8 +145,12 @@ impl Overlay {
     }
 
     fn health(&self, node: &NodeId, task: &TaskId) -> Option<LocalHealth> {
-        let (health, _) = self.said.get(node)?.task_health.get(task)?;
-        Some(*health)
+        let report = self.said.get(node)?.task_health.get(task)?;
+        Some(report.health)
+    }
+
+    fn report_mut(&mut self, node: &NodeId, task: &TaskId) -> Option<&mut TaskReport> {
+        self.said.get_mut(node)?.task_health.get_mut(task)
     }
 
     fn put(
@@ -142,12 +172,19 @@ impl Overlay {
             }
             said.early += 1;
         }
-        said.task_health.insert(task.clone(), (health, now));
+        let before = said.task_health.get(task).map(|report| report.health);
+        let report = TaskReport {
+            health,
+            since: now,
+            survivor: before.filter(|_| health == LocalHealth::Stopping),
+        };
+        said.task_health.insert(task.clone(), report);
         true
     }
 
     /// Forgets what is no longer of use: of tasks that are gone from `snapshot`, or another node's;
-    /// kills that were survived, starts that the Swarm knows of by now.
+    /// kills that were survived, starts that the Swarm knows of by now. After a kill that was survived, the health
+    /// that was reported before or meanwhile counts again.
     ///
     /// A task can be announced dead before the snapshot lists it; such marks are
     /// kept for [`KILL_COUNTS_FOR`]. Returns whether anything was forgotten.
@@ -156,9 +193,13 @@ impl Overlay {
         self.said.retain(|node, said| {
             let before = said.task_health.len();
             let mut early = 0;
-            said.task_health.retain(|id, (health, since)| {
-                let fresh = now.saturating_sub(*since) < KILL_COUNTS_FOR;
-                match (whose(snapshot, id, node), *health) {
+            said.task_health.retain(|id, report| {
+                let fresh = now.saturating_sub(report.since) < KILL_COUNTS_FOR;
+                if !fresh && let Some(health) = report.survivor.take() {
+                    report.health = health;
+                    forgotten = true;
+                }
+                match (whose(snapshot, id, node), report.health) {
                     (Whose::Others, _) => false,
                     (Whose::Early, _) => {
                         early += usize::from(fresh);
@@ -186,13 +227,13 @@ impl Overlay {
     pub fn apply(&mut self, snapshot: &mut Snapshot, now: Duration) {
         self.expire(snapshot, now);
         for (node, said) in &self.said {
-            for (id, (health, _)) in &said.task_health {
+            for (id, report) in &said.task_health {
                 if let Some(task) = snapshot.tasks.get(id)
                     && task.node == *node
-                    && task.health != *health
+                    && task.health != report.health
                     && let Some(task) = snapshot.tasks.get_mut(id)
                 {
-                    task.health = *health;
+                    task.health = report.health;
                 }
             }
         }
@@ -214,7 +255,7 @@ impl Overlay {
     /// The local health of all tasks, for a new session, which missed the events.
     pub fn task_health(&self) -> impl Iterator<Item = (&TaskId, LocalHealth)> {
         let task_health = self.said.values().flat_map(|said| &said.task_health);
-        task_health.map(|(task, (health, _))| (task, *health))
+        task_health.map(|(task, report)| (task, report.health))
     }
 }
 

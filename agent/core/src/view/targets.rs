@@ -2,9 +2,13 @@
 //!
 //! Swarm replaces the tasks of a service whose ports have changed, one after the other; until then old tasks listen on the
 //! port in the containers that the service had when they were made. The engine's API does not tell which that is. It
-//! follows from what was listed before: a task that ran already when the service changed is an old one. Of tasks that are
+//! follows from what was listed before: a task that ran already when the service changed is an old one, unless it was made
+//! after the update began, and the list of tasks was newer than that of services. Of tasks that are
 //! seen for the first time, as after a start of the agent, the times at which they were made and at which the update began
 //! tell the old ones, which have the ports of the spec before.
+//!
+//! Where the service publishes the port no more, or is gone, in the middle of an update, the old tasks still have connections at
+//! their own port, until they end.
 //!
 //! Ports that a label publishes are none of these: a changed label replaces no task, so it holds for all of them at once.
 
@@ -39,6 +43,11 @@ pub struct Update {
 }
 
 impl Update {
+    /// Is it under way, and is a task that was made at this time, in nanoseconds since 1970, one that it has made?
+    fn has_made(&self, created: u64) -> bool {
+        !self.complete && self.began != 0 && created >= self.began
+    }
+
     /// Does it change the port in the containers of a port that `service` publishes?
     #[must_use]
     pub fn retargets(&self, service: &Service) -> bool {
@@ -93,7 +102,7 @@ impl TaskTargets {
         self.before = view.clone();
     }
 
-    /// The ports of `task` that differ from those that its service has in `next`.
+    /// The ports of `task` that differ from those that its service has in `next`, or had last, where it has them no more.
     fn targets(
         &self,
         id: &TaskId,
@@ -101,22 +110,27 @@ impl TaskTargets {
         next: &Snapshot,
         updates: &Updates,
     ) -> Vec<PublishedPort> {
+        let known = self.before.tasks.get(id);
         let Some(service) = next.services.get(&task.service) else {
-            return Vec::new();
+            let targets = known.map(|known| known.targets.to_vec());
+            return targets.unwrap_or_default();
         };
         let update = updates.services.get(&task.service);
         let shall_run = task.desired != DesiredState::Ended;
         if shall_run && update.is_some_and(|update| update.complete) {
             return Vec::new();
         }
-        // The lists are read at once, and not at one moment: a new task may be listed before the new service is, but not
-        // as one that has begun to run.
-        let known = self.before.tasks.get(id);
+        // The lists are read at once, and not at one moment: a new task may be listed before the new service is, and where that
+        // takes long, as one that runs already. An update in turn, or a way back, begins later than that.
+        let created = updates.created.get(id).copied();
+        if update.is_some_and(|update| created.is_some_and(|created| update.has_made(created))) {
+            return Vec::new();
+        }
         let known = known.filter(|known| known.state != TaskState::Pending);
         let made: Vec<&PublishedPort> = match known.zip(self.before.services.get(&task.service)) {
             Some((known, before)) => known.targets.iter().chain(&before.ports).collect(),
             None => {
-                let created = updates.created.get(id).copied().unwrap_or(u64::MAX);
+                let created = created.unwrap_or(u64::MAX);
                 let about = u64::try_from(ABOUT.as_nanos()).unwrap_or(u64::MAX);
                 let older = |update: &&Update| created.saturating_add(about) < update.began;
                 let before = update.filter(older).map(|update| &update.before);
@@ -127,7 +141,9 @@ impl TaskTargets {
             let target = target(made.iter().copied(), port)?;
             (target != port.target).then_some(PublishedPort { target, ..*port })
         });
-        differing.collect()
+        let own = known.into_iter().flat_map(|known| known.targets.iter());
+        let withdrawn = own.filter(|port| target(balanced(&service.ports), port).is_none());
+        differing.chain(withdrawn.copied()).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use super::Failure;
 use super::last_occupancy::LastOccupancy;
 use super::maps::Gc;
 use crate::error_chain::error_chain;
-use lb_core::desired::Number;
+use lb_core::desired::{Number, WithdrawnPorts};
 use lb_core::table_sizes::TableSizes;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -41,9 +41,9 @@ struct Wanted {
     gc: bool,
     recount_loads: bool,
     /// Ports whose flows are to be looked for.
-    drain: Option<BTreeSet<Number>>,
+    drain: Option<WithdrawnPorts>,
     /// The ports whose flows were looked for last, and those of them that have none.
-    drained: Option<(BTreeSet<Number>, BTreeSet<Number>)>,
+    drained: Option<(WithdrawnPorts, BTreeSet<Number>)>,
     /// Earliest time of the next look.
     looked: Option<Instant>,
     /// A chore is running.
@@ -61,7 +61,7 @@ struct Wanted {
 enum Chore {
     CollectGarbage,
     RecountLoads,
-    Drain(BTreeSet<Number>),
+    Drain(WithdrawnPorts),
 }
 
 impl Chores {
@@ -79,8 +79,8 @@ impl Chores {
                 let again = match &chore {
                     Chore::CollectGarbage => collected(&mut maps),
                     Chore::RecountLoads => recounted(&mut maps, &last, &mut others_counted),
-                    Chore::Drain(ports) => {
-                        own.tell_drained(ports, drained(&maps, ports));
+                    Chore::Drain(withdrawn) => {
+                        own.tell_drained(withdrawn, drained(&maps, withdrawn.ports()));
                         false
                     }
                 };
@@ -120,15 +120,16 @@ impl Chores {
         }
     }
 
-    /// Those of `ports` that had no flow at the last look for flows of all of these; requests another look.
-    pub(crate) fn drained(&self, ports: &BTreeSet<Number>) -> BTreeSet<Number> {
+    /// Those of the ports in `withdrawn` that had no flow at the last look for flows of all of these; requests another look, and
+    /// forgets what the last one has found. Where no port is withdrawn, there is nothing to look for.
+    pub(crate) fn drained(&self, withdrawn: &WithdrawnPorts) -> BTreeSet<Number> {
         let mut wanted = self.0.wanted();
-        wanted.drain = Some(ports.clone());
+        wanted.drain = (!withdrawn.ports().is_empty()).then(|| withdrawn.clone());
         let found = wanted.drained.take();
         self.0.changed.notify_all();
-        // What was found about other ports may be older than the withdrawal of one of these.
+        // What was found before the last change may be older than the withdrawal of one of these ports.
         found
-            .filter(|(asked, _)| asked == ports)
+            .filter(|(asked, _)| asked == withdrawn)
             .map(|(_, drained)| drained)
             .unwrap_or_default()
     }
@@ -137,7 +138,9 @@ impl Chores {
     #[cfg(feature = "test-helpers")]
     pub(crate) fn finish(&self) {
         let wanted = self.0.wanted();
-        let busy = |wanted: &mut Wanted| wanted.gc || wanted.recount_loads || wanted.busy;
+        let busy = |wanted: &mut Wanted| {
+            wanted.gc || wanted.recount_loads || wanted.drain.is_some() || wanted.busy
+        };
         drop(self.0.changed.wait_while(wanted, busy));
     }
 }
@@ -193,9 +196,9 @@ impl Board {
         }
     }
 
-    /// Keeps what a look for flows of `ports` has found.
-    fn tell_drained(&self, ports: &BTreeSet<Number>, drained: BTreeSet<Number>) {
-        self.wanted().drained = Some((ports.clone(), drained));
+    /// Keeps what a look for flows of the ports in `withdrawn` has found.
+    fn tell_drained(&self, withdrawn: &WithdrawnPorts, drained: BTreeSet<Number>) {
+        self.wanted().drained = Some((withdrawn.clone(), drained));
     }
 
     fn done(&self, chore: &Chore, again: bool, took: Duration) {
@@ -269,3 +272,6 @@ fn drained(maps: &Gc, ports: &BTreeSet<Number>) -> BTreeSet<Number> {
         BTreeSet::new()
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use super::BpfKernel;
 use crate::kernel::{NodeKernel, StatsReader};
 use lb_abi::service::SCHED_LC;
 use lb_core::backend::ebpf::{Ebpf, Hook, State};
-use lb_core::desired::Number;
+use lb_core::desired::{Number, WithdrawnPorts};
 use lb_core::kernel::ObserveError;
 use lb_core::model::token::TokenKeys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,7 @@ impl NodeKernel for BpfKernel {
 
     fn drained(
         &mut self,
-        withdrawn: &BTreeSet<Number>,
+        withdrawn: &WithdrawnPorts,
         _have: &State,
     ) -> Result<BTreeSet<Number>, ObserveError> {
         Ok(self.chores.drained(withdrawn))

@@ -18,7 +18,7 @@ impl BpfKernel {
         Self::open(directory, cgroup, tc, SizedBy::default())
     }
 
-    /// Waits until the background work is done: recounts and garbage collection.
+    /// Waits until the background work is done: recounts, garbage collection, and looks for flows of withdrawn ports.
     pub fn finish(&self) {
         self.chores.finish();
     }

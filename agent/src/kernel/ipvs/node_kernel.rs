@@ -4,8 +4,7 @@ use super::{IpvsKernel, observe};
 use crate::error_chain::error_chain;
 use crate::kernel::{NodeKernel, StatsReader};
 use lb_core::backend::ipvs::{Ipvs, State};
-use lb_core::backend::number;
-use lb_core::desired::Number;
+use lb_core::desired::{Number, WithdrawnPorts};
 use lb_core::kernel::{Kernel as _, ObserveError};
 use lb_core::model::token::TokenKeys;
 use lb_core::report::Problem;
@@ -58,23 +57,19 @@ impl NodeKernel for IpvsKernel {
         Ok(!same)
     }
 
-    /// Of a connection that is over, IPVS remembers the ports for up to two minutes; so long it counts.
+    /// Of a connection that is over, IPVS remembers the ports for up to two minutes; so long it counts. None while it is not time
+    /// to look again.
     fn drained(
         &mut self,
-        withdrawn: &BTreeSet<Number>,
+        withdrawn: &WithdrawnPorts,
         have: &State,
     ) -> Result<BTreeSet<Number>, ObserveError> {
-        let mut drained = withdrawn.clone();
-        for (service, port) in have.services_of_ports() {
-            let number = number(&port);
-            if drained.contains(&number) {
-                let in_use = self.is_in_use(service);
-                if in_use.map_err(|error| observe("connections", error))? {
-                    drained.remove(&number);
-                }
-            }
-        }
-        Ok(drained)
+        let mut looks = std::mem::take(&mut self.drain_looks);
+        let services = have.services_of_ports();
+        let is_in_use = |service| self.is_in_use(service);
+        let drained = looks.look(withdrawn.ports(), services, is_in_use, Instant::now);
+        self.drain_looks = looks;
+        drained.map_err(|error| observe("connections", error))
     }
 
     fn stats_reader(&self) -> Result<Box<dyn StatsReader>, ObserveError> {

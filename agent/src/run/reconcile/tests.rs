@@ -35,10 +35,10 @@ impl NodeKernel for FakeKernel<Op> {
     /// Ports with even numbers have no connection.
     fn drained(
         &mut self,
-        withdrawn: &BTreeSet<Number>,
+        withdrawn: &WithdrawnPorts,
         _have: &State,
     ) -> Result<BTreeSet<Number>, ObserveError> {
-        let even = withdrawn.iter().filter(|(port, _)| port % 2 == 0);
+        let even = withdrawn.ports().iter().filter(|(port, _)| port % 2 == 0);
         Ok(even.copied().collect())
     }
 
@@ -88,6 +88,7 @@ fn what_is_refused_is_reported_and_mended_by_a_retry_alone() {
         };
         assert!(problem.object.starts_with("add task"), "{problem:?}");
         assert!(problem.message.ends_with("told to fail"), "{problem:?}");
+        assert_eq!(report.held, BTreeSet::new());
         assert_eq!(reconciler.datapath.serving().iter().count(), 0);
     }
     reconciler.retry_refused();
@@ -96,6 +97,33 @@ fn what_is_refused_is_reported_and_mended_by_a_retry_alone() {
     assert_eq!(report.held, ["task1".into()].into());
     assert!(reconciler.publishes_any(&[(8080, Proto::Tcp)].into()));
     assert!(!reconciler.publishes_any(&[(8081, Proto::Tcp)].into()));
+}
+
+#[test]
+fn while_something_is_refused_the_tasks_that_the_kernel_has_are_held() {
+    let view = snapshot(8080);
+    let web = service("other", vec![port(Proto::Tcp, 8081, 80)]);
+    let mut other = SnapshotBuilder::new().service("service2", web);
+    other = other.tasks("service2", [("task2", "node1")]);
+    let mut both = other.build();
+    both.services.extend(view.services);
+    both.tasks.extend(view.tasks);
+    let mut this = node();
+    let address = TaskAddress::gateway(Ipv4Addr::new(172, 18, 0, 3));
+    this.tasks.insert("task2".into(), address);
+    let tasks = ["task1", "task2"].map(TaskId::from);
+    let first = tasks.iter().min_by_key(|task| Key::from(*task)).unwrap();
+    // The first task, and a port.
+    for (refused, held) in [(0, 1), (2, 2)] {
+        let mut kernel = FakeKernel::of(State::default());
+        kernel.faults.insert(refused);
+        let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)), None);
+        let report = reconciler.reconcile(&both, &this, &Config::default());
+        let report = report.unwrap();
+        assert!(!report.in_sync);
+        assert_eq!(report.held.len(), held);
+        assert_eq!(report.held.contains(first), refused != 0);
+    }
 }
 
 #[test]
@@ -225,4 +253,20 @@ fn a_withdrawn_port_stays_until_it_has_no_connection() {
         assert_eq!(serving(&mut reconciler), expected);
         assert!(!tick(&mut reconciler));
     }
+}
+
+#[test]
+fn a_port_that_is_withdrawn_again_between_two_ticks_is_asked_about_anew() {
+    let kernel = FakeKernel::<Op>::of(State::default());
+    let mut reconciler = Reconciler::new(Box::new(BackendDatapath::new(kernel)), None);
+    pass(&mut reconciler, &snapshot(8081));
+    pass(&mut reconciler, &snapshot(8083));
+    let first = reconciler.withdrawn.clone();
+    assert_eq!(*first.ports(), [(8081, Proto::Tcp)].into());
+    pass(&mut reconciler, &snapshot(8083));
+    assert_eq!(reconciler.withdrawn, first, "it was withdrawn all the time");
+    pass(&mut reconciler, &snapshot(8081));
+    pass(&mut reconciler, &snapshot(8083));
+    assert_eq!(reconciler.withdrawn.ports(), first.ports());
+    assert_ne!(reconciler.withdrawn, first);
 }

@@ -5,7 +5,7 @@ use super::bench::{Agent, Bench, view};
 use crate::certs::testing::Role;
 use crate::sync::tls::Client;
 use lb_core::model::snapshot::Snapshot;
-use lb_wire::proto::{self, Hello, TaskHealth, Up, up};
+use lb_wire::proto::{self, Hello, Subscribe, TaskHealth, Up, down, up};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
@@ -37,6 +37,15 @@ impl Session {
 
     async fn say(&self, kind: up::Kind) -> bool {
         self.up.send(Up { kind: Some(kind) }).await.is_ok()
+    }
+
+    /// Waits for a view.
+    async fn view(&mut self) {
+        let comes = async {
+            let is_view = |kind| matches!(kind, Some(down::Kind::Snapshot(_)));
+            while !is_view(self.down.message().await.unwrap().unwrap().kind) {}
+        };
+        timeout(SOON, comes).await.expect("a view");
     }
 
     /// Waits until the other side ends it.
@@ -124,6 +133,21 @@ async fn a_node_has_one_session() {
     manager.has_agents(2).await;
     let heard = timeout(SOON, three.down.message()).await;
     assert!(heard.unwrap().unwrap().is_some());
+}
+
+/// It may have chosen another source meanwhile, and have taken no view of this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_subscribes_again_gets_the_view_again() {
+    let bench = Bench::new();
+    let (manager, _other) = swarm(&bench).await;
+    let home = bench.authority.node("w1", Role::Worker);
+    let mut client = bench.dial(&home, &manager).await.unwrap();
+    let mut session = Session::open(&mut client).await;
+    for _ in 0..2 {
+        let subscribe = up::Kind::Subscribe(Subscribe { on: true });
+        assert!(session.say(subscribe).await);
+        session.view().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

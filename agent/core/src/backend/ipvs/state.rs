@@ -1,8 +1,11 @@
 //! The objects of the IPVS path. `want` and `have` are of this one type.
 
+use super::allocator;
 use crate::backend::port_name;
+use crate::model::ids::Key;
 use crate::model::token::TokenKeys;
 use ipnet::Ipv4Net;
+use lb_abi::Be16;
 use lb_abi::service::Port;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -158,6 +161,21 @@ impl State {
             _ => None,
         });
         of_clients.chain(of_tunnel)
+    }
+
+    /// Does what comes out of the tunnel find this task of the node, by a published port or by one of its own?
+    pub(super) fn leads_to(&self, task: Key) -> bool {
+        let (tag, own) = (allocator::tag(task), allocator::own_port_id(task));
+        let lowest = Port::new(Be16::new(0), 0);
+        let by_port = self.elements.range(Element::TunnelMark(tag, lowest, 0)..);
+        let lowest = Element::OwnPortMark(own, Ipv4Addr::UNSPECIFIED, 0, 0);
+        let by_own_port = self.elements.range(lowest..);
+        let mut found = by_port.take(1).chain(by_own_port.take(1));
+        found.any(|element| match element {
+            Element::TunnelMark(id, ..) => *id == tag,
+            Element::OwnPortMark(id, ..) => *id == own,
+            _ => false,
+        })
     }
 
     /// The route address of another node; `None` if its tunnel packets are not opened.

@@ -155,10 +155,13 @@ fn a_service_has_65536_pairs_of_port_and_task() {
         ..web()
     });
     view.tasks.clear();
-    for task in 0..164 {
-        let id = format!("t{task}");
-        view.tasks
-            .insert(id.as_str().into(), crate::testing::task("s", "there"));
+    for slot in 0..164 {
+        let id = format!("t{slot}");
+        let task = crate::model::snapshot::Task {
+            slot: slot + 1,
+            ..crate::testing::task("s", "there")
+        };
+        view.tasks.insert(id.as_str().into(), task);
     }
     let (wanted, problems) = desired(&view, &node(), &Config::default());
     assert_eq!(wanted.services[&Key::of("s")].frontends.len(), 399);

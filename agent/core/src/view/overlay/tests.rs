@@ -68,6 +68,49 @@ fn health_comes_and_goes() {
 }
 
 #[test]
+fn a_second_kill_counts_for_as_long_as_the_first_one_and_is_no_news() {
+    let twice = [(EventKind::Kill, 0), (EventKind::Kill, 25)];
+    for (at, health) in [
+        (31, LocalHealth::Stopping),
+        (54, LocalHealth::Stopping),
+        (55, LocalHealth::Ok),
+    ] {
+        assert_eq!(health_after(&twice, at), health, "after {at} s");
+    }
+    let mut overlay = Overlay::default();
+    for (second, news) in [(0, true), (25, false)] {
+        let at = Duration::from_secs(second);
+        assert_eq!(note(&mut overlay, "t", EventKind::Kill, at), news);
+    }
+    let told = overlay.expire(&view(&["t"]), Duration::from_secs(31));
+    assert!(!told, "nothing is over");
+}
+
+#[test]
+fn what_health_checks_say_of_a_task_that_is_sent_a_signal_counts_once_it_has_survived_that() {
+    use EventKind::{Healthy, Kill, Unhealthy};
+    for (events, health) in [
+        ([(Kill, 0), (Unhealthy, 1)], LocalHealth::Unhealthy),
+        ([(Unhealthy, 0), (Kill, 0)], LocalHealth::Unhealthy),
+        ([(Kill, 0), (Healthy, 1)], LocalHealth::Ok),
+    ] {
+        assert_eq!(health_after(&events, 29), LocalHealth::Stopping);
+        assert_eq!(health_after(&events, 30), health, "{events:?}");
+    }
+    let back = [(Unhealthy, 0), (Kill, 1), (Healthy, 2)];
+    assert_eq!(health_after(&back, 31), LocalHealth::Ok);
+    // The end of the kill is news, and what counts then stays.
+    let mut overlay = Overlay::default();
+    note(&mut overlay, "t", Kill, Duration::ZERO);
+    assert!(!note(&mut overlay, "t", Unhealthy, Duration::ZERO));
+    let listed = view(&["t"]);
+    assert!(overlay.expire(&listed, KILL_COUNTS_FOR));
+    assert!(!overlay.expire(&listed, KILL_COUNTS_FOR * 2));
+    let said: Vec<LocalHealth> = overlay.task_health().map(|(_, health)| health).collect();
+    assert_eq!(said, [LocalHealth::Unhealthy]);
+}
+
+#[test]
 fn a_task_that_is_up_is_so_until_the_swarm_says_it_or_something_ends_it() {
     use EventKind::{Die, Healthy, Kill, Ready, Start, Unhealthy};
     let health = |state, events: &[EventKind]| {

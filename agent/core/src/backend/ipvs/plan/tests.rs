@@ -1,3 +1,5 @@
+mod retargeted;
+
 use super::*;
 use crate::backend::ipvs::{Lowered, ServiceKey, VirtualService, lower};
 use crate::backend::{Operation as _, execute, strategies};

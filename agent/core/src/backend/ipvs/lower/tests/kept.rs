@@ -52,6 +52,24 @@ fn the_ports_that_were_lowered_last_are_in_use_whatever_the_kernel_has() {
 }
 
 #[test]
+fn a_task_of_this_node_is_held_as_soon_as_the_tunnel_leads_to_it() {
+    let none = State::default();
+    assert!(!Ipvs::holds(&none, HERE));
+    let published = lowered(|_| {}).state;
+    let routed = lowered(|service| {
+        service.frontends.clear();
+        service.routed_ports = [80].into();
+    });
+    for state in [published, routed.state] {
+        assert!(Ipvs::holds(&state, HERE));
+        // Their keys are on either side of its own.
+        for other in [Key(1 << 41), THERE, Key(u64::MAX)] {
+            assert!(!Ipvs::holds(&state, other), "{other}");
+        }
+    }
+}
+
+#[test]
 fn tasks_of_one_service_that_share_a_tag_stand_in_for_each_other() {
     // Tags are of the upper bits of a key.
     let twin = Key(HERE.0 ^ 1);
