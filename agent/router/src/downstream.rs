@@ -1,6 +1,7 @@
 //! Connections of clients: accepted, served by HTTP/1.1 or HTTP/2, ended when they idle or the router does.
 
 mod accept;
+mod addresses;
 mod client;
 mod client_hello;
 mod connection;

@@ -115,7 +115,7 @@ impl Client {
         }
     }
 
-    /// Are more requests under way, of all clients, than there may be?
+    /// Are more requests under way than there may be, of all clients or of this address?
     pub(crate) fn requests_are_too_many(&self) -> bool {
         self.open.are_too_many()
     }
