@@ -16,6 +16,7 @@ mod stall;
 mod state;
 
 pub(crate) use accept::{Accepting, Listener};
+pub(crate) use addresses::network;
 pub(crate) use client::{BodyUnderWay, Client, Duplex, UnderWay};
 pub(crate) use connections::Connections;
 pub(crate) use stall::handed_over;

@@ -197,7 +197,12 @@ async fn routed(
             Step::Continue => break,
             Step::Answer(answer) => return page::answer(answer),
             Step::NeedsPassword(credentials) => {
-                let good = Box::pin(worker.passwords.check(&credentials)).await;
+                let comparing = worker.passwords.check(&credentials, origin.client);
+                let Ok(good) = Box::pin(comparing).await else {
+                    worker.stats.up(Total::RejectedRequests);
+                    record.fails("overloaded");
+                    return page::problem(&Problem::Overloaded, seen.headers, &origin);
+                };
                 chain.password_checked(good, &mut seen)
             }
         };
