@@ -1,6 +1,7 @@
 //! Connections of clients: accepted, served by HTTP/1.1 or HTTP/2, ended when they idle or the router does.
 
 mod accept;
+mod addresses;
 mod client;
 mod client_hello;
 mod connection;
@@ -15,6 +16,7 @@ mod stall;
 mod state;
 
 pub(crate) use accept::{Accepting, Listener};
+pub(crate) use addresses::network;
 pub(crate) use client::{BodyUnderWay, Client, Duplex, UnderWay};
 pub(crate) use connections::Connections;
 pub(crate) use stall::handed_over;

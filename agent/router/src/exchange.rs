@@ -21,7 +21,7 @@ use crate::worker::Worker;
 use forward::Asked;
 use http::header::CONNECTION;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::ext::Protocol;
 use lb_router_wire::stats::Total;
@@ -111,6 +111,10 @@ async fn checked(
             headers: &parts.headers,
         },
     );
+    if checked.websocket {
+        // By HTTP/2 it has come as CONNECT. The task gets what HTTP/1.1 has for it, and so do rules and filters.
+        parts.method = Method::GET;
+    }
     if client.requests_are_too_many() {
         worker.stats.up(Total::RejectedRequests);
         record.fails("overloaded");
@@ -197,7 +201,12 @@ async fn routed(
             Step::Continue => break,
             Step::Answer(answer) => return page::answer(answer),
             Step::NeedsPassword(credentials) => {
-                let good = Box::pin(worker.passwords.check(&credentials)).await;
+                let comparing = worker.passwords.check(&credentials, origin.client);
+                let Ok(good) = Box::pin(comparing).await else {
+                    worker.stats.up(Total::RejectedRequests);
+                    record.fails("overloaded");
+                    return page::problem(&Problem::Overloaded, seen.headers, &origin);
+                };
                 chain.password_checked(good, &mut seen)
             }
         };

@@ -56,7 +56,7 @@ pub struct Limits {
     /// Bytes of an answer that are kept for a stream of HTTP/2 until the client's socket takes them.
     pub stream_buffer: usize,
     /// Requests of all clients at a time of one worker: as many as connections, though one of HTTP/2 may have many. Each may
-    /// have a connection to a task, which is an open file.
+    /// have a connection to a task, which is an open file. One client address may have a quarter of them.
     pub requests: usize,
     /// Connections of clients at a time of one worker.
     pub connections: usize,

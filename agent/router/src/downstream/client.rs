@@ -68,6 +68,12 @@ impl Client {
         self.open.close(Seconds::now());
     }
 
+    /// Waits for the word to end its connection at once. Where that has become one of another protocol, it is for the tunnel
+    /// to wait for it: nobody else does.
+    pub(crate) async fn told_to_end(&self) {
+        self.open.told_to_end().await;
+    }
+
     /// Its address and port.
     pub(crate) fn peer(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.peer_port)
@@ -115,7 +121,7 @@ impl Client {
         }
     }
 
-    /// Are more requests under way, of all clients, than there may be?
+    /// Are more requests under way than there may be, of all clients or of this address?
     pub(crate) fn requests_are_too_many(&self) -> bool {
         self.open.are_too_many()
     }

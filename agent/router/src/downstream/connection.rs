@@ -29,7 +29,8 @@ pub(super) fn start(
 ) {
     let address = peer.ip().to_canonical();
     let proxy = trusts(&worker.settings.proxy_protocol, address);
-    let Some(open) = worker.connections.open(address, proxy, Seconds::now()) else {
+    let balancer = proxy || trusts(&worker.settings.forwarded.trusted, address);
+    let Some(open) = worker.connections.open(address, balancer, Seconds::now()) else {
         worker.stats.up(Total::RejectedConnections);
         return;
     };

@@ -3,6 +3,7 @@
 //! A sweep once a second ends those that idle for too long. It takes the place of a timer for each connection and
 //! request. More often the memory is looked at: where it is short, connections end so that others are served.
 
+use super::addresses::{Addresses, OfAddress};
 use super::relief::{Candidate, ending};
 use super::state::State;
 use crate::clock::Seconds;
@@ -12,7 +13,7 @@ use crate::stats::Stats;
 use hashbrown::HashMap;
 use lb_router_wire::stats::Total;
 use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use tokio::sync::Notify;
 
@@ -20,6 +21,8 @@ use tokio::sync::Notify;
 const LOOK_AFTER: u32 = 64;
 /// Room is short where less than one in so many of the connections is left that there may be.
 const ROOM: usize = 16;
+/// One client address may have one in so many of the requests that there may be.
+const PART: usize = 4;
 
 /// The connections of a worker.
 pub(crate) struct Connections(Rc<Shared>);
@@ -31,7 +34,7 @@ struct Shared {
     stats: Rc<Stats>,
     next: Cell<u64>,
     states: RefCell<HashMap<u64, Rc<State>>>,
-    of_address: RefCell<HashMap<IpAddr, usize>>,
+    addresses: Addresses,
     /// Requests under way on all of them.
     under_way: Cell<usize>,
     /// Connections and requests that have come since the memory was looked at.
@@ -47,6 +50,9 @@ struct Shared {
 pub(super) struct Open {
     number: u64,
     address: IpAddr,
+    of_address: Rc<OfAddress>,
+    /// The address is a balancer's.
+    balancer: bool,
     state: Rc<State>,
     shared: Rc<Shared>,
 }
@@ -59,7 +65,7 @@ impl Connections {
             stats,
             next: Cell::default(),
             states: RefCell::default(),
-            of_address: RefCell::default(),
+            addresses: Addresses::default(),
             under_way: Cell::default(),
             unseen: Cell::default(),
             draining: Cell::default(),
@@ -67,21 +73,20 @@ impl Connections {
         }))
     }
 
-    /// Counts a connection in; `None` if there are too many, of all or of this address. `proxy`: it is a balancer's, which
-    /// has those of all its clients.
-    pub(super) fn open(&self, address: IpAddr, proxy: bool, now: Seconds) -> Option<Open> {
+    /// Counts a connection in; `None` if there are too many, of all or of this address. `balancer`: it is a balancer's, which
+    /// has the connections and requests of all its clients.
+    pub(super) fn open(&self, address: IpAddr, balancer: bool, now: Seconds) -> Option<Open> {
         let Self(shared) = self;
         shared.look_after(now);
         if shared.states.borrow().len() >= shared.limits.connections {
             return None;
         }
-        let address = network(address);
-        let mut of_address = shared.of_address.borrow_mut();
-        let of_this = of_address.entry(address).or_default();
-        if *of_this >= shared.limits.connections_of_address && !proxy {
-            return None;
-        }
-        *of_this += 1;
+        let most = if balancer {
+            usize::MAX
+        } else {
+            shared.limits.connections_of_address
+        };
+        let of_address = shared.addresses.open(address, most)?;
         let state = Rc::new(State::new(now));
         let number = shared.next.get();
         shared.next.set(number.wrapping_add(1));
@@ -89,6 +94,8 @@ impl Connections {
         Some(Open {
             number,
             address,
+            of_address,
+            balancer,
             state,
             shared: shared.clone(),
         })
@@ -183,6 +190,7 @@ impl Open {
         let shared = &self.shared;
         shared.look_after(now);
         shared.under_way.set(shared.under_way.get() + 1);
+        self.of_address.begin();
         self.state.begin(http2);
         if http2 && self.is_draining() {
             self.state.close(now);
@@ -204,9 +212,11 @@ impl Open {
         self.state.under_way() == 0
     }
 
-    /// Are more requests under way, on all connections, than there may be?
+    /// Are more requests under way than there may be, on all connections or on those of this address?
     pub(super) fn are_too_many(&self) -> bool {
-        self.shared.under_way.get() > self.shared.limits.requests
+        let most = self.shared.limits.requests;
+        self.shared.under_way.get() > most
+            || !self.balancer && self.of_address.requests() > most.div_ceil(PART)
     }
 
     /// Is the router about to end?
@@ -218,6 +228,7 @@ impl Open {
     pub(super) fn end(&self, now: Seconds) {
         let under_way = &self.shared.under_way;
         under_way.set(under_way.get().saturating_sub(1));
+        self.of_address.end();
         self.state.over(now);
     }
 
@@ -254,25 +265,7 @@ impl Drop for Open {
         if states.is_empty() {
             self.shared.empty.notify_one();
         }
-        let mut of_address = self.shared.of_address.borrow_mut();
-        if let Some(count) = of_address.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                of_address.remove(&self.address);
-            }
-        }
-    }
-}
-
-/// The network by which the connections of an address are counted: 64 bits of IPv6, of which one client has as many
-/// addresses as it likes (RFC 6177).
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & !u128::from(u64::MAX);
-            Ipv6Addr::from_bits(network).into()
-        }
+        self.shared.addresses.close(self.address);
     }
 }
 

@@ -60,10 +60,12 @@ pub(super) enum AttemptError {
 }
 
 impl AttemptError {
-    /// Does it say something of the task? A connection that was kept may just have been closed for its age.
+    /// Does it say something of the task? A connection that was kept may just have been closed for its age, and the host is the
+    /// client's choice.
     pub(super) fn blames_task(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Closed { reused: false, .. } => true,
+            Self::Connect(error) => !error.is_of_name(),
+            Self::Closed { reused: false, .. } => true,
             Self::Closed { reused: true, .. } | Self::Request | Self::Body(_) | Self::Timeout => {
                 false
             }
@@ -73,6 +75,7 @@ impl AttemptError {
     /// As the rules of sending again know it; `None`: another task would do no better.
     pub(super) fn failure(&self) -> Option<Failure> {
         match self {
+            Self::Connect(error) if error.is_of_name() => None,
             Self::Connect(_) => Some(Failure::ConnectFailed),
             Self::Closed { source, .. } if source.is_parse() => None,
             Self::Closed {

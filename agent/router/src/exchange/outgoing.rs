@@ -28,14 +28,8 @@ impl Head {
         if target.path().is_empty() {
             target = Uri::from(PathAndQuery::from_static("/"));
         }
-        let method = if parts.method == Method::CONNECT {
-            // A WebSocket by HTTP/2: tasks are asked by HTTP/1.1.
-            Method::GET
-        } else {
-            parts.method.clone()
-        };
         Some(Self {
-            method,
+            method: parts.method.clone(),
             target,
             headers: parts.headers.clone(),
             pass_host,

@@ -16,6 +16,7 @@ use hyper::upgrade::{OnUpgrade, on};
 use hyper_util::rt::TokioIo;
 use lb_routes::answers::Problem;
 use lb_routes::heads;
+use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::spawn_local;
@@ -97,13 +98,25 @@ async fn connect(
 ) {
     let (from_client, from_task) = (Rc::<Progress>::default(), Rc::<Progress>::default());
     record.is_tunnel(&from_client, &from_task);
+    // A connection of HTTP/2 ends its streams itself.
+    let owner = (!client.over_http2).then(|| client.client.clone());
+    let told_to_end = async {
+        match owner {
+            Some(owner) => owner.told_to_end().await,
+            None => pending().await,
+        }
+    };
     match tokio::try_join!(client.opened(), task) {
         Ok((client, task)) => {
             let client = Watched::new(client, &from_client);
             let task = Watched::new(TokioIo::new(task), &from_task);
-            match copy(client, task, idle).await {
-                Ok(()) => record.is_whole(),
-                Err(error) => record.fails(error.name()),
+            tokio::select! {
+                biased;
+                copied = copy(client, task, idle) => match copied {
+                    Ok(()) => record.is_whole(),
+                    Err(error) => record.fails(error.name()),
+                },
+                () = told_to_end => record.fails("tunnel-ended"),
             }
         }
         Err(error) => {

@@ -9,6 +9,7 @@ use crate::tls::Tls;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -57,6 +58,30 @@ pub(crate) enum ConnectError {
         /// What went wrong.
         source: hyper::Error,
     },
+}
+
+impl ConnectError {
+    /// Is the host of the request none that the task has a certificate for? The client has chosen it: it says nothing of the
+    /// task, and tasks of one service have the same certificates.
+    pub(crate) fn is_of_name(&self) -> bool {
+        match self {
+            Self::Name(_) => true,
+            Self::Tls { source, .. } => {
+                let source = source.get_ref();
+                let source = source.and_then(|it| it.downcast_ref::<rustls::Error>());
+                matches!(
+                    source,
+                    Some(
+                        rustls::Error::InvalidCertificate(
+                            CertificateError::NotValidForName
+                                | CertificateError::NotValidForNameContext { .. }
+                        ) | rustls::Error::AlertReceived(AlertDescription::UnrecognisedName)
+                    )
+                )
+            }
+            Self::Io { .. } | Self::Timeout(_) | Self::Handshake { .. } => false,
+        }
+    }
 }
 
 /// Spawns the streams of HTTP/2 on this thread.

@@ -12,4 +12,4 @@ mod task;
 mod trailers;
 mod websocket;
 
-pub(crate) use frames::{Connection, Event, GET};
+pub(crate) use frames::{Connection, END_HEADERS, Event, GET, HEADERS, block, frame};

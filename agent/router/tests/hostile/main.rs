@@ -26,3 +26,4 @@ mod raw;
 mod site;
 mod slow;
 mod tasks;
+mod websockets;

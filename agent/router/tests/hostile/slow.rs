@@ -1,10 +1,10 @@
 //! Clients that are slow, or do nothing: each costs a connection for a time, and no longer.
 
-use super::http2::{Connection, Event, GET};
+use super::http2::{Connection, END_HEADERS, Event, GET, HEADERS, block, frame};
 use super::site::LABELS;
-use crate::harness::{Client, Router, Task, service};
+use crate::harness::{Client, Router, Task, ask, service};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// A router with one task, and these arguments.
@@ -146,4 +146,33 @@ fn a_window_that_stays_at_zero_resets_the_stream_and_no_other() {
     head[0].1 = b"HEAD";
     assert!(connection.request(3, &head));
     assert!(matches!(connection.event(3), Event::Status(200, true)));
+}
+
+#[test]
+fn slow_requests_of_one_address_leave_room_for_those_of_others() {
+    let task = Task::start();
+    let router = router(&task, &["--requests", "400"]);
+    let mut post = GET;
+    post[0].1 = b"POST";
+    let head = block(&post);
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let mut connection = Connection::open(router.http, &[]);
+        // Bodies that never come.
+        for stream in (1..256).step_by(2) {
+            assert!(connection.send(&frame(HEADERS, END_HEADERS, stream, &head)));
+        }
+        held.push(connection);
+    }
+    let begin = Instant::now();
+    while ask(router.http, "a.test", "/").status != 503 {
+        assert!(begin.elapsed() < Duration::from_secs(10), "there is room");
+    }
+    let mut other = Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), router.http);
+    assert_eq!(other.get("a.test", "/").status, 200);
+    drop(held);
+    let begin = Instant::now();
+    while ask(router.http, "a.test", "/").status != 200 {
+        assert!(begin.elapsed() < Duration::from_secs(10), "no room");
+    }
 }

@@ -140,7 +140,9 @@ fn connections_that_wait_have_no_buffers() {
 fn more_requests_at_a_time_than_there_may_be_are_refused() {
     let task = Task::start();
     let services = [service("a", &LABELS, &[&task])];
-    let mut router = Router::start_with(&services, &["--requests", "2"]);
+    // A trusted proxy's address may have all of them.
+    let arguments = ["--requests", "2", "--trusted-proxies", "127.0.0.0/8"];
+    let mut router = Router::start_with(&services, &arguments);
     let mut sockets = [(); 2].map(|()| {
         let mut socket = Client::connect(router.http);
         let answer = socket.ask(

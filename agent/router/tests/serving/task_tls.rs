@@ -4,6 +4,7 @@ use crate::harness::{Client, Router, Task, ask, service};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -67,6 +68,29 @@ fn a_task_with_a_certificate_for_another_name_is_not_believed() {
     fs::write(router.certificates().join("authority.pem"), authority).unwrap();
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(ask(router.http, "a.test", "/").status, 502);
+}
+
+#[test]
+fn hosts_that_no_task_has_a_certificate_for_take_no_task_out_of_service() {
+    let (first, one) = authority_and_task("right.shop.test", &[]);
+    let (second, other) = authority_and_task("right.shop.test", &[]);
+    let hosts = ("com.docker.lb.hosts", "*.shop.test");
+    let services = [service("a", &[hosts, PORT, TLS], &[&one, &other])];
+    let router = Router::start_after(&services, &[], |certificates| {
+        fs::write(certificates.join("first.pem"), first).unwrap();
+        fs::write(certificates.join("second.pem"), second).unwrap();
+    });
+    for number in 0..10 {
+        let host = format!("wrong{number}.shop.test");
+        assert_eq!(ask(router.http, &host, "/").status, 502);
+    }
+    let connections = |task: &Task| task.connections.load(Ordering::Relaxed);
+    let tried = connections(&one) + connections(&other);
+    assert_eq!(tried, 10, "no other task would do better");
+    let tasks: BTreeSet<u64> = (0..20)
+        .map(|_| ask(router.http, "right.shop.test", "/").task())
+        .collect();
+    assert_eq!(tasks, BTreeSet::from([one.key, other.key]));
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub(super) fn declare(labels: &BTreeMap<String, String>, out: &mut Declared) {
     };
     let tls = labels.tls();
     let mut filters = Vec::new();
-    if labels.flag("ssl_only") && !tls.passthrough {
+    if labels.restriction("ssl_only") && !tls.passthrough {
         filters.push(Filter::Redirect(Redirect {
             https: true,
             port: None,
@@ -69,6 +69,10 @@ pub(super) fn declare(labels: &BTreeMap<String, String>, out: &mut Declared) {
         }));
     }
     let root = labels.root(&mut filters);
+    if root.is_none() && labels.value("context_root").is_some() {
+        // Which paths are to be served is not understood: all of the host's would be more.
+        return;
+    }
     let entry_points = EntryPoints {
         http: !tls.passthrough,
         https: true,
@@ -111,6 +115,12 @@ impl Labels<'_> {
 
     fn flag(&mut self, name: &str) -> bool {
         self.parsed(name, boolean).unwrap_or_default()
+    }
+
+    /// A flag without which port 80 serves in the clear: a value that is not understood counts as `true`.
+    fn restriction(&mut self, name: &str) -> bool {
+        let said = self.value(name).is_some();
+        self.parsed(name, boolean).unwrap_or(said)
     }
 
     fn unknown(&mut self) {
@@ -166,7 +176,7 @@ impl Labels<'_> {
     }
 
     fn tls(&mut self) -> Tls {
-        let passthrough = self.flag("ssl_passthrough");
+        let passthrough = self.restriction("ssl_passthrough");
         let [certificate, key] =
             ["ssl_cert", "ssl_key"].map(|name| self.value(name).map(str::to_owned));
         let missing = LabelError::Missing("a certificate and its key are two secrets");

@@ -1,6 +1,7 @@
 //! What is wrong with a label, and what to do about it.
 
 use crate::rule::RuleError;
+use std::sync::Arc;
 
 /// A label that is not served as it stands.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -60,6 +61,18 @@ pub enum LabelError {
         kind: &'static str,
         /// Its name.
         name: String,
+    },
+    /// Services declare the middleware that it names differently.
+    #[error(
+        "services {oldest} and {other} declare the middleware {name:?} differently: give it another name in one of them"
+    )]
+    Disputed {
+        /// The middleware's name.
+        name: String,
+        /// Name of the oldest one of the services.
+        oldest: Arc<str>,
+        /// Name of another one.
+        other: Arc<str>,
     },
     /// The route is closed because of it.
     #[error("{0}; until then the route answers nobody")]

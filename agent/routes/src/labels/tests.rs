@@ -1,5 +1,6 @@
 mod interlock;
 mod middlewares;
+mod misspelt;
 mod shared;
 mod traefik;
 mod version1;

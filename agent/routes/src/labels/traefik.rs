@@ -67,10 +67,11 @@ impl<'a> Objects<'a> {
                 value: value.trim(),
             };
             if rest.eq_ignore_ascii_case("enable") {
-                match boolean(value) {
-                    Ok(said) => enabled = Some(said),
-                    Err(error) => out.problem(label, error),
-                }
+                // What is not understood may be what keeps the service to itself.
+                enabled = Some(boolean(value).unwrap_or_else(|error| {
+                    out.problem(label, LabelError::Closes(Box::new(error)));
+                    false
+                }));
             } else if let Err(error) = objects.take(rest, setting, name) {
                 out.problem(label, error);
             }

@@ -64,14 +64,15 @@ fn services_are_read_again_where_a_middleware_that_they_use_is_another_one_and_n
     assert_eq!(
         take("younger", Some(younger)),
         ["younger"],
-        "it has not the name"
+        "the name stands for nothing already"
     );
     let silent = Source {
         takes_part: false,
         ..proxy
     };
-    assert_eq!(take("proxy", Some(silent)), ["a", "b", "proxy"]);
-    assert!(matches!(filters(&all, "a"), [Filter::Redirect(to)] if to.port == Some(3)));
+    assert_eq!(take("proxy", Some(silent)), ["proxy"], "nor does it now");
+    assert_eq!(take("younger", None), ["a", "b", "younger"]);
+    assert!(matches!(filters(&all, "a"), [Filter::Redirect(to)] if to.port == Some(1)));
     assert!(matches!(filters(&all, "own"), [Filter::Redirect(to)] if to.port == Some(1)));
 }
 
@@ -86,6 +87,36 @@ fn a_route_is_open_again_once_somebody_declares_its_middleware() {
     assert!(!closed(&all));
     take(&mut all, "proxy", None);
     assert!(closed(&all) && all.get("proxy").is_none());
+}
+
+#[test]
+fn nobody_takes_a_password_from_routes_of_others_by_declaring_its_name_in_another_way() {
+    let auth = "traefik.http.middlewares.to.basicauth.users=ann:{SHA}x";
+    let nothing = "traefik.http.middlewares.to.headers.framedeny=true";
+    let named = |name: &str, created_ns, labels| Source {
+        name: name.to_owned(),
+        ..source(created_ns, labels)
+    };
+    let asks = |all: &Registry| matches!(filters(all, "admin"), [Filter::BasicAuth(_)]);
+    let closed = |all: &Registry| matches!(filters(all, "admin"), [Filter::Closed(_)]);
+    let mut all = Registry::default();
+    take(&mut all, "1", Some(named("edge", 1, auth)));
+    take(&mut all, "admin", Some(source(2, &app("a.test"))));
+    assert!(asks(&all));
+    take(&mut all, "3", Some(named("tenant", 3, nothing)));
+    assert!(closed(&all));
+    let problems = &all.get("admin").unwrap().problems;
+    let told = problems[0].to_string();
+    assert!(told.contains("services edge and tenant declare"), "{told}");
+    // The service is made anew, and is younger than the tenant's.
+    let again = Some(named("edge", 4, auth));
+    all.update([("1".into(), None), ("4".into(), again)]);
+    assert!(closed(&all));
+    // Who declares the same does no harm.
+    take(&mut all, "3", Some(named("tenant", 3, auth)));
+    assert!(asks(&all));
+    take(&mut all, "3", None);
+    assert!(asks(&all));
 }
 
 #[test]

@@ -103,7 +103,9 @@ fn so_many_requests_are_under_way_at_a_time_on_all_connections() {
         requests: 2,
         ..Limits::default()
     });
-    let (one, other) = (open(&connections, 0), open(&connections, 0));
+    // A balancer's address has no limit of its own.
+    let open = || connections.open(CLIENT, true, Seconds::at(0)).unwrap();
+    let (one, other) = (open(), open());
     one.begin(true, Seconds::at(0));
     other.begin(true, Seconds::at(0));
     assert!(!one.are_too_many());
@@ -111,6 +113,26 @@ fn so_many_requests_are_under_way_at_a_time_on_all_connections() {
     assert!(one.are_too_many() && other.are_too_many());
     other.end(Seconds::at(0));
     assert!(!one.are_too_many());
+}
+
+#[test]
+fn an_address_has_a_quarter_of_the_requests_and_leaves_the_others_to_others() {
+    let connections = connections(Limits {
+        requests: 8,
+        ..Limits::default()
+    });
+    let (one, same) = (open(&connections, 0), open(&connections, 0));
+    let other = Ipv4Addr::new(127, 0, 0, 2).into();
+    let other = connections.open(other, false, Seconds::at(0)).unwrap();
+    one.begin(true, Seconds::at(0));
+    same.begin(true, Seconds::at(0));
+    assert!(!one.are_too_many());
+    same.begin(true, Seconds::at(0));
+    assert!(one.are_too_many() && same.are_too_many());
+    other.begin(true, Seconds::at(0));
+    assert!(!other.are_too_many());
+    one.end(Seconds::at(0));
+    assert!(!same.are_too_many());
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! WebSockets by HTTP/2 (RFC 8441): what comes early waits, and nothing else is a tunnel.
 
 use super::cases::{End, end};
-use super::frames::{Connection, DATA, END_HEADERS, Field, HEADERS, block, frame};
-use crate::answers::{before, count};
+use super::frames::{Connection, DATA, END_HEADERS, Event, Field, HEADERS, block, frame};
+use crate::answers::{WEBSOCKET, before, count};
+use crate::harness::{Client, Router, Task, service};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Asks for a WebSocket.
@@ -41,4 +43,30 @@ fn bytes_of_a_tunnel_that_is_refused_reach_no_task() {
     assert!(count(&came, "GET /chat HTTP/1.1\r\n") >= 1);
     assert_eq!(count(&came, "/hidden"), 0);
     assert_eq!(count(&came, "content-length"), 0);
+}
+
+#[test]
+fn rules_see_the_method_that_the_task_gets_whatever_the_client_speaks() {
+    let (of_get, of_others) = (Task::start(), Task::start());
+    let labels = |rule| {
+        [
+            ("traefik.enable", "true"),
+            ("traefik.http.routers.a.rule", rule),
+            ("traefik.http.services.a.loadbalancer.server.port", "18080"),
+        ]
+    };
+    let get = labels("Host(`a.test`) && Method(`GET`)");
+    let others = labels("Host(`a.test`) && !Method(`GET`)");
+    let services = [
+        service("get", &get, &[&of_get]),
+        service("others", &others, &[&of_others]),
+    ];
+    let router = Router::start(&services);
+    let mut http1 = Client::connect(router.http);
+    assert_eq!(http1.ask(WEBSOCKET).status, 101);
+    let mut http2 = Connection::open(router.http, &[]);
+    http2.send(&frame(HEADERS, END_HEADERS, 1, &block(&CONNECT)));
+    assert_eq!(http2.event(1), Event::Status(200, false));
+    let came = [of_get, of_others].map(|task| task.connections.load(Ordering::Relaxed));
+    assert_eq!(came, [2, 0]);
 }

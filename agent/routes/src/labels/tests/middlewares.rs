@@ -92,6 +92,8 @@ fn what_keeps_strangers_out_and_is_not_understood_closes_the_route() {
         "basicauth.usersfile=/users",
         "basicauth.users=ann:$2y$05$abc\nbasicauth.realms=x",
         "basicauth.users=ann:$$2y$$05$$abc",
+        "redirectscheme.scheme=HTTPS",
+        "redirectscheme.port=443",
         "ipallowlist.sourcerange=192.0.2.0/24,here",
         "ipwhitelist.ipstrategy.depth=1",
         "forwardauth.address=http://auth",

@@ -49,20 +49,31 @@ fn redirects(declared: &Declared) -> Vec<Option<u16>> {
 }
 
 #[test]
-fn a_name_is_that_of_the_service_itself_and_else_of_the_oldest_one() {
-    let (older, younger, youngest) = (to(1), to(2), to(4));
+fn a_name_is_that_of_the_service_itself_and_else_what_all_declare_alike() {
+    let (one, other) = (to(1), to(2));
     let mut others = SharedMiddlewares::default();
-    for (created_ns, id, middlewares) in [(8, "b", &youngest), (7, "b", &younger), (7, "a", &older)]
-    {
-        others.replace(None, Some((&(created_ns, id.into()), middlewares)));
+    for (created_ns, id) in [(8, "b"), (7, "a")] {
+        others.replace(None, Some((&(created_ns, id.into()), &one)));
     }
-    let from = |labels| redirects(&declared_among("a", &labels, &others));
-    assert_eq!(from(app("")), [Some(1)]);
-    assert_eq!(from(app(&redirect(3))), [Some(3)]);
+    let from = |labels, others: &SharedMiddlewares| declared_among("a", &labels, others);
+    assert_eq!(redirects(&from(app(""), &others)), [Some(1)]);
+    others.replace(None, Some((&(9, "c".into()), &other)));
+    let disputed = from(app(""), &others);
+    assert!(matches!(
+        disputed.routes[0].filters[..],
+        [Filter::Closed(_)]
+    ));
+    assert_eq!(
+        disputed.problems[0].to_string(),
+        "label traefik.http.routers.a.middlewares: services proxy and proxy declare the middleware \"to\" differently: \
+         give it another name in one of them; until then the route answers nobody"
+    );
+    let own = from(app(&redirect(3)), &others);
+    assert_eq!(redirects(&own), [Some(3)]);
 }
 
 #[test]
-fn names_that_stand_for_other_filters_are_told_and_no_others() {
+fn names_that_stand_for_something_else_are_told_and_no_others() {
     let (one, other) = (to(1), to(2));
     let (older, younger) = ((7, Arc::from("a")), (8, Arc::from("b")));
     let mut all = SharedMiddlewares::default();
@@ -72,10 +83,13 @@ fn names_that_stand_for_other_filters_are_told_and_no_others() {
         !replace(None, Some((&older, &one))),
         "it stands for that already"
     );
-    assert!(replace(Some((&older, &one)), Some((&older, &other))));
     assert!(
-        !replace(Some((&younger, &one)), Some((&younger, &other))),
-        "an older service has it"
+        replace(Some((&older, &one)), Some((&older, &other))),
+        "it stands for nothing any more"
+    );
+    assert!(
+        replace(Some((&younger, &one)), Some((&younger, &other))),
+        "both declare it alike again"
     );
     assert!(
         !replace(Some((&older, &other)), None),

@@ -88,8 +88,18 @@ fn redirect(settings: &Settings<'_>, out: &mut Declared) -> Vec<Filter> {
         "http" => Ok(false),
         _ => Err(value(text, "http or https")),
     };
-    let Some(https) = super::parsed(settings, "scheme", scheme, out) else {
-        return Vec::new();
+    let https = match (settings.get("scheme"), settings.values().next()) {
+        (Some(setting), _) => scheme(setting.value).map_err(|error| (setting.label, error)),
+        (None, Some(first)) => {
+            let missing = LabelError::Missing("the scheme, http or https");
+            Err((first.label, missing))
+        }
+        (None, None) => return Vec::new(),
+    };
+    let https = match https {
+        Ok(https) => https,
+        // Without the redirect, clients would be served in the clear.
+        Err((label, error)) => return vec![closed(label, error, out)],
     };
     vec![Filter::Redirect(Redirect {
         https,

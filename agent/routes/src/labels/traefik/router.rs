@@ -1,5 +1,6 @@
 //! Routers of Traefik: which requests, with which middlewares, to which service.
 
+use super::shared::Meaning;
 use super::{Objects, Settings, SharedMiddlewares, backend, middleware, parsed, unknown};
 use crate::labels::values::{boolean, list, value};
 use crate::labels::{Declared, LabelError};
@@ -142,29 +143,41 @@ impl Known<'_> {
         };
         let mut all = Vec::new();
         for name in list(setting.value, ',') {
-            let known = own(name).and_then(|name| self.middleware(name, out));
-            if let Some(filters) = known {
-                all.extend(filters.iter().cloned());
-                continue;
+            match self.middleware(name, out) {
+                Ok(filters) => all.extend(filters),
+                Err(error) => {
+                    // It may be what keeps strangers out.
+                    all.push(Filter::Closed(error.to_string()));
+                    out.problem(setting.label, LabelError::Closes(Box::new(error)));
+                }
             }
-            // It may be what keeps strangers out.
-            let error = LabelError::Undeclared {
-                kind: "the middleware",
-                name: name.to_owned(),
-            };
-            all.push(Filter::Closed(error.to_string()));
-            out.problem(setting.label, LabelError::Closes(Box::new(error)));
         }
         all
     }
 
-    /// The filters of a middleware: of this service, or else of whichever service declares it.
-    fn middleware(&self, name: &str, out: &mut Declared) -> Option<&[Filter]> {
-        if let Some(own) = self.middlewares.get(name) {
-            return Some(own);
+    /// The filters of a middleware: of this service, or else of whichever services declare it.
+    ///
+    /// # Errors
+    /// Nobody declares it, or services declare it differently.
+    fn middleware(&self, name: &str, out: &mut Declared) -> Result<Vec<Filter>, LabelError> {
+        let undeclared = || LabelError::Undeclared {
+            kind: "the middleware",
+            name: name.to_owned(),
+        };
+        let known = own(name).ok_or_else(undeclared)?;
+        if let Some(filters) = self.middlewares.get(known) {
+            return Ok(filters.clone());
         }
-        out.looked_up.insert(name.to_owned());
-        self.others.get(name)
+        out.looked_up.insert(known.to_owned());
+        match self.others.get(known) {
+            Some(Meaning::Filters(filters)) => Ok(filters.to_vec()),
+            Some(Meaning::Disputed([oldest, other])) => Err(LabelError::Disputed {
+                name: known.to_owned(),
+                oldest,
+                other,
+            }),
+            None => Err(undeclared()),
+        }
     }
 
     fn tasks(

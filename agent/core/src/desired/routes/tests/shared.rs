@@ -90,18 +90,26 @@ fn a_route_is_closed_while_nobody_declares_its_middleware_and_the_operator_is_to
 }
 
 #[test]
-fn of_one_name_the_oldest_service_has_the_middleware() {
+fn a_middleware_that_services_declare_differently_closes_routes_and_they_are_named() {
     let mut snapshot = shared();
     let second = Service {
+        name: "tenant".to_owned(),
         created: 8,
         ..with(&[(MIDDLEWARE.0, "http")])
     };
     snapshot.services.insert("b".into(), second);
     let full = Incremental::full(&snapshot, &node(), &ON);
-    assert!(filters(&full).contains("https: true"));
-    change(&mut snapshot, "b", |it| it.created = 6);
+    assert!(filters(&full).contains("Closed"));
+    let [problem] = &full.problems()[..] else {
+        panic!("{:?}", full.problems())
+    };
+    assert_eq!(problem.object, "service web");
+    let message = &problem.message;
+    assert!(message.contains("services proxy and tenant"), "{message}");
+    change(&mut snapshot, "b", |it| it.labels = labels(&[MIDDLEWARE]));
     let full = full.update(&snapshot, &node(), &ON);
-    assert!(filters(&full).contains("https: false"));
+    assert!(filters(&full).contains("https: true"));
+    assert_eq!(full.problems(), []);
 }
 
 #[test]
