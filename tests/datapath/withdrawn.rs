@@ -1,5 +1,6 @@
 //! Ports that no service publishes any more, while connections to them live, and tasks of one service with different ports.
 
+use agent::kernel::NodeKernel as _;
 use lb_abi::service::{Frontend, Port, TARGETS};
 use lb_abi::{Be16, TCP, UDP};
 use lb_core::backend::ebpf::State;
@@ -8,7 +9,6 @@ use lb_core::model::ids::Key;
 use lb_core::model::port::Proto;
 use lb_datapath::Verdict;
 use std::collections::BTreeSet;
-use swarmlb::kernel::NodeKernel as _;
 
 use crate::frames::{at, client, tcp, udp};
 use crate::lab::{lab, node};

@@ -107,7 +107,7 @@ impl Swarm {
     }
 
     /// [`Self::deploy_agents`] with these variables and their values exported.
-    pub fn deploy_agents_with(&self, variables: &[(&str, &str)]) -> Result<()> {
+    pub fn deploy_agents_by(&self, variables: &[(&str, &str)]) -> Result<()> {
         self.stack_deploy_with(variables, &[Path::new(STACK_FILE)], STACK)?;
         self.wait_for_agents()
     }

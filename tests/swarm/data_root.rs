@@ -23,7 +23,7 @@ fn where_docker_has_another_data_root_the_stack_is_deployed_as_the_readme_says()
         .unwrap();
     test.swarm.load_agent().unwrap();
     test.swarm
-        .deploy_agents_with(&[("SWARMLB_DATA_ROOT", DATA_ROOT)])
+        .deploy_agents_by(&[("SWARMLB_DATA_ROOT", DATA_ROOT)])
         .unwrap();
     let agent = node.agent().unwrap();
     let format = "{{range .Mounts}}{{.Source}}\n{{end}}";

@@ -48,7 +48,7 @@ pub(crate) fn is_about_tunnel<T: Tables>(
 /// that.
 #[inline(always)]
 pub fn learn<P: Packet, T: Tables>(packet: &P, tables: &T) {
-    let Some((peer, mtu)) = read(packet, tables) else {
+    let Some((peer, mtu)) = read(packet) else {
         return;
     };
     let path = PathMtu {
@@ -68,7 +68,7 @@ pub fn learn<P: Packet, T: Tables>(packet: &P, tables: &T) {
 /// The node that a tunnel packet was for, and the MTU of the path to it, in bytes, if the packet is an error that says so and
 /// is believed.
 #[inline(always)]
-fn read<P: Packet, T: Tables>(packet: &P, tables: &T) -> Option<(Be32, u32)> {
+fn read<P: Packet>(packet: &P) -> Option<(Be32, u32)> {
     let error = icmp::read(packet, ETHERNET)?;
     let [kind, _, _, mtu]: [Be16; 4] = packet.load(error.l4)?;
     let ip: Ipv4 = packet.load(error.inner)?;

@@ -159,7 +159,11 @@ impl Task {
         } else {
             (self.home.address(), REMOTE)
         };
-        let called = if n % 2 == 0 { ADDRESSED } else { ROUTED };
+        let called = if n.is_multiple_of(2) {
+            ADDRESSED
+        } else {
+            ROUTED
+        };
         Backend {
             link: if here && self.other_bridge {
                 OTHER_BRIDGE

@@ -85,7 +85,6 @@ pub(crate) const SCENARIOS: [Scenario; 14] = [
         tests: &[
             "stack_removal::a_removed_stack_leaves_no_pin_and_no_program_on_any_node",
             // The same by IPVS, which has other traces.
-            "privileges::where_the_kernel_has_apparmor_the_agents_serve_under_dockers_profile",
             "what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_the_end",
         ],
     },
@@ -99,6 +98,7 @@ pub(crate) const SHORT: [&str; 8] = [
     "host_callers::six_requests_of_a_process_reach_six_tasks_by_every_name_of_its_node",
     "container_callers::a_container_reaches_every_task_in_turn_itself_included_through_every_node",
     "service_removal::the_port_of_a_removed_service_is_refused_and_nothing_is_left_in_the_kernel",
+    "privileges::where_the_kernel_has_apparmor_the_agents_serve_under_dockers_profile",
     "what_others_destroy_is_put_right_what_is_theirs_stays_and_nothing_is_left_at_the_end",
 ];
 
