@@ -3,6 +3,7 @@
 use super::http2::{Connection, END_HEADERS, Event, GET, HEADERS, block, frame};
 use super::site::LABELS;
 use crate::harness::{Client, Router, Task, ask, service};
+use lb_router_wire::stats::{Stats, Total};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -151,7 +152,7 @@ fn a_window_that_stays_at_zero_resets_the_stream_and_no_other() {
 #[test]
 fn slow_requests_of_one_address_leave_room_for_those_of_others() {
     let task = Task::start();
-    let router = router(&task, &["--requests", "400"]);
+    let mut router = router(&task, &["--requests", "400"]);
     let mut post = GET;
     post[0].1 = b"POST";
     let head = block(&post);
@@ -164,10 +165,13 @@ fn slow_requests_of_one_address_leave_room_for_those_of_others() {
         }
         held.push(connection);
     }
+    // 100 of 512 requests are under way, and stay so.
+    let refused = |stats: Stats| stats.totals.get(Total::RejectedRequests as usize).copied();
     let begin = Instant::now();
-    while ask(router.http, "a.test", "/").status != 503 {
+    while refused(router.stats()) != Some(412) {
         assert!(begin.elapsed() < Duration::from_secs(10), "there is room");
     }
+    assert_eq!(ask(router.http, "a.test", "/").status, 503);
     let mut other = Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), router.http);
     assert_eq!(other.get("a.test", "/").status, 200);
     drop(held);

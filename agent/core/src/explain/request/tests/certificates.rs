@@ -99,10 +99,10 @@ fn it_is_said_for_what_a_certificate_is_and_until_when() {
         good[2],
         "It is for a.example, b.example, and expires on 2030-01-02 (UTC)."
     );
-    let over = said(certificate("a", &["a.example"], NOW));
+    let over = said(certificate("a", &["a.example"], NOW - 1));
     assert_eq!(
         over[2],
-        "It is for a.example, and has expired on 2026-12-01 (UTC): clients refuse it."
+        "It is for a.example, and has expired on 2026-11-30 (UTC): clients refuse it."
     );
 }
 
