@@ -86,27 +86,25 @@ fn a_socket_that_names_a_task_is_pointed_at_it_here_and_elsewhere() {
 /// This process is root's: it is the router's or not, as the settings say.
 #[test]
 fn a_task_that_is_called_for_its_routes_is_called_by_the_routers_user_alone() {
-    lab(|lab| {
-        let mut world = World::new(lab, 1);
-        world.change(|state| {
-            let tasks = [routed(there(1, node(2))), addressed(there(2, node(2)))];
-            publish(state, TCP, 8080, 80, &tasks);
-            let on_host = |kind| Hook { kind, link: 0 };
-            state.hooks.extend(HookKind::HOST.map(on_host));
-        });
-        let call = |task: u64| {
-            let to = SocketAddr::from((task_address(Key(task)), OWN));
-            TcpStream::connect_timeout(&to, SHORT).unwrap_err().kind()
-        };
-        for (router_user, refused) in [(NO_USER, true), (60_081, true), (0, false)] {
+    for (router_user, refused) in [(NO_USER, true), (60_081, true), (0, false)] {
+        lab(|lab| {
+            let mut world = World::new(lab, 1);
             world.change(|state| {
+                let tasks = [routed(there(1, node(2))), addressed(there(2, node(2)))];
+                publish(state, TCP, 8080, 80, &tasks);
+                let on_host = |kind| Hook { kind, link: 0 };
+                state.hooks.extend(HookKind::HOST.map(on_host));
                 state.settings.as_mut().unwrap().router_user = router_user;
             });
+            let call = |task: u64| {
+                let to = SocketAddr::from((task_address(Key(task)), OWN));
+                TcpStream::connect_timeout(&to, SHORT).unwrap_err().kind()
+            };
             let denied = call(key(1)) == ErrorKind::PermissionDenied;
             assert_eq!(denied, refused, "the router's user is {router_user}");
             assert_ne!(call(key(2)), ErrorKind::PermissionDenied, "open to all");
-        }
-    });
+        });
+    }
 }
 
 /// A node with programs on the root cgroup too, where processes may call tasks 1 and 2, and not 4; task 3 is gone.
