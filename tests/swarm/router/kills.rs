@@ -72,6 +72,8 @@ impl Kill {
 /// Kills the routers of these nodes, one after the other.
 fn kill_all(nodes: &[Node]) -> Result<Vec<Kill>> {
     let mut kills = Vec::new();
+    // Each connection that is kept has answered by then.
+    thread::sleep(slow::longer(AFTER));
     for node in nodes {
         kills.push(Kill::of(node)?);
         thread::sleep(slow::longer(AFTER));
