@@ -132,12 +132,7 @@ fn still_presented<T: Tables>(
     own: &Tuple,
     port: Be16,
 ) -> bool {
-    let caller = SnatEntry {
-        address: own.source,
-        port: own.source_port,
-        zero: 0,
-        link,
-    };
+    let caller = caller(own, link);
     port.get() != 0 && held_by(tables, &under(settings, own, port), &caller)
 }
 
@@ -160,12 +155,7 @@ fn present<T: Tables>(
     own: &Tuple,
     flow: &mut Flow,
 ) -> bool {
-    let caller = SnatEntry {
-        address: own.source,
-        port: own.source_port,
-        zero: 0,
-        link,
-    };
+    let caller = caller(own, link);
     let mut ports = snat_port::Ports::of(caller.address, caller.port);
     for attempt in 0..snat_port::TRIES {
         let port = ports.next();
@@ -228,6 +218,17 @@ const fn rests(flow: &Flow, proto: u8, lingers: u32) -> u32 {
 /// A question in a datagram is answered within so many ticks, 30 s, or not at all: so long Linux'
 /// connection tracking waits as well (`nf_conntrack_udp_timeout`).
 const EXCHANGE: u32 = 28;
+
+/// What is remembered of the caller with the tuple `own`, which is behind the device `link`.
+#[inline(always)]
+const fn caller(own: &Tuple, link: u32) -> SnatEntry {
+    SnatEntry {
+        address: own.source,
+        port: own.source_port,
+        zero: 0,
+        link,
+    }
+}
 
 /// A caller's tuple as others see it.
 #[inline(always)]
