@@ -35,7 +35,9 @@ pub enum CertsError {
     },
     /// The directory of the files was removed after it had been mounted.
     #[error(
-        "the directory of the Swarm's node certificate that this agent sees at {} was removed, as by `docker swarm leave`, and one that was made anew can only be seen by an agent that starts after that: start the agent again (Docker and systemd do so when it ends)",
+        "the directory of the Swarm's node certificate that this agent sees at {} was removed, as by \
+         `docker swarm leave`, and one that was made anew can only be seen by an agent that starts after that: start the agent \
+         again (Docker and systemd do so when it ends)",
         .0.display()
     )]
     Removed(PathBuf),

@@ -130,18 +130,23 @@ impl World {
         self.state = self.kernel.observe().unwrap();
     }
 
-    /// Sends a frame through one hook, on both sides.
-    #[track_caller]
-    pub(crate) fn send(&mut self, kind: HookKind, frame: &[u8]) -> (Verdict, Vec<u8>) {
-        let sent = Sent {
+    /// A frame at a device, as it comes in there by the way to its sender.
+    fn sent<'a>(&self, frame: &'a [u8], link: u32) -> Sent<'a> {
+        Sent {
             frame,
             routed: self.routed,
             leads: true,
             segment_size: 0,
             segments: 1,
-            link: self.link(kind),
+            link,
             received_on: 0,
-        };
+        }
+    }
+
+    /// Sends a frame through one hook, on both sides.
+    #[track_caller]
+    pub(crate) fn send(&mut self, kind: HookKind, frame: &[u8]) -> (Verdict, Vec<u8>) {
+        let sent = self.sent(frame, self.link(kind));
         self.run(kind, sent)
     }
 
@@ -149,13 +154,8 @@ impl World {
     #[track_caller]
     pub(crate) fn send_on(&mut self, link: u32, frame: &[u8]) -> (Verdict, Vec<u8>) {
         let sent = Sent {
-            frame,
-            routed: self.routed,
             leads: link == self.net.uplink,
-            segment_size: 0,
-            segments: 1,
-            link,
-            received_on: 0,
+            ..self.sent(frame, link)
         };
         self.run(UplinkTc, sent)
     }
@@ -164,13 +164,8 @@ impl World {
     #[track_caller]
     pub(crate) fn forward(&mut self, frame: &[u8]) -> (Verdict, Vec<u8>) {
         let sent = Sent {
-            frame,
-            routed: self.routed,
-            leads: true,
-            segment_size: 0,
-            segments: 1,
-            link: self.net.uplink,
             received_on: self.net.bridge,
+            ..self.sent(frame, self.net.uplink)
         };
         self.run(UplinkEgress, sent)
     }

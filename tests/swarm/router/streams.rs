@@ -91,7 +91,7 @@ fn through_all<T: Send>(
     })
 }
 
-/// How long after `begin` a stream was cut, and by what; an error if nothing cuts it.
+/// Time from `begin` until a stream was cut, and the error that cut it; an error if nothing cuts it.
 fn until_cut(
     begin: Instant,
     talks: impl FnOnce(&AtomicBool) -> Result<u64> + Send,

@@ -128,7 +128,7 @@ impl Pool {
         self.tasks.replace(tasks.clone());
     }
 
-    /// How many are kept: those that bear no exchange, and those of HTTP/2 that bear some.
+    /// Numbers of kept connections to tasks: those that bear no exchange, and those of HTTP/2 that bear some.
     pub(super) fn count(&self) -> [usize; 2] {
         let shared = self.shared.borrow();
         let busy = shared.iter().filter(|it| it.streams.any()).count();

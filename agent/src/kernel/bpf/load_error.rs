@@ -7,7 +7,8 @@ use thiserror::Error;
 pub enum LoadError {
     /// The directory is not on a BPF file system.
     #[error(
-        "{path} is not a BPF file system: mount one on the host (`mount -t bpf -o mode=700 bpf /sys/fs/bpf`), and bind it to {path} where the agent is in a container"
+        "{path} is not a BPF file system: mount one on the host (`mount -t bpf -o mode=700 bpf /sys/fs/bpf`), \
+         and bind it to {path} where the agent is in a container"
     )]
     NoBpffs {
         /// The directory.

@@ -41,7 +41,7 @@ fn had(ports: &[(u64, Range<u16>)]) -> Node {
     }
 }
 
-/// How many ports each service has and keeps: published ones, and withdrawn ones.
+/// Numbers of published and of withdrawn ports of each service, in the order of services.
 fn shares(wanted: &Desired, count: u64) -> Vec<(usize, usize)> {
     let share = |n: u64| {
         let service = wanted.services.get(&Key::of(&n.to_string()));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// The password is `secret`; a comparison takes milliseconds.
 const ANN: &str = "ann:$2b$08$abcdefghijklmnopqrstuuKxCcvB7KZ7.BpDoK0bh6qM7Dl1/xiJa";
 
-/// How long who logs in waits at most.
+/// Longest time in which a client with the right password is answered.
 const SOON: Duration = Duration::from_secs(4);
 
 /// A router before a task whose route asks for ann's password.

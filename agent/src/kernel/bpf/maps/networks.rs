@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 
 /// The data of a longest-prefix key: whose network it is, all of which counts, and behind that an address.
 pub(crate) trait Member: Plain {
-    /// Whose networks these are.
+    /// What the networks belong to: a task, or a published port.
     type Owner: Ord;
     /// Bits of the owner.
     const OWNER_BITS: u32;
