@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -63,8 +63,22 @@ impl Machine {
     }
 
     /// Boots `guest` and returns once commands can be run in it. The clock of a `steady` one counts
-    /// instructions; `kernel_parameters` are added to those of every guest.
+    /// instructions; `kernel_parameters` are added to those of every guest. Nothing of swarmlb runs before that: what
+    /// goes wrong is the emulator's or this machine's, and is tried once more.
     pub(super) fn boot(
+        guest: Guest,
+        system: &System,
+        steady: bool,
+        kernel_parameters: &[String],
+    ) -> Result<Self> {
+        let boot = || Self::boot_once(guest, system, steady, kernel_parameters);
+        boot().or_else(|error| {
+            say(format_args!("{error:#}\nBooting it once more."));
+            boot()
+        })
+    }
+
+    fn boot_once(
         guest: Guest,
         system: &System,
         steady: bool,
@@ -79,7 +93,7 @@ impl Machine {
             directory,
             state: State::new(guest.suite(), free_port()?, steady, kernel_parameters),
         };
-        let booted = machine.start(system).and_then(|()| machine.wait());
+        let booted = machine.start(system).and_then(|qemu| machine.wait(qemu));
         if let Err(error) = booted {
             let serial = machine.log("serial.log");
             machine.stop()?;
@@ -92,7 +106,7 @@ impl Machine {
         Ok(machine)
     }
 
-    fn start(&mut self, system: &System) -> Result<()> {
+    fn start(&mut self, system: &System) -> Result<Child> {
         let key = self.key()?;
         let mut append = format!(
             "root=/dev/vda rw console=ttyS0 quiet panic=1 init=/swarmlb-init swarmlb.key={key}"
@@ -183,7 +197,7 @@ impl Machine {
     }
 
     /// Starts a process of the machine, and writes down its id before anything else happens.
-    fn spawn(&mut self, name: &str, command: &mut Command) -> Result<()> {
+    fn spawn(&mut self, name: &str, command: &mut Command) -> Result<Child> {
         let log = File::create(self.directory.join(format!("{name}.log")))
             .context("cannot write the machine's logs")?;
         let child = command
@@ -192,7 +206,8 @@ impl Machine {
             .stderr(log)
             .spawn()
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
-        self.state.add(&self.directory, name, child.id())
+        self.state.add(&self.directory, name, child.id())?;
+        Ok(child)
     }
 
     /// A key of this machine's own; returns its public half.
@@ -206,14 +221,14 @@ impl Machine {
         Ok(key.to_owned())
     }
 
-    fn wait(&self) -> Result<()> {
+    fn wait(&self, mut qemu: Child) -> Result<()> {
         let begin = Instant::now();
         loop {
             if read(self.ssh().arg("true")).is_ok() {
                 return Ok(());
             }
-            if !self.lives("qemu") {
-                bail!("qemu ended: {}", self.log("qemu.log"));
+            if let Some(status) = qemu.try_wait()? {
+                bail!("qemu ended, {status}: {}", self.log("qemu.log"));
             }
             if begin.elapsed() > BOOT {
                 bail!("the guest does not answer after {} s", BOOT.as_secs());
@@ -288,7 +303,7 @@ impl Machine {
     }
 
     fn lives(&self, name: &str) -> bool {
-        self.state.lives(&self.directory, name)
+        self.state.lives(name)
     }
 
     fn log(&self, name: &str) -> String {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
@@ -30,7 +29,33 @@ pub(super) struct State {
     #[serde(default)]
     pub(super) kernel_parameters: Vec<String>,
     /// Processes of the machine, by name.
-    pids: BTreeMap<String, u32>,
+    processes: BTreeMap<String, Process>,
+}
+
+/// A process, known also when its number is another's. It is known from its first moment: what `/proc/PID/cmdline`
+/// says is empty while a new program is read from a disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Process {
+    pid: u32,
+    /// Clock ticks from the kernel's start to its own: `starttime` of proc_pid_stat(5).
+    start: u64,
+}
+
+impl Process {
+    /// The process with this number, unless it has ended.
+    fn running(pid: u32) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // Field 2, the name, may have spaces and parentheses; state is field 3, the start is field 22.
+        let (_, fields) = text.rsplit_once(") ")?;
+        let mut fields = fields.split(' ');
+        let is_over = matches!(fields.next()?, "Z" | "X");
+        let start = fields.nth(18)?.parse().ok()?;
+        (!is_over).then_some(Self { pid, start })
+    }
+
+    fn runs(self) -> bool {
+        Self::running(self.pid) == Some(self)
+    }
 }
 
 impl State {
@@ -41,7 +66,7 @@ impl State {
             port,
             steady,
             kernel_parameters: kernel_parameters.to_vec(),
-            pids: BTreeMap::new(),
+            processes: BTreeMap::new(),
         }
     }
 
@@ -52,16 +77,18 @@ impl State {
         serde_json::from_slice(&text).context("the description of the virtual machine is damaged")
     }
 
-    /// Adds a process, before anything else can happen to it.
+    /// Adds a process, before anything else can happen to it. One that has ended already is none.
     pub(super) fn add(&mut self, directory: &Path, name: &str, pid: u32) -> Result<()> {
-        self.pids.insert(name.to_owned(), pid);
+        if let Some(process) = Process::running(pid) {
+            self.processes.insert(name.to_owned(), process);
+        }
         let text = serde_json::to_vec(self)?;
         fs::write(directory.join(FILE), text).context("cannot describe the virtual machine")
     }
 
     /// Does this process of the machine run?
-    pub(super) fn lives(&self, directory: &Path, name: &str) -> bool {
-        self.pids.get(name).is_some_and(|pid| ours(*pid, directory))
+    pub(super) fn lives(&self, name: &str) -> bool {
+        self.processes.get(name).is_some_and(|each| each.runs())
     }
 }
 
@@ -70,20 +97,13 @@ pub(super) fn directory() -> PathBuf {
     target_dir().join("vm")
 }
 
-/// Is the process with this number one that was started for the machine in `directory`?
-/// Numbers are used again: its command line names the directory.
-fn ours(pid: u32, directory: &Path) -> bool {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let mark = directory.as_os_str().as_bytes();
-    line.windows(mark.len()).any(|window| window == mark)
-}
-
 /// Ends what is left of a machine, and removes its directory.
 pub(super) fn remove(directory: &Path) -> Result<()> {
     let state = State::read(directory).unwrap_or_default();
-    for pid in state.pids.into_values() {
+    for process in state.processes.into_values() {
+        let pid = process.pid;
         let begin = Instant::now();
-        while ours(pid, directory) {
+        while process.runs() {
             if begin.elapsed() > Duration::from_secs(10) {
                 bail!("process {pid} of the virtual machine does not end");
             }
@@ -100,8 +120,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stranger_is_not_ended() {
-        let nowhere = Path::new("/nowhere/of/a/machine");
-        assert!(!ours(std::process::id(), nowhere));
+    fn a_process_is_known_from_its_start_to_its_end_and_no_other_is_taken_for_it() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process::running(child.id()).unwrap();
+        assert!(process.runs());
+        let elder = Process {
+            start: process.start - 1,
+            ..process
+        };
+        assert!(!elder.runs());
+        child.kill().unwrap();
+        // It has ended also where nobody has asked yet how.
+        let begin = Instant::now();
+        while process.runs() {
+            assert!(begin.elapsed() < Duration::from_secs(10));
+        }
+        child.wait().unwrap();
+        assert!(!process.runs());
     }
 }
