@@ -20,7 +20,8 @@ use crate::stranger_connections::{allow_files, crowd};
 use crate::tunnel::PORT;
 use crate::{TASKS, alone};
 
-/// At once, every two seconds: some thousands until the agent is back.
+/// At once, and again as soon as these are given up: some thousands until the agent is back, and as many where time is
+/// longer.
 const CONNECTIONS: u32 = 1000;
 /// The port of the Swarm's managers, from which nobody keeps containers.
 const SWARM_PORT: u16 = 2377;
@@ -64,8 +65,11 @@ fn a_containers_connections_keep_no_agent_of_its_node_out() {
     });
     println!("{opened} of {tried} connections were opened");
     assert_eq!(opened, 0, "connections of the container's");
-    assert!(tried > CONNECTIONS, "hardly any attack: {tried}");
-    assert!(not_ours(worker) > dropped, "nothing was counted");
+    let refused = not_ours(worker) - dropped;
+    assert!(
+        refused >= u64::from(CONNECTIONS),
+        "hardly any attack: {refused} packets were dropped"
+    );
 }
 
 /// Has the container open connections until it is over: how many it tried to open, and how many were.
