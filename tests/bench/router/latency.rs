@@ -70,6 +70,11 @@ pub(super) fn measure(
     #[expect(clippy::cast_precision_loss, reason = "far from 2^52")]
     let answered = times.len() as f64;
     let keeps = answered >= ANSWERED * wanted && f64::from(failed) <= FAILED * wanted;
+    if !keeps {
+        eprintln!(
+            "port {port}: {answered} of {wanted:.0} requests were answered in time, {failed} failed"
+        );
+    }
     Ok(keeps.then(|| Latency {
         p50: percentile(&times, 50),
         p99: percentile(&times, 99),

@@ -53,7 +53,9 @@ pub(super) fn latencies(
     let nginx = all_kept(nginx);
     let cells = |rounds: &[Option<Latency>]| {
         let Some(rounds) = all_kept(rounds) else {
-            return vec![Cell::Text("cannot".to_owned()); 4];
+            let lost = rounds.iter().filter(|round| round.is_none()).count();
+            let said = format!("cannot in {lost} of {}", rounds.len());
+            return vec![Cell::Text(said); 4];
         };
         let percentiles: [fn(&Latency) -> f64; 2] = [|it| it.p50, |it| it.p99];
         let mut cells = Vec::new();
